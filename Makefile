@@ -1,0 +1,60 @@
+# Two targets do everything on a fresh machine: `make quickstart` and `make test`.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# The first interpreter that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))' 2>/dev/null \
+	&& { command -v "$$p"; break; }; done)
+NNI := nni==3.0
+VENV := .venv
+MANAGER := .managers/3.0
+QUICKSTART := .quickstart
+
+.PHONY: help quickstart test check format bench clean
+
+help:  ## show the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+python-found:
+	@test -n "$(PYTHON)" || { echo 'No Python 3.10 or newer with venv was found on PATH; pass one with make PYTHON=/path/to/python3.' >&2; exit 1; }
+.PHONY: python-found
+
+$(VENV)/.installed: pyproject.toml | python-found
+	"$(PYTHON)" -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	touch $@
+
+$(MANAGER)/.installed: | python-found
+	"$(PYTHON)" -m venv --clear $(MANAGER)
+	$(MANAGER)/bin/python -m pip install --quiet --disable-pip-version-check '$(NNI)'
+	touch $@
+
+$(QUICKSTART)/.installed: pyproject.toml | python-found
+	"$(PYTHON)" -m venv --clear $(QUICKSTART)
+	$(QUICKSTART)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[nni]'
+	touch $@
+
+quickstart: $(QUICKSTART)/.installed  ## set up all, then run a real experiment on NNI 3.0
+	$(QUICKSTART)/bin/nnicli run examples/quickstart/config.yml
+
+check: $(VENV)/.installed  ## lint, format, types, layers
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+test: check $(MANAGER)/.installed  ## set up all, then check and run every test
+	NNICLI_TEST_NNI="$(CURDIR)/$(MANAGER)" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
+
+format: $(VENV)/.installed  ## put the code into shape
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: $(VENV)/.installed $(MANAGER)/.installed  ## measure on the real 3.0 manager
+	$(VENV)/bin/python -m benchmarks --nni "$(CURDIR)/$(MANAGER)"
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) $(MANAGER) $(QUICKSTART) dist

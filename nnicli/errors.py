@@ -1,0 +1,371 @@
+"""Everything that nnicli raises on purpose.
+
+NnicliError
+  ConfigError(ValueError)
+    ConfigSyntaxError
+    ConfigSchemaError
+    SearchSpaceError
+  InvalidValueError(ValueError)
+  StateError(RuntimeError)
+    NotConnectedError
+    AlreadyConnectedError
+  NotFoundError(LookupError)
+    ExperimentNotFoundError
+    TrialJobNotFoundError
+  LaunchError(RuntimeError)
+    InstallationNotFoundError(FileNotFoundError)
+    UnsupportedVersionError
+    UnsupportedPlatformError
+    PortInUseError(OSError)
+    ManagerExitedError
+    StartTimeoutError(TimeoutError)
+  StopError
+    ManagerStillAliveError(TimeoutError)
+    StopNotSupportedError
+  RegistryError(OSError)
+  RestError
+    ConnectError(ConnectionError)
+    ConnectionLostError(ConnectionError)
+    RequestTimeoutError(TimeoutError)
+    StatusError
+    DecodingError(ValueError)
+    UpdateNotAppliedError
+  ExperimentFailedError(RuntimeError)
+    TunerCrashedError
+    NoTrialSucceededError
+  WaitTimeoutError(TimeoutError)
+  TunerNotReadyError(TimeoutError)
+
+A class exists only where a caller would act differently on it. Every error can be pickled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+"""A problem with severity `error` stops a start; a `warning` is only told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong, or surprising, in a config or a search space.
+
+    Attributes:
+        file: The file it stands in, or None when the config was given as a mapping.
+        line: Line in that file, from 1, or None.
+        column: Column in that line, from 1, or None.
+        location: Dotted path of the field, such as `tuner.classArgs.optimize_mode`; empty for
+            the document itself.
+        message: What was found and what is allowed.
+        rule: Short stable name of the rule that found it.
+        severity: `error` or `warning`.
+        suggestion: What was probably meant, or None.
+    """
+
+    file: Path | None
+    line: int | None
+    column: int | None
+    location: str
+    message: str
+    rule: str
+    severity: Severity = "error"
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        """Return `FILE:LINE:COLUMN: field: message`, the form that editors and CI can jump to."""
+        place = ":".join(
+            str(part) for part in (self.file, self.line, self.column) if part is not None
+        )
+        text = ": ".join(part for part in (place, self.location, self.message) if part)
+        return f"{text} ({self.suggestion})" if self.suggestion else text
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessIdentity:
+    """What makes a process this one and not a later one with the same pid.
+
+    Attributes:
+        pid: Process id.
+        create_time: When the process was created, in seconds since 1970.
+        argv: Its command line; empty when it could not be read.
+    """
+
+    pid: int
+    create_time: float
+    argv: tuple[str, ...] = ()
+
+
+class NnicliError(Exception):
+    """Base of every error that nnicli raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(cls: type[NnicliError], args: tuple[Any, ...], state: dict[str, Any]) -> NnicliError:
+    # With RuntimeError before OSError among the bases, cls.__new__ is RuntimeError's, which refuses
+    # a class that has OSError's memory layout.
+    layout = OSError if issubclass(cls, OSError) else Exception
+    error = layout.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(NnicliError, ValueError):
+    """A config that cannot be started; `problems` lists everything that is wrong with it."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: Path | None = None,
+        problems: Iterable[Problem] = (),
+    ) -> None:
+        super().__init__(message)
+        self.path = path
+        self.problems = tuple(problems)
+
+
+class ConfigSyntaxError(ConfigError):
+    """The file is missing, unreadable, or no YAML or JSON that a config can be."""
+
+
+class ConfigSchemaError(ConfigError):
+    """The document was read, and its content breaks the rules of the format."""
+
+
+class SearchSpaceError(ConfigError):
+    """The search space is missing, unreadable or not one that a tuner can use."""
+
+
+class InvalidValueError(NnicliError, ValueError):
+    """A value that was passed to nnicli is not one that is allowed; nothing was sent."""
+
+    def __init__(self, message: str, *, field: str, value: object) -> None:
+        super().__init__(message)
+        self.field = field
+        self.value = value
+
+
+class StateError(NnicliError, RuntimeError):
+    """The call came at a wrong moment."""
+
+
+class NotConnectedError(StateError):
+    """The call needs an experiment, and this instance has none."""
+
+
+class AlreadyConnectedError(StateError):
+    """The call would make this instance forget the experiment that it is connected to."""
+
+
+class NotFoundError(NnicliError, LookupError):
+    """Something that was named does not exist."""
+
+
+class ExperimentNotFoundError(NotFoundError):
+    """No experiment of that id is known here."""
+
+    def __init__(self, message: str, *, exp_id: str) -> None:
+        super().__init__(message)
+        self.exp_id = exp_id
+
+
+class TrialJobNotFoundError(NotFoundError):
+    """The experiment has no trial job of that id."""
+
+    def __init__(self, message: str, *, trial_job_id: str) -> None:
+        super().__init__(message)
+        self.trial_job_id = trial_job_id
+
+
+class LaunchError(NnicliError, RuntimeError):
+    """A manager could not be started; nothing of it is left.
+
+    Attributes:
+        argv: The command line that was tried, empty when it did not come so far.
+        log_tail: The last lines that the manager wrote.
+    """
+
+    def __init__(self, message: str, *, argv: Sequence[str] = (), log_tail: str = "") -> None:
+        super().__init__(message)
+        self.argv = tuple(argv)
+        self.log_tail = log_tail
+
+
+class InstallationNotFoundError(LaunchError, FileNotFoundError):
+    """No NNI was found where nnicli looked."""
+
+
+class UnsupportedVersionError(LaunchError):
+    """An NNI was found, but nnicli does not drive this release or this combination."""
+
+
+class UnsupportedPlatformError(LaunchError):
+    """Managers cannot be started or stopped on this operating system."""
+
+
+class PortInUseError(LaunchError, OSError):
+    """The port is taken.
+
+    Attributes:
+        port: The port that was asked for.
+        owner: The process that listens on it, or None where that could not be seen.
+    """
+
+    def __init__(self, message: str, *, port: int, owner: ProcessIdentity | None = None) -> None:
+        super().__init__(message)
+        self.port = port
+        self.owner = owner
+
+
+class ManagerExitedError(LaunchError):
+    """The manager ended before the experiment had started."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        returncode: int | None,
+        argv: Sequence[str] = (),
+        log_tail: str = "",
+    ) -> None:
+        super().__init__(message, argv=argv, log_tail=log_tail)
+        self.returncode = returncode
+
+
+class StartTimeoutError(LaunchError, TimeoutError):
+    """The manager lives but did not become ready in time; it was ended."""
+
+    def __init__(
+        self, message: str, *, waited_s: float, argv: Sequence[str] = (), log_tail: str = ""
+    ) -> None:
+        super().__init__(message, argv=argv, log_tail=log_tail)
+        self.waited_s = waited_s
+
+
+class StopError(NnicliError):
+    """An experiment could not be stopped."""
+
+
+class ManagerStillAliveError(StopError, TimeoutError):
+    """The manager, or something that it had started, outlived even SIGKILL."""
+
+    def __init__(self, message: str, *, identity: ProcessIdentity) -> None:
+        super().__init__(message)
+        self.identity = identity
+
+
+class StopNotSupportedError(StopError):
+    """This manager offers no way to be stopped from here."""
+
+
+class RegistryError(NnicliError, OSError):
+    """NNI's registry of experiments is corrupt, not writable, or its lock is not to be had."""
+
+
+class RestError(NnicliError):
+    """A request to the manager failed.
+
+    Attributes:
+        method: HTTP method.
+        url: The URL without user, password and query.
+    """
+
+    def __init__(self, message: str, *, method: str, url: str) -> None:
+        super().__init__(message)
+        self.method = method
+        self.url = url
+
+
+class ConnectError(RestError, ConnectionError):
+    """No connection: nothing was sent, so the request is safe to repeat."""
+
+
+class ConnectionLostError(RestError, ConnectionError):
+    """The connection broke after the request was sent; nobody knows whether it was done."""
+
+
+class RequestTimeoutError(RestError, TimeoutError):
+    """No answer in time; nobody knows whether the request was done."""
+
+
+class StatusError(RestError):
+    """The manager answered with an HTTP error.
+
+    Attributes:
+        status_code: HTTP status.
+        server_message: The manager's own explanation, as far as it gave one.
+    """
+
+    def __init__(
+        self, message: str, *, method: str, url: str, status_code: int, server_message: str = ""
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.status_code = status_code
+        self.server_message = server_message
+
+
+class DecodingError(RestError, ValueError):
+    """The answer is not what a manager sends; `body_start` holds how it begins."""
+
+    def __init__(
+        self, message: str, *, method: str = "", url: str = "", body_start: str = ""
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.body_start = body_start
+
+
+class UpdateNotAppliedError(RestError):
+    """The manager answered 200, yet the value did not change."""
+
+    def __init__(
+        self, message: str, *, method: str, url: str, field: str, wanted: object, found: object
+    ) -> None:
+        super().__init__(message, method=method, url=url)
+        self.field = field
+        self.wanted = wanted
+        self.found = found
+
+
+class ExperimentFailedError(NnicliError, RuntimeError):
+    """The experiment ended in an error; `errors` holds what the manager said."""
+
+    def __init__(self, message: str, *, errors: Iterable[str] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
+
+
+class TunerCrashedError(ExperimentFailedError):
+    """The tuner is gone, so no further trial will come; `log_tail` is the end of dispatcher.log."""
+
+    def __init__(self, message: str, *, errors: Iterable[str] = (), log_tail: str = "") -> None:
+        super().__init__(message, errors=errors)
+        self.log_tail = log_tail
+
+
+class NoTrialSucceededError(ExperimentFailedError):
+    """The experiment is over, and not one trial succeeded."""
+
+
+class WaitTimeoutError(NnicliError, TimeoutError):
+    """The experiment did not come to its end in time; it goes on."""
+
+    def __init__(self, message: str, *, waited_s: float, status: str) -> None:
+        super().__init__(message)
+        self.waited_s = waited_s
+        self.status = status
+
+
+class TunerNotReadyError(NnicliError, TimeoutError):
+    """The call needs the tuner, which has not connected to the manager in time."""
+
+    def __init__(self, message: str, *, waited_s: float, log_tail: str = "") -> None:
+        super().__init__(message)
+        self.waited_s = waited_s
+        self.log_tail = log_tail

@@ -1,0 +1,62 @@
+"""Durations and points in time, between people's words and the manager's numbers."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import datetime, timedelta, timezone
+
+from nnicli.errors import InvalidValueError
+
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*([smhd])\s*", re.ASCII | re.IGNORECASE)
+_LONGEST_S = 36_525 * _SECONDS["d"]
+_ALLOWED = "allowed: a number with a unit, such as '90s', '30m', '2h' or '1d', above zero"
+
+
+def parse_duration(value: object, *, field: str = "duration") -> int:
+    """Return a duration in whole seconds, rounded up as NNI does.
+
+    Args:
+        value: Text such as `90s`, `30m`, `1.5h` or `2d`, a timedelta, or a number of seconds.
+        field: How an error names the value.
+
+    Raises:
+        InvalidValueError: It is none of these, not above zero, or more than a hundred years.
+    """
+    seconds = _to_seconds(value)
+    if seconds is None or not 0 < seconds <= _LONGEST_S:
+        raise InvalidValueError(
+            f"{field}: {value!r} is no duration; {_ALLOWED}", field=field, value=value
+        )
+    return math.ceil(seconds)
+
+
+def _to_seconds(value: object) -> float | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, timedelta):
+        return value.total_seconds()
+    if isinstance(value, int | float):
+        return value
+    match = _DURATION.fullmatch(value) if isinstance(value, str) else None
+    return float(match[1]) * _SECONDS[match[2].lower()] if match else None
+
+
+def format_duration(seconds: float) -> str:
+    """Return a duration for people: `42s`, `3m 05s`, `2h 00m`, `1d 03h`."""
+    whole = int(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m {whole % 60:02d}s"
+    if whole < 86_400:
+        return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
+    return f"{whole // 86_400}d {whole % 86_400 // 3600:02d}h"
+
+
+def from_epoch_ms(milliseconds: int | None) -> datetime | None:
+    """Return a manager's timestamp as an aware UTC datetime, None for None."""
+    if milliseconds is None:
+        return None
+    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)

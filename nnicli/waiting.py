@@ -1,0 +1,76 @@
+"""How long things may take, and how to wait for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """Limits in seconds for everything that nnicli waits for.
+
+    Attributes:
+        connect_s: TCP connection to the manager.
+        read_s: Answer to an ordinary request.
+        scan_s: Answer of a route for which the manager scans its whole database; at 100,000
+            trials the first byte takes 6 to 9 s.
+        start_s: From the spawn until the manager is ready; a cold disk takes over 4 s.
+        tuner_s: From the start of the experiment until its tuner has connected; 3.0 itself gives
+            up after 10 s.
+        stop_s: From asking the manager to stop until SIGKILL; it allows itself 60 s.
+    """
+
+    connect_s: float = 5.0
+    read_s: float = 20.0
+    scan_s: float = 300.0
+    start_s: float = 60.0
+    tuner_s: float = 30.0
+    stop_s: float = 65.0
+
+
+class Deadline:
+    """A point on the monotonic clock by which something has to be done."""
+
+    def __init__(self, timeout_s: float | None) -> None:
+        """Start the clock; None never expires."""
+        self._started = time.monotonic()
+        self._timeout_s = timeout_s
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds since the start."""
+        return time.monotonic() - self._started
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds that are left, never below zero; infinite without a limit."""
+        if self._timeout_s is None:
+            return float("inf")
+        return max(0.0, self._timeout_s - self.waited_s)
+
+    @property
+    def expired(self) -> bool:
+        """Whether the time is up."""
+        return self.remaining_s <= 0
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep that long, or for what is left if that is less."""
+        time.sleep(min(seconds, self.remaining_s))
+
+
+def poll_until(probe: Callable[[], T | None], *, deadline: Deadline, interval_s: float) -> T | None:
+    """Return the first answer of `probe` that is not None, or None when the time is up.
+
+    The probe is asked at least once, and once more at the very end.
+    """
+    while True:
+        last_chance = deadline.expired
+        answer = probe()
+        if answer is not None or last_chance:
+            return answer
+        deadline.sleep(interval_s)
