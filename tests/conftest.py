@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def free_port() -> Iterator[Callable[[], int]]:
+def free_port() -> Callable[[], int]:
     """Return a function that gives another free port, above those that nnicli tries by itself.
 
     The worker processes of one run draw from separate ranges, so they cannot meet.
@@ -46,4 +46,4 @@ def free_port() -> Iterator[Callable[[], int]]:
                 return port
         raise RuntimeError("no free port is left in this worker's range")
 
-    yield draw
+    return draw

@@ -1,4 +1,4 @@
-"""What several test folders need: the real manager, and a search for what is left of an experiment."""
+"""What several test folders need: the real manager, and a search for an experiment's remains."""
 
 from __future__ import annotations
 
