@@ -1,0 +1,210 @@
+"""Launch and control Microsoft NNI experiments over REST, without nnictl.
+
+The public names are loaded when they are first used, so `import nnicli` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nnicli.errors import (
+        AlreadyConnectedError as AlreadyConnectedError,
+        ConfigError as ConfigError,
+        ConfigSchemaError as ConfigSchemaError,
+        ConfigSyntaxError as ConfigSyntaxError,
+        ConnectError as ConnectError,
+        ConnectionLostError as ConnectionLostError,
+        DecodingError as DecodingError,
+        ExperimentFailedError as ExperimentFailedError,
+        ExperimentNotFoundError as ExperimentNotFoundError,
+        InstallationNotFoundError as InstallationNotFoundError,
+        InvalidValueError as InvalidValueError,
+        LaunchError as LaunchError,
+        ManagerExitedError as ManagerExitedError,
+        ManagerStillAliveError as ManagerStillAliveError,
+        NnicliError as NnicliError,
+        NotConnectedError as NotConnectedError,
+        NotFoundError as NotFoundError,
+        NoTrialSucceededError as NoTrialSucceededError,
+        PortInUseError as PortInUseError,
+        Problem as Problem,
+        ProcessIdentity as ProcessIdentity,
+        RegistryError as RegistryError,
+        RequestTimeoutError as RequestTimeoutError,
+        RestError as RestError,
+        SearchSpaceError as SearchSpaceError,
+        StartTimeoutError as StartTimeoutError,
+        StateError as StateError,
+        StatusError as StatusError,
+        StopError as StopError,
+        StopNotSupportedError as StopNotSupportedError,
+        TrialJobNotFoundError as TrialJobNotFoundError,
+        TunerCrashedError as TunerCrashedError,
+        TunerNotReadyError as TunerNotReadyError,
+        UnsupportedPlatformError as UnsupportedPlatformError,
+        UnsupportedVersionError as UnsupportedVersionError,
+        UpdateNotAppliedError as UpdateNotAppliedError,
+        WaitTimeoutError as WaitTimeoutError,
+    )
+    from nnicli.experiment import Experiment as Experiment
+    from nnicli.launcher import (
+        ManagerProcess as ManagerProcess,
+        NniInstallation as NniInstallation,
+        StopOutcome as StopOutcome,
+        find_installation as find_installation,
+    )
+    from nnicli.models import (
+        ExperimentProfile as ExperimentProfile,
+        ExperimentStatus as ExperimentStatus,
+        MetricType as MetricType,
+        NNIManagerStatus as NNIManagerStatus,
+        TrialHyperParameters as TrialHyperParameters,
+        TrialJob as TrialJob,
+        TrialJobStatistics as TrialJobStatistics,
+        TrialJobStatus as TrialJobStatus,
+        TrialMetricData as TrialMetricData,
+        TrialResult as TrialResult,
+        TrialSource as TrialSource,
+    )
+    from nnicli.rest import ManagerClient as ManagerClient
+    from nnicli.waiting import Timeouts as Timeouts
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "nnicli.errors": (
+        "AlreadyConnectedError",
+        "ConfigError",
+        "ConfigSchemaError",
+        "ConfigSyntaxError",
+        "ConnectError",
+        "ConnectionLostError",
+        "DecodingError",
+        "ExperimentFailedError",
+        "ExperimentNotFoundError",
+        "InstallationNotFoundError",
+        "InvalidValueError",
+        "LaunchError",
+        "ManagerExitedError",
+        "ManagerStillAliveError",
+        "NnicliError",
+        "NoTrialSucceededError",
+        "NotConnectedError",
+        "NotFoundError",
+        "PortInUseError",
+        "Problem",
+        "ProcessIdentity",
+        "RegistryError",
+        "RequestTimeoutError",
+        "RestError",
+        "SearchSpaceError",
+        "StartTimeoutError",
+        "StateError",
+        "StatusError",
+        "StopError",
+        "StopNotSupportedError",
+        "TrialJobNotFoundError",
+        "TunerCrashedError",
+        "TunerNotReadyError",
+        "UnsupportedPlatformError",
+        "UnsupportedVersionError",
+        "UpdateNotAppliedError",
+        "WaitTimeoutError",
+    ),
+    "nnicli.experiment": ("Experiment",),
+    "nnicli.launcher": (
+        "ManagerProcess",
+        "NniInstallation",
+        "StopOutcome",
+        "find_installation",
+    ),
+    "nnicli.models": (
+        "ExperimentProfile",
+        "ExperimentStatus",
+        "MetricType",
+        "NNIManagerStatus",
+        "TrialHyperParameters",
+        "TrialJob",
+        "TrialJobStatistics",
+        "TrialJobStatus",
+        "TrialMetricData",
+        "TrialResult",
+        "TrialSource",
+    ),
+    "nnicli.rest": ("ManagerClient",),
+    "nnicli.waiting": ("Timeouts",),
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "AlreadyConnectedError",
+    "ConfigError",
+    "ConfigSchemaError",
+    "ConfigSyntaxError",
+    "ConnectError",
+    "ConnectionLostError",
+    "DecodingError",
+    "Experiment",
+    "ExperimentFailedError",
+    "ExperimentNotFoundError",
+    "ExperimentProfile",
+    "ExperimentStatus",
+    "InstallationNotFoundError",
+    "InvalidValueError",
+    "LaunchError",
+    "ManagerClient",
+    "ManagerExitedError",
+    "ManagerProcess",
+    "ManagerStillAliveError",
+    "MetricType",
+    "NNIManagerStatus",
+    "NniInstallation",
+    "NnicliError",
+    "NoTrialSucceededError",
+    "NotConnectedError",
+    "NotFoundError",
+    "PortInUseError",
+    "Problem",
+    "ProcessIdentity",
+    "RegistryError",
+    "RequestTimeoutError",
+    "RestError",
+    "SearchSpaceError",
+    "StartTimeoutError",
+    "StateError",
+    "StatusError",
+    "StopError",
+    "StopNotSupportedError",
+    "StopOutcome",
+    "Timeouts",
+    "TrialHyperParameters",
+    "TrialJob",
+    "TrialJobNotFoundError",
+    "TrialJobStatistics",
+    "TrialJobStatus",
+    "TrialMetricData",
+    "TrialResult",
+    "TrialSource",
+    "TunerCrashedError",
+    "TunerNotReadyError",
+    "UnsupportedPlatformError",
+    "UnsupportedVersionError",
+    "UpdateNotAppliedError",
+    "WaitTimeoutError",
+    "__version__",
+    "find_installation",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOME_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,708 @@
+"""The facade: one NNI experiment, with the published API of NNI's own nnicli."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+from nnicli import results
+from nnicli.config import LoadedConfig, load_config, load_search_space
+from nnicli.errors import (
+    AlreadyConnectedError,
+    ConnectError,
+    ConnectionLostError,
+    InvalidValueError,
+    NotConnectedError,
+    StateError,
+    WaitTimeoutError,
+)
+from nnicli.launcher import (
+    ManagerProcess,
+    NniInstallation,
+    StartPlan,
+    StopOutcome,
+    check_port,
+    find_installation,
+    generate_experiment_id,
+    locate_experiment,
+    start_manager,
+)
+from nnicli.models import (
+    ExperimentProfile,
+    ExperimentStatus,
+    NNIManagerStatus,
+    TrialJob,
+    TrialJobStatistics,
+    TrialMetricData,
+    TrialResult,
+    TrialSource,
+)
+from nnicli.rest import ManagerClient
+from nnicli.session import Session
+from nnicli.store import ExperimentDatabase, Registry
+from nnicli.supervision import Supervisor
+from nnicli.units import parse_duration
+from nnicli.waiting import Deadline, Timeouts
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_WAIT_INTERVAL_S = 0.5
+# NNI's own limit in its documented formats.
+_MOST_CONCURRENT = 99_999
+# A JavaScript number holds no larger integer exactly.
+_MOST_TRIALS = 2**53 - 1
+
+
+class Experiment:
+    """One NNI experiment: start it, or connect to it, then read and steer it.
+
+    An instance is new, connected or stopped. Only a connected one can be updated; only one that is
+    not connected can start, resume, view or connect. After `stop_experiment()`, or when its
+    manager has died, reads are answered from the experiment's files.
+
+    Without `with` or `stop_experiment()` the experiment outlives the Python process. Its manager
+    listens on all interfaces without any authentication, and no NNI release can be told
+    otherwise: whoever reaches the port can stop it, or run commands.
+
+    Args:
+        nni: The NNI to start managers of: a virtual environment, a `python` in one, an `nni_node`
+            folder, or a found installation. None: the variable NNICLI_NNI, else the environment
+            of the running interpreter.
+        experiments_directory: Parent of the experiments' folders. It beats the config's own
+            `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
+        url_prefix: Path below which a started manager serves, such as `team/a`.
+        headers: Sent with each request, for managers behind a reverse proxy.
+        auth: User and password for basic authentication there.
+        verify: Whether to check TLS certificates there, or the path of a CA bundle.
+        timeouts: Limits for everything that is waited for.
+    """
+
+    def __init__(
+        self,
+        *,
+        nni: NniInstallation | str | os.PathLike[str] | None = None,
+        experiments_directory: str | os.PathLike[str] | None = None,
+        url_prefix: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        verify: bool | str = True,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        self._nni = nni
+        self._experiments_directory = (
+            None
+            if experiments_directory is None
+            else Path(experiments_directory).expanduser().absolute()
+        )
+        self._url_prefix = _check_prefix(url_prefix)
+        self._headers = headers
+        self._auth = auth
+        self._verify = verify
+        self._timeouts = timeouts
+        self._session: Session | None = None
+        self._stopped: Session | None = None
+        self._supervisor: Supervisor | None = None
+        self._has_fallen_back = False
+
+    def __repr__(self) -> str:
+        state = "connected" if self._session else "stopped" if self._stopped else "new"
+        return f"<nnicli.Experiment {state} exp_id={self.exp_id} endpoint={self.endpoint}>"
+
+    # What it is connected to
+
+    @property
+    def endpoint(self) -> str | None:
+        """The manager's URL without credentials, None while there is none."""
+        return self._session.client.endpoint if self._session else None
+
+    @property
+    def port(self) -> int | None:
+        """The manager's port, None while there is none."""
+        return self._session.client.port if self._session else None
+
+    @property
+    def exp_id(self) -> str | None:
+        """The experiment's id, kept after the stop; None for a new instance."""
+        session = self._session or self._stopped
+        return session.exp_id if session else None
+
+    @property
+    def client(self) -> ManagerClient:
+        """The REST client, one method for each of the manager's endpoints.
+
+        Raises:
+            NotConnectedError: There is no manager.
+        """
+        return self._connected().client
+
+    @property
+    def process(self) -> ManagerProcess | None:
+        """The manager's process, None when it is not on this machine or there is none."""
+        return self._session.process if self._session else None
+
+    # Start, connect, leave, stop
+
+    def start_experiment(
+        self,
+        config_file: str | os.PathLike[str] | Mapping[str, Any],
+        port: int | None = None,
+        debug: bool = False,
+    ) -> None:
+        """Start an experiment and connect to it.
+
+        Args:
+            config_file: Path of a YAML or JSON config, or the config itself as a mapping. Its
+                relative paths count from its own folder, those of a mapping from the working
+                directory.
+            port: The manager's port, 1025 to 65535; None: the first free one from 8080.
+            debug: Set the config's `debug`, and the manager's log level to debug.
+
+        Raises:
+            AlreadyConnectedError: This instance has an experiment.
+            ConfigError: The config has errors; all of them are listed, and nothing was started.
+            InvalidValueError: The port is out of range.
+            LaunchError: The manager could not be started; nothing of it is left.
+            RegistryError: NNI's registry cannot be read or written.
+        """
+        self._require_unconnected()
+        _check_given_port(port)
+        installation = self._installation()
+        config = load_config(config_file, nni_version=installation.version, debug=debug)
+        for problem in config.warnings:
+            logger.warning("%s", problem)
+        plan = self._creation_plan(config, port)
+        self._start(installation, plan)
+
+    def resume_experiment(self, exp_id: str, port: int | None = None, debug: bool = False) -> None:
+        """Go on with a stopped experiment and connect to it.
+
+        One that has no trials or time left is resumed all the same, with a logged warning that
+        names the update to call.
+
+        Args:
+            exp_id: The experiment's id.
+            port: The manager's port, 1025 to 65535; None: the first free one from 8080.
+            debug: Set the manager's log level to debug.
+
+        Raises:
+            AlreadyConnectedError: This instance has an experiment.
+            ExperimentNotFoundError: No such experiment is on this machine.
+            StateError: The experiment has a manager that still runs.
+            UnsupportedVersionError: Another generation of NNI made the experiment.
+            LaunchError: The manager could not be started; the experiment is as it was.
+        """
+        self._reopen(exp_id, port, debug=debug, is_view=False)
+
+    def view_experiment(self, exp_id: str, port: int | None = None) -> None:
+        """Show a stopped experiment, read-only, and connect to it.
+
+        Args:
+            exp_id: The experiment's id.
+            port: The manager's port, 1025 to 65535; None: the first free one from 8080.
+
+        Raises:
+            AlreadyConnectedError: This instance has an experiment.
+            ExperimentNotFoundError: No such experiment is on this machine.
+            StateError: The experiment has a manager that still runs.
+            LaunchError: The manager could not be started; the experiment is as it was.
+        """
+        self._reopen(exp_id, port, debug=False, is_view=True)
+
+    def connect_experiment(self, endpoint: str) -> None:
+        """Connect to a manager that runs already.
+
+        Args:
+            endpoint: Its URL, `http://host:port`, with the URL prefix if it has one.
+
+        Raises:
+            AlreadyConnectedError: This instance has an experiment.
+            InvalidValueError: The endpoint is no such URL.
+            RestError: No manager answers there.
+        """
+        self._require_unconnected()
+        client = ManagerClient(
+            endpoint,
+            timeouts=self._timeouts,
+            headers=self._headers,
+            auth=self._auth,
+            verify=self._verify,
+        )
+        try:
+            session = Session.of_connected(client)
+        except BaseException:
+            client.close()
+            raise
+        self._enter(session)
+
+    def disconnect(self) -> None:
+        """Forget the experiment and leave it running."""
+        if self._session is not None:
+            self._session.client.close()
+        self._session = self._stopped = self._supervisor = None
+
+    def stop_experiment(self) -> StopOutcome:
+        """Stop the experiment; nothing of it is left running on this machine.
+
+        Returns:
+            How the manager ended, and which processes had outlived it and were ended: after a
+            manager that died by itself the tuner, the trials and their children.
+
+        Raises:
+            NotConnectedError: There is no experiment.
+            StopError: Something of it is still alive.
+        """
+        session = self._connected()
+        outcome = session.stop(self._timeouts)
+        self._stopped, self._session, self._supervisor = session, None, None
+        return outcome
+
+    def __enter__(self) -> Experiment:  # noqa: PYI034 - typing.Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop what this instance started, leave what it only connected to."""
+        if self._session is not None and self._session.is_owned:
+            self.stop_experiment()
+        elif self._session is not None:
+            self.disconnect()
+
+    # Read
+
+    def get_experiment_status(self) -> NNIManagerStatus:
+        """Return the manager's status and its errors.
+
+        Returns:
+            `{"status": ..., "errors": [...]}`; STOPPED after `stop_experiment()`.
+
+        Raises:
+            NotConnectedError: No experiment yet.
+            ConnectError: The manager is gone.
+        """
+        if self._session is None and self._stopped is not None:
+            return {"status": ExperimentStatus.STOPPED.value, "errors": []}
+        return self._connected().client.get_experiment_status()
+
+    def get_experiment_profile(self) -> ExperimentProfile:
+        """Return the experiment's profile: `params` is its config, `execDuration` in seconds."""
+        return self._read(lambda source: source.get_experiment_profile())
+
+    def get_job_statistics(self) -> list[TrialJobStatistics]:
+        """Return how many trials are in each status; statuses without a trial are absent."""
+        return self._read(lambda source: source.get_job_statistics())
+
+    def get_trial_job(self, trial_job_id: str) -> TrialJob:
+        """Return one trial.
+
+        Raises:
+            TrialJobNotFoundError: The experiment has no such trial.
+        """
+        return self._read(lambda source: source.get_trial_job(trial_job_id))
+
+    def list_trial_jobs(self) -> list[TrialJob]:
+        """Return all trials in the order in which they were made."""
+        return self._read(lambda source: source.list_trial_jobs())
+
+    def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
+        """Return reported metrics by trial job id.
+
+        Args:
+            trial_job_id: One trial, or None for all of them.
+
+        Returns:
+            Trial job id -> its metrics in the order reported; ids without a metric are absent.
+        """
+        return self._read(lambda source: source.get_job_metrics(trial_job_id))
+
+    def export_data(self) -> list[TrialResult]:
+        """Return the parameters and the final metric of every trial that succeeded with one."""
+        return self._read(lambda source: source.export_data())
+
+    def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
+        """Return what a trial wrote.
+
+        Args:
+            trial_job_id: The trial.
+            kind: `stdout`, `stderr` or `trial`, which is what NNI logs inside the trial.
+        """
+        return self._read(lambda source: source.trial_log(trial_job_id, kind))
+
+    def best_trial(self, *, metric: str = "default", mode: results.Mode | None = None) -> TrialJob:
+        """Return the trial with the best final metric.
+
+        Args:
+            metric: Key in the final metric, where trials report a dict.
+            mode: `maximize` or `minimize`; None: the tuner's own `optimize_mode`.
+
+        Raises:
+            InvalidValueError: No mode was given, and the config has none.
+            NoTrialSucceededError: No trial has a number as this metric.
+        """
+        return self._read(lambda source: results.best_trial(source, metric=metric, mode=mode))
+
+    # Steer
+
+    def update_concurrency(self, value: int) -> None:
+        """Change how many trials run at once; 0 pauses the experiment."""
+        self.update(trial_concurrency=value)
+
+    def update_duration(self, value: str | float | timedelta) -> None:
+        """Change how long the experiment may run: text such as `1m` or `2h`, or seconds."""
+        self.update(max_experiment_duration=value)
+
+    def update_searchspace(self, filename: str | os.PathLike[str]) -> None:
+        """Replace the search space by that of a JSON or YAML file.
+
+        Trials that the tuner has generated already keep the old one.
+        """
+        self.update(search_space=filename)
+
+    def update_trailnum(self, value: int) -> None:
+        """Change how many trials there may be; a higher number reopens an experiment that is DONE.
+
+        The name is NNI's own.
+        """
+        self.update(max_trial_number=value)
+
+    def update(
+        self,
+        *,
+        trial_concurrency: int | None = None,
+        max_experiment_duration: str | float | timedelta | None = None,
+        max_trial_number: int | None = None,
+        search_space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
+    ) -> ExperimentProfile:
+        """Change the running experiment; every change is read back.
+
+        All values are checked before the first is sent.
+
+        Args:
+            trial_concurrency: How many trials run at once; 0 pauses the experiment.
+            max_experiment_duration: `90s`, `30m`, `2h`, `1d`, a timedelta or seconds.
+            max_trial_number: How many trials there may be.
+            search_space: Path of a JSON or YAML file, or the search space itself.
+
+        Returns:
+            The profile after the changes.
+
+        Raises:
+            NotConnectedError: There is no manager to update.
+            StateError: The experiment is only viewed.
+            InvalidValueError: A value is not allowed; nothing was sent.
+            SearchSpaceError: The search space is missing or not valid; nothing was sent.
+            UpdateNotAppliedError: The manager said 200, and the value did not change.
+            TunerNotReadyError: The search space needs the tuner, which did not connect.
+            RestError: The manager could not be reached or refused.
+        """
+        session = self._steerable()
+        fields = {
+            "trial_concurrency": _check_whole(
+                trial_concurrency, "trial_concurrency", 0, _MOST_CONCURRENT
+            ),
+            "max_experiment_duration": None
+            if max_experiment_duration is None
+            else parse_duration(max_experiment_duration, field="max_experiment_duration"),
+            "max_trial_number": _check_whole(max_trial_number, "max_trial_number", 1, _MOST_TRIALS),
+        }
+        space = None if search_space is None else load_search_space(search_space)
+        wanted = {name: value for name, value in fields.items() if value is not None}
+        if wanted:
+            session.client.update_profile(**wanted)
+        if space is not None:
+            session.send_search_space(space, self._timeouts.tuner_s)
+        if wanted or space is not None:
+            changed = [*wanted, *(["search_space"] if space is not None else [])]
+            logger.info("experiment %s: updated %s", session.exp_id, ", ".join(changed))
+        return session.client.get_experiment_profile()
+
+    def kill_trial_job(self, trial_job_id: str) -> None:
+        """Cancel a trial that waits or runs; one that has finished keeps its status.
+
+        Raises:
+            TrialJobNotFoundError: The experiment has no such trial.
+            StateError: The experiment is only viewed.
+        """
+        session = self._steerable()
+        if session.client.get_trial_job(trial_job_id).is_finished:
+            # A DELETE would turn SUCCEEDED into USER_CANCELED.
+            logger.info("trial %s has finished already", trial_job_id)
+            return
+        session.client.kill_trial_job(trial_job_id)
+
+    def submit_trial(self, parameters: Mapping[str, Any]) -> int:
+        """Queue a trial with parameters of the caller's own; return its sequence id."""
+        return self._steerable().client.submit_trial(parameters)
+
+    def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Tell the tuner results that are known already.
+
+        Args:
+            rows: `{"parameter": {...}, "value": number or dict with "default"}` each.
+
+        Raises:
+            InvalidValueError: A row has another form; nothing was sent.
+            TunerNotReadyError: The tuner did not connect in time; nothing was sent.
+        """
+        session = self._steerable()
+        checked = [_check_row(row, index) for index, row in enumerate(rows)]
+        session.wait_for_tuner(self._timeouts.tuner_s)
+        session.client.import_data(checked)
+
+    # Wait
+
+    def wait(
+        self,
+        *,
+        timeout: str | float | timedelta | None = None,
+        until: str | Collection[str] | None = None,
+    ) -> ExperimentStatus:
+        """Wait until no more work will be done, and return the status at the end.
+
+        The manager's process, the tuner's and the status are watched.
+
+        Args:
+            timeout: Seconds, a timedelta or text such as `2h`; None: no limit.
+            until: A status, or several, to return on as well.
+
+        Returns:
+            DONE; TUNER_NO_MORE_TRIAL once nothing waits or runs; VIEWED at once; STOPPED; or one
+            of `until`.
+
+        Raises:
+            NotConnectedError: There is no manager to wait for.
+            WaitTimeoutError: The time is up; the experiment goes on.
+            TunerCrashedError: The tuner is gone, whatever the status says.
+            NoTrialSucceededError: It is over without a single success.
+            ExperimentFailedError: The manager is gone, or says ERROR.
+            RestError: The manager does not answer.
+        """
+        session = self._connected()
+        wanted = _check_statuses(until)
+        deadline = Deadline(_to_timeout(timeout))
+        supervisor = self._supervisor or Supervisor(session)
+        self._supervisor = supervisor
+        while True:
+            final = supervisor.check()
+            if final is not None:
+                return final
+            if supervisor.last_status in wanted:
+                return ExperimentStatus(supervisor.last_status)
+            if deadline.expired:
+                raise WaitTimeoutError(
+                    f"experiment {session.exp_id} is {supervisor.last_status} after "
+                    f"{deadline.waited_s:.0f} s; it goes on, and wait() may be called again",
+                    waited_s=deadline.waited_s,
+                    status=supervisor.last_status,
+                )
+            deadline.sleep(_WAIT_INTERVAL_S)
+
+    # How it is done
+
+    def _installation(self) -> NniInstallation:
+        if isinstance(self._nni, NniInstallation):
+            return self._nni
+        return find_installation(self._nni)
+
+    def _creation_plan(self, config: LoadedConfig, port: int | None) -> StartPlan:
+        parent = self._experiments_directory or config.experiments_directory
+        document = {**config.document, "experimentWorkingDirectory": str(parent)}
+        services = document["trainingService"]
+        platform = "hybrid" if isinstance(services, list) else services["platform"]
+        return StartPlan(
+            action="create",
+            exp_id=generate_experiment_id(parent),
+            document=document,
+            experiments_directory=parent,
+            port=port,
+            log_level=document["logLevel"],
+            url_prefix=self._url_prefix,
+            name=document.get("experimentName"),
+            platform=platform,
+        )
+
+    def _reopen(self, exp_id: str, port: int | None, *, debug: bool, is_view: bool) -> None:
+        self._require_unconnected()
+        _check_given_port(port)
+        installation = self._installation()
+        located = locate_experiment(
+            exp_id, registry=Registry(), experiments_directory=self._experiments_directory
+        )
+        profile = located.database.get_experiment_profile()
+        if not is_view:
+            located.check_release(installation)
+            _warn_of_spent_budget(profile, located.database)
+        plan = StartPlan(
+            action="view" if is_view else "resume",
+            exp_id=exp_id,
+            document=profile["params"],
+            experiments_directory=located.experiments_directory,
+            port=port,
+            log_level="debug" if debug else profile["params"].get("logLevel", "info"),
+            url_prefix=self._url_prefix,
+            name=profile["params"].get("experimentName"),
+        )
+        self._start(installation, plan)
+
+    def _start(self, installation: NniInstallation, plan: StartPlan) -> None:
+        started = start_manager(installation, plan, registry=Registry(), timeouts=self._timeouts)
+        self._enter(Session.of_started(started, is_view=plan.action == "view"))
+
+    def _enter(self, session: Session) -> None:
+        self._session, self._stopped, self._supervisor = session, None, None
+        self._has_fallen_back = False
+
+    def _require_unconnected(self) -> None:
+        if self._session is not None:
+            raise AlreadyConnectedError(
+                f"this instance is connected to experiment {self._session.exp_id}; stop it, call "
+                "disconnect(), or use another Experiment()"
+            )
+
+    def _connected(self) -> Session:
+        if self._session is None:
+            what = f"experiment {self.exp_id} is stopped" if self._stopped else "no experiment yet"
+            raise NotConnectedError(
+                f"{what}; call start_experiment(), resume_experiment(), view_experiment() or "
+                "connect_experiment() first"
+            )
+        return self._session
+
+    def _steerable(self) -> Session:
+        session = self._connected()
+        if session.is_view:
+            raise StateError(
+                f"experiment {session.exp_id} is only viewed; stop the view and call "
+                f"resume_experiment({session.exp_id!r}) to change it"
+            )
+        return session
+
+    def _read(self, read: Callable[[TrialSource], T]) -> T:
+        """Read from the manager, or from the files when it is stopped or has died."""
+        if self._session is None and self._stopped is not None:
+            return read(_files_of(self._stopped))
+        session = self._connected()
+        try:
+            return read(session.client)
+        except (ConnectError, ConnectionLostError):
+            if not session.manager_is_gone():
+                raise
+            files = session.database()
+            if files is None:
+                raise
+        if not self._has_fallen_back:
+            self._has_fallen_back = True
+            logger.warning(
+                "the manager of experiment %s has died; its files are read instead. Call "
+                "stop_experiment() to end what it left running",
+                session.exp_id,
+            )
+        return read(files)
+
+
+def _files_of(session: Session) -> ExperimentDatabase:
+    files = session.database()
+    if files is None:
+        raise NotConnectedError(
+            f"experiment {session.exp_id} is stopped, and its files are not on this machine; "
+            "read it before the stop, or where it ran"
+        )
+    return files
+
+
+def _check_given_port(port: int | None) -> None:
+    if port is not None:
+        check_port(port)
+
+
+def _check_prefix(url_prefix: str | None) -> str:
+    prefix = (url_prefix or "").strip("/")
+    if prefix and not all(
+        part and part.isascii() and part.isprintable() for part in prefix.split("/")
+    ):
+        raise InvalidValueError(
+            f"url_prefix: {url_prefix!r} is not allowed; allowed: a path such as 'team/a'",
+            field="url_prefix",
+            value=url_prefix,
+        )
+    return prefix
+
+
+def _check_whole(value: object, field: str, least: int, most: int) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidValueError(
+            f"{field}: {value!r} is not allowed; allowed: an integer from {least} to {most}",
+            field=field,
+            value=value,
+        )
+    return value
+
+
+def _check_statuses(until: str | Collection[str] | None) -> set[str]:
+    wanted = {until} if isinstance(until, str) else set(until or ())
+    known = {status.value for status in ExperimentStatus}
+    for status in wanted - known:
+        raise InvalidValueError(
+            f"until: {status!r} is no status of an experiment; allowed: {', '.join(sorted(known))}",
+            field="until",
+            value=status,
+        )
+    return {ExperimentStatus(status).value for status in wanted}
+
+
+def _to_timeout(timeout: str | float | timedelta | None) -> float | None:
+    if timeout is None:
+        return None
+    if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0:
+        return float(timeout)
+    return float(parse_duration(timeout, field="timeout"))
+
+
+def _check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+    parameter, value = row.get("parameter"), row.get("value")
+    number = value.get("default") if isinstance(value, Mapping) else value
+    if (
+        not isinstance(parameter, Mapping)
+        or isinstance(number, bool)
+        or not isinstance(number, int | float)
+    ):
+        raise InvalidValueError(
+            f"rows[{index}]: {dict(row)!r} is not allowed; allowed: {{'parameter': {{...}}, "
+            "'value': a number, or a dict with a number as 'default'}",
+            field=f"rows[{index}]",
+            value=row,
+        )
+    return {"parameter": dict(parameter), "value": value}
+
+
+def _warn_of_spent_budget(profile: ExperimentProfile, database: ExperimentDatabase) -> None:
+    """Tell before a resume that would do nothing, and what to call then."""
+    params = profile["params"]
+    most_trials = params.get("maxTrialNumber")
+    if most_trials is not None and len(database.list_trial_jobs()) >= most_trials:
+        logger.warning(
+            "experiment %s has had all of its %s trials; call update_trailnum() with a higher "
+            "number after the resume",
+            profile["id"],
+            most_trials,
+        )
+    longest = params.get("maxExperimentDuration")
+    if longest is not None and profile["execDuration"] >= parse_duration(longest):
+        logger.warning(
+            "experiment %s has used up its %s; call update_duration() with a longer time after "
+            "the resume",
+            profile["id"],
+            longest,
+        )

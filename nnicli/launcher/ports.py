@@ -1,0 +1,122 @@
+"""TCP ports on this machine: which are free, who holds one, and keeping one for a start."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+import psutil
+
+from nnicli.errors import InvalidValueError, PortInUseError, ProcessIdentity
+from nnicli.launcher.process import identify
+
+FIRST_PORT = 8080
+"""Where the search for a free port begins: NNI's own default."""
+
+_LOWEST, _HIGHEST = 1025, 65_535
+
+
+def check_port(port: object) -> int:
+    """Return the port.
+
+    Raises:
+        InvalidValueError: It is no integer from 1025 to 65535; managers refuse lower ones.
+    """
+    if isinstance(port, bool) or not isinstance(port, int) or not _LOWEST <= port <= _HIGHEST:
+        raise InvalidValueError(
+            f"port: {port!r} is not allowed; allowed: an integer from {_LOWEST} to {_HIGHEST}, or "
+            f"None for the first free one from {FIRST_PORT}",
+            field="port",
+            value=port,
+        )
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Return whether a manager could listen on this port right now."""
+    with ExitStack() as stack:
+        for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - what node binds
+            try:
+                probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
+                # As node does; without it a port in TIME_WAIT would look busy.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((address, port))
+            except OSError as error:
+                if error.errno == errno.EADDRINUSE:
+                    return False
+                if family == socket.AF_INET:
+                    raise
+                # This machine has no IPv6.
+    return True
+
+
+def find_listener(port: int) -> ProcessIdentity | None:
+    """Return the process that listens on a port, or None where that cannot be seen."""
+    try:
+        connections = psutil.net_connections("tcp")
+    except psutil.AccessDenied:
+        # macOS shows the sockets of other processes to root alone.
+        return None
+    for connection in connections:
+        if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
+            continue
+        if connection.pid is not None:
+            return identify(connection.pid)
+    return None
+
+
+def listens(pid: int, port: int) -> bool | None:
+    """Return whether this process listens on this port, None where that cannot be seen."""
+    try:
+        connections = psutil.Process(pid).net_connections("tcp")
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return None
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
+        for connection in connections
+    )
+
+
+def port_in_use_error(port: int) -> PortInUseError:
+    """Return the error that names who holds the port."""
+    owner = find_listener(port)
+    holder = "another process"
+    if owner is not None:
+        holder = f"pid {owner.pid} ({' '.join(owner.argv)[:200]})"
+    return PortInUseError(
+        f"port {port} is already in use by {holder}; stop it, or pass another port",
+        port=port,
+        owner=owner,
+    )
+
+
+@contextmanager
+def reserve(port: int) -> Iterator[bool]:
+    """Keep other nnicli processes off a port while a manager is started on it.
+
+    Yields whether the port was free and could be kept. A socket in the kernel's abstract name
+    space needs no file and vanishes with its process, whatever ends that. Where the system has
+    no such sockets, a start that loses the race finds out from its manager and takes the next
+    port.
+    """
+    with ExitStack() as stack:
+        if os.uname().sysname == "Linux":
+            token = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            try:
+                token.bind(f"\0nnicli-port-{port}")
+            except OSError:
+                yield False
+                return
+        yield is_free(port)
+
+
+def candidates(port: int | None) -> Iterator[int]:
+    """Return the ports to try in turn: the given one alone, else all from the default on."""
+    return iter((port,)) if port is not None else iter(range(FIRST_PORT, _HIGHEST + 1))

@@ -1,0 +1,206 @@
+"""Processes that are who they are thought to be."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from nnicli.errors import ProcessIdentity
+from nnicli.waiting import Deadline, poll_until
+
+# psutil derives the time of creation from the boot time, which moves when the clock is set.
+_CREATE_TIME_TOLERANCE_S = 2.0
+# How long the kernel may take to end what got SIGKILL.
+_KILL_TIMEOUT_S = 5.0
+
+
+def identify(pid: int) -> ProcessIdentity | None:
+    """Return who has this pid now, None when nobody has or it is a zombie."""
+    try:
+        process = psutil.Process(pid)
+        if process.status() == psutil.STATUS_ZOMBIE:
+            return None
+        return ProcessIdentity(pid, process.create_time(), _read_argv(process))
+    except psutil.NoSuchProcess:
+        return None
+
+
+def _read_argv(process: psutil.Process) -> tuple[str, ...]:
+    try:
+        return tuple(process.cmdline())
+    except psutil.AccessDenied:
+        return ()
+
+
+def find_process(identity: ProcessIdentity) -> psutil.Process | None:
+    """Return the live process of this identity, None when it is gone or the pid is another's.
+
+    A pid counts only with the same time of creation, or with the same command line where the
+    clock was set in between.
+    """
+    found = identify(identity.pid)
+    if found is None:
+        return None
+    same_time = abs(found.create_time - identity.create_time) <= _CREATE_TIME_TOLERANCE_S
+    same_argv = bool(identity.argv) and found.argv == identity.argv
+    if not (same_time or same_argv):
+        return None
+    try:
+        return psutil.Process(identity.pid)
+    except psutil.NoSuchProcess:
+        return None
+
+
+class _DetachablePopen(subprocess.Popen[bytes]):
+    def __del__(self) -> None:
+        """Say nothing: an experiment may outlive the object that started it."""
+
+
+class ManagerProcess:
+    """A manager on this machine, started by us or found by its identity."""
+
+    def __init__(
+        self, identity: ProcessIdentity, *, child: subprocess.Popen[bytes] | None = None
+    ) -> None:
+        self.identity = identity
+        self._child = child
+
+    def __repr__(self) -> str:
+        return f"ManagerProcess(pid={self.identity.pid})"
+
+    @classmethod
+    def spawn(
+        cls,
+        argv: Sequence[str],
+        *,
+        cwd: Path,
+        env: Mapping[str, str],
+        stdout: IO[bytes],
+        stderr: IO[bytes],
+    ) -> ManagerProcess:
+        """Start a manager as the leader of a session of its own.
+
+        The tuner and local trials stay in its process group in every release, so the group tells
+        what belongs to it; and a Ctrl-C in the caller's terminal does not reach it.
+        """
+        child = _DetachablePopen(
+            list(argv),
+            cwd=cwd,
+            env=dict(env),
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+        )
+        # A child that is dead already still has its pid, as a zombie, until it is waited for.
+        create_time = psutil.Process(child.pid).create_time()
+        return cls(ProcessIdentity(child.pid, create_time, tuple(argv)), child=child)
+
+    @classmethod
+    def find(cls, identity: ProcessIdentity) -> ManagerProcess | None:
+        """Return the manager of this identity, None when it is gone."""
+        return cls(identity) if find_process(identity) is not None else None
+
+    @property
+    def returncode(self) -> int | None:
+        """Exit code, None while it runs or where it is no child of ours."""
+        return self._child.poll() if self._child is not None else None
+
+    def is_running(self) -> bool:
+        """Return whether it lives; a zombie does not."""
+        if self._child is not None:
+            return self._child.poll() is None
+        return find_process(self.identity) is not None
+
+    def wait(self, timeout_s: float) -> bool:
+        """Wait for its end; return whether it came in time."""
+        if self._child is not None:
+            try:
+                self._child.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                return False
+            return True
+        process = find_process(self.identity)
+        return process is None or not wait_for_end([process], timeout_s)
+
+    def terminate(self) -> None:
+        """Ask it with SIGTERM to end."""
+        if (process := self._find()) is not None:
+            _signal(process.terminate)
+
+    def kill(self) -> None:
+        """End it with SIGKILL."""
+        if (process := self._find()) is not None:
+            _signal(process.kill)
+
+    def tuner(self) -> ProcessIdentity | None:
+        """Return the tuner's process, None while there is none.
+
+        NNI runs it as `python3 -m nni --exp_params ...` below a shell (1.3 to 3.0).
+        """
+        process = self._find()
+        if process is None:
+            return None
+        for descendant in _descendants(process):
+            identity = identify(descendant.pid)
+            if identity is not None and ("-m", "nni") in pairwise(identity.argv):
+                return identity
+        return None
+
+    def descendants(self) -> list[psutil.Process]:
+        """Return everything below it that lives."""
+        process = self._find()
+        return _descendants(process) if process is not None else []
+
+    def _find(self) -> psutil.Process | None:
+        return find_process(self.identity) if self.is_running() else None
+
+
+def _descendants(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> list[psutil.Process]:
+    """End processes with SIGTERM, after the grace with SIGKILL; return what lives even then."""
+    alive = list(processes)
+    for process in alive:
+        _signal(process.terminate)
+    alive = wait_for_end(alive, grace_s)
+    for process in alive:
+        _signal(process.kill)
+    return wait_for_end(alive, _KILL_TIMEOUT_S)
+
+
+def wait_for_end(processes: Iterable[psutil.Process], timeout_s: float) -> list[psutil.Process]:
+    """Wait until all of them are gone; return those that live when the time is up."""
+    alive = list(processes)
+
+    def all_gone() -> bool | None:
+        alive[:] = [process for process in alive if is_alive(process)]
+        return None if alive else True
+
+    poll_until(all_gone, deadline=Deadline(timeout_s), interval_s=0.01)
+    return alive
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether this very process still runs; one that is only not yet reaped does not."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal(send: Callable[[], None]) -> None:
+    # psutil compares the time of creation before it signals, so a reused pid gets nothing.
+    with contextlib.suppress(psutil.NoSuchProcess):
+        send()

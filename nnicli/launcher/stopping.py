@@ -1,0 +1,210 @@
+"""How an experiment is ended so that nothing of it is left."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+
+from nnicli.errors import ManagerStillAliveError, ProcessIdentity, RestError
+from nnicli.launcher.process import (
+    ManagerProcess,
+    end_processes,
+    find_process,
+    identify,
+    is_alive,
+)
+from nnicli.waiting import Deadline
+
+logger = logging.getLogger(__name__)
+
+# A trial that outlived its manager may want to save something; its deaf children want nothing.
+_GRACE_S = 1.0
+# How often the tree below a stopping manager is looked at: parents go, and children lose their
+# place in it.
+_WATCH_INTERVAL_S = 0.5
+# What is ended may have started more in the meantime, so the search is repeated.
+_SWEEPS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class StopOutcome:
+    """How an experiment ended.
+
+    Attributes:
+        exp_id: The experiment.
+        how: `asked`: the manager ended by itself after it was asked to. `killed`: it did not, and
+            got SIGKILL. `already gone`: it had died before.
+        returncode: The manager's exit code, None where it is not known. It says nothing about
+            success: 2.7 ends with 1 after a stop in good order.
+        waited_s: Seconds from the call until nothing was left.
+        survivors: What had outlived the manager and was ended: tuner, trials, their children.
+    """
+
+    exp_id: str
+    how: Literal["asked", "killed", "already gone"]
+    returncode: int | None
+    waited_s: float
+    survivors: tuple[ProcessIdentity, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Traces:
+    """By what the processes of one experiment are known once their manager is gone.
+
+    Attributes:
+        exp_id: Trials carry it as NNI_EXP_ID.
+        directory: The experiment's folder; the tuner carries its `log` as NNI_LOG_DIRECTORY.
+        manager: The manager, which leads the process group of all of them.
+    """
+
+    exp_id: str
+    directory: Path
+    manager: ProcessIdentity
+
+
+def stop_manager(
+    process: ManagerProcess, traces: Traces, *, ask: Callable[[], None] | None, timeout_s: float
+) -> StopOutcome:
+    """End a manager and everything that belongs to its experiment.
+
+    Args:
+        process: The manager; it may be dead already.
+        traces: By what its processes are known.
+        ask: Asks the manager to end; when that fails it gets SIGTERM. None: it gets SIGKILL at
+            once, as before the start POST, where 2.2 and 2.3 hang on anything softer.
+        timeout_s: How long it may take before it gets SIGKILL.
+
+    Raises:
+        ManagerStillAliveError: Something lives even after SIGKILL.
+    """
+    deadline = Deadline(timeout_s)
+    total = Deadline(None)
+    below: set[psutil.Process] = set()
+    how: Literal["asked", "killed", "already gone"] = "already gone"
+    if process.is_running():
+        below.update(process.descendants())
+        if ask is not None and _ends_when_asked(process, ask, below=below, deadline=deadline):
+            how = "asked"
+        else:
+            how = "killed"
+            process.kill()
+            if not process.wait(_GRACE_S * 5):
+                raise _still_alive(process.identity, "the manager")
+    survivors = reap(traces, below=below)
+    return StopOutcome(
+        exp_id=traces.exp_id,
+        how=how,
+        returncode=process.returncode,
+        waited_s=total.waited_s,
+        survivors=survivors,
+    )
+
+
+def _ends_when_asked(
+    process: ManagerProcess,
+    ask: Callable[[], None],
+    *,
+    below: set[psutil.Process],
+    deadline: Deadline,
+) -> bool:
+    try:
+        ask()
+    except RestError as error:
+        logger.debug("the manager could not be asked to stop (%s), so it gets SIGTERM", error)
+        process.terminate()
+    while not deadline.expired:
+        if process.wait(min(_WATCH_INTERVAL_S, deadline.remaining_s)):
+            return True
+        below.update(process.descendants())
+    return False
+
+
+def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[ProcessIdentity, ...]:
+    """End what has outlived its manager; return what that was.
+
+    Args:
+        traces: By what the processes are known.
+        below: What was seen below the manager while it lived.
+
+    Raises:
+        ManagerStillAliveError: Something lives even after SIGKILL.
+    """
+    ended: dict[int, ProcessIdentity] = {}
+    known = set(below)
+    for _ in range(_SWEEPS):
+        found = _find_remains(traces, known)
+        if not found:
+            return tuple(ended.values())
+        ended.update(
+            (identity.pid, identity)
+            for process in found
+            if (identity := identify(process.pid)) is not None
+        )
+        known |= found
+        if alive := end_processes(found, grace_s=_GRACE_S):
+            identity = identify(alive[0].pid)
+            if identity is not None:
+                raise _still_alive(identity, f"a process of experiment {traces.exp_id}")
+    raise _still_alive(
+        next(reversed(ended.values())), f"experiment {traces.exp_id} starts ever new processes; one"
+    )
+
+
+def _still_alive(identity: ProcessIdentity, what: str) -> ManagerStillAliveError:
+    return ManagerStillAliveError(
+        f"{what} (pid {identity.pid}: {' '.join(identity.argv)[:200]}) is still alive after "
+        "SIGKILL; it may hang in the kernel, on a lost network disk for instance",
+        identity=identity,
+    )
+
+
+def _find_remains(traces: Traces, known: Iterable[psutil.Process]) -> set[psutil.Process]:
+    """Return what lives of an experiment, with everything below it."""
+    remains = {process for process in known if is_alive(process)}
+    group = _group_of(traces.manager)
+    for process in psutil.process_iter():
+        if _belongs(process, traces, group):
+            remains.add(process)
+    for process in tuple(remains):
+        try:
+            remains.update(process.children(recursive=True))
+        except psutil.NoSuchProcess:
+            continue
+    # nnicli may itself run in a trial of the experiment that it stops.
+    own = psutil.Process()
+    return {
+        process for process in remains if is_alive(process) and process not in (own, *own.parents())
+    }
+
+
+def _group_of(manager: ProcessIdentity) -> int | None:
+    """Return the manager's process group, None when its number may be another's by now."""
+    current = identify(manager.pid)
+    return manager.pid if current is None or find_process(manager) is not None else None
+
+
+def _belongs(process: psutil.Process, traces: Traces, group: int | None) -> bool:
+    try:
+        if group is not None and os.getpgid(process.pid) == group:
+            # No process gets the number of a living group as its pid, so the members of this one
+            # are younger than its leader.
+            return process.create_time() >= traces.manager.create_time
+        environ = process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError):
+        return False
+    if environ.get("NNI_EXP_ID") == traces.exp_id:
+        # Ids are unique within one folder only, so a folder that is told has to agree.
+        told = environ.get("NNI_SYS_DIR") or environ.get("NNI_OUTPUT_DIR")
+        return told is None or _is_below(told, traces.directory)
+    told = environ.get("NNI_LOG_DIRECTORY")
+    return told is not None and _is_below(told, traces.directory)
+
+
+def _is_below(told: str, directory: Path) -> bool:
+    return Path(os.path.realpath(told)).is_relative_to(os.path.realpath(directory))

@@ -1,0 +1,77 @@
+"""Trials in the order of their final metric."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Literal
+
+from nnicli.errors import InvalidValueError, NoTrialSucceededError
+from nnicli.models import ExperimentProfile, TrialJob, TrialSource
+
+Mode = Literal["maximize", "minimize"]
+_MODES: tuple[Mode, ...] = ("maximize", "minimize")
+
+
+def optimize_mode(profile: ExperimentProfile) -> Mode | None:
+    """Return the direction that the config gives its tuner, None where it gives none.
+
+    It is not guessed: the same tuner has had different defaults in different releases.
+    """
+    params = profile["params"]
+    for algorithm in ("tuner", "advisor"):
+        arguments = (params.get(algorithm) or {}).get("classArgs") or {}
+        mode = arguments.get("optimize_mode") if isinstance(arguments, dict) else None
+        if mode in _MODES:
+            return mode
+    return None
+
+
+def rank_trials(
+    trials: Iterable[TrialJob], *, mode: Mode, metric: str = "default"
+) -> list[tuple[TrialJob, float]]:
+    """Return the trials that have a number as this final metric, with that number, best first.
+
+    Args:
+        trials: Any trials; those without a final metric, or with NaN, are left out.
+        mode: Whether more or less is better.
+        metric: Key in the metric, where trials report a dict; `default` is also a plain number.
+    """
+    ranked = [
+        (trial, value)
+        for trial in trials
+        if (value := trial.final_metric(metric)) is not None and not math.isnan(value)
+    ]
+    return sorted(ranked, key=lambda pair: pair[1], reverse=mode == "maximize")
+
+
+def best_trial(
+    source: TrialSource, *, metric: str = "default", mode: Mode | None = None
+) -> TrialJob:
+    """Return the best trial of an experiment.
+
+    Args:
+        source: The live manager or the experiment's files.
+        metric: Key in the final metric, where trials report a dict.
+        mode: `maximize` or `minimize`; None: the tuner's own `optimize_mode`.
+
+    Raises:
+        InvalidValueError: The mode is neither, or not given and not in the config.
+        NoTrialSucceededError: No trial has a number as this metric.
+    """
+    if mode is None:
+        mode = optimize_mode(source.get_experiment_profile())
+    if mode not in _MODES:
+        raise InvalidValueError(
+            f"mode: {mode!r} is not allowed; pass mode='maximize' or mode='minimize' (the config's "
+            "tuner has no optimize_mode that could tell)",
+            field="mode",
+            value=mode,
+        )
+    trials = source.list_trial_jobs()
+    ranked = rank_trials(trials, mode=mode, metric=metric)
+    if not ranked:
+        raise NoTrialSucceededError(
+            f"none of the {len(trials)} trials has a number as its final metric {metric!r}"
+        )
+    return ranked[0][0]

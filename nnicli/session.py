@@ -1,0 +1,259 @@
+"""The link to one experiment whose manager is, or was, there to be asked."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnicli.errors import (
+    ConnectError,
+    ConnectionLostError,
+    RestError,
+    StopError,
+    TunerNotReadyError,
+    UpdateNotAppliedError,
+)
+from nnicli.launcher import (
+    ManagerProcess,
+    StartedManager,
+    StopOutcome,
+    Traces,
+    find_local_manager,
+    stop_manager,
+)
+from nnicli.models import ExperimentStatus
+from nnicli.rest import ManagerClient
+from nnicli.store import ExperimentDatabase, Registry, has_started, last_error, tail_text
+from nnicli.waiting import Deadline, Timeouts, poll_until
+
+logger = logging.getLogger(__name__)
+
+_TUNER_INTERVAL_S = 0.02
+_PORT_INTERVAL_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class DispatcherLog:
+    """The part of dispatcher.log that the present tuner writes.
+
+    Attributes:
+        path: The file.
+        since: Its size in bytes before the manager was started.
+    """
+
+    path: Path
+    since: int
+
+    def tuner_has_connected(self) -> bool:
+        """Return whether the tuner said so."""
+        return has_started(self.path, since=self.since)
+
+    def last_error(self) -> str:
+        """Return the last traceback, empty without one."""
+        return last_error(self.path, since=self.since)
+
+
+class Session:
+    """One experiment, its manager's client, and what of it is on this machine.
+
+    Attributes:
+        client: Speaks with the manager.
+        exp_id: The experiment.
+        process: The manager, None when it is not on this machine.
+        directory: The experiment's folder, None when it is not on this machine.
+        is_owned: Whether it was started here, and not only connected to.
+        is_view: Whether the manager only shows a stopped experiment.
+    """
+
+    def __init__(
+        self,
+        client: ManagerClient,
+        exp_id: str,
+        *,
+        process: ManagerProcess | None = None,
+        directory: Path | None = None,
+        dispatcher_log: DispatcherLog | None = None,
+        is_owned: bool = False,
+        is_view: bool = False,
+    ) -> None:
+        self.client = client
+        self.exp_id = exp_id
+        self.process = process
+        self.directory = directory
+        self.is_owned = is_owned
+        self.is_view = is_view
+        self._dispatcher_log = dispatcher_log
+        self._tuner_has_connected = False
+
+    @classmethod
+    def of_started(cls, started: StartedManager, *, is_view: bool) -> Session:
+        """Return the session of a manager that was just started."""
+        directory = started.traces.directory
+        log = DispatcherLog(directory / "log" / "dispatcher.log", started.dispatcher_log_size)
+        return cls(
+            started.client,
+            started.traces.exp_id,
+            process=started.process,
+            directory=directory,
+            dispatcher_log=log,
+            is_owned=True,
+            is_view=is_view,
+        )
+
+    @classmethod
+    def of_connected(cls, client: ManagerClient) -> Session:
+        """Return the session of a manager that answers at the client's endpoint.
+
+        Raises:
+            RestError: No manager answers there.
+        """
+        profile = client.get_experiment_profile()
+        exp_id = profile["id"]
+        process = find_local_manager(client.endpoint, exp_id)
+        directory = Path(profile["logDir"])
+        is_here = process is not None and directory.is_dir()
+        status = client.get_experiment_status()["status"]
+        return cls(
+            client,
+            exp_id,
+            process=process,
+            directory=directory if is_here else None,
+            is_view=status == ExperimentStatus.VIEWED,
+        )
+
+    def database(self) -> ExperimentDatabase | None:
+        """Return the experiment's files, None when they are not on this machine."""
+        if self.directory is None:
+            return None
+        path = self.directory / "db" / "nni.sqlite"
+        return ExperimentDatabase(path) if path.is_file() else None
+
+    def manager_is_gone(self) -> bool:
+        """Return whether the manager is known to have died."""
+        return self.process is not None and not self.process.is_running()
+
+    def tuner_error(self) -> str:
+        """Return the last traceback that this tuner wrote, empty without one."""
+        return self._dispatcher_log.last_error() if self._dispatcher_log is not None else ""
+
+    def crash_log(self) -> str:
+        """Return the end of what the tuner, else the manager, wrote about its failure."""
+        if text := self.tuner_error():
+            return text
+        if self.directory is None:
+            return ""
+        # What fails before the tuner has opened its log goes to the manager's error output.
+        logs = (self.directory / "log" / name for name in ("nnictl_stderr.log", "dispatcher.log"))
+        return next((text for log in logs if (text := tail_text(log).strip())), "")
+
+    def wait_for_tuner(self, timeout_s: float) -> None:
+        """Wait until the tuner is connected, where its log can be read.
+
+        A search space or an import that is sent earlier is never answered, and lost (2.8 to 3.0,
+        seen live).
+
+        Raises:
+            TunerNotReadyError: It did not connect in time, or its manager is gone.
+        """
+        log = self._dispatcher_log
+        if log is None or self._tuner_has_connected:
+            return
+        deadline = Deadline(timeout_s)
+
+        def probe() -> bool | None:
+            if log.tuner_has_connected():
+                return True
+            return False if self.manager_is_gone() else None
+
+        answer = poll_until(probe, deadline=deadline, interval_s=_TUNER_INTERVAL_S)
+        if not answer:
+            raise self._tuner_not_ready(deadline)
+        self._tuner_has_connected = True
+
+    def send_search_space(self, search_space: dict[str, Any], timeout_s: float) -> None:
+        """Change the search space, and again where the tuner was not connected yet.
+
+        Raises:
+            TunerNotReadyError: The tuner did not take it in time.
+        """
+        self.wait_for_tuner(timeout_s)
+        deadline = Deadline(timeout_s)
+        while True:
+            try:
+                self.client.update_profile(search_space=search_space)
+            except UpdateNotAppliedError as error:
+                # Without the tuner's log there is no other way to learn that it is connected.
+                if self._dispatcher_log is not None:
+                    raise
+                if deadline.expired:
+                    raise self._tuner_not_ready(deadline) from error
+            else:
+                return
+
+    def _tuner_not_ready(self, deadline: Deadline) -> TunerNotReadyError:
+        log_tail = self.crash_log()
+        hint = f"; the end of its log:\n{log_tail}" if log_tail else ""
+        return TunerNotReadyError(
+            f"the tuner of experiment {self.exp_id} did not connect to its manager within "
+            f"{deadline.waited_s:.1f} s, so nothing was changed{hint}",
+            waited_s=deadline.waited_s,
+            log_tail=log_tail,
+        )
+
+    def stop(self, timeouts: Timeouts) -> StopOutcome:
+        """End the experiment and all of its processes; set NNI's registry right.
+
+        Raises:
+            StopError: Something of it is still alive.
+        """
+        if self.process is None or self.directory is None:
+            outcome = self._stop_remote(timeouts)
+        else:
+            traces = Traces(self.exp_id, self.directory, self.process.identity)
+            ask = self.client.stop_experiment
+            outcome = stop_manager(self.process, traces, ask=ask, timeout_s=timeouts.stop_s)
+            _record_stop(self.exp_id)
+        self.client.close()
+        if outcome.how == "already gone":
+            logger.warning(
+                "the manager of experiment %s had died; %d processes that it had left were ended",
+                self.exp_id,
+                len(outcome.survivors),
+            )
+        else:
+            logger.info("experiment %s is stopped", self.exp_id)
+        return outcome
+
+    def _stop_remote(self, timeouts: Timeouts) -> StopOutcome:
+        deadline = Deadline(timeouts.stop_s)
+        self.client.stop_experiment()
+
+        def probe() -> bool | None:
+            try:
+                self.client.get_version()
+            except (ConnectError, ConnectionLostError):
+                return True
+            except RestError:
+                return None
+            return None
+
+        if poll_until(probe, deadline=deadline, interval_s=_PORT_INTERVAL_S) is None:
+            raise StopError(
+                f"the manager at {self.client.endpoint} was asked to stop and still answers after "
+                f"{deadline.waited_s:.0f} s; end it on its own machine"
+            )
+        return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
+
+
+def _record_stop(exp_id: str) -> None:
+    """Write the end into NNI's registry where the manager did not."""
+    registry = Registry()
+    entry = registry.get(exp_id)
+    if entry is None:
+        return
+    ended_at = entry.get("endTime")
+    if entry.get("status") != "STOPPED" or not isinstance(ended_at, int):
+        registry.update(exp_id, status="STOPPED", endTime=int(time.time() * 1000))
