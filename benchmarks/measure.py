@@ -1,0 +1,71 @@
+"""Interleaved measurements: all variants once, then all again, so that noise hits them alike."""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+Measurement = Callable[[], float]
+"""Does the thing once and returns the seconds that count."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about medians, with the number that decides it."""
+
+    text: str
+    holds: bool
+    figure: str
+
+
+def interleave(variants: Mapping[str, Measurement], *, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of every variant, one value a round, after one round to warm up."""
+    seconds: dict[str, list[float]] = {name: [] for name in variants}
+    for number in range(rounds + 1):
+        for name, measure in variants.items():
+            taken = measure()
+            if number:
+                seconds[name].append(taken)
+    return seconds
+
+
+def medians(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """Return the median of each variant."""
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def time_call(call: Callable[[], object]) -> float:
+    """Return how many seconds a call takes."""
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def time_command(argv: Sequence[str], **options: object) -> float:
+    """Return how many seconds a command takes; it has to succeed."""
+    return time_call(
+        lambda: subprocess.run(argv, check=True, capture_output=True, **options)  # type: ignore[call-overload]
+    )
+
+
+def show(
+    console: Console, title: str, seconds: Mapping[str, Sequence[float]], claims: Sequence[Claim]
+) -> None:
+    """Print one group of measurements and what it is to prove."""
+    table = Table(title=title, title_justify="left")
+    for column in ("variant", "median", "fastest", "slowest", "rounds"):
+        table.add_column(column, justify="left" if column == "variant" else "right")
+    for name, values in seconds.items():
+        figures = (statistics.median(values), min(values), max(values))
+        table.add_row(name, *(f"{figure * 1000:.1f} ms" for figure in figures), str(len(values)))
+    console.print(table)
+    for claim in claims:
+        verdict = "[green]holds[/]" if claim.holds else "[red]MISSED[/]"
+        console.print(f"  {verdict}  {claim.text}: {claim.figure}")
+    console.print()
