@@ -1,0 +1,1 @@
+"""The fake manager: what the `node` of a fake installation runs."""

@@ -1,0 +1,362 @@
+"""The experiment: its status, its limits and its tuner."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from nnicli.testing.behaviour import Behaviour
+from nnicli.testing.fake_node.command_line import Arguments
+from nnicli.testing.fake_node.journal import Journal
+from nnicli.testing.fake_node.pool import TrialPool
+from nnicli.testing.fake_node.registry import RegistryWriter
+from nnicli.testing.fake_node.releases import Release
+from nnicli.testing.fake_node.trials import now_ms
+from nnicli.testing.fake_node.tuner import Tuner, tuner_environment
+from nnicli.units import parse_duration
+
+_BUSY_POLL_S = 0.02
+_IDLE_POLL_S = 0.25
+_WORKING = ("RUNNING", "NO_MORE_TRIAL", "TUNER_NO_MORE_TRIAL", "DONE")
+_UPDATES = {
+    "TRIAL_CONCURRENCY": "trialConcurrency",
+    "MAX_EXEC_DURATION": "maxExperimentDuration",
+    "MAX_TRIAL_NUM": "maxTrialNumber",
+    "SEARCH_SPACE": "searchSpace",
+}
+
+
+class ApiError(Exception):
+    """A request that is answered with an error of the application."""
+
+    def __init__(self, message: str, *, status: int = 500) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class NeverAnsweredError(Exception):
+    """A request that the real manager takes and never answers."""
+
+
+class Manager:
+    """One experiment. The main thread runs it; the threads of requests call it under `lock`."""
+
+    def __init__(
+        self, arguments: Arguments, release: Release, behaviour: Behaviour, *, version: str
+    ) -> None:
+        self.lock = threading.RLock()
+        self.stop_requested = threading.Event()
+        self.tuner_stopped = threading.Event()
+        self.arguments = arguments
+        self.version = version
+        self.release = release
+        self.behaviour = behaviour
+        self.root = Path(arguments.experiments_directory) / arguments.experiment_id
+        for name in ("log", "db", "checkpoint"):
+            (self.root / name).mkdir(parents=True, exist_ok=True)
+        self.status = "INITIALIZED"
+        self.errors: list[str] = []
+        self.profile: dict[str, Any] | None = None
+        self.journal = Journal(self.root, release, arguments.experiment_id)
+        self._pool = TrialPool(
+            self.journal,
+            release,
+            experiment_id=arguments.experiment_id,
+            kill_grace_s=behaviour.trial_kill_grace_s,
+        )
+        self._registry = RegistryWriter(
+            arguments.experiment_id, on_fault=lambda fault: self._log("ERROR", fault)
+        )
+        self._tuner: Tuner | None = None
+        self._tuner_seen = 0.0
+        self._tuner_has_no_more = False
+        self._tuner_said_goodbye = False
+        self._requested = 0
+        self._worked_before_s = 0.0
+        self._working_since: float | None = None
+        self._wake_reader, self._wake_writer = os.pipe()
+
+    # What requests ask for.
+
+    def start(self, params: dict[str, Any]) -> dict[str, Any] | None:
+        """Handle the start POST; a second one is answered like the first."""
+        if self.profile is not None:
+            return self._start_reply()
+        if self.arguments.action == "create":
+            self.profile = self.journal.new_profile(params)
+        else:
+            self.profile = self._stored_profile()
+        if self.arguments.action == "view":
+            self._set_status("VIEWED")
+            return self._start_reply()
+        self._worked_before_s = self.profile["execDuration"]
+        self._working_since = time.monotonic()
+        self.profile["endTime"] = None
+        self._pool.requeue_unfinished()
+        self._start_tuner()
+        self._set_status("RUNNING")
+        self._store_profile()
+        return self._start_reply()
+
+    def update(self, update_type: str, params: dict[str, Any]) -> None:
+        """Handle a PUT of the profile; only the field of that type is read."""
+        self._refuse_if_viewing("update experiment profile")
+        profile = self._running_profile()
+        if update_type not in _UPDATES:
+            raise NeverAnsweredError
+        if self.behaviour.ignores_updates:
+            return
+        field = _UPDATES[update_type]
+        if field == "searchSpace":
+            tuner = self._connected_tuner()
+            tuner.send({"type": "space", "space": params.get(field), "is_first": False})
+        profile["params"][field] = params.get(field)
+        self._store_profile()
+        self.wake()
+
+    def import_data(self, text: str) -> None:
+        """Handle known results; this tuner is random and has no use for them."""
+        self._refuse_if_viewing("import data")
+        self._connected_tuner()
+        self.journal.add_import(text)
+
+    def add_custom_trial(self, text: str) -> int:
+        """Queue a trial with the caller's own parameters and return its sequence id."""
+        self._refuse_if_viewing("add customized trial job")
+        if len(self.journal.trials) >= self._trial_limit():
+            raise ApiError("reach maxTrialNum")
+        parameters = json.loads(text)
+        self.journal.add_event("ADD_CUSTOMIZED", data=text)
+        trial = self._pool.enqueue(
+            {"parameter_id": None, "parameter_source": "customized", "parameters": parameters}
+        )
+        self.wake()
+        return trial.sequence_id
+
+    def cancel_trial(self, trial_id: str) -> None:
+        """End a trial."""
+        self._refuse_if_viewing("cancel trial job")
+        trial = self.journal.trials.get(trial_id)
+        if trial is None:
+            raise ApiError("Cannot set properties of undefined (setting 'isEarlyStopped')")
+        self._pool.cancel(trial)
+        self.wake()
+
+    def current_profile(self) -> dict[str, Any] | None:
+        """Return the profile with counters of this moment, None before the start POST."""
+        if self.profile is None:
+            return None
+        if self.arguments.action != "view":
+            self.profile["execDuration"] = int(self._worked_s())
+            self.profile["nextSequenceId"] = self.journal.next_sequence_id
+        return {key: value for key, value in self.profile.items() if value is not None}
+
+    def request_stop(self) -> None:
+        """End the main thread's work soon."""
+        if not self.behaviour.hangs_on_stop:
+            self.stop_requested.set()
+            self.wake()
+
+    def wake(self) -> None:
+        """Make the main thread look around at once."""
+        # A full pipe wakes it as well.
+        with contextlib.suppress(BlockingIOError):
+            os.write(self._wake_writer, b"!")
+
+    # The main thread.
+
+    def run(self) -> None:
+        """Work until a stop is asked for."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda _number, _frame: self.request_stop())
+        # The end of a trial wakes the loop as well.
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        os.set_blocking(self._wake_writer, False)
+        signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
+        while not self.stop_requested.is_set():
+            sources: list[Any] = [self._wake_reader]
+            if self._tuner is not None and not self._tuner.is_gone:
+                sources.append(self._tuner)
+            timeout_s = _BUSY_POLL_S if self._pool.running else _IDLE_POLL_S
+            ready, _, _ = select.select(sources, [], [], timeout_s)
+            if self._wake_reader in ready:
+                os.read(self._wake_reader, 4096)
+            with self.lock:
+                self._work(tuner_speaks=len(sources) == 2 and sources[1] in ready)
+
+    def shut_down(self) -> int:
+        """End tuner and trials, write the last things down, and return the exit code."""
+        returncode = self.release.stop_returncode
+        if self.profile is None:
+            # Before the start POST real managers exit with 1, and the registry stays INITIALIZED.
+            returncode = 1
+        elif self.arguments.action == "view":
+            self._set_status("STOPPED")
+        else:
+            self._set_status("STOPPING")
+            if self._tuner is not None:
+                self._tuner.stop()
+            self.tuner_stopped.set()
+            self._pool.stop()
+            self.profile["endTime"] = self.profile["endTime"] or now_ms()
+            self._store_profile()
+            self._set_status("STOPPED")
+        self._registry.finish()
+        self.journal.close()
+        return returncode
+
+    def _work(self, *, tuner_speaks: bool) -> None:
+        try:
+            if tuner_speaks and self._tuner is not None:
+                for message in self._tuner.receive():
+                    self._hear(message, self._tuner)
+            self._pool.poll()
+            self._watch_tuner()
+            if self.status in _WORKING:
+                self._advance()
+        except sqlite3.Error as error:
+            self._fail(str(error))
+
+    def _advance(self) -> None:
+        if not self._is_late():
+            try:
+                params = self._running_profile()["params"]
+                self._pool.launch(params, trial_limit=self._trial_limit())
+            except OSError as error:
+                # A code folder that is missing: 3.0 stays RUNNING and says nothing over REST.
+                self._log("ERROR", str(error))
+            self._request_trials()
+        if len(self.journal.trials) >= self._trial_limit() or self._is_late():
+            self._set_status("NO_MORE_TRIAL" if self._pool.running else "DONE")
+        else:
+            self._set_status("TUNER_NO_MORE_TRIAL" if self._tuner_has_no_more else "RUNNING")
+
+    def _request_trials(self) -> None:
+        tuner, params = self._tuner, self._running_profile()["params"]
+        if tuner is None or not tuner.is_connected or self._tuner_has_no_more:
+            return
+        room = params["trialConcurrency"] - self._pool.running - self._pool.queued
+        left = self._trial_limit() - len(self.journal.trials) - self._pool.fresh
+        while self._requested < min(room, left):
+            self._requested += 1
+            tuner.send({"type": "request"})
+
+    def _hear(self, message: dict[str, Any], tuner: Tuner) -> None:
+        kind = message.pop("type")
+        if kind == "connected":
+            tuner.is_connected = True
+            space = self._running_profile()["params"].get("searchSpace")
+            generated = len(self.journal.trials)
+            tuner.send({"type": "space", "space": space, "is_first": True, "generated": generated})
+        elif kind == "trial":
+            self._requested -= 1
+            self._pool.enqueue({**message, "parameter_source": "algorithm", "parameter_index": 0})
+        elif kind == "no_more":
+            self._requested -= 1
+            self._tuner_has_no_more = True
+        elif kind == "goodbye":
+            self._tuner_said_goodbye = True
+
+    def _start_tuner(self) -> None:
+        self._tuner = Tuner(
+            self._running_profile()["params"],
+            interpreter=self.arguments.python_interpreter,
+            environment=tuner_environment(self.root, self.arguments.action, self.behaviour),
+        )
+        self._tuner_seen = time.monotonic()
+        self.wake()
+
+    def _watch_tuner(self) -> None:
+        tuner = self._tuner
+        if tuner is None or self.status == "ERROR":
+            return
+        unseen_s = time.monotonic() - self._tuner_seen
+        if not tuner.is_connected:
+            if unseen_s > self.behaviour.tuner_connect_limit_s:
+                self._fail("the tuner did not connect in time; see dispatcher.log")
+        elif not tuner.is_gone:
+            self._tuner_seen = time.monotonic()
+        elif not self._tuner_said_goodbye and unseen_s > self.behaviour.tuner_lost_limit_s:
+            self._fail("the connection to the tuner is lost; see dispatcher.log")
+
+    def _connected_tuner(self) -> Tuner:
+        # Without a tuner the handler of 2.8 to 3.0 throws, and then nobody answers.
+        if self._tuner is None or not self._tuner.is_connected:
+            raise NeverAnsweredError
+        return self._tuner
+
+    # Status and profile.
+
+    def _start_reply(self) -> dict[str, Any] | None:
+        is_new = self.arguments.action == "create"
+        return {"experiment_id": self.arguments.experiment_id} if is_new else None
+
+    def _refuse_if_viewing(self, deed: str) -> None:
+        if self.arguments.action == "view":
+            raise ApiError(f"Error: can not {deed} in readonly mode!")
+
+    def _running_profile(self) -> dict[str, Any]:
+        if self.profile is None:
+            raise ApiError("the experiment is not started")
+        return self.profile
+
+    def _stored_profile(self) -> dict[str, Any]:
+        profile = self.journal.newest_profile()
+        if profile is None:
+            raise ApiError("the database has no profile")
+        return profile
+
+    def _store_profile(self) -> None:
+        self.current_profile()
+        self.journal.store_profile(self._running_profile())
+
+    def _set_status(self, status: str) -> None:
+        if status == self.status:
+            return
+        self._log("INFO", f"Change NNIManager status from: {self.status} to: {status}")
+        if status == "DONE":
+            self._worked_before_s = self._worked_s()
+            self._working_since = None
+            self._end_at(now_ms())
+        elif self.status == "DONE" and status in _WORKING:
+            self._working_since = time.monotonic()
+            self._end_at(None)
+        self.status = status
+        end_time = self.profile and self.profile["endTime"]
+        is_over = status in ("DONE", "STOPPED") and end_time is not None
+        self._registry.write(status=status, **({"endTime": end_time} if is_over else {}))
+
+    def _end_at(self, time_ms: int | None) -> None:
+        self._running_profile()["endTime"] = time_ms
+        self._store_profile()
+
+    def _fail(self, message: str) -> None:
+        self._log("ERROR", message)
+        self.errors.append(message)
+        self._set_status("ERROR")
+
+    def _trial_limit(self) -> float:
+        limit: float | None = self._running_profile()["params"].get("maxTrialNumber")
+        return float("inf") if limit is None else limit
+
+    def _is_late(self) -> bool:
+        limit = self._running_profile()["params"].get("maxExperimentDuration")
+        return limit is not None and self._worked_s() >= parse_duration(limit)
+
+    def _worked_s(self) -> float:
+        if self._working_since is None:
+            return self._worked_before_s
+        return self._worked_before_s + time.monotonic() - self._working_since
+
+    def _log(self, level: str, text: str) -> None:
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        with (self.root / "log" / "nnimanager.log").open("a", encoding="utf-8") as file:
+            file.write(f"[{now}] {level} (NNIManager) {text}\n")

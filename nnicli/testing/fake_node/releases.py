@@ -1,0 +1,105 @@
+"""In what the managers of each release differ: one row a family, newest last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+_LEVELS = ("critical", "error", "warning", "info", "debug")
+_REQUIRED = ("port", "experiment-id", "action", "experiments-directory", "log-level")
+_OPTIONAL = ("foreground", "url-prefix", "mode")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The manager of one family.
+
+    Attributes:
+        since: First release of the family.
+        required: Flags that must be given, without the dashes.
+        optional: Flags that may be given.
+        log_levels: Choices of `--log-level`.
+        needs_absolute_directory: Whether a relative `--experiments-directory` is refused.
+        says_initializing: Whether the API answers plain text until its router is mounted.
+        trial_folder: Parent of the trials' folders, below the experiment's.
+        stdout: Name of a trial's captured output.
+        stderr: Name of its captured errors.
+        log_path_prefix: What stands before a trial's folder in its `logPath`.
+        environment_id: The trials' `envId`, which also makes a column of the database.
+        requeues_unfinished: Whether a resume runs unfinished trials again under their own ids;
+            else they turn FAILED and are replaced.
+        answers_stop_at_once: Whether DELETE of the experiment answers before the stop is done.
+        stop_returncode: What the manager exits with after an orderly stop.
+        stop_before_post_drops: Whether a DELETE before the start POST breaks the connection.
+    """
+
+    since: tuple[int, ...]
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    log_levels: tuple[str, ...]
+    needs_absolute_directory: bool
+    says_initializing: bool
+    trial_folder: str
+    stdout: str
+    stderr: str
+    log_path_prefix: str
+    environment_id: str | None
+    requeues_unfinished: bool
+    answers_stop_at_once: bool
+    stop_returncode: int
+    stop_before_post_drops: bool
+
+
+_2_7 = Release(
+    since=(2, 7),
+    required=_REQUIRED,
+    optional=(*_OPTIONAL, "dispatcher-pipe"),
+    log_levels=_LEVELS,
+    needs_absolute_directory=False,
+    says_initializing=False,
+    trial_folder="trials",
+    stdout="stdout",
+    stderr="stderr",
+    log_path_prefix="file://localhost:",
+    environment_id=None,
+    requeues_unfinished=False,
+    answers_stop_at_once=False,
+    stop_returncode=1,
+    stop_before_post_drops=True,
+)
+_2_8 = replace(
+    _2_7,
+    since=(2, 8),
+    required=(*_REQUIRED, "python-interpreter"),
+    optional=(*_OPTIONAL, "tuner-command-channel"),
+    needs_absolute_directory=True,
+    answers_stop_at_once=True,
+    stop_returncode=0,
+    stop_before_post_drops=False,
+)
+_2_10 = replace(_2_8, since=(2, 10), requeues_unfinished=True)
+_3_0 = replace(
+    _2_10,
+    since=(3, 0),
+    log_levels=(*_LEVELS, "trace"),
+    says_initializing=True,
+    trial_folder="environments/local-env/trials",
+    stdout="trial.stdout",
+    stderr="trial.stderr",
+    log_path_prefix="",
+    environment_id="local-env",
+)
+
+RELEASES = (_2_7, _2_8, _2_10, _3_0)
+
+
+def release_for(version: str) -> Release:
+    """Return the row for a release such as `2.10.1`.
+
+    Raises:
+        ValueError: It is older than every row.
+    """
+    numbers = tuple(int(part) for part in version.split("."))
+    rows = [row for row in RELEASES if row.since <= numbers]
+    if not rows:
+        raise ValueError(f"no fake manager for NNI {version}; the oldest is 2.7")
+    return rows[-1]
