@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -355,25 +356,25 @@ class Experiment:
 
     def update_concurrency(self, value: int) -> None:
         """Change how many trials run at once; 0 pauses the experiment."""
-        self.update(trial_concurrency=value)
+        self.update(trial_concurrency=_given(value, "trial_concurrency"))
 
     def update_duration(self, value: str | float | timedelta) -> None:
         """Change how long the experiment may run: text such as `1m` or `2h`, or seconds."""
-        self.update(max_experiment_duration=value)
+        self.update(max_experiment_duration=_given(value, "max_experiment_duration"))
 
     def update_searchspace(self, filename: str | os.PathLike[str]) -> None:
         """Replace the search space by that of a JSON or YAML file.
 
         Trials that the tuner has generated already keep the old one.
         """
-        self.update(search_space=filename)
+        self.update(search_space=_given(filename, "search_space"))
 
     def update_trailnum(self, value: int) -> None:
         """Change how many trials there may be; a higher number reopens an experiment that is DONE.
 
         The name is NNI's own.
         """
-        self.update(max_trial_number=value)
+        self.update(max_trial_number=_given(value, "max_trial_number"))
 
     def update(
         self,
@@ -406,24 +407,20 @@ class Experiment:
             RestError: The manager could not be reached or refused.
         """
         session = self._steerable()
-        fields = {
-            "trial_concurrency": _check_whole(
-                trial_concurrency, "trial_concurrency", 0, _MOST_CONCURRENT
-            ),
-            "max_experiment_duration": None
-            if max_experiment_duration is None
-            else parse_duration(max_experiment_duration, field="max_experiment_duration"),
-            "max_trial_number": _check_whole(max_trial_number, "max_trial_number", 1, _MOST_TRIALS),
+        given = {
+            "trial_concurrency": trial_concurrency,
+            "max_experiment_duration": max_experiment_duration,
+            "max_trial_number": max_trial_number,
+            "search_space": search_space,
         }
-        space = None if search_space is None else load_search_space(search_space)
-        wanted = {name: value for name, value in fields.items() if value is not None}
+        wanted = {name: _CHECKS[name](value) for name, value in given.items() if value is not None}
+        space = wanted.pop("search_space", None)
         if wanted:
             session.client.update_profile(**wanted)
+            logger.info("experiment %s: updated %s", session.exp_id, wanted)
         if space is not None:
             session.send_search_space(space, self._timeouts.tuner_s)
-        if wanted or space is not None:
-            changed = [*wanted, *(["search_space"] if space is not None else [])]
-            logger.info("experiment %s: updated %s", session.exp_id, ", ".join(changed))
+            logger.info("experiment %s: updated the search space", session.exp_id)
         return session.client.get_experiment_profile()
 
     def kill_trial_job(self, trial_job_id: str) -> None:
@@ -638,9 +635,13 @@ def _check_prefix(url_prefix: str | None) -> str:
     return prefix
 
 
-def _check_whole(value: object, field: str, least: int, most: int) -> int | None:
+def _given(value: T | None, field: str) -> T:
     if value is None:
-        return None
+        raise InvalidValueError(f"{field}: None is not allowed", field=field, value=value)
+    return value
+
+
+def _check_whole(value: object, *, field: str, least: int, most: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
         raise InvalidValueError(
             f"{field}: {value!r} is not allowed; allowed: an integer from {least} to {most}",
@@ -648,6 +649,17 @@ def _check_whole(value: object, field: str, least: int, most: int) -> int | None
             value=value,
         )
     return value
+
+
+# Field of an update -> what returns its value as it is sent, or raises.
+_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "trial_concurrency": partial(
+        _check_whole, field="trial_concurrency", least=0, most=_MOST_CONCURRENT
+    ),
+    "max_experiment_duration": partial(parse_duration, field="max_experiment_duration"),
+    "max_trial_number": partial(_check_whole, field="max_trial_number", least=1, most=_MOST_TRIALS),
+    "search_space": load_search_space,
+}
 
 
 def _check_statuses(until: str | Collection[str] | None) -> set[str]:

@@ -1,0 +1,583 @@
+"""What goes wrong while an experiment runs: dead managers, dead tuners, updates that do nothing."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nnicli import (
+    AlreadyConnectedError,
+    ConnectError,
+    Experiment,
+    ExperimentFailedError,
+    ExperimentNotFoundError,
+    InvalidValueError,
+    NotConnectedError,
+    NoTrialSucceededError,
+    SearchSpaceError,
+    StateError,
+    Timeouts,
+    TrialJobNotFoundError,
+    TunerCrashedError,
+    TunerNotReadyError,
+    UnsupportedVersionError,
+    UpdateNotAppliedError,
+    WaitTimeoutError,
+)
+from nnicli.store import Registry
+from nnicli.testing import Behaviour, FakeInstallation, TunerExit
+from nnicli.waiting import Deadline, poll_until
+from tests.support import leftovers
+
+TRACEBACK = "Traceback (most recent call last):\nKeyError: 'no such layer'\n"
+
+
+@pytest.fixture
+def experiment(installation: FakeInstallation) -> Iterator[Experiment]:
+    timeouts = Timeouts(read_s=3.0, tuner_s=5.0, stop_s=10.0)
+    with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
+        yield experiment
+
+
+def _await_running_trial(experiment: Experiment) -> None:
+    found = poll_until(
+        lambda: any(trial.status == "RUNNING" for trial in experiment.list_trial_jobs()) or None,
+        deadline=Deadline(20),
+        interval_s=0.05,
+    )
+    assert found
+
+
+def _kill_manager(experiment: Experiment) -> None:
+    assert experiment.process is not None
+    os.kill(experiment.process.identity.pid, signal.SIGKILL)
+    assert experiment.process.wait(5)
+
+
+# Managers that die
+
+
+def test_after_the_manager_s_death_reads_come_from_the_files_with_one_warning(
+    experiment: Experiment, config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment.start_experiment(config)
+    _await_running_trial(experiment)
+    before = experiment.list_trial_jobs()
+    _kill_manager(experiment)
+
+    with caplog.at_level(logging.WARNING):
+        after = experiment.list_trial_jobs()
+        experiment.get_job_statistics()
+
+    assert [trial.trialJobId for trial in after] == [trial.trialJobId for trial in before]
+    assert caplog.text.count("has died; its files are read instead") == 1
+    with pytest.raises(ConnectError):
+        experiment.get_experiment_status()
+
+
+def test_a_dead_manager_s_orphans_are_ended_and_reported(
+    experiment: Experiment, config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment.start_experiment(config)
+    _await_running_trial(experiment)
+    exp_id = str(experiment.exp_id)
+    _kill_manager(experiment)
+    orphans = {identity.pid for identity in leftovers(exp_id)}
+
+    with caplog.at_level(logging.WARNING):
+        outcome = experiment.stop_experiment()
+
+    assert orphans
+    assert outcome.how == "already gone"
+    assert orphans <= {survivor.pid for survivor in outcome.survivors}
+    assert leftovers(exp_id) == []
+    assert f"the manager of experiment {exp_id} had died" in caplog.text
+    entry = Registry().get(exp_id)
+    assert entry is not None
+    assert entry["status"] == "STOPPED"
+    assert isinstance(entry["endTime"], int)
+
+
+def test_wait_says_that_the_manager_died(experiment: Experiment, config: Path) -> None:
+    experiment.start_experiment(config)
+    _kill_manager(experiment)
+
+    with pytest.raises(ExperimentFailedError, match="cannot go on: its manager has died") as caught:
+        experiment.wait(timeout=20)
+
+    assert not isinstance(caught.value, TunerCrashedError)
+
+
+def test_a_deaf_manager_is_killed(installation: FakeInstallation, config: Path) -> None:
+    installation.set_behaviour(Behaviour(hangs_on_stop=True))
+    impatient = Experiment(nni=installation.prefix, timeouts=Timeouts(stop_s=0.5))
+    impatient.start_experiment(config)
+
+    outcome = impatient.stop_experiment()
+
+    assert outcome.how == "killed"
+    assert leftovers(outcome.exp_id) == []
+    assert (Registry().get(outcome.exp_id) or {})["status"] == "STOPPED"
+
+
+def test_a_pid_that_was_reused_gets_no_signal(experiment: Experiment, config: Path) -> None:
+    """The registry still names the dead manager's pid; now it is the test's own."""
+    experiment.start_experiment(config)
+    exp_id = str(experiment.exp_id)
+    _kill_manager(experiment)
+    Registry().update(exp_id, pid=os.getpid())
+
+    experiment.stop_experiment()
+
+    assert psutil.pid_exists(os.getpid())
+    assert leftovers(exp_id) == []
+
+
+# Tuners that die
+
+
+@pytest.mark.parametrize("says_goodbye", [True, False], ids=["status-RUNNING", "status-ERROR"])
+def test_a_dead_tuner_ends_the_wait_with_its_traceback(
+    installation: FakeInstallation, experiment: Experiment, config: Path, says_goodbye: bool
+) -> None:
+    """After an exception in a handler a 3.0 manager says RUNNING for ever (seen live)."""
+    crash = TunerExit(trials=1, traceback=TRACEBACK, says_goodbye=says_goodbye)
+    installation.set_behaviour(Behaviour(tuner_exits=crash, tuner_lost_limit_s=0.2))
+    experiment.start_experiment(config)
+
+    with pytest.raises(TunerCrashedError, match="KeyError: 'no such layer'") as caught:
+        experiment.wait(timeout=30)
+
+    assert "KeyError: 'no such layer'" in caught.value.log_tail
+
+
+def test_a_search_space_for_a_tuner_that_never_connects_is_an_error(
+    installation: FakeInstallation, config: Path
+) -> None:
+    installation.set_behaviour(Behaviour(tuner_never_connects=True))
+    timeouts = Timeouts(tuner_s=0.5)
+    with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
+        experiment.start_experiment(config)
+
+        with pytest.raises(TunerNotReadyError, match=r"did not connect .* so nothing was changed"):
+            experiment.update(search_space={"x": {"_type": "uniform", "_value": [0, 9]}})
+
+        assert not any("SEARCH_SPACE" in request for request in installation.requests())
+
+
+def test_what_needs_the_tuner_waits_for_it(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    """Sent earlier, it would never be answered, and lost (2.8 to 3.0, seen live)."""
+    installation.set_behaviour(Behaviour(tuner_delay_s=1.0))
+    experiment.start_experiment(config)
+
+    profile = experiment.update(search_space={"x": {"_type": "uniform", "_value": [0, 9]}})
+    experiment.import_data([{"parameter": {"x": 1}, "value": 0.5}])
+
+    assert profile["params"]["searchSpace"]["x"]["_value"] == [0, 9]
+    assert len(experiment.client.get_imported_data()) == 1
+
+
+# Updates
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"trial_concurrency": 3}, "trial_concurrency: wanted 3, manager has 1"),
+        ({"max_trial_number": 9}, "max_trial_number: wanted 9, manager has 3"),
+        ({"max_experiment_duration": "2h"}, "max_experiment_duration: wanted 7200"),
+        (
+            {"search_space": {"x": {"_type": "uniform", "_value": [0, 9]}}},
+            "search_space: wanted ",
+        ),
+    ],
+)
+def test_a_200_that_changed_nothing_is_an_error(
+    installation: FakeInstallation,
+    experiment: Experiment,
+    config: Path,
+    fields: dict[str, object],
+    message: str,
+) -> None:
+    """2.2 to 2.10.1 answered 200 to keys that they ignored; a 200 must not be believed."""
+    installation.set_behaviour(Behaviour(ignores_updates=True))
+    experiment.start_experiment(config)
+
+    with pytest.raises(UpdateNotAppliedError, match=message):
+        experiment.update(**fields)  # type: ignore[arg-type]  # one of them
+
+
+def test_an_update_that_is_never_answered_but_done_counts(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    installation.set_behaviour(Behaviour(never_answers=("PUT /experiment",)))
+    experiment.start_experiment(config)
+
+    with pytest.raises(UpdateNotAppliedError, match="trial_concurrency: wanted 2, manager has 1"):
+        experiment.update_concurrency(2)
+
+
+@pytest.mark.parametrize(
+    ("method", "value", "error", "message"),
+    [
+        ("update_concurrency", -1, InvalidValueError, "an integer from 0 to 99999"),
+        ("update_concurrency", "many", InvalidValueError, "'many' is not allowed"),
+        ("update_concurrency", True, InvalidValueError, "True is not allowed"),
+        ("update_concurrency", 1.5, InvalidValueError, "1.5 is not allowed"),
+        ("update_trailnum", 0, InvalidValueError, "an integer from 1"),
+        ("update_trailnum", None, InvalidValueError, "None is not allowed"),
+        ("update_duration", "soon", InvalidValueError, "'soon' is no duration"),
+        ("update_duration", "0s", InvalidValueError, "above zero"),
+        ("update_duration", "-5m", InvalidValueError, "no duration"),
+        ("update_duration", True, InvalidValueError, "no duration"),
+        ("update_searchspace", "missing.json", SearchSpaceError, r"missing\.json"),
+        ("update_searchspace", "broken.json", SearchSpaceError, r"broken\.json:1:"),
+        ("update_searchspace", "typo.json", SearchSpaceError, "unifrom"),
+        ("update_searchspace", ".", SearchSpaceError, "directory"),
+    ],
+)
+def test_a_bad_value_is_refused_before_anything_is_sent(
+    installation: FakeInstallation,
+    experiment: Experiment,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    value: object,
+    error: type[ValueError],
+    message: str,
+) -> None:
+    monkeypatch.chdir(config.parent)
+    Path("broken.json").write_text('{"x": ')
+    Path("typo.json").write_text('{"x": {"_type": "unifrom", "_value": [0, 1]}}')
+    experiment.start_experiment(config)
+    before = experiment.get_experiment_profile()["params"]
+
+    with pytest.raises(error, match=message):
+        getattr(experiment, method)(value)
+
+    assert experiment.get_experiment_profile()["params"] == before
+    assert not any(request.startswith("PUT") for request in installation.requests())
+
+
+def test_zero_concurrency_pauses(experiment: Experiment, config: Path) -> None:
+    experiment.start_experiment(config)
+
+    experiment.update_concurrency(0)
+
+    assert experiment.get_experiment_profile()["params"]["trialConcurrency"] == 0
+
+
+def test_one_bad_value_of_several_sends_none(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    experiment.start_experiment(config)
+
+    with pytest.raises(InvalidValueError):
+        experiment.update(trial_concurrency=2, max_experiment_duration="soon")
+
+    assert not any(request.startswith("PUT") for request in installation.requests())
+
+
+def test_a_viewed_experiment_cannot_be_changed(experiment: Experiment, config: Path) -> None:
+    experiment.start_experiment(config)
+    exp_id = experiment.stop_experiment().exp_id
+    experiment.view_experiment(exp_id)
+
+    assert experiment.wait() == "VIEWED"
+    with pytest.raises(StateError, match=f"only viewed; .*resume_experiment\\('{exp_id}'\\)"):
+        experiment.update_concurrency(2)
+
+
+# Waits
+
+
+def test_a_wait_that_is_too_short_says_so_and_changes_nothing(
+    experiment: Experiment, config: Path
+) -> None:
+    experiment.start_experiment(config)
+
+    with pytest.raises(WaitTimeoutError, match=r"is RUNNING after .* it goes on") as caught:
+        experiment.wait(timeout=0)
+
+    assert caught.value.status == "RUNNING"
+    assert experiment.get_experiment_status()["status"] == "RUNNING"
+
+
+def test_a_wait_ends_on_a_status_that_is_asked_for(experiment: Experiment, config: Path) -> None:
+    experiment.start_experiment(config)
+
+    assert experiment.wait(timeout=20, until="RUNNING") == "RUNNING"
+
+
+def test_an_unknown_status_to_wait_for_is_refused(experiment: Experiment, config: Path) -> None:
+    experiment.start_experiment(config)
+
+    with pytest.raises(InvalidValueError, match="'FINISHED' is no status of an experiment"):
+        experiment.wait(until="FINISHED")
+
+
+def test_an_experiment_without_a_success_is_an_error_with_a_trial_s_last_words(
+    experiment: Experiment, config: Path
+) -> None:
+    config.write_text(config.read_text().replace("sleep 600", "echo no such file >&2; exit 3"))
+    experiment.start_experiment(config)
+
+    with pytest.raises(NoTrialSucceededError, match=r"(?s)3 FAILED.*no such file"):
+        experiment.wait(timeout=30)
+
+
+# Wrong moments
+
+
+def test_without_an_experiment_everything_says_what_to_call() -> None:
+    experiment = Experiment()
+
+    for call in (
+        experiment.stop_experiment,
+        experiment.list_trial_jobs,
+        experiment.get_experiment_status,
+        experiment.wait,
+        lambda: experiment.update_concurrency(1),
+    ):
+        with pytest.raises(NotConnectedError, match=r"no experiment yet; call start_experiment"):
+            call()
+
+
+def test_a_second_start_would_forget_the_first(experiment: Experiment, config: Path) -> None:
+    experiment.start_experiment(config)
+
+    for call in (
+        lambda: experiment.start_experiment(config),
+        lambda: experiment.resume_experiment("x"),
+        lambda: experiment.view_experiment("x"),
+        lambda: experiment.connect_experiment("http://127.0.0.1:1"),
+    ):
+        with pytest.raises(
+            AlreadyConnectedError, match=f"connected to experiment {experiment.exp_id}"
+        ):
+            call()
+
+
+def test_a_stopped_experiment_cannot_be_updated_but_read(
+    experiment: Experiment, config: Path
+) -> None:
+    experiment.start_experiment(config)
+    exp_id = experiment.exp_id
+    experiment.stop_experiment()
+
+    assert experiment.exp_id == exp_id
+    assert (experiment.endpoint, experiment.port, experiment.process) == (None, None, None)
+    assert experiment.get_experiment_status() == {"status": "STOPPED", "errors": []}
+    assert experiment.get_experiment_profile()["id"] == exp_id
+    with pytest.raises(NotConnectedError, match=f"experiment {exp_id} is stopped"):
+        experiment.update_concurrency(1)
+    with pytest.raises(NotConnectedError):
+        experiment.stop_experiment()
+
+
+def test_leaving_with_stops_what_was_started_and_keeps_what_was_connected_to(
+    installation: FakeInstallation, config: Path
+) -> None:
+    with Experiment(nni=installation.prefix) as owner:
+        owner.start_experiment(config)
+        with Experiment() as guest:
+            guest.connect_experiment(str(owner.endpoint))
+            assert guest.exp_id == owner.exp_id
+        assert guest.exp_id is None
+        assert owner.get_experiment_status()["status"] == "RUNNING"
+    assert leftovers(str(owner.exp_id)) == []
+
+
+def test_what_was_only_connected_to_is_stopped_with_the_full_ladder(
+    experiment: Experiment, config: Path
+) -> None:
+    experiment.start_experiment(config)
+    _await_running_trial(experiment)
+    guest = Experiment()
+    guest.connect_experiment(str(experiment.endpoint))
+
+    outcome = guest.stop_experiment()
+
+    assert outcome.how == "asked"
+    assert leftovers(outcome.exp_id) == []
+    assert guest.list_trial_jobs()
+    experiment.disconnect()
+
+
+def test_disconnecting_leaves_the_experiment_running(
+    installation: FakeInstallation, config: Path
+) -> None:
+    first = Experiment(nni=installation.prefix)
+    first.start_experiment(config)
+    endpoint = str(first.endpoint)
+
+    first.disconnect()
+
+    assert (first.exp_id, first.endpoint) == (None, None)
+    second = Experiment()
+    second.connect_experiment(endpoint)
+    assert second.get_experiment_status()["status"] == "RUNNING"
+    second.stop_experiment()
+
+
+# Experiments that are there already
+
+
+def test_an_unknown_experiment_says_where_it_was_looked_for(
+    experiment: Experiment, home: Path
+) -> None:
+    with pytest.raises(ExperimentNotFoundError, match=str(home / "nni-experiments" / "nosuch")):
+        experiment.resume_experiment("nosuch")
+
+
+@pytest.mark.parametrize("exp_id", ["../x", "/etc", "", "."])
+def test_an_id_is_no_path(experiment: Experiment, exp_id: str) -> None:
+    with pytest.raises(ExperimentNotFoundError):
+        experiment.resume_experiment(exp_id)
+
+
+def test_a_running_experiment_is_not_resumed(
+    experiment: Experiment, installation: FakeInstallation, config: Path
+) -> None:
+    """A second manager would write into the same database."""
+    experiment.start_experiment(config)
+
+    for call in ("resume_experiment", "view_experiment"):
+        with pytest.raises(StateError, match="still has a manager"):
+            getattr(Experiment(nni=installation.prefix), call)(experiment.exp_id)
+
+
+def test_a_2_x_experiment_is_not_resumed_with_3_0_but_viewed(
+    experiment: Experiment, tmp_path: Path, config: Path
+) -> None:
+    """3.0 would end in ERROR: its table has one column more (seen live)."""
+    older = FakeInstallation.create(tmp_path / "older", version="2.10.1")
+    with Experiment(nni=older.prefix) as first:
+        first.start_experiment(config)
+        exp_id = str(first.exp_id)
+
+    with pytest.raises(UnsupportedVersionError, match=f"experiment {exp_id} was made by another"):
+        experiment.resume_experiment(exp_id)
+
+    experiment.view_experiment(exp_id)
+    assert experiment.get_experiment_profile()["id"] == exp_id
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("maxTrialNumber: 1", r"all of its 1 trials; call update_trailnum\(\)"),
+        ("maxExperimentDuration: 1s", r"used up its 1s; call update_duration\(\)"),
+    ],
+)
+def test_a_spent_budget_is_told_and_the_experiment_resumed_all_the_same(
+    experiment: Experiment,
+    config: Path,
+    caplog: pytest.LogCaptureFixture,
+    change: str,
+    message: str,
+) -> None:
+    text = config.read_text().replace("maxTrialNumber: 3", change).replace("sleep 600", "sleep 0.1")
+    config.write_text(text)
+    experiment.start_experiment(config)
+    experiment.wait(timeout=30)
+    exp_id = experiment.stop_experiment().exp_id
+
+    with caplog.at_level(logging.WARNING):
+        experiment.resume_experiment(exp_id)
+
+    assert re.search(message, caplog.text)
+    assert experiment.exp_id == exp_id
+
+
+def test_a_failed_resume_leaves_the_experiment_as_it_was(
+    experiment: Experiment, installation: FakeInstallation, config: Path, home: Path
+) -> None:
+    experiment.start_experiment(config)
+    exp_id = experiment.stop_experiment().exp_id
+    entry = Registry().get(exp_id)
+    database = home / "nni-experiments" / exp_id / "db" / "nni.sqlite"
+    content = database.read_bytes()
+    installation.set_behaviour(Behaviour(never_ready=True))
+
+    impatient = Experiment(nni=installation.prefix, timeouts=Timeouts(start_s=0.5))
+
+    with pytest.raises(TimeoutError):
+        impatient.resume_experiment(exp_id)
+
+    assert Registry().get(exp_id) == entry
+    assert database.read_bytes() == content
+    assert leftovers(exp_id) == []
+
+
+# Answers that are no answers
+
+
+def test_an_unknown_trial_is_not_found(experiment: Experiment, config: Path) -> None:
+    """3.0 answers 200 with an empty body."""
+    experiment.start_experiment(config)
+
+    for call in (experiment.get_trial_job, experiment.kill_trial_job):
+        with pytest.raises(TrialJobNotFoundError, match="nosuch"):
+            call("nosuch")
+
+
+@pytest.mark.parametrize("fault", ["truncates", "resets", "never_answers"])
+def test_a_broken_answer_of_a_living_manager_is_its_own_error(
+    installation: FakeInstallation, config: Path, fault: str
+) -> None:
+    """Reads fall back to the files only when the manager is known to be dead."""
+    installation.set_behaviour(Behaviour(**{fault: ("GET /trial-jobs",)}))  # type: ignore[arg-type]  # all are tuples
+    timeouts = Timeouts(scan_s=0.5, read_s=3.0)
+    with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
+        experiment.start_experiment(config)
+
+        with pytest.raises((ConnectionError, TimeoutError, ValueError), match="trial-jobs"):
+            experiment.list_trial_jobs()
+
+
+def test_metrics_of_every_kind_are_decoded(
+    experiment: Experiment, config: Path, tmp_path: Path
+) -> None:
+    script = tmp_path / "trial.py"
+    script.write_text(
+        "import nni\n"
+        "nni.get_next_parameter()\n"
+        "for metric in (1, 0.5, float('nan'), float('-inf'), 'text', {'default': 2, 'loss': 3}):\n"
+        "    nni.report_intermediate_result(metric)\n"
+        "nni.report_final_result({'default': 0.25, 'loss': float('nan')})\n"
+    )
+    config.write_text(
+        config.read_text()
+        .replace("sleep 600", "python3 trial.py")
+        .replace("maxTrialNumber: 3", "maxTrialNumber: 1")
+    )
+    experiment.start_experiment(config)
+    experiment.wait(timeout=30)
+    (trial,) = experiment.list_trial_jobs()
+
+    metrics = [metric.data for metric in experiment.get_job_metrics()[trial.trialJobId]]
+
+    assert json.dumps(metrics) == json.dumps(
+        [
+            1,
+            0.5,
+            float("nan"),
+            float("-inf"),
+            "text",
+            {"default": 2, "loss": 3},
+            {"default": 0.25, "loss": float("nan")},
+        ]
+    )
+    assert trial.final_value == 0.25
+    assert experiment.best_trial().trialJobId == trial.trialJobId
