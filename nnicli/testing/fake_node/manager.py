@@ -330,9 +330,10 @@ class Manager:
             self._working_since = time.monotonic()
             self._end_at(None)
         self.status = status
-        end_time = self.profile and self.profile["endTime"]
-        is_over = status in ("DONE", "STOPPED") and end_time is not None
-        self._registry.write(status=status, **({"endTime": end_time} if is_over else {}))
+        # A view that ends leaves the entry's endTime alone (3.0, seen live).
+        is_over = status in ("DONE", "STOPPED") and self.arguments.action != "view"
+        end = {"endTime": self._running_profile()["endTime"]} if is_over else {}
+        self._registry.write(status=status, **end)
 
     def _end_at(self, time_ms: int | None) -> None:
         self._running_profile()["endTime"] = time_ms

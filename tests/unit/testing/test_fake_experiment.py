@@ -209,6 +209,8 @@ def test_view_answers_and_changes_nothing(starter: Starter, installation: FakeIn
     assert {path: viewing.get(path) for path in before} == before
     assert update(viewing, "MAX_TRIAL_NUM", maxTrialNumber=9) == 500
     assert viewing.stop() == 0
+    entry = registry_entry(starter)
+    assert (entry["status"], entry["endTime"]) == ("STOPPED", "N/A")
 
 
 def test_resume_under_a_newer_manager_ends_in_error(
