@@ -34,8 +34,10 @@ class Manager:
         self.port = port
         self.folder = folder
 
-    def request(self, method: str, path: str, body: Any = None) -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=3)
+    def request(
+        self, method: str, path: str, body: Any = None, *, timeout_s: float = 10
+    ) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout_s)
         try:
             data = None if body is None else json.dumps(body)
             connection.request(method, f"/api/v1/nni{path}", data, {"Connection": "close"})

@@ -103,8 +103,10 @@ def test_concurrency_zero_pauses(starter: Starter) -> None:
 def test_search_space_before_the_tuner_is_never_answered(starter: Starter) -> None:
     manager = starter.start(Behaviour(tuner_delay_s=60))
 
+    path = "/experiment?update_type=SEARCH_SPACE"
+    body: dict[str, Any] = {"params": {"searchSpace": {}}}
     with pytest.raises(TimeoutError):
-        update(manager, "SEARCH_SPACE", searchSpace={})
+        manager.request("PUT", path, body, timeout_s=0.5)
     assert "x" in manager.get("/experiment")["params"]["searchSpace"]
 
 

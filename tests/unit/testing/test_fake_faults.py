@@ -109,7 +109,7 @@ def test_routes_that_never_answer_reset_or_cut(starter: Starter) -> None:
     manager = starter.start(behaviour, trialConcurrency=0)
 
     with pytest.raises(TimeoutError):
-        manager.request("GET", "/version")
+        manager.request("GET", "/version", timeout_s=0.5)
     with pytest.raises((ConnectionResetError, http.client.RemoteDisconnected)):
         manager.request("GET", "/export-data")
     assert manager.request("GET", "/trial-jobs") == (200, "[")
