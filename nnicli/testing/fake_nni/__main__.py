@@ -23,7 +23,7 @@ class Dispatcher:
         self._settings = settings
         reading, writing = os.environ["FAKE_NNI_CHANNEL"].split(",")
         self._input = os.fdopen(int(reading), encoding="utf-8")
-        self._output = os.fdopen(int(writing), "w", encoding="utf-8")
+        self._output = int(writing)
         self._log = Path(os.environ["NNI_LOG_DIRECTORY"]) / "dispatcher.log"
         tuner = params.get("tuner") or params.get("advisor") or {}
         self._is_batch = tuner.get("name") == "BatchTuner"
@@ -37,7 +37,10 @@ class Dispatcher:
         if self._settings["never_connects"]:
             time.sleep(self._settings["orphan_s"])
             return 1
-        self._send({"type": "connected"})
+        try:
+            self._send({"type": "connected"})
+        except BrokenPipeError:
+            return 1
         for message in self._messages():
             if message["type"] == "terminate":
                 self._write("Dispatcher exiting...")
@@ -91,7 +94,7 @@ class Dispatcher:
         return int(exits["returncode"])
 
     def _send(self, message: dict[str, Any]) -> None:
-        print(json.dumps(message), file=self._output, flush=True)
+        os.write(self._output, json.dumps(message).encode() + b"\n")
 
     def _write(self, text: str) -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")

@@ -72,15 +72,18 @@ class Tuner:
             self.is_gone = True
 
     def stop(self) -> None:
-        """Ask it to leave, and kill its shell when it does not within 30 s, as NNI does."""
+        """Ask it to leave, and kill its shell when it does not within 30 s, as NNI does.
+
+        3.0 does not wait for one that has not connected yet, and leaves it behind.
+        """
+        if not self.is_connected:
+            return
         self.send({"type": "terminate"})
         try:
             self._process.wait(_EXIT_LIMIT_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        os.close(self._input)
-        os.close(self._output)
 
 
 def tuner_environment(root: Path, action: str, behaviour: Behaviour) -> dict[str, str]:

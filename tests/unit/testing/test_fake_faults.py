@@ -131,6 +131,7 @@ def test_tuner_that_never_connects_ends_in_error(starter: Starter) -> None:
 
     manager.wait_for_status("ERROR")
 
+    assert manager.process.poll() is None
     assert "tuner" in manager.get("/check-status")["errors"][0]
 
 
@@ -145,6 +146,15 @@ def test_tuner_that_crashes(starter: Starter, says_goodbye: bool, status: str) -
     manager.wait_for_status(status)
 
     manager.wait_for(lambda: len(manager.get("/trial-jobs?status=SUCCEEDED")) == 1)
+
+
+def test_stop_does_not_wait_for_a_tuner_that_is_not_there(starter: Starter) -> None:
+    """3.0 ends at once, and its tuner is left behind for somebody to reap."""
+    manager = starter.start(Behaviour(tuner_delay_s=600))
+
+    assert manager.stop() == 0
+
+    os.killpg(manager.process.pid, 0)
 
 
 def test_requests_are_on_record(starter: Starter, installation: FakeInstallation) -> None:
