@@ -28,7 +28,7 @@ class Dispatcher:
         tuner = params.get("tuner") or params.get("advisor") or {}
         self._is_batch = tuner.get("name") == "BatchTuner"
         self._random = Random((tuner.get("classArgs") or {}).get("seed"))  # noqa: S311 - draws no secrets
-        self._space: dict[str, Any] = {}
+        self._space: dict[str, Any] | None = None
         self._generated = 0
 
     def run(self) -> int:
@@ -63,21 +63,22 @@ class Dispatcher:
             if message["is_first"]:
                 self._generated = message["generated"]
                 self._write("Dispatcher started")
-        elif message["type"] == "request":
-            self._generate()
+        elif message["type"] == "request" and self._space is not None:
+            # Without a search space 3.0 runs for ever and never makes a trial.
+            self._generate(self._space)
 
-    def _generate(self) -> None:
-        parameters = self._next_point()
+    def _generate(self, space: dict[str, Any]) -> None:
+        parameters = self._next_point(space)
         if parameters is None:
             self._send({"type": "no_more"})
             return
         self._send({"type": "trial", "parameter_id": self._generated, "parameters": parameters})
         self._generated += 1
 
-    def _next_point(self) -> dict[str, Any] | None:
+    def _next_point(self, space: dict[str, Any]) -> dict[str, Any] | None:
         if not self._is_batch:
-            return sample_space(self._space, self._random)
-        (points,) = self._space.values()
+            return sample_space(space, self._random)
+        (points,) = space.values()
         rows: list[dict[str, Any]] = points["_value"]
         return rows[self._generated] if self._generated < len(rows) else None
 

@@ -19,6 +19,7 @@ from nnicli.testing.fake_node.journal import Journal
 from nnicli.testing.fake_node.pool import TrialPool
 from nnicli.testing.fake_node.registry import RegistryWriter
 from nnicli.testing.fake_node.releases import Release
+from nnicli.testing.fake_node.supply import TrialSupply
 from nnicli.testing.fake_node.trials import now_ms
 from nnicli.testing.fake_node.tuner import Tuner, tuner_environment
 from nnicli.units import parse_duration
@@ -75,11 +76,7 @@ class Manager:
         self._registry = RegistryWriter(
             arguments.experiment_id, on_fault=lambda fault: self._log("ERROR", fault)
         )
-        self._tuner: Tuner | None = None
-        self._tuner_seen = 0.0
-        self._tuner_has_no_more = False
-        self._tuner_said_goodbye = False
-        self._requested = 0
+        self._supply: TrialSupply | None = None
         self._worked_before_s = 0.0
         self._working_since: float | None = None
         self._wake_reader, self._wake_writer = os.pipe()
@@ -101,9 +98,10 @@ class Manager:
         self._working_since = time.monotonic()
         self.profile["endTime"] = None
         self._pool.requeue_unfinished()
-        self._start_tuner()
+        self._supply = self._start_supply()
         self._set_status("RUNNING")
         self._store_profile()
+        self.wake()
         return self._start_reply()
 
     def update(self, update_type: str, params: dict[str, Any]) -> None:
@@ -116,8 +114,7 @@ class Manager:
             return
         field = _UPDATES[update_type]
         if field == "searchSpace":
-            tuner = self._connected_tuner()
-            tuner.send({"type": "space", "space": params.get(field), "is_first": False})
+            self._connected_supply().replace_space(params.get(field))
         profile["params"][field] = params.get(field)
         self._store_profile()
         self.wake()
@@ -125,7 +122,7 @@ class Manager:
     def import_data(self, text: str) -> None:
         """Handle known results; this tuner is random and has no use for them."""
         self._refuse_if_viewing("import data")
-        self._connected_tuner()
+        self._connected_supply()
         self.journal.add_import(text)
 
     def add_custom_trial(self, text: str) -> int:
@@ -182,15 +179,14 @@ class Manager:
         os.set_blocking(self._wake_writer, False)
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
         while not self.stop_requested.is_set():
-            sources: list[Any] = [self._wake_reader]
-            if self._tuner is not None and not self._tuner.is_gone:
-                sources.append(self._tuner)
+            tuner = self._supply.source if self._supply is not None else None
+            sources: list[Any] = [self._wake_reader, *([tuner] if tuner is not None else [])]
             timeout_s = _BUSY_POLL_S if self._pool.running else _IDLE_POLL_S
             ready, _, _ = select.select(sources, [], [], timeout_s)
             if self._wake_reader in ready:
                 os.read(self._wake_reader, 4096)
             with self.lock:
-                self._work(tuner_speaks=len(sources) == 2 and sources[1] in ready)
+                self._work(tuner_speaks=tuner is not None and tuner in ready)
 
     def shut_down(self) -> int:
         """End tuner and trials, write the last things down, and return the exit code."""
@@ -202,8 +198,8 @@ class Manager:
             self._set_status("STOPPED")
         else:
             self._set_status("STOPPING")
-            if self._tuner is not None:
-                self._tuner.stop()
+            if self._supply is not None:
+                self._supply.stop()
             self.tuner_stopped.set()
             self._pool.stop()
             self.profile["endTime"] = self.profile["endTime"] or now_ms()
@@ -215,83 +211,45 @@ class Manager:
 
     def _work(self, *, tuner_speaks: bool) -> None:
         try:
-            if tuner_speaks and self._tuner is not None:
-                for message in self._tuner.receive():
-                    self._hear(message, self._tuner)
+            if tuner_speaks and self._supply is not None:
+                self._supply.hear(self._running_profile()["params"])
             self._pool.poll()
-            self._watch_tuner()
-            if self.status in _WORKING:
-                self._advance()
+            if self._supply is not None and self.status in _WORKING:
+                failure = self._supply.find_failure()
+                if failure is None:
+                    self._advance(self._supply)
+                else:
+                    self._fail(failure)
         except sqlite3.Error as error:
             self._fail(str(error))
 
-    def _advance(self) -> None:
+    def _advance(self, supply: TrialSupply) -> None:
+        params, limit = self._running_profile()["params"], self._trial_limit()
         if not self._is_late():
             try:
-                params = self._running_profile()["params"]
-                self._pool.launch(params, trial_limit=self._trial_limit())
+                self._pool.launch(params, trial_limit=limit)
             except OSError as error:
                 # A code folder that is missing: 3.0 stays RUNNING and says nothing over REST.
                 self._log("ERROR", str(error))
-            self._request_trials()
-        if len(self.journal.trials) >= self._trial_limit() or self._is_late():
+            supply.request(concurrency=params["trialConcurrency"], trial_limit=limit)
+        if len(self.journal.trials) >= limit or self._is_late():
             self._set_status("NO_MORE_TRIAL" if self._pool.running else "DONE")
         else:
-            self._set_status("TUNER_NO_MORE_TRIAL" if self._tuner_has_no_more else "RUNNING")
+            self._set_status("TUNER_NO_MORE_TRIAL" if supply.is_exhausted else "RUNNING")
 
-    def _request_trials(self) -> None:
-        tuner, params = self._tuner, self._running_profile()["params"]
-        if tuner is None or not tuner.is_connected or self._tuner_has_no_more:
-            return
-        room = params["trialConcurrency"] - self._pool.running - self._pool.queued
-        left = self._trial_limit() - len(self.journal.trials) - self._pool.fresh
-        while self._requested < min(room, left):
-            self._requested += 1
-            tuner.send({"type": "request"})
-
-    def _hear(self, message: dict[str, Any], tuner: Tuner) -> None:
-        kind = message.pop("type")
-        if kind == "connected":
-            tuner.is_connected = True
-            space = self._running_profile()["params"].get("searchSpace")
-            generated = len(self.journal.trials)
-            tuner.send({"type": "space", "space": space, "is_first": True, "generated": generated})
-        elif kind == "trial":
-            self._requested -= 1
-            self._pool.enqueue({**message, "parameter_source": "algorithm", "parameter_index": 0})
-        elif kind == "no_more":
-            self._requested -= 1
-            self._tuner_has_no_more = True
-        elif kind == "goodbye":
-            self._tuner_said_goodbye = True
-
-    def _start_tuner(self) -> None:
-        self._tuner = Tuner(
+    def _start_supply(self) -> TrialSupply:
+        tuner = Tuner(
             self._running_profile()["params"],
             interpreter=self.arguments.python_interpreter,
             environment=tuner_environment(self.root, self.arguments.action, self.behaviour),
         )
-        self._tuner_seen = time.monotonic()
-        self.wake()
+        return TrialSupply(tuner, self.journal, self._pool, self.behaviour)
 
-    def _watch_tuner(self) -> None:
-        tuner = self._tuner
-        if tuner is None or self.status == "ERROR":
-            return
-        unseen_s = time.monotonic() - self._tuner_seen
-        if not tuner.is_connected:
-            if unseen_s > self.behaviour.tuner_connect_limit_s:
-                self._fail("the tuner did not connect in time; see dispatcher.log")
-        elif not tuner.is_gone:
-            self._tuner_seen = time.monotonic()
-        elif not self._tuner_said_goodbye and unseen_s > self.behaviour.tuner_lost_limit_s:
-            self._fail("the connection to the tuner is lost; see dispatcher.log")
-
-    def _connected_tuner(self) -> Tuner:
+    def _connected_supply(self) -> TrialSupply:
         # Without a tuner the handler of 2.8 to 3.0 throws, and then nobody answers.
-        if self._tuner is None or not self._tuner.is_connected:
+        if self._supply is None or not self._supply.is_connected:
             raise NeverAnsweredError
-        return self._tuner
+        return self._supply
 
     # Status and profile.
 

@@ -1,0 +1,95 @@
+"""Where trials come from: the tuner is asked for as many as may run, and watched meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from nnicli.testing.behaviour import Behaviour
+from nnicli.testing.fake_node.journal import Journal
+from nnicli.testing.fake_node.pool import TrialPool
+from nnicli.testing.fake_node.tuner import Tuner
+
+
+class TrialSupply:
+    """The dealings with one tuner.
+
+    Attributes:
+        is_exhausted: Whether the tuner has said that it has no more trials.
+    """
+
+    def __init__(
+        self, tuner: Tuner, journal: Journal, pool: TrialPool, behaviour: Behaviour
+    ) -> None:
+        self.is_exhausted = False
+        self._tuner = tuner
+        self._journal = journal
+        self._pool = pool
+        self._behaviour = behaviour
+        self._requested = 0
+        self._said_goodbye = False
+        self._seen = time.monotonic()
+
+    @property
+    def source(self) -> Tuner | None:
+        """What becomes readable when the tuner speaks, None when it is gone."""
+        return None if self._tuner.is_gone else self._tuner
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the tuner has connected."""
+        return self._tuner.is_connected
+
+    def hear(self, params: Mapping[str, Any]) -> None:
+        """Take in what the tuner has said."""
+        for message in self._tuner.receive():
+            kind = message.pop("type")
+            if kind == "connected":
+                self._tuner.is_connected = True
+                self._send_space(params.get("searchSpace"), is_first=True)
+            elif kind == "trial":
+                self._requested -= 1
+                origin = {"parameter_source": "algorithm", "parameter_index": 0}
+                self._pool.enqueue({**message, **origin})
+            elif kind == "no_more":
+                self._requested -= 1
+                self.is_exhausted = True
+            elif kind == "goodbye":
+                self._said_goodbye = True
+
+    def request(self, *, concurrency: int, trial_limit: float) -> None:
+        """Ask for the trials that may run next."""
+        if not self._tuner.is_connected or self.is_exhausted:
+            return
+        room = concurrency - self._pool.running - self._pool.queued
+        left = trial_limit - len(self._journal.trials) - self._pool.fresh
+        while self._requested < min(room, left):
+            self._requested += 1
+            self._tuner.send({"type": "request"})
+
+    def replace_space(self, space: Any) -> None:
+        """Give the tuner another search space."""
+        self._send_space(space, is_first=False)
+
+    def find_failure(self) -> str | None:
+        """Return why no more trials will come, None while all is well or seems so."""
+        unseen_s = time.monotonic() - self._seen
+        if not self._tuner.is_connected:
+            is_late = unseen_s > self._behaviour.tuner_connect_limit_s
+            return "the tuner did not connect in time; see dispatcher.log" if is_late else None
+        if not self._tuner.is_gone:
+            self._seen = time.monotonic()
+            return None
+        if self._said_goodbye or unseen_s <= self._behaviour.tuner_lost_limit_s:
+            return None
+        return "the connection to the tuner is lost; see dispatcher.log"
+
+    def stop(self) -> None:
+        """End the tuner."""
+        self._tuner.stop()
+
+    def _send_space(self, space: Any, *, is_first: bool) -> None:
+        generated = len(self._journal.trials)
+        message = {"type": "space", "space": space, "is_first": is_first, "generated": generated}
+        self._tuner.send(message)
