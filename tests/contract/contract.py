@@ -1,0 +1,399 @@
+"""What nnicli and a manager have to do together, whichever manager it is.
+
+Each implementation is a subclass that says where its NNI is. A fake manager is trusted only while
+it passes what the real one passes.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from nnicli import Experiment, ExperimentStatus, TrialJobNotFoundError
+from tests.contract.scenes import (
+    DEAF_TRIAL,
+    LIMIT_S,
+    LONG_TRIAL,
+    ODD_TRIAL,
+    PLAIN_TRIAL,
+    SPACE,
+    Finished,
+    at_home,
+    deaf_pids,
+    port_is_free,
+    registry,
+    running_trials,
+    wait_for,
+    write_config,
+)
+from tests.support import leftovers
+
+_SEED_TEXT = Path(__file__).parents[1] / "meta" / "seed-api.txt"
+_START_AND_REPORT = """
+import sys
+from nnicli import Experiment
+experiment = Experiment(nni=sys.argv[1])
+experiment.start_experiment(sys.argv[2])
+print(experiment.exp_id, experiment.port, flush=True)
+sys.stdin.readline()
+experiment.stop_experiment()
+"""
+
+
+class ManagerContract:
+    """The contract; `nni` is the environment whose manager has to keep it."""
+
+    @pytest.fixture(scope="class")
+    def nni(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        raise NotImplementedError
+
+    @pytest.fixture(scope="class")
+    def finished(self, nni: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+        """Run one experiment to its end, for all tests that only read."""
+        home = tmp_path_factory.mktemp("home")
+        config = write_config(home / "project", ODD_TRIAL, maxTrialNumber=6)
+        experiment = Experiment(nni=nni)
+        with at_home(home):
+            experiment.start_experiment(config)
+            try:
+                assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+                yield Finished(experiment, home)
+            finally:
+                experiment.stop_experiment()
+
+    @pytest.fixture
+    def experiment(self, nni: Path) -> Iterator[Experiment]:
+        """An instance whose experiment is stopped after the test, whatever happens."""
+        with Experiment(nni=nni) as experiment:
+            yield experiment
+
+    # Reading
+
+    def test_status_at_the_end_is_done(self, finished: Finished) -> None:
+        status = finished.experiment.get_experiment_status()
+
+        assert status == {"status": "DONE", "errors": []}
+        assert registry(finished.home)[str(finished.experiment.exp_id)]["status"] == "DONE"
+
+    def test_profile_holds_the_config_that_was_sent(self, finished: Finished) -> None:
+        profile = finished.experiment.get_experiment_profile()
+
+        assert profile["id"] == finished.experiment.exp_id
+        assert profile["params"]["searchSpace"] == SPACE
+        assert profile["params"]["maxTrialNumber"] == 6
+
+    def test_trials_are_listed_and_found_one_by_one(self, finished: Finished) -> None:
+        trials = finished.experiment.list_trial_jobs()
+
+        assert [trial.status for trial in trials] == ["SUCCEEDED"] * 5 + ["FAILED"]
+        assert [finished.experiment.get_trial_job(t.trialJobId) for t in trials] == trials
+        first = trials[0].hyperParameters[0]
+        assert first.parameter_source == "algorithm"
+        assert first.parameters.keys() == {"x"}
+
+    def test_statistics_count_the_trials(self, finished: Finished) -> None:
+        counts = {
+            row["trialJobStatus"]: row["trialJobNumber"]
+            for row in finished.experiment.get_job_statistics()
+        }
+
+        assert counts == {"SUCCEEDED": 5, "FAILED": 1}
+
+    def test_every_kind_of_final_arrives_as_it_was_reported(self, finished: Finished) -> None:
+        x = finished.trial(0).hyperParameters[0].parameters["x"]
+        x_of_dict = finished.trial(1).hyperParameters[0].parameters["x"]
+
+        finals = [finished.trial(number).finalMetricData[0].data for number in range(5)]
+
+        assert finals[0] == x
+        assert finals[1] == {"default": x_of_dict, "loss": 0.5}
+        assert math.isnan(finals[2])
+        assert finals[3] == -math.inf
+        assert finals[4] == "text"
+
+    def test_metrics_come_in_the_order_reported(self, finished: Finished) -> None:
+        trial_job_id = finished.trial(0).trialJobId
+
+        metrics = finished.experiment.get_job_metrics(trial_job_id)
+
+        assert metrics.keys() == {trial_job_id}
+        rows = metrics[trial_job_id]
+        assert [(row.type, row.sequence) for row in rows] == [
+            ("PERIODICAL", 0),
+            ("PERIODICAL", 1),
+            ("FINAL", 0),
+        ]
+        assert [row.data for row in rows[:2]] == [0.25, {"default": 0.5, "loss": 2}]
+
+    def test_failed_trial_has_metrics_but_no_result(self, finished: Finished) -> None:
+        failed = finished.trial(5).trialJobId
+
+        assert len(finished.experiment.get_job_metrics()[failed]) == 2
+        exported = {result.trialJobId for result in finished.experiment.export_data()}
+        assert exported == {finished.trial(number).trialJobId for number in range(5)}
+
+    def test_export_repeats_parameters_and_finals(self, finished: Finished) -> None:
+        trial = finished.trial(1)
+
+        (result,) = [
+            row for row in finished.experiment.export_data() if row.trialJobId == trial.trialJobId
+        ]
+
+        assert result.parameter == trial.hyperParameters[0].parameters
+        assert result.value == trial.finalMetricData[0].data
+
+    def test_best_trial_is_the_highest_finite_value(self, finished: Finished) -> None:
+        values = {
+            number: finished.trial(number).hyperParameters[0].parameters["x"] for number in (0, 1)
+        }
+
+        best = finished.experiment.best_trial(mode="maximize")
+
+        assert best.trialJobId == finished.trial(max(values, key=lambda n: values[n])).trialJobId
+
+    def test_unknown_trial_is_an_error(self, finished: Finished) -> None:
+        """Managers answer 200 with an empty body."""
+        with pytest.raises(TrialJobNotFoundError, match="nosuch"):
+            finished.experiment.get_trial_job("nosuch")
+
+    def test_second_instance_sees_the_same(self, finished: Finished) -> None:
+        other = Experiment()
+
+        other.connect_experiment(f"http://127.0.0.1:{finished.experiment.port}")
+
+        assert other.exp_id == finished.experiment.exp_id
+        assert other.list_trial_jobs() == finished.experiment.list_trial_jobs()
+        other.disconnect()
+        assert finished.experiment.get_experiment_status()["status"] == "DONE"
+
+    # Steering
+
+    def test_updates_right_after_the_start_are_applied(
+        self, experiment: Experiment, tmp_path: Path
+    ) -> None:
+        """A search space that comes before the tuner is lost; the library has to wait for it."""
+        experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
+        space = {"x": {"_type": "choice", "_value": [7]}}
+        space_file = tmp_path / "space.json"
+        space_file.write_text(json.dumps(space), "utf-8")
+
+        experiment.update_concurrency(3)
+        experiment.update_duration("2h")
+        experiment.update_trailnum(9)
+        experiment.update_searchspace(str(space_file))
+
+        params = experiment.get_experiment_profile()["params"]
+        assert params["trialConcurrency"] == 3
+        assert params["maxTrialNumber"] == 9
+        assert params["maxExperimentDuration"] in ("2h", "7200s", 7200)
+        assert params["searchSpace"] == space
+
+    def test_trials_are_killed_and_submitted(self, experiment: Experiment, tmp_path: Path) -> None:
+        config = write_config(
+            tmp_path / "project", LONG_TRIAL, trialConcurrency=1, maxTrialNumber=5
+        )
+        experiment.start_experiment(config)
+        experiment.import_data([{"parameter": {"x": 0.5}, "value": 1.0}])
+        wait_for(lambda: running_trials(experiment), "a trial runs")
+        (victim,) = running_trials(experiment)
+
+        number = experiment.submit_trial({"x": 0.125})
+        experiment.kill_trial_job(victim.trialJobId)
+
+        wait_for(
+            lambda: experiment.get_trial_job(victim.trialJobId).status == "USER_CANCELED",
+            "the killed trial is cancelled",
+        )
+        # Trials that the tuner has generated already come first.
+        experiment.update_concurrency(4)
+        wait_for(
+            lambda: any(trial.sequenceId == number for trial in running_trials(experiment)),
+            "the submitted trial runs",
+        )
+        (mine,) = [t for t in experiment.list_trial_jobs() if t.sequenceId == number]
+        assert mine.hyperParameters[0].parameters == {"x": 0.125}
+        assert mine.hyperParameters[0].parameter_source == "customized"
+        assert mine.hyperParameters[0].parameter_id is None
+
+    # Stopping
+
+    def test_stopped_experiment_is_read_viewed_and_resumed(
+        self, experiment: Experiment, tmp_path: Path, home: Path
+    ) -> None:
+        experiment.start_experiment(
+            write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
+        )
+        experiment.wait(timeout=LIMIT_S)
+        exp_id = str(experiment.exp_id)
+        before = read_all(experiment)
+
+        experiment.stop_experiment()
+
+        assert read_all(experiment) == before
+        assert experiment.get_experiment_status() == {"status": "STOPPED", "errors": []}
+
+        experiment.view_experiment(exp_id)
+
+        wait_for(lambda: status_of(experiment) == "VIEWED", "the view is ready")
+        assert read_all(experiment) == before
+        experiment.stop_experiment()
+        # The manager of a view leaves the end time at N/A; the library has to write it.
+        assert isinstance(registry(home)[exp_id]["endTime"], int)
+
+        experiment.resume_experiment(exp_id)
+        experiment.update_trailnum(2)
+
+        assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+        statuses = [trial.status for trial in experiment.list_trial_jobs()]
+        assert statuses == ["SUCCEEDED", "SUCCEEDED"]
+        experiment.stop_experiment()
+        assert registry(home)[exp_id]["status"] == "STOPPED"
+
+    def test_stop_ends_trials_and_their_deaf_children(
+        self, experiment: Experiment, tmp_path: Path, home: Path
+    ) -> None:
+        """NNI 3.0 signals a trial's shell only, so what it has started would live on."""
+        config = write_config(tmp_path / "project", DEAF_TRIAL)
+        experiment.start_experiment(config)
+        wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
+        wait_for(lambda: tuner_pid(experiment), "the tuner runs")
+        exp_id, port = str(experiment.exp_id), int(experiment.port or 0)
+
+        outcome = experiment.stop_experiment()
+
+        assert outcome.how == "asked"
+        assert deaf_pids(config) <= {survivor.pid for survivor in outcome.survivors}
+        assert_nothing_left(exp_id, port, home=home, pids=deaf_pids(config))
+
+    def test_stop_after_kill_9_ends_the_orphans_and_no_neighbour(
+        self, nni: Path, experiment: Experiment, tmp_path: Path, home: Path
+    ) -> None:
+        config = write_config(tmp_path / "project", DEAF_TRIAL)
+        with Experiment(nni=nni) as neighbour:
+            neighbour.start_experiment(write_config(tmp_path / "neighbour", LONG_TRIAL))
+            experiment.start_experiment(config)
+            wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
+            wait_for(lambda: tuner_pid(experiment), "the tuner runs")
+            wait_for(lambda: len(running_trials(neighbour)) == 2, "the neighbour's trials run")
+            exp_id, port = str(experiment.exp_id), int(experiment.port or 0)
+            tuner = tuner_pid(experiment)
+            neighbours = leftovers(str(neighbour.exp_id))
+            assert experiment.process is not None
+            os.kill(experiment.process.identity.pid, signal.SIGKILL)
+
+            outcome = experiment.stop_experiment()
+
+            assert outcome.how == "already gone"
+            assert {tuner, *deaf_pids(config)} <= {one.pid for one in outcome.survivors}
+            assert_nothing_left(exp_id, port, home=home, pids=deaf_pids(config))
+            assert leftovers(str(neighbour.exp_id)) == neighbours
+            assert len(running_trials(neighbour)) == 2
+
+    # Around
+
+    def test_seed_example_runs_line_for_line_with_blanks_in_all_paths(
+        self,
+        nni: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        free_port: Callable[[], int],
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        home, port = tmp_path / "a home", free_port()
+        home.mkdir()
+        config = write_config(tmp_path / "a project", PLAIN_TRIAL)
+        # A link has a path of its own, and so a blank of its own.
+        (tmp_path / "an nni").symlink_to(nni)
+        monkeypatch.setenv("HOME", str(home))
+        monkeypatch.setenv("NNICLI_NNI", str(tmp_path / "an nni"))
+        example = seed_example(config, port)
+
+        names: dict[str, Experiment] = {}
+        exec(example, names)
+
+        exp_id = str(names["exp"].exp_id)
+        names["exp"].resume_experiment(exp_id, port=port)
+        assert names["exp"].wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+        assert len(names["exp"].export_data()) == 2
+        names["exp"].stop_experiment()
+        assert "'errors': []" in capsys.readouterr().out
+        assert_nothing_left(exp_id, port, home=home)
+
+    @pytest.mark.slow
+    def test_ten_starts_at_once_get_ten_ports(self, nni: Path, tmp_path: Path, home: Path) -> None:
+        configs = [
+            write_config(tmp_path / f"project{number}", LONG_TRIAL, maxTrialNumber=1)
+            for number in range(10)
+        ]
+        processes = [
+            subprocess.Popen(
+                [sys.executable, "-c", _START_AND_REPORT, str(nni), str(config)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for config in configs
+        ]
+        try:
+            told = [process.stdout.readline().split() for process in processes if process.stdout]
+            entries = registry(home)
+        finally:
+            for process in processes:
+                process.communicate("stop\n")
+
+        assert [process.returncode for process in processes] == [0] * 10
+        ports = {exp_id: int(port) for exp_id, port in told}
+        assert len(set(ports.values())) == 10
+        assert {exp_id: entry["port"] for exp_id, entry in entries.items()} == ports
+        for exp_id, port in ports.items():
+            assert_nothing_left(exp_id, port, home=home)
+
+
+def read_all(experiment: Experiment) -> list[object]:
+    """Return what can be read, in a form that is the same with and without a manager."""
+    return [
+        experiment.list_trial_jobs(),
+        experiment.get_job_metrics(),
+        experiment.get_job_statistics(),
+        experiment.export_data(),
+        experiment.get_experiment_profile()["params"],
+    ]
+
+
+def status_of(experiment: Experiment) -> str:
+    return str(experiment.get_experiment_status()["status"])
+
+
+def tuner_pid(experiment: Experiment) -> int | None:
+    assert experiment.process is not None
+    tuner = experiment.process.tuner()
+    return None if tuner is None else tuner.pid
+
+
+def assert_nothing_left(
+    exp_id: str, port: int, *, home: Path, pids: set[int] | None = None
+) -> None:
+    """Check that an experiment is gone: by environment, by pid, by port and in the registry."""
+    assert leftovers(exp_id) == []
+    assert [pid for pid in pids or () if Path(f"/proc/{pid}").exists()] == []
+    assert port_is_free(port)
+    entry = registry(home)[exp_id]
+    assert entry["status"] == "STOPPED"
+    assert isinstance(entry["endTime"], int)
+
+
+def seed_example(config: Path, port: int) -> str:
+    """Return the example that NNI published, with another config and another port."""
+    text = _SEED_TEXT.read_text("utf-8")
+    lines = text[text.index("from nnicli import") : text.index("References")]
+    published = "'nni/examples/trials/mnist-pytorch/config.yml', port=9090"
+    assert published in lines
+    return lines.replace(published, f"{str(config)!r}, port={port}")

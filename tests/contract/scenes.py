@@ -1,0 +1,143 @@
+"""Experiments for the contract: their configs, their trial scripts, and what they leave on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from nnicli import Experiment, TrialJob
+from nnicli.waiting import Deadline, poll_until
+
+LIMIT_S = 60.0
+"""How long one step may take: real managers need seconds for each trial."""
+
+SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}}
+
+ODD_TRIAL = """
+import sys, nni
+x = nni.get_next_parameter()["x"]
+number = nni.get_sequence_id()
+nni.report_intermediate_result(0.25)
+nni.report_intermediate_result({"default": 0.5, "loss": 2})
+finals = [x, {"default": x, "loss": 0.5}, float("nan"), float("-inf"), "text"]
+if number == len(finals):
+    sys.exit(3)
+nni.report_final_result(finals[number])
+"""
+"""The first five trials each report another kind of final, the sixth fails."""
+
+PLAIN_TRIAL = """
+import nni
+nni.report_final_result(nni.get_next_parameter()["x"])
+"""
+
+LONG_TRIAL = """
+import time, nni
+nni.get_next_parameter()
+time.sleep(600)
+"""
+
+# The child says who it is only when it has become deaf.
+DEAF_TRIAL = """
+import subprocess, sys, time
+child = '''
+import os, pathlib, signal, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(f"deaf-{os.getpid()}").touch()
+time.sleep(600)
+'''
+subprocess.Popen([sys.executable, "-c", child])
+time.sleep(600)
+"""
+
+
+def write_config(folder: Path, script: str, **changes: Any) -> Path:
+    """Write a code folder and a YAML config in the v2 format; return the config's path."""
+    code = folder / "code"
+    code.mkdir(parents=True)
+    (code / "trial.py").write_text(script, "utf-8")
+    config = {
+        "searchSpace": SPACE,
+        "trialCommand": "python3 trial.py",
+        "trialCodeDirectory": "code",
+        "trialConcurrency": 2,
+        "maxTrialNumber": 2,
+        "tuner": {"name": "Random"},
+        "trainingService": {"platform": "local"},
+        **changes,
+    }
+    path = folder / "config.yml"
+    path.write_text(yaml.safe_dump(config), "utf-8")
+    return path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An experiment that is done, with its manager still there.
+
+    Attributes:
+        experiment: The instance that started it.
+        home: The HOME that it was started with.
+    """
+
+    experiment: Experiment
+    home: Path
+
+    def trial(self, number: int) -> TrialJob:
+        """Return the trial of that sequence id."""
+        (found,) = [t for t in self.experiment.list_trial_jobs() if t.sequenceId == number]
+        return found
+
+
+@contextmanager
+def at_home(home: Path) -> Iterator[None]:
+    """Work with that HOME for a while."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(home))
+        yield
+
+
+def wait_for(probe: Callable[[], object], what: str) -> None:
+    """Wait until the probe is true."""
+    deadline = Deadline(LIMIT_S)
+    answer = poll_until(lambda: probe() or None, deadline=deadline, interval_s=0.05)
+    assert answer, f"not within {LIMIT_S:.0f} s: {what}"
+
+
+def running_trials(experiment: Experiment) -> list[TrialJob]:
+    """Return the trials that run now."""
+    return [trial for trial in experiment.list_trial_jobs() if trial.status == "RUNNING"]
+
+
+def deaf_pids(config: Path) -> set[int]:
+    """Return the children that have become deaf to SIGINT and SIGTERM."""
+    return {int(path.name.removeprefix("deaf-")) for path in config.parent.glob("code/deaf-*")}
+
+
+def registry(home: Path) -> dict[str, dict[str, Any]]:
+    """Return NNI's registry."""
+    text = (home / "nni-experiments" / ".experiment").read_text("utf-8")
+    entries: dict[str, dict[str, Any]] = json.loads(text)
+    return entries
+
+
+def port_is_free(port: int) -> bool:
+    """Return whether a server could listen there now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return probe.connect_ex(("127.0.0.1", port)) != 0
+
+
+def open_files() -> int:
+    """Return how many descriptors this process has open."""
+    return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the listing's own descriptor closes

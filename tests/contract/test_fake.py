@@ -1,0 +1,37 @@
+"""The contract on the fake manager, and what only a fast one can be asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nnicli import Experiment
+from nnicli.testing import FakeInstallation
+from tests.contract.contract import ManagerContract, assert_nothing_left
+from tests.contract.scenes import PLAIN_TRIAL, open_files, registry, write_config
+
+
+class TestFakeManager(ManagerContract):
+    @pytest.fixture(scope="class")
+    def nni(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return FakeInstallation.create(tmp_path_factory.mktemp("nni")).prefix
+
+    @pytest.mark.slow
+    def test_two_hundred_cycles_leave_nothing(
+        self, nni: Path, tmp_path: Path, home: Path, free_port: Callable[[], int]
+    ) -> None:
+        config, port = write_config(tmp_path / "project", PLAIN_TRIAL), free_port()
+        experiment = Experiment(nni=nni)
+        files = []
+
+        for _ in range(200):
+            experiment.start_experiment(config, port=port)
+            experiment.stop_experiment()
+            assert_nothing_left(str(experiment.exp_id), port, home=home)
+            files.append(open_files())
+
+        assert len(registry(home)) == 200
+        # The first cycles import modules and fill caches.
+        assert files[-1] == files[10]
