@@ -12,7 +12,7 @@ from nnicli.errors import UnsupportedVersionError
 logger = logging.getLogger(__name__)
 
 # A development install says 999.0.0-developing (2.2 and later).
-_NUMBER = re.compile(r"v?(\d+(?:\.\d+)*)(?:[-.+a-z].*)?", re.ASCII)
+_NUMBER = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.+-]?[a-z].*)?", re.ASCII)
 _DEVELOPING = 999
 
 

@@ -116,7 +116,12 @@ def _read_installation(folder: Path) -> NniInstallation:
 
 
 def _find_bin_directory(folder: Path) -> Path:
-    for parent in folder.parents:
+    if str(folder.parent) in sys.path:
+        # A user install has no Python beside it; what imports from there is the one that runs.
+        return Path(sys.executable).parent
+    # From <prefix>/lib/python3.x/site-packages/nni_node up to the prefix, and no further: / itself
+    # has a bin/python3 on many systems.
+    for parent in list(folder.parents)[:4]:
         if (parent / "bin" / "python3").exists():
             return parent / "bin"
     raise InstallationNotFoundError(

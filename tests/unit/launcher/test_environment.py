@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnicli.launcher import NniInstallation
+from nnicli.launcher.environment import manager_environment
+
+
+def _installation(prefix: Path) -> NniInstallation:
+    return NniInstallation("3.0", prefix / "main.js", prefix / "node", prefix / "bin")
+
+
+def test_the_installation_s_python_comes_first_in_path(tmp_path: Path) -> None:
+    child = manager_environment(_installation(tmp_path), {"PATH": "/usr/bin:/bin"})
+
+    assert child["PATH"] == f"{tmp_path}/bin:/usr/bin:/bin"
+
+
+def test_virtual_env_names_the_target_and_not_the_caller(tmp_path: Path) -> None:
+    """The tuner of 1.7 to 1.9 looks for its manager there (seen live on 1.9)."""
+    (tmp_path / "pyvenv.cfg").touch()
+
+    child = manager_environment(_installation(tmp_path), {"VIRTUAL_ENV": "/callers/venv"})
+
+    assert child["VIRTUAL_ENV"] == str(tmp_path)
+
+
+def test_outside_a_virtual_environment_none_is_named(tmp_path: Path) -> None:
+    child = manager_environment(_installation(tmp_path), {"VIRTUAL_ENV": "/callers/venv"})
+
+    assert "VIRTUAL_ENV" not in child
+
+
+def test_loopback_is_excepted_from_proxies_beside_what_was_excepted(tmp_path: Path) -> None:
+    environ = {"https_proxy": "http://proxy:3128", "no_proxy": "intern.example,localhost"}
+
+    child = manager_environment(_installation(tmp_path), environ)
+
+    assert child["no_proxy"] == "intern.example,localhost,127.0.0.1,::1"
+    assert child["NO_PROXY"] == "localhost,127.0.0.1,::1"
+    assert child["https_proxy"] == "http://proxy:3128"
+
+
+def test_what_belongs_to_an_outer_trial_or_another_python_is_left_out(tmp_path: Path) -> None:
+    """A trial may start an experiment, whose processes must not count as the outer one's."""
+    environ = {"NNI_EXP_ID": "outer", "PYTHONHOME": "/opt/py", "NNI_CONFIG_DIR": "/algos", "X": "1"}
+
+    child = manager_environment(_installation(tmp_path), environ)
+
+    assert {"NNI_EXP_ID", "PYTHONHOME"}.isdisjoint(child)
+    assert (child["NNI_CONFIG_DIR"], child["X"]) == ("/algos", "1")
