@@ -1,0 +1,305 @@
+"""Snapshots of what a manager or an experiment's files say.
+
+camelCase attributes are NNI's own words, snake_case ones are nnicli's reading of them, except for
+the names of hyper-parameters, which NNI itself writes in snake_case. `raw` keeps what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any, Protocol, TypedDict
+
+from nnicli.decoding import decode_hyper_parameters, decode_metric, decode_result, decode_trial
+from nnicli.units import from_epoch_ms
+
+
+class ExperimentStatus(str, Enum):
+    """What a manager says of its experiment; DONE is not final, as a higher limit reopens it."""
+
+    INITIALIZED = "INITIALIZED"
+    RUNNING = "RUNNING"
+    NO_MORE_TRIAL = "NO_MORE_TRIAL"
+    TUNER_NO_MORE_TRIAL = "TUNER_NO_MORE_TRIAL"
+    DONE = "DONE"
+    ERROR = "ERROR"
+    STOPPING = "STOPPING"
+    STOPPED = "STOPPED"
+    VIEWED = "VIEWED"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class TrialJobStatus(str, Enum):
+    """What a manager says of a trial."""
+
+    UNKNOWN = "UNKNOWN"
+    WAITING = "WAITING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    USER_CANCELED = "USER_CANCELED"
+    SYS_CANCELED = "SYS_CANCELED"
+    EARLY_STOPPED = "EARLY_STOPPED"
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether it is a last status."""
+        return self in _FINISHED
+
+
+_FINISHED = frozenset(
+    (
+        TrialJobStatus.SUCCEEDED,
+        TrialJobStatus.FAILED,
+        TrialJobStatus.USER_CANCELED,
+        TrialJobStatus.SYS_CANCELED,
+        TrialJobStatus.EARLY_STOPPED,
+    )
+)
+
+
+class MetricType(str, Enum):
+    """Whether a metric is one on the way or the one that counts."""
+
+    PERIODICAL = "PERIODICAL"
+    FINAL = "FINAL"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class NNIManagerStatus(TypedDict):
+    """The manager's status, an ExperimentStatus as text, and what it says went wrong."""
+
+    status: str
+    errors: list[str]
+
+
+class TrialJobStatistics(TypedDict):
+    """How many trials are in one status."""
+
+    trialJobStatus: str
+    trialJobNumber: int
+
+
+class _ProfileAlways(TypedDict):
+    id: str
+    revision: int
+    execDuration: int
+    logDir: str
+    nextSequenceId: int
+    params: dict[str, Any]
+
+
+class ExperimentProfile(_ProfileAlways, total=False):
+    """An experiment: `params` is its config; times in ms since 1970, execDuration in seconds.
+
+    `logDir` is the experiment's own folder.
+    """
+
+    startTime: int
+    endTime: int
+
+
+def _set(instance: object, fields: Mapping[str, Any]) -> None:
+    # The classes are frozen, and their one published constructor takes a JSON object.
+    for name, value in fields.items():
+        object.__setattr__(instance, name, value)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class TrialHyperParameters:
+    """The hyper-parameters of a trial.
+
+    Attributes:
+        parameter_id: Number given by the tuner; text with Hyperband and BOHB, None for the
+            caller's own points.
+        parameter_source: `algorithm`, `customized` or `resumed`.
+        parameters: Name -> value.
+        parameter_index: Index of this set in its trial, 0 but for multi-phase; None for the
+            caller's own points.
+    """
+
+    parameter_id: int | str | None
+    parameter_source: str | None
+    parameters: dict[str, Any]
+    parameter_index: int | None
+    raw: Any = field(repr=False, compare=False)
+
+    def __init__(self, json_obj: Mapping[str, Any] | str) -> None:
+        """Take them as the manager sends them: a JSON object, or its text."""
+        _set(self, {**decode_hyper_parameters(json_obj), "raw": json_obj})
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class TrialMetricData:
+    """A metric that a trial reported.
+
+    Attributes:
+        timestamp: When, in ms since 1970.
+        trialJobId: The trial.
+        parameterId: Id of its hyper-parameters.
+        type: PERIODICAL or FINAL.
+        sequence: Number among the trial's metrics of this type, from 0.
+        data: Usually a number, or a dict with the key "default"; decoded.
+    """
+
+    timestamp: int
+    trialJobId: str
+    parameterId: int | str | None
+    type: str
+    sequence: int | None
+    data: Any
+    raw: Any = field(repr=False, compare=False)
+
+    def __init__(self, json_obj: Mapping[str, Any]) -> None:
+        """Take it as the manager sends it."""
+        _set(self, {**decode_metric(json_obj), "raw": json_obj})
+
+    @property
+    def reported_at(self) -> datetime | None:
+        """When it was reported, in UTC."""
+        return from_epoch_ms(self.timestamp)
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class TrialResult:
+    """The parameters and the final metric of a trial that succeeded.
+
+    Attributes:
+        parameter: Hyper-parameters, name -> value.
+        value: The final metric, usually a number, or a dict with the key "default"; decoded.
+        trialJobId: The trial.
+    """
+
+    parameter: dict[str, Any]
+    value: Any
+    trialJobId: str
+    raw: Any = field(repr=False, compare=False)
+
+    def __init__(self, json_obj: Mapping[str, Any]) -> None:
+        """Take it as the manager sends it."""
+        _set(self, {**decode_result(json_obj), "raw": json_obj})
+
+
+@dataclass(frozen=True, slots=True, init=False)
+class TrialJob:
+    """A trial as it was when it was read.
+
+    Attributes:
+        trialJobId: Its id.
+        status: A TrialJobStatus as text; statuses unknown to nnicli pass through.
+        hyperParameters: One set, more only with the multi-phase of 1.x and 2.0.
+        logPath: Where its output is, as the manager says: a folder, or a URL of one up to 2.10.
+        startTime: Milliseconds since 1970, None before the start.
+        endTime: Milliseconds since 1970, None before the end.
+        finalMetricData: The final metric; empty unless the trial succeeded with one.
+        sequenceId: Number in the experiment; not unique after a resume of 2.10 or later.
+        stderrPath: Where its error output is said to be; for failed trials only.
+        message: What the manager says of its status.
+    """
+
+    trialJobId: str
+    status: str
+    hyperParameters: list[TrialHyperParameters]
+    logPath: str | None
+    startTime: int | None
+    endTime: int | None
+    finalMetricData: list[TrialMetricData]
+    sequenceId: int | None
+    stderrPath: str | None
+    message: str | None
+    raw: Any = field(repr=False, compare=False)
+
+    def __init__(self, json_obj: Mapping[str, Any]) -> None:
+        """Take it as a manager of any release sends it."""
+        trial = decode_trial(json_obj)
+        trial["hyperParameters"] = [TrialHyperParameters(item) for item in trial["hyperParameters"]]
+        trial["finalMetricData"] = [TrialMetricData(item) for item in trial["finalMetricData"]]
+        _set(self, {**trial, "raw": json_obj})
+
+    @property
+    def parameter_index(self) -> int | None:
+        """The last hyper-parameters' index, None without any."""
+        return self.hyperParameters[-1].parameter_index if self.hyperParameters else None
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The last hyper-parameters, name -> value; empty without any."""
+        return self.hyperParameters[-1].parameters if self.hyperParameters else {}
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether its status is a last one."""
+        return self.status in {status.value for status in _FINISHED}
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When it started, in UTC."""
+        return from_epoch_ms(self.startTime)
+
+    @property
+    def ended_at(self) -> datetime | None:
+        """When it ended, in UTC."""
+        return from_epoch_ms(self.endTime)
+
+    @property
+    def duration(self) -> timedelta | None:
+        """How long it ran, None before its end."""
+        if self.startTime is None or self.endTime is None:
+            return None
+        return timedelta(milliseconds=self.endTime - self.startTime)
+
+    @property
+    def final_value(self) -> float | None:
+        """The final metric as a number, of a dict its "default"; None without one."""
+        return self.final_metric("default")
+
+    def final_metric(self, name: str) -> float | None:
+        """Return one number of the final metric, None where it has none of that name.
+
+        Args:
+            name: Key in the metric; `default` is also a metric that is a plain number.
+        """
+        if not self.finalMetricData:
+            return None
+        data = self.finalMetricData[0].data
+        value = data.get(name) if isinstance(data, dict) else data if name == "default" else None
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        return value if is_number else None
+
+
+class TrialSource(Protocol):
+    """Everything that can be read of an experiment, from its manager or from its files."""
+
+    def get_experiment_profile(self) -> ExperimentProfile:
+        """Return the experiment's profile."""
+
+    def get_job_statistics(self) -> list[TrialJobStatistics]:
+        """Return how many trials are in each status."""
+
+    def list_trial_jobs(self) -> list[TrialJob]:
+        """Return all trials in the order in which they were made."""
+
+    def get_trial_job(self, trial_job_id: str) -> TrialJob:
+        """Return one trial.
+
+        Raises:
+            TrialJobNotFoundError: There is none of that id.
+        """
+
+    def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
+        """Return metrics by trial job id, of one trial or of all."""
+
+    def export_data(self) -> list[TrialResult]:
+        """Return parameters and final metrics of the trials that succeeded."""
+
+    def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
+        """Return what a trial wrote: `stdout`, `stderr` or `trial`."""

@@ -1,0 +1,17 @@
+"""All that is said to a manager over HTTP."""
+
+from nnicli.rest.client import ManagerClient
+from nnicli.rest.dialects import DIALECTS, Dialect, ProfileField, dialect_for
+from nnicli.rest.transport import Request, RequestsTransport, Response, Transport
+
+__all__ = [
+    "DIALECTS",
+    "Dialect",
+    "ManagerClient",
+    "ProfileField",
+    "Request",
+    "RequestsTransport",
+    "Response",
+    "Transport",
+    "dialect_for",
+]

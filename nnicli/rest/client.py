@@ -1,0 +1,543 @@
+"""One typed method for each thing that a manager can be asked or told."""
+
+from __future__ import annotations
+
+import json
+import logging
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from nnicli.decoding import decode_json
+from nnicli.errors import (
+    ConnectionLostError,
+    DecodingError,
+    InvalidValueError,
+    RequestTimeoutError,
+    RestError,
+    StatusError,
+    TrialJobNotFoundError,
+    UpdateNotAppliedError,
+)
+from nnicli.models import (
+    ExperimentProfile,
+    NNIManagerStatus,
+    TrialJob,
+    TrialJobStatistics,
+    TrialMetricData,
+    TrialResult,
+)
+from nnicli.rest import endpoints
+from nnicli.rest.address import parse_endpoint
+from nnicli.rest.dialects import Dialect, dialect_for
+from nnicli.rest.endpoints import Endpoint
+from nnicli.rest.transport import Request, RequestsTransport, Response, Transport
+from nnicli.waiting import Timeouts
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_TRIES = 3
+_BACKOFF_S = 0.1
+_BODY_START = 200
+
+
+class ManagerClient:
+    """Speaks with one manager; also a TrialSource.
+
+    Every method raises a RestError when the manager cannot be reached, refuses, or answers what no
+    manager answers.
+
+    Args:
+        endpoint: `http(s)://host[:port][/prefix]`; user and password in it are used for basic
+            authentication and never shown.
+        dialect: What the manager's release speaks; None: learnt from it when first needed.
+        transport: Sends the requests; None: requests.
+        timeouts: Limits for connections and answers.
+        headers: Sent with each request.
+        auth: User and password for basic authentication.
+        verify: Whether to check TLS certificates, or the path of a CA bundle.
+
+    Raises:
+        InvalidValueError: The endpoint is no such URL.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        dialect: Dialect | None = None,
+        transport: Transport | None = None,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        verify: bool | str = True,
+    ) -> None:
+        self._address = parse_endpoint(endpoint)
+        self._dialect = dialect
+        self._timeouts = timeouts
+        self._transport: Transport = transport or RequestsTransport(
+            self._address.url, headers=headers, auth=auth or self._address.auth, verify=verify
+        )
+
+    def __repr__(self) -> str:
+        return f"ManagerClient({self.endpoint!r})"
+
+    def __enter__(self) -> ManagerClient:  # noqa: PYI034 - typing.Self needs Python 3.11
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def endpoint(self) -> str:
+        """The manager's URL without credentials."""
+        return self._address.url
+
+    @property
+    def port(self) -> int:
+        """The manager's port."""
+        return self._address.port
+
+    @property
+    def dialect(self) -> Dialect:
+        """What the manager's release speaks, asked for when first needed."""
+        if self._dialect is None:
+            self._dialect = dialect_for(self.get_version())
+        return self._dialect
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._transport.close()
+
+    # The manager
+
+    def get_version(self) -> str:
+        """Return the manager's release in its own spelling, such as `3.0.0`."""
+        response = self._call(endpoints.GET_VERSION)
+        text = response.text.strip()
+        if not text or len(text) > _BODY_START or text[0] in "<{[":
+            raise _nonsense(endpoints.GET_VERSION, response, "a release number")
+        return text
+
+    def get_experiment_status(self) -> NNIManagerStatus:
+        """Return the manager's status and its errors."""
+        response = self._call(endpoints.GET_STATUS)
+        status = _to_status(response)
+        if status is None:
+            raise _nonsense(endpoints.GET_STATUS, response, "an object with a status")
+        return status
+
+    def poll_status(self, timeout_s: float) -> NNIManagerStatus | None:
+        """Ask once whether the manager is ready; return None while it is not.
+
+        3.0 says the plain text INITIALIZING at first, and a stranger on its port anything.
+        """
+        request = Request("GET", endpoints.GET_STATUS.path, connect_s=timeout_s, read_s=timeout_s)
+        try:
+            return _to_status(self._transport.send(request))
+        except RestError:
+            return None
+
+    def start_experiment(self, document: Mapping[str, Any]) -> str:
+        """Hand over the experiment; return its id, empty when it is resumed or viewed."""
+        response = self._call(endpoints.START_EXPERIMENT, body=document)
+        if not response.body:
+            return ""
+        answer = _decode(endpoints.START_EXPERIMENT, response, dict)
+        return str(answer.get("experiment_id", ""))
+
+    def stop_experiment(self) -> None:
+        """Ask the manager to stop (2.1 and later); it answers before it has.
+
+        Every idle connection is closed first: the manager would wait 5 s for one.
+        """
+        self._transport.close()
+        self._call(endpoints.STOP_EXPERIMENT)
+
+    def list_experiments(self) -> list[dict[str, Any]]:
+        """Return all entries of NNI's registry on the manager's machine (2.0 and later)."""
+        return self._get(endpoints.LIST_EXPERIMENTS, list)
+
+    def get_experiment_metadata(self) -> dict[str, Any]:
+        """Return this experiment's entry in NNI's registry (2.4 and later).
+
+        A manager that is not in the registry never answers (seen live).
+        """
+        return self._get(endpoints.GET_METADATA, dict)
+
+    def get_log_file(self, name: str) -> str:
+        """Return a file of the experiment's log folder, such as `nnimanager.log`."""
+        return self._call(endpoints.GET_LOG_FILE, arguments={"name": name}, scans=True).text
+
+    # The profile
+
+    def get_experiment_profile(self) -> ExperimentProfile:
+        """Return the experiment's profile; `params` is its config."""
+        response = self._call(endpoints.GET_PROFILE)
+        if not response.body:
+            raise _nonsense(
+                endpoints.GET_PROFILE, response, "a profile; this manager has no experiment yet"
+            )
+        return cast(ExperimentProfile, _decode(endpoints.GET_PROFILE, response, dict))
+
+    def update_profile(
+        self,
+        *,
+        trial_concurrency: int | None = None,
+        max_experiment_duration: int | None = None,
+        max_trial_number: int | None = None,
+        search_space: Mapping[str, Any] | None = None,
+    ) -> ExperimentProfile:
+        """Change fields of the running experiment, one after the other, and read each back.
+
+        Args:
+            trial_concurrency: How many trials run at once.
+            max_experiment_duration: Seconds.
+            max_trial_number: How many trials there may be.
+            search_space: The whole search space.
+
+        Returns:
+            The profile after the changes.
+
+        Raises:
+            UpdateNotAppliedError: The manager still has another value.
+        """
+        wanted = {
+            "trial_concurrency": trial_concurrency,
+            "max_experiment_duration": max_experiment_duration,
+            "max_trial_number": max_trial_number,
+            "search_space": search_space,
+        }
+        profile = None
+        for field, value in wanted.items():
+            if value is not None:
+                profile = self._update(field, value)
+        return profile or self.get_experiment_profile()
+
+    def _update(self, field: str, value: Any) -> ExperimentProfile:
+        row = self.dialect.fields[field]
+        lost: RestError | None = None
+        try:
+            self._call(
+                endpoints.UPDATE_PROFILE,
+                query={"update_type": row.update_type},
+                body={"params": {row.key: self.dialect.encode(field, value)}},
+            )
+        except (ConnectionLostError, RequestTimeoutError) as error:
+            # It may have been done all the same, which the profile tells.
+            lost = error
+        profile = self.get_experiment_profile()
+        found = self.dialect.decode(field, profile["params"].get(row.key))
+        if found != value:
+            raise UpdateNotAppliedError(
+                f"{field}: wanted {_brief(value)}, manager has {_brief(found)}"
+                + (f" ({lost})" if lost else ""),
+                method=endpoints.UPDATE_PROFILE.method,
+                url=self.endpoint,
+                field=field,
+                wanted=value,
+                found=found,
+            ) from lost
+        return profile
+
+    def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Tell the tuner known results: `{"parameter": {...}, "value": ...}` each."""
+        self._call(endpoints.IMPORT_DATA, body=list(rows))
+
+    def get_imported_data(self) -> list[Any]:
+        """Return what was imported, one item an import."""
+        return [
+            decode_json(item) if isinstance(item, str) else item
+            for item in self._get(endpoints.GET_IMPORTED_DATA, list)
+        ]
+
+    # Trials
+
+    def get_job_statistics(self) -> list[TrialJobStatistics]:
+        """Return how many trials are in each status; statuses without a trial are absent."""
+        return cast(list[TrialJobStatistics], self._get(endpoints.GET_STATISTICS, list))
+
+    def list_trial_jobs(self, status: str | None = None) -> list[TrialJob]:
+        """Return all trials, or those in one status, in the order in which they were made."""
+        query = {} if status is None else {"status": str(status)}
+        return self._models(endpoints.LIST_TRIALS, TrialJob, query=query)
+
+    def get_trial_job(self, trial_job_id: str) -> TrialJob:
+        """Return one trial.
+
+        Raises:
+            TrialJobNotFoundError: There is none of that id; managers answer 200 and nothing.
+        """
+        response = self._call(endpoints.GET_TRIAL, arguments={"trial_job_id": trial_job_id})
+        if not response.body:
+            raise TrialJobNotFoundError(
+                f"the experiment at {self.endpoint} has no trial {trial_job_id!r}",
+                trial_job_id=trial_job_id,
+            )
+        return _build(
+            endpoints.GET_TRIAL, response, TrialJob, _decode(endpoints.GET_TRIAL, response, dict)
+        )
+
+    def submit_trial(self, parameters: Mapping[str, Any]) -> int:
+        """Queue a trial with parameters of the caller's own; return its sequence id."""
+        response = self._call(endpoints.SUBMIT_TRIAL, body=parameters)
+        return int(_decode(endpoints.SUBMIT_TRIAL, response, dict)["sequenceId"])
+
+    def kill_trial_job(self, trial_job_id: str) -> None:
+        """Cancel a trial; on one that has succeeded it changes the status all the same (3.0).
+
+        Raises:
+            TrialJobNotFoundError: There is none of that id.
+        """
+        try:
+            self._call(endpoints.KILL_TRIAL, arguments={"trial_job_id": trial_job_id})
+        except StatusError:
+            # 3.0 says 500 and the text of a TypeError for an unknown id.
+            self.get_trial_job(trial_job_id)
+            raise
+
+    def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
+        """Return what a trial wrote: `stdout`, `stderr` or `trial`; empty before it wrote.
+
+        Raises:
+            InvalidValueError: The kind is none of these.
+            TrialJobNotFoundError: There is no such trial.
+        """
+        names = self.dialect.trial_files
+        if kind not in names:
+            raise InvalidValueError(
+                f"kind: {kind!r} is not allowed; allowed: {', '.join(names)}",
+                field="kind",
+                value=kind,
+            )
+        self.get_trial_job(trial_job_id)
+        try:
+            text = self.get_trial_file(trial_job_id, names[kind]).decode("utf-8", "replace")
+        except StatusError as error:
+            if "ENOENT" in error.server_message or "not found" in error.server_message:
+                return ""
+            raise
+        # What managers say in place of an empty file.
+        return "" if text == f"{names[kind]} is empty." else text
+
+    def get_trial_file(self, trial_job_id: str, name: str) -> bytes:
+        """Return a file of a trial's folder: `stdout`, `stderr`, `trial.log`, in 3.0 any other."""
+        arguments = {"trial_job_id": trial_job_id, "name": name}
+        return self._call(endpoints.GET_TRIAL_FILE, arguments=arguments, scans=True).body
+
+    # Metrics
+
+    def get_job_metrics(
+        self,
+        trial_job_id: str | None = None,
+        *,
+        type: str | None = None,  # noqa: A002 - NNI's word
+    ) -> dict[str, list[TrialMetricData]]:
+        """Return reported metrics by trial job id.
+
+        Args:
+            trial_job_id: One trial, or None for all of them.
+            type: `PERIODICAL` or `FINAL`; None for both.
+        """
+        query = {} if type is None else {"type": str(type)}
+        if trial_job_id is None:
+            metrics = self._models(endpoints.GET_METRICS, TrialMetricData, query=query)
+        else:
+            metrics = self._models(
+                endpoints.GET_TRIAL_METRICS,
+                TrialMetricData,
+                arguments={"trial_job_id": trial_job_id},
+                query=query,
+            )
+        return _by_trial(metrics)
+
+    def list_metrics_in_range(self, first: int, last: int) -> dict[str, list[TrialMetricData]]:
+        """Return the metrics of the trials with sequence ids from `first` to `last`, both included."""
+        return _by_trial(
+            self._models(
+                endpoints.GET_METRIC_RANGE,
+                TrialMetricData,
+                arguments={"first": first, "last": last},
+            )
+        )
+
+    def list_latest_metrics(self) -> dict[str, list[TrialMetricData]]:
+        """Return final metrics, and of each trial the latest one on the way."""
+        return _by_trial(self._models(endpoints.GET_LATEST_METRICS, TrialMetricData))
+
+    def export_data(self) -> list[TrialResult]:
+        """Return parameters and final metric of every trial that succeeded with one."""
+        return self._models(endpoints.EXPORT_DATA, TrialResult)
+
+    # Tensorboard
+
+    def start_tensorboard(self, trial_job_ids: Iterable[str]) -> dict[str, Any]:
+        """Start a tensorboard over trials on the manager's machine (2.2 and later)."""
+        body = {"trials": ",".join(trial_job_ids)}
+        response = self._call(endpoints.START_TENSORBOARD, body=body)
+        return _decode(endpoints.START_TENSORBOARD, response, dict)
+
+    def list_tensorboards(self) -> list[dict[str, Any]]:
+        """Return all tensorboards of this manager."""
+        return self._get(endpoints.LIST_TENSORBOARDS, list)
+
+    def get_tensorboard(self, task_id: str) -> dict[str, Any]:
+        """Return one tensorboard."""
+        return self._get(endpoints.GET_TENSORBOARD, dict, task_id=task_id)
+
+    def refresh_tensorboard(self, task_id: str) -> dict[str, Any]:
+        """Load the trials' data anew."""
+        return self._get(endpoints.REFRESH_TENSORBOARD, dict, task_id=task_id)
+
+    def stop_tensorboard(self, task_id: str) -> dict[str, Any]:
+        """Stop one tensorboard."""
+        return self._get(endpoints.STOP_TENSORBOARD, dict, task_id=task_id)
+
+    def stop_all_tensorboards(self) -> None:
+        """Stop all tensorboards of this manager."""
+        self._call(endpoints.STOP_ALL_TENSORBOARDS)
+
+    # How it is done
+
+    def _get(self, endpoint: Endpoint, kind: type[T], **arguments: object) -> T:
+        return _decode(endpoint, self._call(endpoint, arguments=arguments), kind)
+
+    def _models(
+        self,
+        endpoint: Endpoint,
+        model: Callable[[Any], T],
+        *,
+        arguments: Mapping[str, object] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> list[T]:
+        response = self._call(endpoint, arguments=arguments, query=query)
+        items: list[Any] = _decode(endpoint, response, list)
+        return [_build(endpoint, response, model, item) for item in items]
+
+    def _call(
+        self,
+        endpoint: Endpoint,
+        *,
+        arguments: Mapping[str, object] | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        scans: bool = False,
+    ) -> Response:
+        """Send a request by its row of the table; return an answer that says success."""
+        limit = self._timeouts.scan_s if scans or endpoint.scans else self._timeouts.read_s
+        request = Request(
+            endpoint.method,
+            endpoint.fill(**(arguments or {})),
+            query=query or {},
+            body=body,
+            connect_s=self._timeouts.connect_s,
+            read_s=limit,
+            close=endpoint.closes,
+        )
+        response = self._send(request, endpoint)
+        if not 200 <= response.status_code < 300:
+            raise _status_error(endpoint, response)
+        return response
+
+    def _send(self, request: Request, endpoint: Endpoint) -> Response:
+        for number in range(1, _TRIES):
+            try:
+                return self._transport.send(request)
+            except RestError as error:
+                if not endpoint.retry.covers(error):
+                    raise
+                logger.debug("try %d of %d failed: %s", number, _TRIES, error)
+                time.sleep(_BACKOFF_S * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+        return self._transport.send(request)
+
+
+def _to_status(response: Response) -> NNIManagerStatus | None:
+    try:
+        answer = decode_json(response.text)
+    except DecodingError:
+        return None
+    if response.status_code != 200 or not isinstance(answer, dict) or "status" not in answer:
+        return None
+    errors = [str(error) for error in answer.get("errors") or []]
+    return {"status": str(answer["status"]), "errors": errors}
+
+
+def _decode(endpoint: Endpoint, response: Response, kind: type[T]) -> T:
+    try:
+        value = decode_json(response.text)
+    except DecodingError as error:
+        raise _nonsense(endpoint, response, "JSON") from error
+    if not isinstance(value, kind):
+        raise _nonsense(endpoint, response, f"a JSON {kind.__name__}")
+    return value
+
+
+def _build(endpoint: Endpoint, response: Response, model: Callable[[Any], T], item: Any) -> T:
+    try:
+        return model(item)
+    except DecodingError as error:
+        raise DecodingError(
+            f"{endpoint.method} {response.url}: {error}",
+            method=endpoint.method,
+            url=response.url,
+            body_start=json.dumps(item)[:_BODY_START],
+        ) from error
+
+
+def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> DecodingError:
+    start = response.text[:_BODY_START]
+    hint = ""
+    if start.lstrip().startswith("<"):
+        # A manager answers every path that it does not know with its web page and 200.
+        hint = "; this is a web page: no manager of a release that has this, or a wrong URL prefix"
+    return DecodingError(
+        f"{endpoint.method} {response.url}: expected {expected}, found {start!r}{hint}",
+        method=endpoint.method,
+        url=response.url,
+        body_start=start,
+    )
+
+
+def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
+    said = _server_message(response)
+    redirect = f" to {response.location}" if response.location else ""
+    return StatusError(
+        f"{endpoint.method} {response.url}: HTTP {response.status_code}{redirect}"
+        + (f": {said}" if said else ""),
+        method=endpoint.method,
+        url=response.url,
+        status_code=response.status_code,
+        server_message=said,
+    )
+
+
+def _server_message(response: Response) -> str:
+    """Return the manager's own explanation: `error`, of joi also `message`, or the plain text."""
+    try:
+        answer = decode_json(response.text)
+    except DecodingError:
+        return response.text[:_BODY_START].strip()
+    if isinstance(answer, dict):
+        return str(answer.get("message") or answer.get("error") or "")
+    return str(answer)[:_BODY_START]
+
+
+def _brief(value: object) -> str:
+    text = json.dumps(value, default=str)
+    return text if len(text) <= _BODY_START else f"{text[:_BODY_START]}..."
+
+
+def _by_trial(metrics: Iterable[TrialMetricData]) -> dict[str, list[TrialMetricData]]:
+    grouped: dict[str, list[TrialMetricData]] = {}
+    for metric in metrics:
+        grouped.setdefault(metric.trialJobId, []).append(metric)
+    return grouped

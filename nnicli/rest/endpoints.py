@@ -1,0 +1,93 @@
+"""Every endpoint of the managers' REST API, one row each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote
+
+from nnicli.errors import ConnectError, ConnectionLostError, RequestTimeoutError, RestError
+
+
+class Retry(Enum):
+    """After which errors a request is sent again: those that the value names."""
+
+    ALWAYS = (ConnectError, ConnectionLostError, RequestTimeoutError)
+    """Reads: repeating them changes nothing."""
+    UNSENT = (ConnectError,)
+    """A lost answer may hide a done deed, so only what surely was not sent is repeated."""
+    NEVER = ()
+    """Doing it twice does harm: a second start POST starts a second management loop."""
+
+    def covers(self, error: RestError) -> bool:
+        """Return whether the request is sent again after this error."""
+        return isinstance(error, self.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One endpoint.
+
+    Attributes:
+        method: HTTP method.
+        path: Below the endpoint's URL; `{name}` stands for an argument.
+        retry: After which errors it is sent again.
+        scans: Whether the manager reads its whole database for it, which takes seconds at 100,000
+            trials.
+        closes: Whether the connection is closed afterwards.
+    """
+
+    method: str
+    path: str
+    retry: Retry
+    scans: bool = False
+    closes: bool = False
+
+    def fill(self, **arguments: object) -> str:
+        """Return the path with its arguments, quoted so that none can leave its place."""
+        return self.path.format(
+            **{name: quote(str(value), safe="") for name, value in arguments.items()}
+        )
+
+
+_API = "/api/v1/nni"
+
+
+def _get(path: str, *, scans: bool = False) -> Endpoint:
+    return Endpoint("GET", _API + path, Retry.ALWAYS, scans=scans)
+
+
+def _post(path: str) -> Endpoint:
+    return Endpoint("POST", _API + path, Retry.NEVER)
+
+
+GET_VERSION = _get("/version")
+GET_STATUS = _get("/check-status")
+GET_PROFILE = _get("/experiment")
+START_EXPERIMENT = _post("/experiment")
+UPDATE_PROFILE = Endpoint("PUT", f"{_API}/experiment", Retry.UNSENT)
+STOP_EXPERIMENT = Endpoint("DELETE", f"{_API}/experiment", Retry.UNSENT, closes=True)
+IMPORT_DATA = _post("/experiment/import-data")
+GET_IMPORTED_DATA = _get("/experiment/imported-data", scans=True)
+GET_METADATA = _get("/experiment-metadata")
+LIST_EXPERIMENTS = _get("/experiments-info")
+GET_STATISTICS = _get("/job-statistics", scans=True)
+LIST_TRIALS = _get("/trial-jobs", scans=True)
+GET_TRIAL = _get("/trial-jobs/{trial_job_id}", scans=True)
+SUBMIT_TRIAL = _post("/trial-jobs")
+# Repeated after the trial has ended it would turn SUCCEEDED into USER_CANCELED.
+KILL_TRIAL = Endpoint("DELETE", _API + "/trial-jobs/{trial_job_id}", Retry.NEVER)
+GET_METRICS = _get("/metric-data", scans=True)
+GET_TRIAL_METRICS = _get("/metric-data/{trial_job_id}", scans=True)
+GET_METRIC_RANGE = _get("/metric-data-range/{first}/{last}", scans=True)
+GET_LATEST_METRICS = _get("/metric-data-latest", scans=True)
+EXPORT_DATA = _get("/export-data", scans=True)
+GET_TRIAL_FILE = _get("/trial-file/{trial_job_id}/{name}")
+START_TENSORBOARD = _post("/tensorboard")
+GET_TENSORBOARD = _get("/tensorboard/{task_id}")
+REFRESH_TENSORBOARD = Endpoint("PUT", _API + "/tensorboard/{task_id}", Retry.UNSENT)
+STOP_TENSORBOARD = Endpoint("DELETE", _API + "/tensorboard/{task_id}", Retry.UNSENT)
+LIST_TENSORBOARDS = _get("/tensorboard-tasks")
+STOP_ALL_TENSORBOARDS = Endpoint("DELETE", f"{_API}/tensorboard-tasks", Retry.UNSENT)
+# Static files of the experiment's log folder, beside the API.
+GET_LOG_FILE = Endpoint("GET", "/logs/{name}", Retry.ALWAYS)
