@@ -552,8 +552,10 @@ class Experiment:
         self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:
-        started = start_manager(installation, plan, registry=Registry(), timeouts=self._timeouts)
-        self._enter(Session.of_started(started, is_view=plan.action == "view"))
+        with start_manager(
+            installation, plan, registry=Registry(), timeouts=self._timeouts
+        ) as started:
+            self._enter(Session.of_started(started, is_view=plan.action == "view"))
 
     def _enter(self, session: Session) -> None:
         self._session, self._stopped, self._supervisor = session, None, None

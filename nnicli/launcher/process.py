@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
+import signal
 import subprocess
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import IO
@@ -55,6 +57,34 @@ def find_process(identity: ProcessIdentity) -> psutil.Process | None:
         return psutil.Process(identity.pid)
     except psutil.NoSuchProcess:
         return None
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back Ctrl-C and the like while a process is born and not yet known to whoever ends it.
+
+    Their Python handlers are swapped, not the signals blocked: a blocked signal would stay blocked
+    in the child, which then could never be asked to end.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        # Python runs its handlers in the main thread only.
+        yield
+        return
+    held: list[int] = []
+    handlers = {
+        number: handler
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if callable(handler := signal.getsignal(number))
+    }
+    for number in handlers:
+        signal.signal(number, lambda number, _frame: held.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number in held:
+        signal.raise_signal(number)
 
 
 class _DetachablePopen(subprocess.Popen[bytes]):
@@ -202,5 +232,5 @@ def is_alive(process: psutil.Process) -> bool:
 
 def _signal(send: Callable[[], None]) -> None:
     # psutil compares the time of creation before it signals, so a reused pid gets nothing.
-    with contextlib.suppress(psutil.NoSuchProcess):
+    with suppress(psutil.NoSuchProcess):
         send()

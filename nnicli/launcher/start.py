@@ -27,7 +27,7 @@ from nnicli.launcher import ports
 from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.generations import Action, Generation, ManagerArguments, generation_for
 from nnicli.launcher.installation import NniInstallation
-from nnicli.launcher.process import ManagerProcess
+from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
 from nnicli.rest import ManagerClient, dialect_for
 from nnicli.store import Registry, size_of, tail_text
@@ -106,14 +106,18 @@ def generate_experiment_id(experiments_directory: Path) -> str:
             return exp_id
 
 
+@contextmanager
 def start_manager(
     installation: NniInstallation,
     plan: StartPlan,
     *,
     registry: Registry,
     timeouts: Timeouts,
-) -> StartedManager:
+) -> Iterator[StartedManager]:
     """Start a manager and its experiment; after a failure nothing of it is left.
+
+    The caller takes the manager over inside the `with`; what is raised there undoes the start, so
+    no interrupt can fall into a gap between the two.
 
     Raises:
         LaunchError: It could not be started; the subclasses say why.
@@ -125,41 +129,46 @@ def start_manager(
             f"managers cannot be started on {os.name} yet; start it with NNI's own tools and use "
             "connect_experiment(), which works everywhere"
         )
-    generation = generation_for(installation.version)
     if plan.port is not None:
         ports.check_port(plan.port)
-    for port in ports.candidates(plan.port):
+    start = _Start(installation, generation_for(installation.version), plan, registry, timeouts)
+    with ExitStack() as undo:
+        yield _start_on_some_port(start, undo)
+        undo.pop_all()
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    """What every attempt has in common, whichever port it is on."""
+
+    installation: NniInstallation
+    generation: Generation
+    plan: StartPlan
+    registry: Registry
+    timeouts: Timeouts
+
+
+def _start_on_some_port(start: _Start, undo: ExitStack) -> StartedManager:
+    given = start.plan.port
+    for port in ports.candidates(given):
         with ports.reserve(port) as is_ours:
             try:
                 if not is_ours:
                     raise ports.port_in_use_error(port)
-                return _start_on(
-                    port,
-                    installation=installation,
-                    generation=generation,
-                    plan=plan,
-                    registry=registry,
-                    timeouts=timeouts,
-                )
+                return _start_on(port, start, undo)
             except PortInUseError as error:
-                if plan.port is not None:
+                if given is not None:
                     raise
                 logger.debug("%s; the next one is tried", error)
+                undo.close()
     raise PortInUseError(
         f"no port from {ports.FIRST_PORT} on is free; stop something, or pass a port",
         port=ports.FIRST_PORT,
     )
 
 
-def _start_on(
-    port: int,
-    *,
-    installation: NniInstallation,
-    generation: Generation,
-    plan: StartPlan,
-    registry: Registry,
-    timeouts: Timeouts,
-) -> StartedManager:
+def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
+    plan, registry, timeouts = start.plan, start.registry, start.timeouts
     arguments = ManagerArguments(
         action=plan.action,
         exp_id=plan.exp_id,
@@ -168,37 +177,36 @@ def _start_on(
         log_level=plan.log_level,
         url_prefix=plan.url_prefix,
     )
-    argv = generation.argv(installation, arguments)
+    argv = start.generation.argv(start.installation, arguments)
     deadline = Deadline(timeouts.start_s)
-    with ExitStack() as undo:
-        previous = registry.get(plan.exp_id)
-        _make_directories(plan, undo)
-        undo.callback(_restore_entry, registry, plan.exp_id, previous)
-        dispatcher_log_size = size_of(plan.log_directory / "dispatcher.log")
-        with _open_output(plan) as (stdout, stderr):
-            process = _spawn(argv, installation=installation, stdout=stdout, stderr=stderr)
+    previous = registry.get(plan.exp_id)
+    _make_directories(plan, undo)
+    undo.callback(_restore_entry, registry, plan.exp_id, previous)
+    dispatcher_log_size = size_of(plan.log_directory / "dispatcher.log")
+    with _open_output(plan) as (stdout, stderr), uninterrupted():
+        process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
         traces = Traces(plan.exp_id, plan.directory, process.identity)
         # Before the POST nothing softer than SIGKILL is safe: 2.2 and 2.3 hang on it.
         undo.callback(stop_manager, process, traces, ask=None, timeout_s=timeouts.stop_s)
-        # The manager takes some 0.4 s to come up; the registry is written meanwhile.
-        entry = _registry_entry(plan, port, process, previous)
-        registry.ensure(entry)
-        prefix = f"/{plan.url_prefix}" if plan.url_prefix else ""
-        client = ManagerClient(
-            f"http://127.0.0.1:{port}{prefix}",
-            dialect=dialect_for(installation.version),
-            timeouts=timeouts,
-        )
-        undo.callback(client.close)
-        launch = _Launch(plan, argv, port, process)
-        launch.wait_until_ready(client, deadline)
-        launch.hand_over(client)
-        # Ten starts at once lost entries under NNI's lock alone (seen live).
-        if (registry.get(plan.exp_id) or {}).get("pid") != process.identity.pid:
-            registry.ensure({**entry, "status": "RUNNING"})
-        undo.pop_all()
+    # The manager takes some 0.4 s to come up; the registry is written meanwhile.
+    entry = _registry_entry(plan, port, process, previous)
+    registry.ensure(entry)
+    client = ManagerClient(
+        _url(plan, port), dialect=dialect_for(start.installation.version), timeouts=timeouts
+    )
+    undo.callback(client.close)
+    launch = _Launch(plan, argv, port, process)
+    launch.wait_until_ready(client, deadline)
+    launch.hand_over(client)
+    # Ten starts at once lost entries under NNI's lock alone (seen live).
+    if (registry.get(plan.exp_id) or {}).get("pid") != process.identity.pid:
+        registry.ensure({**entry, "status": "RUNNING"})
     logger.info("experiment %s runs on %s (%s)", plan.exp_id, client.endpoint, plan.action)
     return StartedManager(process, client, port, traces, dispatcher_log_size)
+
+
+def _url(plan: StartPlan, port: int) -> str:
+    return f"http://127.0.0.1:{port}" + (f"/{plan.url_prefix}" if plan.url_prefix else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,9 +351,7 @@ def _registry_entry(
         "endTime": "N/A",
         "status": "INITIALIZED",
         "pid": process.identity.pid,
-        "webuiUrl": [
-            f"http://127.0.0.1:{port}" + (f"/{plan.url_prefix}" if plan.url_prefix else "")
-        ],
+        "webuiUrl": [_url(plan, port)],
         "logDir": str(plan.experiments_directory),
         "prefixUrl": plan.url_prefix or None,
     }

@@ -1,0 +1,19 @@
+"""The command `nnicli`: the only place that prints and exits."""
+
+from __future__ import annotations
+
+import click
+
+import nnicli
+from nnicli.cli.run import run
+
+__all__ = ["main"]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(nnicli.__version__, message="nnicli %(version)s")
+def main() -> None:
+    """Launch and control Microsoft NNI experiments, without nnictl."""
+
+
+main.add_command(run)

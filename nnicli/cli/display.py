@@ -1,0 +1,137 @@
+"""Progress on standard error: a live screen on a terminal, a line for each change elsewhere."""
+
+from __future__ import annotations
+
+import logging
+from types import TracebackType
+from typing import Any, Protocol
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from nnicli.cli.progress import Snapshot
+from nnicli.units import format_duration
+
+_REFRESHES_PER_S = 4
+
+
+class Display(Protocol):
+    """Shows how far an experiment is."""
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Show the newest look at it."""
+
+    def close(self) -> None:
+        """Stop showing, and leave the last look where it stands."""
+
+
+def open_display(console: Console, title: str) -> Display:
+    """Return the display that fits the console."""
+    return LiveDisplay(console, title) if console.is_terminal else LineDisplay(console)
+
+
+class LineDisplay:
+    """One line for each change, so that a log of it stays readable."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._last: Snapshot | None = None
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Print a line if anything but the time has changed."""
+        if snapshot != self._last:
+            elapsed = format_duration(snapshot.elapsed_s)
+            line = f"[{elapsed:>7}] {snapshot.status}: {describe(snapshot)}"
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            self._last = snapshot
+
+    def close(self) -> None:
+        """Do nothing: every line is complete."""
+
+
+class LiveDisplay:
+    """A few lines that are drawn anew in place."""
+
+    def __init__(self, console: Console, title: str) -> None:
+        self._title = title
+        self._snapshot: Snapshot | None = None
+        self._live = Live(
+            console=console, refresh_per_second=_REFRESHES_PER_S, redirect_stdout=False
+        )
+        self._live.start()
+
+    def show(self, snapshot: Snapshot) -> None:
+        """Draw the newest look."""
+        self._live.update(self._render(snapshot))
+
+    def close(self) -> None:
+        """Leave the last drawing on the screen."""
+        self._live.stop()
+
+    def _render(self, snapshot: Snapshot) -> RenderableType:
+        bar = Table.grid(padding=(0, 1), expand=True)
+        bar.add_column(ratio=1)
+        bar.add_column(justify="right", no_wrap=True)
+        total = snapshot.total
+        limit = str(total) if total is not None else "no limit"
+        bar.add_row(
+            ProgressBar(total=total or max(snapshot.done, 1), completed=snapshot.done),
+            f"{snapshot.done}/{limit} trials  {format_duration(snapshot.elapsed_s)}",
+        )
+        state = Text.assemble((snapshot.status, "bold"), "  ", describe(snapshot, with_done=False))
+        state.no_wrap, state.overflow = True, "ellipsis"
+        heading = Text(self._title, style="cyan", no_wrap=True, overflow="ellipsis")
+        return Group(heading, bar, state)
+
+
+def describe(snapshot: Snapshot, *, with_done: bool = True) -> str:
+    """Return how far an experiment is, in one line."""
+    parts = [f"{snapshot.running} running"]
+    if with_done:
+        of = f" of {snapshot.total}" if snapshot.total is not None else ""
+        parts.insert(0, f"{snapshot.done}{of} trials done")
+    if snapshot.failed:
+        parts.append(f"{snapshot.failed} failed")
+    if snapshot.best is not None:
+        trial, value = snapshot.best
+        parts.append(f"best {value:.6g} ({brief_parameters(trial.parameters)})")
+    return ", ".join(parts)
+
+
+def brief_parameters(parameters: Any) -> str:
+    """Return parameters in one short line."""
+    if not isinstance(parameters, dict):
+        return str(parameters)
+    return ", ".join(f"{name}={_brief(value)}" for name, value in parameters.items())
+
+
+def _brief(value: Any) -> str:
+    return f"{value:.5g}" if isinstance(value, float) else str(value)
+
+
+class ConsoleHandler(logging.Handler):
+    """Tells nnicli's warnings on the console, above a live display and not through it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__(logging.WARNING)
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Print one record."""
+        line = f"{record.levelname.lower()}: {record.getMessage()}"
+        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    def __enter__(self) -> ConsoleHandler:  # noqa: PYI034 - typing.Self needs Python 3.11
+        logging.getLogger("nnicli").addHandler(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        logging.getLogger("nnicli").removeHandler(self)

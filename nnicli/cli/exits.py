@@ -1,0 +1,65 @@
+"""Exit codes, and how an error is told in a shell."""
+
+from __future__ import annotations
+
+import signal
+from enum import IntEnum
+
+from nnicli.errors import (
+    ConfigError,
+    ExperimentFailedError,
+    InvalidValueError,
+    LaunchError,
+    NnicliError,
+    RegistryError,
+    RestError,
+    StateError,
+    WaitTimeoutError,
+)
+
+
+class Exit(IntEnum):
+    """What the exit code of a command means."""
+
+    SUCCESS = 0
+    FAILED = 1
+    USAGE = 2
+    NO_MANAGER = 4
+
+
+# The first row whose class fits holds.
+_CODES: tuple[tuple[type[NnicliError], Exit], ...] = (
+    (ConfigError, Exit.USAGE),
+    (InvalidValueError, Exit.USAGE),
+    (LaunchError, Exit.NO_MANAGER),
+    (RegistryError, Exit.NO_MANAGER),
+    (StateError, Exit.NO_MANAGER),
+    (RestError, Exit.NO_MANAGER),
+    (WaitTimeoutError, Exit.FAILED),
+    (ExperimentFailedError, Exit.FAILED),
+    (NnicliError, Exit.FAILED),
+)
+
+HELP = """\b
+Exit codes:
+  0    no more work will be done, and a trial succeeded
+  1    the experiment failed, no trial succeeded, or the time limit was reached
+  2    bad usage, or an error in the config
+  4    no manager could be started or reached
+  129, 130, 143    stopped by SIGHUP, Ctrl-C, SIGTERM
+"""
+
+
+def code_for(error: NnicliError) -> Exit:
+    """Return the exit code for an error."""
+    return next(code for cls, code in _CODES if isinstance(error, cls))
+
+
+def code_for_signal(number: int) -> int:
+    """Return the exit code of a program that a signal ended, as shells count."""
+    return 128 + number
+
+
+def describe_signal(number: int) -> str:
+    """Return how people call a signal."""
+    return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name

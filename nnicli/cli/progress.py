@@ -1,0 +1,72 @@
+"""What an experiment has come to, seen from outside while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from nnicli import Experiment, TrialJob
+from nnicli.results import Mode, optimize_mode, rank_trials
+from nnicli.waiting import Deadline
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One look at a running experiment.
+
+    Attributes:
+        status: The manager's.
+        counts: Trial status -> number of trials.
+        total: How many trials there may be, None without a limit.
+        best: The best trial so far with its metric, None without one or without a direction.
+        elapsed_s: Seconds since the start; does not count when two looks are compared.
+    """
+
+    status: str
+    counts: dict[str, int]
+    total: int | None
+    best: tuple[TrialJob, float] | None
+    elapsed_s: float = field(compare=False)
+
+    @property
+    def done(self) -> int:
+        """How many trials have ended, in whichever way."""
+        return sum(self.counts.values()) - self.running - self.counts.get("WAITING", 0)
+
+    @property
+    def running(self) -> int:
+        """How many trials run."""
+        return self.counts.get("RUNNING", 0)
+
+    @property
+    def failed(self) -> int:
+        """How many trials have failed."""
+        return self.counts.get("FAILED", 0)
+
+
+class Watcher:
+    """Takes snapshots of one experiment."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self._experiment = experiment
+        self._since = Deadline(None)
+        profile = experiment.get_experiment_profile()
+        self.mode: Mode | None = optimize_mode(profile)
+
+    def look(self, status: str) -> Snapshot:
+        """Return how far the experiment is.
+
+        Args:
+            status: What the manager said a moment ago.
+        """
+        trials = self._experiment.list_trial_jobs()
+        ranked = rank_trials(trials, mode=self.mode) if self.mode else []
+        # Not from the config: the limit may be raised while it runs.
+        total = self._experiment.get_experiment_profile()["params"].get("maxTrialNumber")
+        return Snapshot(
+            status=status,
+            counts=dict(Counter(trial.status for trial in trials)),
+            total=total,
+            best=ranked[0] if ranked else None,
+            elapsed_s=self._since.waited_s,
+        )
