@@ -235,7 +235,7 @@ def test_a_registry_that_cannot_be_written_ends_the_manager_again(
         raise PermissionError(errno.EACCES, "Permission denied")
 
     with monkeypatch.context() as patch:
-        patch.setattr("os.replace", refuse)
+        patch.setattr("pathlib.Path.replace", refuse)
         with pytest.raises(RegistryError, match="Permission denied"):
             _experiment(installation).start_experiment(config)
 

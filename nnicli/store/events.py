@@ -1,0 +1,108 @@
+"""What an experiment's event log says of its trials, replayed as NNI's manager does."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+_ENDS = frozenset(("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"))
+_STARTS = frozenset(("WAITING", "RUNNING"))
+# Events that are no status: what they make of the one before, None for "nothing".
+_STATUS_OF = {"USER_TO_CANCEL": "USER_CANCELED", "ADD_CUSTOMIZED": "WAITING"}
+_UNKNOWN = "UNKNOWN"
+
+Row = Mapping[str, Any]
+"""A row of a table, column name -> value."""
+
+
+def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[dict[str, Any]]:
+    """Return trials as the manager's `/trial-jobs` sends them, in the order of their first event.
+
+    Args:
+        events: Rows of TrialJobEvent in the order in which they were written.
+        final_metrics: Rows of MetricData of type FINAL, likewise. Of several for one trial the
+            first counts, and it counts for a trial that succeeded only (2.7 to 3.0, seen live).
+    """
+    trials: dict[str, dict[str, Any]] = {}
+    for event in events:
+        trial_id = event["trialJobId"]
+        # Imports and the queueing of the caller's own points belong to no trial.
+        if trial_id:
+            trial = trials.setdefault(
+                trial_id, {"trialJobId": trial_id, "status": _UNKNOWN, "hyperParameters": []}
+            )
+            _apply(event, trial)
+    finals: dict[str, Row] = {}
+    for metric in final_metrics:
+        finals.setdefault(metric["trialJobId"], metric)
+    for trial in trials.values():
+        if trial["status"] == "SUCCEEDED" and trial["trialJobId"] in finals:
+            trial["finalMetricData"] = [dict(finals[trial["trialJobId"]])]
+    return list(trials.values())
+
+
+def _apply(event: Row, trial: dict[str, Any]) -> None:
+    kind = event["event"]
+    if kind in _STARTS or kind in _ENDS:
+        _apply_times(event, trial)
+    if kind != "ADD_HYPERPARAMETER":
+        trial["status"] = _STATUS_OF.get(kind, kind)
+    _add_hyper_parameters(event["data"], trial)
+    if event["sequenceId"] is not None:
+        trial.setdefault("sequenceId", event["sequenceId"])
+    _replace(trial, "message", event.get("message"))
+    if environment := event.get("environmentId"):
+        trial["envId"] = environment
+
+
+def _apply_times(event: Row, trial: dict[str, Any]) -> None:
+    kind, timestamp = event["event"], event["timestamp"]
+    if event["logPath"] is not None:
+        trial["logPath"] = event["logPath"]
+    if kind in _ENDS:
+        _replace(trial, "endTime", timestamp)
+    if timestamp is not None and (kind == "RUNNING" or "startTime" not in trial):
+        trial["startTime"] = timestamp
+
+
+def _replace(trial: dict[str, Any], key: str, value: Any) -> None:
+    """Set a key, or take it away: a later event without a value clears an earlier one."""
+    if value is None:
+        trial.pop(key, None)
+    else:
+        trial[key] = value
+
+
+def _add_hyper_parameters(text: str | None, trial: dict[str, Any]) -> None:
+    """Add a set of hyper-parameters unless one with its index is there already."""
+    if not text or not text.strip():
+        return
+    try:
+        parameters = json.loads(text)
+    except ValueError:
+        return
+    known = [json.loads(other).get("parameter_index") for other in trial["hyperParameters"]]
+    if parameters.get("parameter_index") not in known:
+        # The manager, too, writes it anew, without the blanks of Python's JSON.
+        compact = json.dumps(parameters, separators=(",", ":"), ensure_ascii=False)
+        trial["hyperParameters"].append(compact)
+
+
+def count_statuses(trials: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
+    """Return how many trials are in each status, in the order in which the statuses appear."""
+    return list(Counter(trial["status"] for trial in trials).items())
+
+
+def export_rows(trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the manager's `/export-data` sends for these trials."""
+    return [
+        {
+            "parameter": json.loads(trial["hyperParameters"][0]).get("parameters"),
+            "value": json.loads(trial["finalMetricData"][0]["data"]),
+            "trialJobId": trial["trialJobId"],
+        }
+        for trial in trials
+        if trial.get("finalMetricData") and trial["hyperParameters"]
+    ]

@@ -1,0 +1,64 @@
+"""Log files of a manager and its tuner, read from their end or from a known place."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+_TAIL_BYTES = 1 << 16
+# What NNI's tuner process writes once it has connected to its manager (1.8 to 3.0).
+_STARTED = b"Dispatcher started"
+_TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
+# A record of NNI's Python side, which ends a traceback that stands before it.
+_RECORD = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]", re.MULTILINE)
+
+
+def size_of(path: Path) -> int:
+    """Return a file's size in bytes, 0 when it is missing."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def tail_text(path: Path, lines: int = 20) -> str:
+    """Return the last lines of a file, empty when it is missing; only its end is read."""
+    text = _read_from(path, max(0, size_of(path) - _TAIL_BYTES)).decode("utf-8", "replace")
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def has_started(path: Path, *, since: int) -> bool:
+    """Return whether the tuner has connected, according to dispatcher.log.
+
+    Args:
+        path: The log.
+        since: Where this tuner's part begins, in bytes; older runs stand before it.
+    """
+    return _STARTED in _read_from(path, since)
+
+
+def last_error(path: Path, *, since: int) -> str:
+    """Return the last traceback in a log with its message, empty without one.
+
+    Args:
+        path: The log.
+        since: Where to begin, in bytes.
+    """
+    start = max(since, size_of(path) - _TAIL_BYTES)
+    text = _read_from(path, start).decode("utf-8", "replace")
+    found = list(_TRACEBACK.finditer(text))
+    if not found:
+        return ""
+    text = text[found[-1].start() :]
+    end = _RECORD.search(text)
+    return text[: end.start() if end else None].strip()
+
+
+def _read_from(path: Path, offset: int) -> bytes:
+    try:
+        with path.open("rb") as file:
+            file.seek(offset, os.SEEK_SET)
+            return file.read()
+    except FileNotFoundError:
+        return b""
