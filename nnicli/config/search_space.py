@@ -1,0 +1,238 @@
+"""Search spaces: read, and checked for what a schema cannot say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.document import Document, Keys, find_non_finite, read_file, read_mapping
+from nnicli.config.schema import show, validate
+from nnicli.errors import SearchSpaceError
+
+_PLAIN = frozenset(("choice", "randint", "uniform"))
+_ALL = _PLAIN | {
+    "quniform",
+    "loguniform",
+    "qloguniform",
+    "normal",
+    "qnormal",
+    "lognormal",
+    "qlognormal",
+}
+_ARCHITECTURE = frozenset(("layer_choice", "input_choice"))
+# Which kinds of parameters a tuner can use, from NNI's documentation and code (2.6 to 3.0). A tuner
+# of the user's own may take any.
+_KINDS: Mapping[str, frozenset[str]] = {
+    "TPE": _ALL,
+    "TPE_legacy": _ALL,
+    "Random": _ALL,
+    "Anneal": _ALL,
+    "Evolution": _ALL,
+    "GridSearch": _ALL,
+    "SMAC": _PLAIN | {"quniform", "loguniform"},
+    "BatchTuner": frozenset(("choice",)),
+    "Hyperband": _ALL,
+    "BOHB": _ALL,
+    "PBTTuner": _ALL,
+    "MetisTuner": _PLAIN | {"quniform"},
+    "GPTuner": _PLAIN | {"quniform", "loguniform", "qloguniform"},
+    "DNGOTuner": _PLAIN | {"quniform", "loguniform", "qloguniform"},
+    "PPOTuner": _ARCHITECTURE,
+    "RegularizedEvolutionTuner": _ARCHITECTURE,
+}
+_NESTED = frozenset(("TPE", "TPE_legacy", "Random", "Anneal", "Evolution", "GridSearch"))
+_NUMERIC_CHOICE = frozenset(("MetisTuner", "GPTuner", "DNGOTuner"))
+
+Numbers = list[float]
+
+
+def load_search_space(
+    source: str | os.PathLike[str] | Mapping[str, Any],
+    *,
+    base_path: str | os.PathLike[str] | None = None,
+) -> dict[str, Any]:
+    """Return a search space from a JSON or YAML file, or from a mapping.
+
+    Args:
+        source: Path of the file, or parameter name -> `{"_type": ..., "_value": ...}`.
+        base_path: Folder from which a relative path counts; None: the working directory.
+
+    Raises:
+        SearchSpaceError: It is missing, unreadable or no search space; all problems are listed.
+    """
+    if isinstance(source, Mapping):
+        document, title = read_mapping(source), "the search space"
+    else:
+        path = Path(base_path or ".", Path(source).expanduser())
+        document, title = read_file(path), str(path)
+    check_search_space(document)
+    errors = [
+        problem for problem in dict.fromkeys(document.problems) if problem.severity == "error"
+    ]
+    if errors:
+        lines = "".join(f"\n  {problem}" for problem in errors)
+        raise SearchSpaceError(
+            f"{title} cannot be used; nothing was sent:{lines}",
+            path=document.file,
+            problems=errors,
+        )
+    space: dict[str, Any] = document.data
+    return space
+
+
+def check_search_space(
+    document: Document, *, keys: Keys = (), data: Any = None, tuner: str | None = None
+) -> None:
+    """Report everything that is wrong with a search space.
+
+    Args:
+        document: Where it stands.
+        keys: Way to it from the document's top.
+        data: The search space; None: the whole document.
+        tuner: Built-in tuner that has to use it, None for any.
+    """
+    space = document.data if data is None else data
+    if document.problems and space is None:
+        return
+    before = len(document.problems)
+    validate(document, "search-space", data=space, base=keys)
+    for bad in find_non_finite(space, keys):
+        document.report(bad, "NaN and infinity are not allowed", rule="finite")
+    if not isinstance(space, dict):
+        return
+    has_broken_shape = {
+        problem.location for problem in document.problems[before:] if problem.severity == "error"
+    }
+    for name, parameter in space.items():
+        if isinstance(parameter, dict):
+            _check_parameter(document, (*keys, name), parameter, tuner, has_broken_shape)
+    if tuner == "BatchTuner":
+        _check_batch(document, keys, space)
+
+
+def _check_parameter(
+    document: Document,
+    keys: Keys,
+    parameter: dict[str, Any],
+    tuner: str | None,
+    broken: set[str],
+) -> None:
+    from_top = ".".join(str(key) for key in keys)
+    if any(location.startswith(from_top) for location in broken):
+        return
+    kind, value = parameter.get("_type"), parameter.get("_value")
+    if kind in _NUMBERS and isinstance(value, list):
+        _NUMBERS[kind](document, (*keys, "_value"), value)
+    if kind == "choice" and isinstance(value, list):
+        _check_choice(document, (*keys, "_value"), value, tuner)
+    allowed = _KINDS.get(tuner or "", _ALL | _ARCHITECTURE)
+    if kind not in allowed:
+        document.report(
+            (*keys, "_type"),
+            f"the tuner {tuner} cannot use {kind}; allowed: {', '.join(sorted(allowed))}",
+            rule="tuner-type",
+        )
+
+
+def _check_choice(document: Document, keys: Keys, options: list[Any], tuner: str | None) -> None:
+    for index, option in enumerate(options):
+        here = (*keys, index)
+        if isinstance(option, dict) and tuner != "BatchTuner":
+            _check_nested(document, here, option, tuner)
+        elif option is None or isinstance(option, list):
+            message = f"found {show(option, here)}; allowed: numbers, text, true or false, or "
+            document.report(here, message + "objects with _name", rule="choice")
+        elif isinstance(option, str) and _looks_like_number(option):
+            number = float(option)
+            document.report(
+                here,
+                f"{option!r} is text, as YAML 1.1 wants a dot and a sign in such a number",
+                rule="yaml-1.1",
+                severity="warning",
+                suggestion=f"write {number:.1e} for the number, or quotes for the text",
+            )
+        if tuner in _NUMERIC_CHOICE and not _is_number(option):
+            message = f"found {show(option, here)}; the tuner {tuner} takes numbers only"
+            document.report(here, message, rule="tuner-type")
+
+
+def _check_nested(
+    document: Document, keys: Keys, option: dict[str, Any], tuner: str | None
+) -> None:
+    if tuner is not None and tuner in _KINDS and tuner not in _NESTED:
+        message = f"the tuner {tuner} cannot use nested options"
+        document.report(keys, message, rule="tuner-type")
+        return
+    if not isinstance(option.get("_name"), str):
+        message = "is missing: an option that is an object is named by it"
+        document.report((*keys, "_name"), message, rule="required")
+    inner = {name: value for name, value in option.items() if name != "_name"}
+    check_search_space(document, keys=keys, data=inner, tuner=tuner)
+
+
+def _check_batch(document: Document, keys: Keys, space: dict[str, Any]) -> None:
+    if len(space) != 1:
+        message = f"found {len(space)} parameters; BatchTuner takes one, a choice of whole sets"
+        document.report(keys, message, rule="tuner-type")
+
+
+def _looks_like_number(text: str) -> bool:
+    if "e" not in text.lower():
+        return False
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+# What the numbers of each kind have to obey.
+
+
+def _range(document: Document, keys: Keys, value: Numbers) -> None:
+    low, high = value[:2]
+    if not low < high:
+        message = f"found {show(value, keys)}; the first number has to be below the second"
+        document.report(keys, message, rule="range")
+
+
+def _positive_range(document: Document, keys: Keys, value: Numbers) -> None:
+    _range(document, keys, value)
+    if not value[0] > 0:
+        message = f"found {value[0]}; a logarithmic range begins above zero"
+        document.report((*keys, 0), message, rule="range")
+
+
+def _spread(document: Document, keys: Keys, value: Numbers) -> None:
+    if not value[1] > 0:
+        message = f"found {value[1]}; sigma has to be above zero"
+        document.report((*keys, 1), message, rule="range")
+
+
+def _with_step(check: Callable[[Document, Keys, Numbers], None]) -> Callable[..., None]:
+    def check_both(document: Document, keys: Keys, value: Numbers) -> None:
+        check(document, keys, value)
+        if not value[2] > 0:
+            message = f"found {value[2]}; the step q has to be above zero"
+            document.report((*keys, 2), message, rule="range")
+
+    return check_both
+
+
+_NUMBERS: Mapping[str, Callable[[Document, Keys, Numbers], None]] = {
+    "randint": _range,
+    "uniform": _range,
+    "quniform": _with_step(_range),
+    "loguniform": _positive_range,
+    "qloguniform": _with_step(_positive_range),
+    "normal": _spread,
+    "qnormal": _with_step(_spread),
+    "lognormal": _spread,
+    "qlognormal": _with_step(_spread),
+}
