@@ -637,7 +637,8 @@ def _check_prefix(url_prefix: str | None) -> str:
     return prefix
 
 
-def _given(value: T | None, field: str) -> T:
+def _given(value: Any, field: str) -> Any:
+    """Return the value: to update(), None would mean that nothing is to change."""
     if value is None:
         raise InvalidValueError(f"{field}: None is not allowed", field=field, value=value)
     return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Iterator, Mapping
@@ -63,7 +64,8 @@ class Document:
         known = keys
         while place is None and known not in self.places and known:
             known = known[:-1]
-        line, column = place or self.places.get(known, (None, None))
+        place = place or self.places.get(known)
+        line, column = place or (None, None)
         problem = Problem(
             self.file, line, column, to_location(keys), message, rule, severity, suggestion
         )
@@ -97,24 +99,12 @@ def read_mapping(mapping: Mapping[Any, Any]) -> Document:
 
 
 def _read_text(document: Document, path: Path) -> str | None:
-    def fail(message: str) -> None:
-        document.report((), message, rule="file")
-
-    try:
-        if path.is_dir():
-            return fail("this is a directory; expected a YAML or JSON file")
-        if path.exists() and not path.is_file():
-            return fail("this is no regular file; expected a YAML or JSON file")
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
-        return fail(f"the file cannot be read: {error.strerror}")
-    except ValueError:
-        return fail("the path has a NUL character in it")
-    if len(content) > _MOST_BYTES:
-        return fail(f"the file has more than {_MOST_BYTES >> 20} MiB; this is no config")
+    content = _read_bytes(document, path)
+    if content is None:
+        return None
     if b"\0" in content:
-        return fail("this is a binary file; expected YAML or JSON")
+        document.report((), "this is a binary file; expected YAML or JSON", rule="file")
+        return None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -123,6 +113,26 @@ def _read_text(document: Document, path: Path) -> str | None:
             (), "the file is no UTF-8 text; save it as UTF-8", rule="encoding", place=(line, 1)
         )
         return None
+
+
+def _read_bytes(document: Document, path: Path) -> bytes | None:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "this is a directory")
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "this is no regular file")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {_MOST_BYTES >> 20} MiB")
+    except OSError as error:
+        reason = error.strerror
+    except ValueError:
+        reason = "its path has a NUL character"
+    else:
+        return content
+    document.report((), f"cannot be read: {reason}; expected a YAML or JSON file", rule="file")
+    return None
 
 
 def _read_yaml(document: Document, text: str) -> None:
@@ -155,7 +165,7 @@ def _is_bounded(document: Document, text: str) -> bool:
     """Look at the shape first: neither depth nor a second document is for the recursive reader."""
     depth = documents = 0
     for event in yaml.parse(text, Loader=_LOADER):
-        place = (event.start_mark.line + 1, event.start_mark.column + 1)
+        place = _place(event)
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
@@ -277,8 +287,9 @@ class _Builder:
         )
 
 
-def _place(node: Node) -> Place:
-    return node.start_mark.line + 1, node.start_mark.column + 1
+def _place(item: Any) -> Place:
+    """Return where a node or an event of YAML begins."""
+    return item.start_mark.line + 1, item.start_mark.column + 1
 
 
 class _Copier:
@@ -291,19 +302,21 @@ class _Copier:
         if len(keys) > _MOST_DEPTH:
             self._document.report(keys[:3], f"nested more than {_MOST_DEPTH} deep", rule="size")
             return None
+        plain: Any = None
         if isinstance(value, Mapping):
-            return dict(self._items(value, keys))
-        if isinstance(value, list | tuple):
-            return [self.copy(item, (*keys, index)) for index, item in enumerate(value)]
-        if isinstance(value, os.PathLike):
-            return os.fspath(value)
-        if value is None or isinstance(value, bool | int | float):
-            return value
-        if isinstance(value, str):
-            return str(value)
-        message = f"a {type(value).__name__} cannot be sent; use plain Python values"
-        self._document.report(keys, message, rule="value-type")
-        return None
+            plain = dict(self._items(value, keys))
+        elif isinstance(value, list | tuple):
+            plain = [self.copy(item, (*keys, index)) for index, item in enumerate(value)]
+        elif isinstance(value, os.PathLike):
+            plain = os.fspath(value)
+        elif isinstance(value, str):
+            plain = str(value)
+        elif value is None or isinstance(value, bool | int | float):
+            plain = value
+        else:
+            message = f"a {type(value).__name__} cannot be sent; use plain Python values"
+            self._document.report(keys, message, rule="value-type")
+        return plain
 
     def _items(self, mapping: Mapping[Any, Any], keys: Keys) -> Iterator[tuple[str, Any]]:
         for key, value in mapping.items():

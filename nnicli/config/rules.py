@@ -171,15 +171,13 @@ def _gpus(subject: Subject) -> None:
         value = show(service["maxTrialNumberPerGpu"], ())
         message = f"found {value}; without trialGpuNumber it has to be 1"
         subject.document.report((*here, "maxTrialNumberPerGpu"), message, rule="gpu")
-    for keys, value in (
-        (("tunerGpuIndices",), subject.data.get("tunerGpuIndices")),
-        ((*here, "gpuIndices"), service.get("gpuIndices")),
-    ):
-        if isinstance(value, str):
-            _check_gpu_text(subject, keys, value)
+    _check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
+    _check_gpu_text(subject, (*here, "gpuIndices"), service.get("gpuIndices"))
 
 
-def _check_gpu_text(subject: Subject, keys: Keys, value: str) -> None:
+def _check_gpu_text(subject: Subject, keys: Keys, value: Any) -> None:
+    if not isinstance(value, str):
+        return
     try:
         indices = to_gpu_list(value)
     except ValueError:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import difflib
 import importlib.resources
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nnicli.config.document import Document, Keys
 
@@ -96,12 +96,17 @@ def closest(value: object, allowed: Iterable[object]) -> str | None:
     return f"did you mean '{words[near[0]]}'?" if near else None
 
 
+def _part(error: ValidationError) -> Mapping[str, Any]:
+    """Return the part of the schema that was broken."""
+    return error.schema if isinstance(error.schema, Mapping) else {}
+
+
 # How each keyword of JSON Schema is told.
 
 
 def _tell_type(document: Document, keys: Keys, error: ValidationError) -> None:
-    wanted = error.validator_value
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    wanted: Any = error.validator_value
+    names: list[str] = [wanted] if isinstance(wanted, str) else list(wanted)
     allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
     message = f"found {show(error.instance, keys)}; allowed: {allowed}"
     document.report(keys, message, rule="type", suggestion=_unquote(error.instance, names))
@@ -121,7 +126,8 @@ def _unquote(value: object, names: list[str]) -> str | None:
 
 
 def _tell_enum(document: Document, keys: Keys, error: ValidationError) -> None:
-    options = [option for option in error.validator_value if option is not None]
+    every: Any = error.validator_value
+    options = [option for option in every if option is not None]
     allowed = ", ".join(
         json.dumps(option) if not isinstance(option, str) else option for option in options
     )
@@ -130,14 +136,15 @@ def _tell_enum(document: Document, keys: Keys, error: ValidationError) -> None:
 
 
 def _tell_required(document: Document, keys: Keys, error: ValidationError) -> None:
-    for name in error.validator_value:
-        if name not in error.instance:
+    names, instance = cast(list[str], error.validator_value), cast(dict[str, Any], error.instance)
+    for name in names:
+        if name not in instance:
             document.report((*keys, name), "is required and missing", rule="required")
 
 
 def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> None:
-    known = error.schema.get("properties", {})
-    for name in error.instance:
+    known = _part(error).get("properties", {})
+    for name in cast(dict[str, Any], error.instance):
         if name not in known:
             allowed = ", ".join(known)
             document.report(
@@ -157,16 +164,16 @@ def _tell_bound(sign: str) -> Callable[[Document, Keys, ValidationError], None]:
 
 
 def _tell_size(document: Document, keys: Keys, error: ValidationError) -> None:
-    least, most = error.schema.get("minItems"), error.schema.get("maxItems")
+    least, most = _part(error).get("minItems"), _part(error).get("maxItems")
     number = str(least) if least == most else f"at least {least}"
-    description = error.schema.get("description", "")
-    message = f"found {len(error.instance)} items; allowed: {number}"
+    description = _part(error).get("description", "")
+    message = f"found {len(cast(list[Any], error.instance))} items; allowed: {number}"
     document.report(keys, f"{message}: {description}" if description else message, rule="size")
 
 
 def _tell_text(document: Document, keys: Keys, error: ValidationError) -> None:
-    title = error.schema.get("title", "")
-    description = error.schema.get("description", "")
+    title = _part(error).get("title", "")
+    description = _part(error).get("description", "")
     if not str(error.instance).strip():
         message = "is empty; allowed: text that is not"
     else:

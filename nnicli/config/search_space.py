@@ -7,7 +7,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.document import Document, Keys, find_non_finite, read_file, read_mapping
+from nnicli.config.document import (
+    Document,
+    Keys,
+    find_non_finite,
+    read_file,
+    read_mapping,
+    to_location,
+)
 from nnicli.config.schema import show, validate
 from nnicli.errors import SearchSpaceError
 
@@ -102,12 +109,12 @@ def check_search_space(
         document.report(bad, "NaN and infinity are not allowed", rule="finite")
     if not isinstance(space, dict):
         return
-    has_broken_shape = {
+    broken = {
         problem.location for problem in document.problems[before:] if problem.severity == "error"
     }
     for name, parameter in space.items():
         if isinstance(parameter, dict):
-            _check_parameter(document, (*keys, name), parameter, tuner, has_broken_shape)
+            _check_parameter(document, (*keys, name), parameter, tuner, broken)
     if tuner == "BatchTuner":
         _check_batch(document, keys, space)
 
@@ -119,10 +126,12 @@ def _check_parameter(
     tuner: str | None,
     broken: set[str],
 ) -> None:
-    from_top = ".".join(str(key) for key in keys)
-    if any(location.startswith(from_top) for location in broken):
+    here = to_location(keys)
+    if any(
+        location == here or location.startswith((f"{here}.", f"{here}[")) for location in broken
+    ):
         return
-    kind, value = parameter.get("_type"), parameter.get("_value")
+    kind, value = str(parameter.get("_type")), parameter.get("_value")
     if kind in _NUMBERS and isinstance(value, list):
         _NUMBERS[kind](document, (*keys, "_value"), value)
     if kind == "choice" and isinstance(value, list):

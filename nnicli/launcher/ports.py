@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 import psutil
 
@@ -63,9 +64,7 @@ def find_listener(port: int) -> ProcessIdentity | None:
         # macOS shows the sockets of other processes to root alone.
         return None
     for connection in connections:
-        if connection.status != psutil.CONN_LISTEN or connection.laddr.port != port:
-            continue
-        if connection.pid is not None:
+        if _is_listening(connection, port) and connection.pid is not None:
             return identify(connection.pid)
     return None
 
@@ -78,10 +77,12 @@ def listens(pid: int, port: int) -> bool | None:
         return False
     except psutil.AccessDenied:
         return None
-    return any(
-        connection.status == psutil.CONN_LISTEN and connection.laddr.port == port
-        for connection in connections
-    )
+    return any(_is_listening(connection, port) for connection in connections)
+
+
+def _is_listening(connection: Any, port: int) -> bool:
+    # psutil types the address of a socket without one as an empty tuple.
+    return bool(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port)
 
 
 def port_in_use_error(port: int) -> PortInUseError:

@@ -83,8 +83,8 @@ def uninterrupted() -> Iterator[None]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    for number in held:
-        signal.raise_signal(number)
+    for received in held:
+        signal.raise_signal(received)
 
 
 class _DetachablePopen(subprocess.Popen[bytes]):

@@ -256,7 +256,9 @@ class _Launch:
                 f"not {self.plan.exp_id!r}",
                 argv=self.argv,
             )
-        if not self.process.is_running():
+        # A manager that goes down over its experiment answers the POST all the same.
+        is_answering = client.poll_status(_READY_PROBE_TIMEOUT_S) is not None
+        if not is_answering and self.process.wait(_READY_PROBE_TIMEOUT_S):
             raise self._exited_error("right after the experiment was handed over")
 
     def _exited_error(self, when: str) -> LaunchError:

@@ -19,12 +19,17 @@ from nnicli.launcher.process import (
     identify,
     is_alive,
 )
+from nnicli.store import Registry
 from nnicli.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
 # A trial that outlived its manager may want to save something; its deaf children want nothing.
 _GRACE_S = 1.0
+# How long the kernel may take to end what got SIGKILL.
+_KILL_TIMEOUT_S = 5.0
+# A lock of NNI's that a dead process has left counts for 2 s.
+_LOCK_TIMEOUT_S = 3.0
 # How often the tree below a stopping manager is looked at: parents go, and children lose their
 # place in it.
 _WATCH_INTERVAL_S = 0.5
@@ -93,8 +98,10 @@ def stop_manager(
             how = "asked"
         else:
             how = "killed"
-            process.kill()
-            if not process.wait(_GRACE_S * 5):
+            with Registry().undisturbed(_LOCK_TIMEOUT_S):
+                process.kill()
+                is_gone = process.wait(_KILL_TIMEOUT_S)
+            if not is_gone:
                 raise _still_alive(process.identity, "the manager")
     survivors = reap(traces, below=below)
     return StopOutcome(

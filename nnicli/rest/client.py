@@ -361,7 +361,7 @@ class ManagerClient:
         return _by_trial(metrics)
 
     def list_metrics_in_range(self, first: int, last: int) -> dict[str, list[TrialMetricData]]:
-        """Return the metrics of the trials with sequence ids from `first` to `last`, both included."""
+        """Return the metrics of trials with sequence ids from `first` to `last`, both included."""
         return _by_trial(
             self._models(
                 endpoints.GET_METRIC_RANGE,

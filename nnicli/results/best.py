@@ -21,9 +21,10 @@ def optimize_mode(profile: ExperimentProfile) -> Mode | None:
     params = profile["params"]
     for algorithm in ("tuner", "advisor"):
         arguments = (params.get(algorithm) or {}).get("classArgs") or {}
-        mode = arguments.get("optimize_mode") if isinstance(arguments, dict) else None
-        if mode in _MODES:
-            return mode
+        told = arguments.get("optimize_mode") if isinstance(arguments, dict) else None
+        for mode in _MODES:
+            if told == mode:
+                return mode
     return None
 
 

@@ -124,6 +124,20 @@ class Registry:
             lambda entries: entries.pop(exp_id, None), lambda entries: exp_id not in entries
         )
 
+    @contextmanager
+    def undisturbed(self, timeout_s: float) -> Iterator[None]:
+        """Keep other writers out as far as that is to be had in time; go on all the same if not.
+
+        For whoever has to kill a manager: it truncates this file before it writes it anew, and
+        would take all entries with it if it died in between.
+        """
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._locked(timeout_s))
+            except RegistryError as error:
+                logger.debug("going on without the registry's lock: %s", error)
+            yield
+
     def _change_until(
         self, change: Callable[[Entries], object], is_done: Callable[[Entries], bool]
     ) -> None:
@@ -193,9 +207,9 @@ class Registry:
             raise self._failure("written", error) from error
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, timeout_s: float = _LOCK_TIMEOUT_S) -> Iterator[None]:
         """Hold nnicli's lock, then NNI's."""
-        deadline = Deadline(_LOCK_TIMEOUT_S)
+        deadline = Deadline(timeout_s)
         with ExitStack() as stack:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -231,7 +245,7 @@ class Registry:
             if not poll_until(attempt, deadline=deadline, interval_s=_SETTLE_INTERVAL_S):
                 raise RegistryError(
                     f"the lock {self.path.parent / _OWN_LOCK} was not to be had within "
-                    f"{_LOCK_TIMEOUT_S:.0f} s; another nnicli process holds it"
+                    f"{deadline.waited_s:.0f} s; another nnicli process holds it"
                 )
             yield
         finally:
@@ -253,7 +267,7 @@ class Registry:
         if not poll_until(attempt, deadline=deadline, interval_s=_LOCK_INTERVAL_S):
             held = ", ".join(f"{path.name} ({age:.1f} s old)" for path, age in self._lock_files())
             raise RegistryError(
-                f"the lock of {self.path} was not to be had within {_LOCK_TIMEOUT_S:.0f} s; held "
+                f"the lock of {self.path} was not to be had within {deadline.waited_s:.0f} s; held "
                 f"by {held or 'ever new processes'}"
             )
         try:

@@ -241,7 +241,12 @@ def test_an_update_that_is_never_answered_but_done_counts(
         ("update_duration", "-5m", InvalidValueError, "no duration"),
         ("update_duration", True, InvalidValueError, "no duration"),
         ("update_searchspace", "missing.json", SearchSpaceError, r"missing\.json"),
-        ("update_searchspace", "broken.json", SearchSpaceError, r"broken\.json:1:"),
+        (
+            "update_searchspace",
+            "broken.json",
+            SearchSpaceError,
+            r"broken\.json:\d+:\d+: this is no YAML",
+        ),
         ("update_searchspace", "typo.json", SearchSpaceError, "unifrom"),
         ("update_searchspace", ".", SearchSpaceError, "directory"),
     ],

@@ -239,7 +239,6 @@ def test_a_registry_that_cannot_be_written_ends_the_manager_again(
         with pytest.raises(RegistryError, match="Permission denied"):
             _experiment(installation).start_experiment(config)
 
-    assert installation.starts() == 1
     nothing_is_left()
 
 

@@ -162,6 +162,10 @@ class Manager:
             self.stop_requested.set()
             self.wake()
 
+    def finish_registry(self) -> None:
+        """Wait until every change of the registry is written."""
+        self._registry.finish()
+
     def wake(self) -> None:
         """Make the main thread look around at once."""
         # A full pipe wakes it as well.

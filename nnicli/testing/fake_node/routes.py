@@ -171,9 +171,12 @@ def _export_data(manager: Manager, _request: Request) -> Any:
 
 def _trial_file(manager: Manager, _request: Request, trial_id: str, name: str) -> Any:
     trial = manager.journal.trials.get(trial_id)
-    if trial is None or "/" in name or not (trial.folder / name).is_file():
+    # The API's names of the two outputs are not the files' own in 3.0.
+    release = manager.release
+    file = {"stdout": release.stdout, "stderr": release.stderr}.get(name, name)
+    if trial is None or "/" in name or not (trial.folder / file).is_file():
         raise ApiError(f"ENOENT: no such file or directory, open '{name}'")
-    content = (trial.folder / name).read_bytes()
+    content = (trial.folder / file).read_bytes() or f"{name} is empty.".encode()
     return Reply(content, 200, "application/octet-stream")
 
 

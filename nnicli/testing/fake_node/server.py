@@ -148,6 +148,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
         returncode = ends.get(route)
         if returncode is not None:
+            # Node writes the registry in one go; here a thread may be in the middle of it.
+            self.server.manager.finish_registry()
             os._exit(returncode)
 
     def _send(self, reply: Reply, *, sent_bytes: int | None = None) -> None:

@@ -1,0 +1,110 @@
+"""SQLite files that a manager may be writing, read without changing them or standing in its way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+_BUSY_TIMEOUT_S = 10.0
+# A statement holds the file's shared lock while it runs. A manager whose write has to wait for
+# longer than a second ends in ERROR, "SQLITE_BUSY: database is locked" (3.0, seen live).
+_ROWS_AT_A_TIME = 5_000
+# Bytes 18 and 19 of the file say 2 where it is in write-ahead mode, which no NNI chooses itself.
+_WAL_MARK = slice(18, 20)
+_SIDE_FILES = ("-journal", "-wal")
+
+
+@contextmanager
+def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a database that keeps every byte and gets no file beside it.
+
+    What a writer that died left half done is undone in a copy, as only a writer can undo it. A
+    database in write-ahead mode that is in use has its `-shm` file touched, as by every reader.
+
+    Raises:
+        sqlite3.Error: It is no database, or locked for longer than 10 s.
+        OSError: It cannot be read or copied.
+    """
+    with closing(_connect(path, mode="immutable=1" if _is_resting_wal(path) else "mode=ro")) as ours:
+        if not _needs_recovery(ours):
+            yield ours
+            return
+    with tempfile.TemporaryDirectory(prefix="nnicli-") as directory:
+        copy = Path(directory) / path.name
+        shutil.copyfile(path, copy)
+        for side_file in (path.with_name(path.name + suffix) for suffix in _SIDE_FILES):
+            if side_file.exists():
+                shutil.copyfile(side_file, copy.with_name(side_file.name))
+        with closing(_connect(copy, mode="mode=rw")) as ours:
+            yield ours
+
+
+def read_rows(
+    connection: sqlite3.Connection,
+    table: str,
+    *,
+    until: int,
+    equal: Mapping[str, str] | None = None,
+) -> Iterator[dict[str, Any]]:
+    """Return rows of an append-only table in the order in which they were written.
+
+    Args:
+        connection: The database; it is unlocked between portions.
+        table: Name of the table, never one from outside.
+        until: The last rowid that counts, of `last_rowids`.
+        equal: Column -> value that it must have.
+    """
+    equal = equal or {}
+    conditions = "".join(f" and {column} = ?" for column in equal)
+    statement = (
+        f"select rowid, * from {table} where rowid > ? and rowid <= ?{conditions}"  # noqa: S608 - names are constants
+        f" order by rowid limit {_ROWS_AT_A_TIME}"
+    )
+    last = 0
+    while True:
+        cursor = connection.execute(statement, (last, until, *equal.values()))
+        names = [column[0] for column in cursor.description][1:]
+        rows = cursor.fetchall()
+        for row in rows:
+            yield dict(zip(names, row[1:], strict=True))
+        if len(rows) < _ROWS_AT_A_TIME:
+            return
+        last = rows[-1][0]
+
+
+def last_rowids(connection: sqlite3.Connection, *tables: str) -> list[int]:
+    """Return the newest row of each table at one moment: together a snapshot, as no row changes."""
+    columns = ", ".join(f"(select coalesce(max(rowid), 0) from {table})" for table in tables)
+    return list(connection.execute(f"select {columns}").fetchone())
+
+
+def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+    # As bytes, since a path may hold some that are no text.
+    uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"
+    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
+
+
+def _is_resting_wal(path: Path) -> bool:
+    """Return whether a write-ahead log is used, yet nobody has it open or left one."""
+    with path.open("rb") as file:
+        mark = file.read(_WAL_MARK.stop)[_WAL_MARK]
+    return mark == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
+
+
+def _needs_recovery(connection: sqlite3.Connection) -> bool:
+    """Return whether a writer died in the middle of a transaction."""
+    try:
+        connection.execute("select count(*) from sqlite_master").fetchone()
+    except sqlite3.OperationalError as error:
+        # Newer Pythons give the code, 3.10 only the text.
+        if "readonly" not in str(error) and "unable to open" not in str(error):
+            raise
+        return True
+    return False
