@@ -13,6 +13,14 @@ REAL_NNI = os.environ.get("NNICLI_TEST_NNI")
 """The virtual environment of the real manager, read before the tests clean their environment."""
 
 
+def is_alive(pid: int) -> bool:
+    """Return whether a process runs; one that only waits for init to reap it does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def leftovers(exp_id: str) -> list[ProcessIdentity]:
     """Return every live process of an experiment, found without any help of nnicli."""
     found = []

@@ -11,7 +11,7 @@ from typing import Literal
 
 import psutil
 
-from nnicli.errors import ManagerStillAliveError, ProcessIdentity, RestError
+from nnicli.errors import ConnectError, ManagerStillAliveError, ProcessIdentity, RestError
 from nnicli.launcher.process import (
     ManagerProcess,
     end_processes,
@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 
 # A trial that outlived its manager may want to save something; its deaf children want nothing.
 _GRACE_S = 1.0
+# How long a process that got SIGKILL may still look alive.
+_DYING_S = 0.2
 # How long the kernel may take to end what got SIGKILL.
 _KILL_TIMEOUT_S = 5.0
 # A lock of NNI's that a dead process has left counts for 2 s.
@@ -35,6 +37,9 @@ _LOCK_TIMEOUT_S = 3.0
 _WATCH_INTERVAL_S = 0.5
 # What is ended may have started more in the meantime, so the search is repeated.
 _SWEEPS = 10
+
+
+How = Literal["asked", "killed", "already gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,7 @@ class StopOutcome:
     """
 
     exp_id: str
-    how: Literal["asked", "killed", "already gone"]
+    how: How
     returncode: int | None
     waited_s: float
     survivors: tuple[ProcessIdentity, ...] = ()
@@ -91,18 +96,7 @@ def stop_manager(
     deadline = Deadline(timeout_s)
     total = Deadline(None)
     below: set[psutil.Process] = set()
-    how: Literal["asked", "killed", "already gone"] = "already gone"
-    if process.is_running():
-        below.update(process.descendants())
-        if ask is not None and _ends_when_asked(process, ask, below=below, deadline=deadline):
-            how = "asked"
-        else:
-            how = "killed"
-            with Registry().undisturbed(_LOCK_TIMEOUT_S):
-                process.kill()
-                is_gone = process.wait(_KILL_TIMEOUT_S)
-            if not is_gone:
-                raise _still_alive(process.identity, "the manager")
+    how = _end_manager(process, ask, below=below, deadline=deadline)
     survivors = reap(traces, below=below)
     return StopOutcome(
         exp_id=traces.exp_id,
@@ -113,23 +107,38 @@ def stop_manager(
     )
 
 
-def _ends_when_asked(
+def _end_manager(
     process: ManagerProcess,
-    ask: Callable[[], None],
+    ask: Callable[[], None] | None,
     *,
     below: set[psutil.Process],
     deadline: Deadline,
-) -> bool:
-    try:
-        ask()
-    except RestError as error:
-        logger.debug("the manager could not be asked to stop (%s), so it gets SIGTERM", error)
-        process.terminate()
-    while not deadline.expired:
-        if process.wait(min(_WATCH_INTERVAL_S, deadline.remaining_s)):
-            return True
-        below.update(process.descendants())
-    return False
+) -> How:
+    """End the manager by the ladder; note in `below` what was under it."""
+    if not process.is_running():
+        return "already gone"
+    below.update(process.descendants())
+    if ask is not None:
+        try:
+            ask()
+        except ConnectError:
+            # It may have died a moment ago, and just now become visibly dead.
+            if process.wait(_DYING_S):
+                return "already gone"
+            process.terminate()
+        except RestError as error:
+            logger.debug("the manager could not be asked to stop (%s), so it gets SIGTERM", error)
+            process.terminate()
+        while not deadline.expired:
+            if process.wait(min(_WATCH_INTERVAL_S, deadline.remaining_s)):
+                return "asked"
+            below.update(process.descendants())
+    with Registry().undisturbed(_LOCK_TIMEOUT_S):
+        process.kill()
+        is_gone = process.wait(_KILL_TIMEOUT_S)
+    if not is_gone:
+        raise _still_alive(process.identity, "the manager")
+    return "killed"
 
 
 def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[ProcessIdentity, ...]:

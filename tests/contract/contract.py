@@ -34,7 +34,7 @@ from tests.contract.scenes import (
     wait_for,
     write_config,
 )
-from tests.support import leftovers
+from tests.support import is_alive, leftovers
 
 _SEED_TEXT = Path(__file__).parents[1] / "meta" / "seed-api.txt"
 _START_AND_REPORT = """
@@ -52,11 +52,13 @@ class ManagerContract:
     """The contract; `nni` is the environment whose manager has to keep it."""
 
     @pytest.fixture(scope="class")
-    def nni(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def nni(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         raise NotImplementedError
 
     @pytest.fixture(scope="class")
-    def finished(self, nni: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
+    @classmethod
+    def finished(cls, nni: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Finished]:
         """Run one experiment to its end, for all tests that only read."""
         home = tmp_path_factory.mktemp("home")
         config = write_config(home / "project", ODD_TRIAL, maxTrialNumber=6)
@@ -383,7 +385,7 @@ def assert_nothing_left(
 ) -> None:
     """Check that an experiment is gone: by environment, by pid, by port and in the registry."""
     assert leftovers(exp_id) == []
-    assert [pid for pid in pids or () if Path(f"/proc/{pid}").exists()] == []
+    assert [pid for pid in pids or () if is_alive(pid)] == []
     assert port_is_free(port)
     entry = registry(home)[exp_id]
     assert entry["status"] == "STOPPED"

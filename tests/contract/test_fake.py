@@ -15,7 +15,8 @@ from tests.contract.scenes import PLAIN_TRIAL, open_files, registry, write_confi
 
 class TestFakeManager(ManagerContract):
     @pytest.fixture(scope="class")
-    def nni(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    @classmethod
+    def nni(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
         return FakeInstallation.create(tmp_path_factory.mktemp("nni")).prefix
 
     @pytest.mark.slow

@@ -16,7 +16,8 @@ from tests.support import REAL_NNI
 )
 class TestRealManager(ManagerContract):
     @pytest.fixture(scope="class")
-    def nni(self) -> Path:
+    @classmethod
+    def nni(cls) -> Path:
         # Promised and not there is a failure, not a skip.
         assert REAL_NNI is not None
         (main,) = Path(REAL_NNI).glob("lib/python*/site-packages/nni_node/main.js")

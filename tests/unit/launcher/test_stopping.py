@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nnicli.errors import ConnectError, ProcessIdentity
+from nnicli.errors import ConnectError, ProcessIdentity, RequestTimeoutError, RestError
 from nnicli.launcher import ManagerProcess, Traces, reap, stop_manager
 from nnicli.launcher.process import identify, is_alive
 from nnicli.waiting import Deadline, poll_until
@@ -106,15 +106,33 @@ def test_a_manager_that_ends_when_asked(programs: Programs, directory: Path) -> 
     assert outcome.returncode == -signal.SIGTERM
 
 
-def test_a_manager_that_cannot_be_asked_gets_sigterm(programs: Programs, directory: Path) -> None:
+@pytest.mark.parametrize("error", [ConnectError, RequestTimeoutError])
+def test_a_manager_that_cannot_be_asked_gets_sigterm(
+    programs: Programs, directory: Path, error: type[RestError]
+) -> None:
     process, traces = _manager(programs.run(programs.sleeper()), directory)
 
     def ask() -> None:
-        raise ConnectError("refused", method="DELETE", url="http://127.0.0.1:1")
+        raise error("broken", method="DELETE", url="http://127.0.0.1:1")
 
     outcome = stop_manager(process, traces, ask=ask, timeout_s=20)
 
     assert (outcome.how, outcome.returncode) == ("asked", -signal.SIGTERM)
+
+
+def test_a_manager_that_dies_before_it_is_asked_is_already_gone(
+    programs: Programs, directory: Path
+) -> None:
+    """Right after a kill -9 a process still looks alive for a moment."""
+    process, traces = _manager(programs.run(programs.sleeper()), directory)
+
+    def ask() -> None:
+        process.kill()
+        raise ConnectError("refused", method="DELETE", url="http://127.0.0.1:1")
+
+    outcome = stop_manager(process, traces, ask=ask, timeout_s=20)
+
+    assert (outcome.how, outcome.returncode) == ("already gone", -signal.SIGKILL)
 
 
 def test_a_deaf_manager_is_killed_when_the_time_is_up(programs: Programs, directory: Path) -> None:
