@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -121,12 +122,9 @@ def _end_manager(
     if ask is not None:
         try:
             ask()
-        except ConnectError:
-            # It may have died a moment ago, and just now become visibly dead.
-            if process.wait(_DYING_S):
-                return "already gone"
-            process.terminate()
         except RestError as error:
+            if _has_just_died(process, error):
+                return "already gone"
             logger.debug("the manager could not be asked to stop (%s), so it gets SIGTERM", error)
             process.terminate()
         while not deadline.expired:
@@ -139,6 +137,17 @@ def _end_manager(
     if not is_gone:
         raise _still_alive(process.identity, "the manager")
     return "killed"
+
+
+def _has_just_died(process: ManagerProcess, error: RestError) -> bool:
+    """Return whether the manager was dead before it could be asked.
+
+    Right after a kill -9 it still looks alive, and may even take a connection. A lost connection
+    alone says nothing: 2.4 to 2.7 drop the one that asks them to stop.
+    """
+    if not process.wait(_DYING_S):
+        return False
+    return isinstance(error, ConnectError) or process.returncode == -signal.SIGKILL
 
 
 def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[ProcessIdentity, ...]:

@@ -14,7 +14,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nnicli.errors import ConnectError, ProcessIdentity, RequestTimeoutError, RestError
+from nnicli.errors import (
+    ConnectError,
+    ConnectionLostError,
+    ProcessIdentity,
+    RequestTimeoutError,
+    RestError,
+)
 from nnicli.launcher import ManagerProcess, Traces, reap, stop_manager
 from nnicli.launcher.process import identify, is_alive
 from nnicli.waiting import Deadline, poll_until
@@ -120,15 +126,16 @@ def test_a_manager_that_cannot_be_asked_gets_sigterm(
     assert (outcome.how, outcome.returncode) == ("asked", -signal.SIGTERM)
 
 
+@pytest.mark.parametrize("error", [ConnectError, ConnectionLostError])
 def test_a_manager_that_dies_before_it_is_asked_is_already_gone(
-    programs: Programs, directory: Path
+    programs: Programs, directory: Path, error: type[RestError]
 ) -> None:
     """Right after a kill -9 a process still looks alive for a moment."""
     process, traces = _manager(programs.run(programs.sleeper()), directory)
 
     def ask() -> None:
         process.kill()
-        raise ConnectError("refused", method="DELETE", url="http://127.0.0.1:1")
+        raise error("broken", method="DELETE", url="http://127.0.0.1:1")
 
     outcome = stop_manager(process, traces, ask=ask, timeout_s=20)
 
