@@ -107,8 +107,7 @@ def _run_experiment(
     finally:
         # From here on signals are only noted: a stop that is cut off would leave things behind.
         if experiment.endpoint is not None:
-            if interrupts.received is not None:
-                messages.print("stopping ...")
+            messages.print("stopping ...")
             experiment.stop_experiment()
             report.trials = experiment.list_trial_jobs()
 

@@ -1,0 +1,331 @@
+"""`nnicli run` as a process of its own, on a fake NNI."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnicli.store import Registry
+from nnicli.testing import Behaviour, Exit, FakeInstallation, TunerExit
+from nnicli.waiting import Deadline, poll_until
+from tests.support import leftovers
+
+TRIAL = """
+import nni
+parameters = nni.get_next_parameter()
+nni.report_intermediate_result(1.0)
+nni.report_final_result(parameters["x"])
+"""
+CONFIG = """\
+experimentName: cli
+trialCommand: python3 trial.py
+trialCodeDirectory: .
+trialConcurrency: 2
+maxTrialNumber: 3
+searchSpace:
+  x: {_type: uniform, _value: [0, 1]}
+tuner:
+  name: TPE
+  classArgs: {optimize_mode: minimize}
+trainingService: {platform: local}
+"""
+
+
+@pytest.fixture
+def installation(tmp_path: Path) -> FakeInstallation:
+    return FakeInstallation.create(tmp_path / "nni")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "trial.py").write_text(TRIAL)
+    path = tmp_path / "config.yml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left(home: Path) -> Iterator[None]:
+    yield
+    for exp_id, entry in Registry().read().items():
+        assert leftovers(exp_id) == []
+        assert entry["status"] == "STOPPED"
+    assert not list((home / "nni-experiments").glob(".experiment.lock.*"))
+
+
+def _command(installation: FakeInstallation, config: Path, *options: str) -> list[str]:
+    return [
+        sys.executable,
+        *("-m", "nnicli", "run", str(config)),
+        *("--nni", str(installation.prefix)),
+        *options,
+    ]
+
+
+def _run(
+    installation: FakeInstallation, config: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
+    argv = _command(installation, config, *options)
+    return subprocess.run(argv, check=False, capture_output=True, text=True, timeout=90)
+
+
+def _replace(config: Path, old: str, new: str) -> None:
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+
+
+def test_results_go_to_stdout_and_progress_to_stderr(
+    installation: FakeInstallation, config: Path
+) -> None:
+    result = _run(installation, config)
+
+    assert result.returncode == 0
+    assert result.stdout.count("SUCCEEDED") == 3
+    assert "Best trial (minimize): " in result.stdout
+    lines = result.stderr.splitlines()
+    assert lines[0].startswith("started cli ")
+    assert "http://127.0.0.1:" in lines[0]
+    assert any("DONE: 3 of 3 trials done" in line for line in lines)
+    assert "\x1b" not in result.stdout + result.stderr
+    assert len(set(lines)) == len(lines), "a line for each change only"
+
+
+def test_json_is_one_strict_document(installation: FakeInstallation, config: Path) -> None:
+    result = _run(installation, config, "--json")
+
+    document: dict[str, Any] = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert result.returncode == document["exit_code"] == 0
+    assert (document["name"], document["status"]) == ("cli", "DONE")
+    assert [trial["status"] for trial in document["trials"]] == ["SUCCEEDED"] * 3
+    assert document["best"]["metric"] == min(trial["metric"] for trial in document["trials"])
+    assert document["best"]["parameters"].keys() == {"x"}
+    assert document["error"] is None
+
+
+def test_json_has_text_for_what_json_has_no_number_for(
+    installation: FakeInstallation, config: Path
+) -> None:
+    _replace(
+        config.with_name("trial.py"), 'parameters["x"]', '{"default": 1, "loss": float("nan")}'
+    )
+
+    result = _run(installation, config, "--json")
+
+    document = json.loads(result.stdout, parse_constant=pytest.fail)
+    assert document["trials"][0]["metric"] == {"default": 1, "loss": "nan"}
+
+
+def test_without_a_direction_no_best_is_made_up(
+    installation: FakeInstallation, config: Path
+) -> None:
+    _replace(config, "  classArgs: {optimize_mode: minimize}\n", "")
+
+    result = _run(installation, config)
+
+    assert result.returncode == 0
+    assert "No best trial: the tuner's classArgs have no optimize_mode" in result.stdout
+
+
+def test_an_error_in_the_config_is_2_and_names_the_place(
+    installation: FakeInstallation, config: Path
+) -> None:
+    _replace(config, "maxTrialNumber: 3", "maxTrialNumbr: 3")
+    _replace(config, "trialConcurrency: 2", "trialConcurrency: 0")
+
+    result = _run(installation, config)
+
+    assert result.returncode == 2
+    assert f"{config} has 2 errors; nothing was started:" in result.stderr
+    assert f"{config}:4:1: trialConcurrency: found 0; allowed: at least 1" in result.stderr
+    assert f"{config}:5:1: maxTrialNumbr: " in result.stderr
+    assert "(did you mean 'maxTrialNumber'?)" in result.stderr
+    assert result.stdout == ""
+    assert installation.starts() == 0
+
+
+def test_the_problems_of_a_config_are_in_the_json(
+    installation: FakeInstallation, config: Path
+) -> None:
+    _replace(config, "TPE", "TEP")
+
+    document = json.loads(_run(installation, config, "--json").stdout)
+
+    (problem,) = document["error"]["problems"]
+    assert document["exit_code"] == 2
+    assert (problem["location"], problem["line"]) == ("tuner.name", 9)
+    assert problem["suggestion"] == "did you mean 'TPE'?"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--port", "80"], "an integer from 1025 to 65535"),
+        (["--port", "many"], "'many' is not a valid integer"),
+        (["--timeout", "soon"], "--timeout: 'soon' is no duration"),
+        (["--no-such"], "No such option"),
+    ],
+)
+def test_bad_usage_is_2(
+    installation: FakeInstallation, config: Path, options: list[str], message: str
+) -> None:
+    result = _run(installation, config, *options)
+
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert installation.starts() == 0
+
+
+def test_a_missing_config_is_2(installation: FakeInstallation, tmp_path: Path) -> None:
+    result = _run(installation, tmp_path / "none.yml")
+
+    assert result.returncode == 2
+    assert "none.yml: cannot be read: No such file or directory" in result.stderr
+
+
+def test_no_nni_is_4(config: Path, tmp_path: Path) -> None:
+    result = _run(FakeInstallation(tmp_path / "none", "3.0"), config)
+
+    assert result.returncode == 4
+    assert "there is no NNI at" in result.stderr
+    assert "pip install 'nnicli[nni]'" in result.stderr
+
+
+def test_a_manager_that_does_not_start_is_4(installation: FakeInstallation, config: Path) -> None:
+    installation.set_behaviour(Behaviour(exits_before_ready=Exit(1, "FATAL: out of memory")))
+
+    result = _run(installation, config)
+
+    assert result.returncode == 4
+    assert "FATAL: out of memory" in result.stderr
+
+
+def test_a_dead_tuner_is_1_with_its_traceback(installation: FakeInstallation, config: Path) -> None:
+    installation.set_behaviour(Behaviour(tuner_exits=TunerExit(trials=1)))
+
+    result = _run(installation, config)
+
+    assert result.returncode == 1
+    assert "ValueError: raised by the fake tuner" in result.stderr
+
+
+def test_no_success_is_1(installation: FakeInstallation, config: Path) -> None:
+    config.with_name("trial.py").write_text("raise SystemExit('no data')")
+
+    result = _run(installation, config)
+
+    assert result.returncode == 1
+    assert "no trial succeeded (3 FAILED)" in result.stderr
+    assert "no data" in result.stderr
+    assert result.stdout.count("FAILED") == 3
+
+
+def test_the_time_limit_is_1_and_stops(installation: FakeInstallation, config: Path) -> None:
+    config.with_name("trial.py").write_text("import time; time.sleep(600)")
+
+    result = _run(installation, config, "--timeout", "1s")
+
+    assert result.returncode == 1
+    assert "the time limit of 1 s is reached; the experiment was stopped" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)],
+    ids=["Ctrl-C", "SIGTERM", "SIGHUP"],
+)
+@pytest.mark.parametrize("moment", ["starting", "running", "stopping", "twice"])
+def test_a_signal_stops_cleanly_at_any_moment(
+    installation: FakeInstallation, config: Path, number: int, code: int, moment: str
+) -> None:
+    config.with_name("trial.py").write_text(
+        "import time; time.sleep(600)" if moment != "stopping" else TRIAL
+    )
+    if moment == "starting":
+        installation.set_behaviour(Behaviour(never_ready=True))
+    child = subprocess.Popen(
+        _command(installation, config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stderr is not None
+    if moment == "starting":
+        _wait_for_start(installation)
+    else:
+        for line in child.stderr:
+            if "running" in line and "0 running" not in line and moment != "stopping":
+                break
+            if moment == "stopping" and "stopping ..." in line:
+                break
+
+    child.send_signal(number)
+    if moment == "twice":
+        child.stderr.readline()
+        child.send_signal(number)
+    _, errors = child.communicate(timeout=60)
+
+    assert child.returncode == code
+    assert (
+        f"stopped by {'Ctrl-C' if number == signal.SIGINT else signal.Signals(number).name}"
+        in errors
+    )
+    assert installation.starts() == 1
+
+
+def _wait_for_start(installation: FakeInstallation) -> None:
+    started = poll_until(
+        lambda: True if installation.requests() else None, deadline=Deadline(30), interval_s=0.02
+    )
+    assert started
+
+
+def test_nohup_is_respected(installation: FakeInstallation, config: Path) -> None:
+    child = subprocess.Popen(
+        ["nohup", *_command(installation, config)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert child.stderr is not None
+    child.stderr.readline()
+
+    child.send_signal(signal.SIGHUP)
+    child.communicate(timeout=60)
+
+    assert child.returncode == 0
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"]])
+def test_help_loads_nothing_that_only_a_run_needs(arguments: list[str]) -> None:
+    code = (
+        "import sys; from nnicli.cli import main\n"
+        f"try: main({arguments!r})\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('requests', 'jsonschema', 'psutil', 'yaml') if m in sys.modules])"
+    )
+
+    output = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+
+    assert output.splitlines()[-1] == "[]"
+
+
+def test_the_exit_codes_are_in_the_help() -> None:
+    output = subprocess.run(
+        [sys.executable, "-m", "nnicli", "run", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "COLUMNS": "100"},
+    ).stdout
+
+    for code in ("  0  ", "  1  ", "  2  ", "  4  ", "129, 130, 143"):
+        assert code in output
