@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -347,13 +347,14 @@ def test_an_experiment_without_a_success_is_an_error_with_a_trial_s_last_words(
 def test_without_an_experiment_everything_says_what_to_call() -> None:
     experiment = Experiment()
 
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         experiment.stop_experiment,
         experiment.list_trial_jobs,
         experiment.get_experiment_status,
         experiment.wait,
         lambda: experiment.update_concurrency(1),
-    ):
+    )
+    for call in calls:
         with pytest.raises(NotConnectedError, match=r"no experiment yet; call start_experiment"):
             call()
 
