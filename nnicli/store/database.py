@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
+from nnicli.decoding import decode_json
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
@@ -25,17 +22,20 @@ from nnicli.models import (
     TrialMetricData,
     TrialResult,
 )
-from nnicli.store.events import Row, count_statuses, export_rows, replay_trials
+from nnicli.store.events import count_statuses, export_rows, replay_trials
 from nnicli.store.layouts import layout_with
+from nnicli.store.readonly import last_rowids, open_read_only, read_rows
 
-_BUSY_TIMEOUT_S = 10.0
-_METRIC_COLUMNS = "timestamp, trialJobId, parameterId, type, sequence, data"
+_EVENTS = "TrialJobEvent"
+_METRICS = "MetricData"
 
 
 class ExperimentDatabase:
     """The records of one experiment, of NNI 2.7 to 3.0; a TrialSource that needs no manager.
 
-    Each read opens the file read-only and closes it, so it may be used beside a living manager.
+    Each read opens the file read-only and closes it, so it may be used beside a living manager. A
+    file that is no such database raises DecodingError, one that is not there
+    ExperimentNotFoundError.
 
     Args:
         path: The file `<experiments directory>/<id>/db/nni.sqlite`.
@@ -54,8 +54,9 @@ class ExperimentDatabase:
 
     def trial_event_columns(self) -> tuple[str, ...]:
         """Return the columns of the table TrialJobEvent, which differ between releases."""
-        rows = self._query("select name from pragma_table_info('TrialJobEvent')")
-        return tuple(row["name"] for row in rows)
+        with self._connection() as connection:
+            cursor = connection.execute(f"select * from {_EVENTS} limit 0")  # noqa: S608 - a constant
+            return tuple(column[0] for column in cursor.description)
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the newest profile; `params` is the config.
@@ -63,14 +64,19 @@ class ExperimentDatabase:
         Raises:
             ExperimentNotFoundError: The database has none.
         """
-        rows = self._query("select * from ExperimentProfile order by revision desc limit 1")
-        if not rows:
+        with self._connection() as connection:
+            cursor = connection.execute(
+                "select * from ExperimentProfile order by revision desc limit 1"
+            )
+            row = cursor.fetchone()
+            names = [column[0] for column in cursor.description]
+        if row is None:
             raise ExperimentNotFoundError(
                 f"{self.path} has no experiment: it was never started",
                 exp_id=self.directory.name,
             )
-        profile = {key: value for key, value in rows[0].items() if value is not None}
-        return {**profile, "params": json.loads(profile["params"])}  # type: ignore[typeddict-item]  # columns are its keys
+        profile = {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        return {**profile, "params": decode_json(profile["params"])}  # type: ignore[typeddict-item]  # columns are its keys
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
         """Return how many trials are in each status; statuses without a trial are absent."""
@@ -99,13 +105,11 @@ class ExperimentDatabase:
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
         """Return metrics by trial job id, of one trial or of all."""
-        where, values = _only(trial_job_id)
         grouped: dict[str, list[TrialMetricData]] = {}
-        for row in self._query(
-            f"select {_METRIC_COLUMNS} from MetricData{where} order by rowid",  # noqa: S608 - constants
-            *values,
-        ):
-            grouped.setdefault(row["trialJobId"], []).append(TrialMetricData(row))
+        with self._connection() as connection:
+            (last,) = last_rowids(connection, _METRICS)
+            for row in read_rows(connection, _METRICS, until=last, equal=_only(trial_job_id)):
+                grouped.setdefault(row["trialJobId"], []).append(TrialMetricData(row))
         return grouped
 
     def export_data(self) -> list[TrialResult]:
@@ -130,29 +134,21 @@ class ExperimentDatabase:
         trial = self.get_trial_job(trial_job_id)
         path = layout.trial_log_path(self.directory, trial.trialJobId, kind)
         try:
-            return path.read_text("utf-8", "replace")
+            # As bytes: reading as text would turn the \r of progress bars into new lines.
+            return path.read_bytes().decode("utf-8", "replace")
         except FileNotFoundError:
             return ""
 
     def _trials(self, trial_job_id: str | None = None) -> list[dict[str, Any]]:
-        where, values = _only(trial_job_id)
-        final = f"{where} and" if where else " where"
+        equal = _only(trial_job_id)
         with self._connection() as connection:
-            events = _fetch(
-                connection,
-                f"select * from TrialJobEvent{where} order by rowid",  # noqa: S608 - constants
-                *values,
+            last_event, last_metric = last_rowids(connection, _EVENTS, _METRICS)
+            return replay_trials(
+                read_rows(connection, _EVENTS, until=last_event, equal=equal),
+                read_rows(
+                    connection, _METRICS, until=last_metric, equal={**equal, "type": "FINAL"}
+                ),
             )
-            finals = _fetch(
-                connection,
-                f"select {_METRIC_COLUMNS} from MetricData{final} type = 'FINAL' order by rowid",  # noqa: S608 - constants
-                *values,
-            )
-        return replay_trials(events, finals)
-
-    def _query(self, statement: str, *values: object) -> list[Row]:
-        with self._connection() as connection:
-            return _fetch(connection, statement, *values)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -161,48 +157,14 @@ class ExperimentDatabase:
                 f"there is no database at {self.path}", exp_id=self.directory.name
             )
         try:
-            with closing(_open(self.path, mode="ro")) as connection:
-                needs_recovery = _needs_recovery(connection)
-                if not needs_recovery:
-                    yield connection
-                    return
-            with _recovered_copy(self.path) as connection:
+            with open_read_only(self.path) as connection:
                 yield connection
         except sqlite3.Error as error:
-            raise DecodingError(f"{self.path} cannot be read: {error}") from error
+            raise DecodingError(
+                f"{self.path} cannot be read as the database of an experiment: {error}; if it is "
+                "damaged, restore it from a backup"
+            ) from error
 
 
-def _open(path: Path, *, mode: str) -> sqlite3.Connection:
-    uri = f"file:{quote(str(path.absolute()))}?mode={mode}"
-    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
-    connection.row_factory = sqlite3.Row
-    return connection
-
-
-def _needs_recovery(connection: sqlite3.Connection) -> bool:
-    """Return whether a writer died in the middle of a transaction, which only a writer can undo."""
-    try:
-        connection.execute("select count(*) from sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        if "readonly" not in str(error) and "unable to open" not in str(error):
-            raise
-        return True
-    return False
-
-
-@contextmanager
-def _recovered_copy(path: Path) -> Iterator[sqlite3.Connection]:
-    """Undo the half-done transaction in a copy, and leave the original as it is."""
-    with tempfile.TemporaryDirectory(prefix="nnicli-") as directory:
-        for file in path.parent.glob(f"{path.name}*"):
-            shutil.copy(file, directory)
-        with closing(_open(Path(directory) / path.name, mode="rw")) as connection:
-            yield connection
-
-
-def _fetch(connection: sqlite3.Connection, statement: str, *values: object) -> list[Row]:
-    return [dict(row) for row in connection.execute(statement, values).fetchall()]
-
-
-def _only(trial_job_id: str | None) -> tuple[str, tuple[str, ...]]:
-    return ("", ()) if trial_job_id is None else (" where trialJobId = ?", (trial_job_id,))
+def _only(trial_job_id: str | None) -> dict[str, str]:
+    return {} if trial_job_id is None else {"trialJobId": trial_job_id}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from nnicli.decoding import decode_json
 
 _ENDS = frozenset(("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"))
 _STARTS = frozenset(("WAITING", "RUNNING"))
@@ -40,6 +43,10 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
     for trial in trials.values():
         if trial["status"] == "SUCCEEDED" and trial["trialJobId"] in finals:
             trial["finalMetricData"] = [dict(finals[trial["trialJobId"]])]
+        if trial["status"] == "FAILED" and "logPath" in trial:
+            # Said by 2.7 to 3.0, though the file has another name in 3.0. The leading file:// of
+            # 2.x loses a slash, as paths do.
+            trial["stderrPath"] = posixpath.normpath(f"{trial['logPath']}/stderr")
     return list(trials.values())
 
 
@@ -83,6 +90,8 @@ def _add_hyper_parameters(text: str | None, trial: dict[str, Any]) -> None:
         parameters = json.loads(text)
     except ValueError:
         return
+    if not isinstance(parameters, dict):
+        return
     known = [json.loads(other).get("parameter_index") for other in trial["hyperParameters"]]
     if parameters.get("parameter_index") not in known:
         # The manager, too, writes it anew, without the blanks of Python's JSON.
@@ -96,11 +105,15 @@ def count_statuses(trials: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]
 
 
 def export_rows(trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the manager's `/export-data` sends for these trials."""
+    """Return what the manager's `/export-data` sends for these trials.
+
+    Raises:
+        DecodingError: A metric is no JSON.
+    """
     return [
         {
-            "parameter": json.loads(trial["hyperParameters"][0]).get("parameters"),
-            "value": json.loads(trial["finalMetricData"][0]["data"]),
+            "parameter": decode_json(trial["hyperParameters"][0]).get("parameters"),
+            "value": decode_json(trial["finalMetricData"][0]["data"]),
             "trialJobId": trial["trialJobId"],
         }
         for trial in trials

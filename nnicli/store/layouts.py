@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nnicli.errors import InvalidValueError
 from nnicli.versions import row_for
 
 _COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId", "message")
+# What pathlib takes for a name, though it names no folder of its own.
+_NO_NAMES = ("", "..")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,19 @@ class Layout:
     trial_logs: Mapping[str, str]
 
     def trial_log_path(self, directory: Path, trial_job_id: str, kind: str) -> Path:
-        """Return the file to which a trial of the experiment in this folder wrote."""
+        """Return the file to which a trial of the experiment in this folder wrote.
+
+        Raises:
+            InvalidValueError: The id would lead out of the folder.
+        """
+        # A database may come from somebody else, so not even its own ids are trusted.
+        is_name = trial_job_id not in _NO_NAMES and Path(trial_job_id).name == trial_job_id
+        if not is_name or "\0" in trial_job_id:
+            raise InvalidValueError(
+                f"trial_job_id: {trial_job_id!r} cannot be the name of a folder",
+                field="trial_job_id",
+                value=trial_job_id,
+            )
         folder = self.trial_directory.format(trial=trial_job_id)
         return directory / folder / self.trial_logs[kind]
 

@@ -32,7 +32,9 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         sqlite3.Error: It is no database, or locked for longer than 10 s.
         OSError: It cannot be read or copied.
     """
-    with closing(_connect(path, mode="immutable=1" if _is_resting_wal(path) else "mode=ro")) as ours:
+    with closing(
+        _connect(path, mode="immutable=1" if _is_resting_wal(path) else "mode=ro")
+    ) as ours:
         if not _needs_recovery(ours):
             yield ours
             return
@@ -81,7 +83,8 @@ def read_rows(
 
 def last_rowids(connection: sqlite3.Connection, *tables: str) -> list[int]:
     """Return the newest row of each table at one moment: together a snapshot, as no row changes."""
-    columns = ", ".join(f"(select coalesce(max(rowid), 0) from {table})" for table in tables)
+    newest = "(select coalesce(max(rowid), 0) from {})"
+    columns = ", ".join(newest.format(table) for table in tables)
     return list(connection.execute(f"select {columns}").fetchone())
 
 
@@ -103,8 +106,8 @@ def _needs_recovery(connection: sqlite3.Connection) -> bool:
     try:
         connection.execute("select count(*) from sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
-        # Newer Pythons give the code, 3.10 only the text.
-        if "readonly" not in str(error) and "unable to open" not in str(error):
+        # The code itself is told from Python 3.11 on.
+        if "readonly" not in str(error):
             raise
         return True
     return False

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-import tempfile
-import threading
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -14,31 +13,21 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.errors import RegistryError
+from nnicli.store.locking import locked
 from nnicli.waiting import Deadline, poll_until
-
-try:
-    import fcntl
-except ImportError:  # Windows: NNI's own lock has to do.
-    fcntl = None  # type: ignore[assignment]  # tested before each use
 
 logger = logging.getLogger(__name__)
 
 Entries = dict[str, dict[str, Any]]
 
-# NNI takes a lock file older than this for one that a dead process has left.
-_STALE_S = 2.0
-_OWN_LOCK = ".nnicli.lock"
-_LOCK_INTERVAL_S = 0.05
+_TEMPORARY = ".nnicli.tmp"
 _LOCK_TIMEOUT_S = 15.0
 # A manager truncates the file before it writes it anew, so a read may fall in between.
 _SETTLE_S = 1.0
 _SETTLE_INTERVAL_S = 0.02
-# NNI's lock lets two writers in that come at the same moment; the later one wins.
-_WRITES = 10
+# NNI's lock has a hole through which another writer may still come; the later one wins.
 _VERIFY_AFTER_S = 0.005
-
-# flock holds between open files, so it also keeps threads of one process apart.
-_THREADS = threading.RLock()
+_WRITES = 10
 
 
 class Registry:
@@ -166,9 +155,11 @@ class Registry:
             raise self._corrupt("it is no UTF-8 text") from error
         except OSError as error:
             raise self._failure("read", error) from error
+        if not text.strip():
+            raise self._corrupt("it is empty")
         try:
             entries = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise self._corrupt(str(error)) from error
         if not isinstance(entries, dict) or not all(
             isinstance(entry, dict) for entry in entries.values()
@@ -189,97 +180,33 @@ class Registry:
 
     def _replace(self, entries: Entries) -> None:
         """Write the file beside itself and rename it, so that no reader sees a part of it."""
+        # NNI writes through a link; a rename would put a file in the link's place.
+        target = Path(os.path.realpath(self.path))
+        temporary = target.with_name(_TEMPORARY)
         try:
-            mode = self.path.stat().st_mode & 0o777 if self.path.exists() else 0o644
-            with tempfile.NamedTemporaryFile(
-                "w", encoding="utf-8", dir=self.path.parent, prefix=".nnicli-", delete=False
-            ) as file:
-                try:
-                    json.dump(entries, file, indent=4)
-                    file.flush()
-                    os.fchmod(file.fileno(), mode)
-                    os.fsync(file.fileno())
-                    Path(file.name).replace(self.path)
-                except BaseException:
-                    Path(file.name).unlink(missing_ok=True)
-                    raise
+            # A process that was killed may have left one; the lock keeps the living apart.
+            temporary.unlink(missing_ok=True)
+            # A new file gets what the umask allows, as from NNI; it holds nothing secret.
+            with temporary.open("x", encoding="utf-8") as file:
+                json.dump(entries, file, indent=4)
+                file.flush()
+                os.fsync(file.fileno())
+            if target.exists():
+                shutil.copymode(target, temporary)
+            temporary.replace(target)
         except OSError as error:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
             raise self._failure("written", error) from error
 
     @contextmanager
     def _locked(self, timeout_s: float = _LOCK_TIMEOUT_S) -> Iterator[None]:
-        """Hold nnicli's lock, then NNI's."""
-        deadline = Deadline(timeout_s)
         with ExitStack() as stack:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)
-                stack.enter_context(_THREADS)
-                stack.enter_context(self._own_lock(deadline))
-                stack.enter_context(self._nni_lock(deadline))
+                stack.enter_context(locked(self.path, timeout_s=timeout_s))
+            except RegistryError:
+                raise
             except OSError as error:
-                if isinstance(error, RegistryError):
-                    raise
                 raise self._failure("locked", error) from error
             yield
-
-    @contextmanager
-    def _own_lock(self, deadline: Deadline) -> Iterator[None]:
-        """Keep other nnicli processes out: NNI's lock alone has a hole.
-
-        The lock file stays where it is, as deleting it would let two in. Its name does not match
-        NNI's pattern. The folder itself would do on a local disk, but not on NFS.
-        """
-        if fcntl is None:
-            yield
-            return
-        handle = os.open(self.path.parent / _OWN_LOCK, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-
-            def attempt() -> bool | None:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    return None
-                return True
-
-            if not poll_until(attempt, deadline=deadline, interval_s=_SETTLE_INTERVAL_S):
-                raise RegistryError(
-                    f"the lock {self.path.parent / _OWN_LOCK} was not to be had within "
-                    f"{deadline.waited_s:.0f} s; another nnicli process holds it"
-                )
-            yield
-        finally:
-            os.close(handle)
-
-    @contextmanager
-    def _nni_lock(self, deadline: Deadline) -> Iterator[None]:
-        """Hold a lock file of our own while no other process has a fresh one, as NNI wants it."""
-        own = self.path.with_name(f"{self.path.name}.lock.{os.getpid()}")
-
-        def attempt() -> bool | None:
-            if any(age < _STALE_S for _, age in self._lock_files()):
-                return None
-            # What this process id had left, long ago, is stale by now.
-            own.unlink(missing_ok=True)
-            os.close(os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
-            return True
-
-        if not poll_until(attempt, deadline=deadline, interval_s=_LOCK_INTERVAL_S):
-            held = ", ".join(f"{path.name} ({age:.1f} s old)" for path, age in self._lock_files())
-            raise RegistryError(
-                f"the lock of {self.path} was not to be had within {deadline.waited_s:.0f} s; held "
-                f"by {held or 'ever new processes'}"
-            )
-        try:
-            yield
-        finally:
-            own.unlink(missing_ok=True)
-
-    def _lock_files(self) -> list[tuple[Path, float]]:
-        """Return the lock files of all processes with their age in seconds."""
-        found = []
-        for path in self.path.parent.glob(f"{self.path.name}.lock.*"):
-            with suppress(FileNotFoundError):
-                # Other processes' clocks are the file system's, so this is wall-clock time.
-                found.append((path, time.time() - path.stat().st_mtime))
-        return found

@@ -1,0 +1,128 @@
+"""The locks under which NNI's registry is changed: NNI's own, and one of nnicli's around it."""
+
+from __future__ import annotations
+
+import glob
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+from nnicli.errors import RegistryError
+from nnicli.waiting import Deadline, poll_until
+
+try:
+    import fcntl
+except ImportError:  # Windows: NNI's own lock has to do.
+    fcntl = None  # type: ignore[assignment]  # tested before each use
+
+# NNI takes a lock file older than this for one that a dead process has left.
+_STALE_S = 2.0
+# NNI looks for other locks, then makes its own, so two writers that come at the same moment both
+# get in. One that looked before our lock was there has one of its own to show after this time.
+_HOLE_S = 0.005
+_NNI_INTERVAL_S = 0.05
+_OWN_INTERVAL_S = 0.02
+_OWN_LOCK = ".nnicli.lock"
+
+
+@contextmanager
+def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
+    """Keep everybody else from writing a registry file: other threads, nnicli, nnictl, managers.
+
+    Held for longer than 2 s, NNI's processes take the lock for a dead one's.
+
+    Args:
+        path: The registry file; its folder exists.
+        timeout_s: How long to wait for both locks together.
+
+    Raises:
+        RegistryError: Somebody else holds a lock for too long; the message names it.
+        OSError: The lock files cannot be made.
+    """
+    deadline = Deadline(timeout_s)
+    with ExitStack() as stack:
+        stack.enter_context(_own_lock(path, deadline))
+        stack.enter_context(_nni_lock(path, deadline))
+        yield
+
+
+@contextmanager
+def _own_lock(path: Path, deadline: Deadline) -> Iterator[None]:
+    """Keep other processes and threads of nnicli out for certain.
+
+    The lock file stays where it is, as deleting it would let two in. Its name does not match NNI's
+    pattern. The folder itself would do on a local disk, but not on NFS.
+    """
+    if fcntl is None:
+        yield
+        return
+    lock = path.with_name(_OWN_LOCK)
+    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+
+        def attempt() -> bool | None:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return None
+            return True
+
+        if not poll_until(attempt, deadline=deadline, interval_s=_OWN_INTERVAL_S):
+            raise RegistryError(
+                f"the lock {lock} was not to be had within {deadline.waited_s:.0f} s; another "
+                "nnicli process or thread holds it"
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _nni_lock(path: Path, deadline: Deadline) -> Iterator[None]:
+    """Hold a lock file named after this process while no other one is fresh, as NNI wants it."""
+    own = path.with_name(f"{path.name}.lock.{os.getpid()}")
+    if not poll_until(lambda: _try(path, own), deadline=deadline, interval_s=_NNI_INTERVAL_S):
+        held = ", ".join(f"{lock.name} ({age:.1f} s old)" for lock, age in _fresh_locks(path))
+        raise RegistryError(
+            f"the lock of {path} was not to be had within {deadline.waited_s:.0f} s; held by "
+            f"{held or 'ever new processes'}; if no NNI is running, delete the lock file"
+        )
+    try:
+        yield
+    finally:
+        own.unlink(missing_ok=True)
+
+
+def _try(path: Path, own: Path) -> bool | None:
+    """Return True with the lock taken, None while somebody else has it."""
+    if _fresh_locks(path):
+        return None
+    # What this process id had left, long ago, is stale by now.
+    own.unlink(missing_ok=True)
+    try:
+        os.close(os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        # A process of the same number in another container was quicker.
+        return None
+    is_alone = False
+    try:
+        time.sleep(_HOLE_S)
+        is_alone = all(lock == own for lock, _ in _fresh_locks(path))
+    finally:
+        if not is_alone:
+            own.unlink(missing_ok=True)
+    return is_alone or None
+
+
+def _fresh_locks(path: Path) -> list[tuple[Path, float]]:
+    """Return the lock files that count, of any process, with their age in seconds."""
+    found = []
+    for lock in path.parent.glob(f"{glob.escape(path.name)}.lock.*"):
+        with suppress(FileNotFoundError):
+            # It is compared with the file's own time, so the clock has to be the wall's.
+            age = time.time() - lock.stat().st_mtime
+            if age < _STALE_S:
+                found.append((lock, age))
+    return found
