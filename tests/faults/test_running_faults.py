@@ -362,12 +362,13 @@ def test_without_an_experiment_everything_says_what_to_call() -> None:
 def test_a_second_start_would_forget_the_first(experiment: Experiment, config: Path) -> None:
     experiment.start_experiment(config)
 
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: experiment.start_experiment(config),
         lambda: experiment.resume_experiment("x"),
         lambda: experiment.view_experiment("x"),
         lambda: experiment.connect_experiment("http://127.0.0.1:1"),
-    ):
+    )
+    for call in calls:
         with pytest.raises(
             AlreadyConnectedError, match=f"connected to experiment {experiment.exp_id}"
         ):
