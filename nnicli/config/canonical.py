@@ -12,6 +12,7 @@ from nnicli.config.releases import Release
 from nnicli.config.schema import load_schema
 
 ALGORITHMS = ("tuner", "assessor", "advisor")
+_ADVISORS = ("Hyperband", "BOHB")
 # Fields of the whole experiment that a training service may override (2.6 to 3.0).
 SHORTCUTS = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "debug")
 
@@ -29,11 +30,10 @@ def unify_spelling(document: Document) -> None:
             fields = definitions["tuner"]["properties"]
             data[name] = _unify(document, data[name], (name,), fields)
             _unify_name(data[name], definitions[_definition(name)]["properties"]["name"]["enum"])
-    if isinstance(data.get("trainingService"), dict):
-        fields = definitions["local"]["properties"]
-        data["trainingService"] = _unify(
-            document, data["trainingService"], ("trainingService",), fields
-        )
+    for name, definition in (("trainingService", "local"), ("sharedStorage", "sharedStorage")):
+        if isinstance(data.get(name), dict):
+            fields = definitions[definition]["properties"]
+            data[name] = _unify(document, data[name], (name,), fields)
     document.data = data
 
 
@@ -69,9 +69,13 @@ def _fold(key: str) -> str:
 
 
 def _move_places(document: Document, old: Keys, new: Keys) -> None:
-    for keys, place in list(document.places.items()):
-        if keys[: len(old)] == old:
-            document.places[new + keys[len(old) :]] = place
+    for notes in (document.places, document.surprises):
+        _rename(notes, old, new)
+
+
+def _rename(notes: dict[Keys, Any], old: Keys, new: Keys) -> None:
+    for keys in [keys for keys in notes if keys[: len(old)] == old]:
+        notes[new + keys[len(old) :]] = notes.pop(keys)
 
 
 def _unify_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
@@ -89,7 +93,13 @@ def _spellings(name: str) -> tuple[str, str]:
 
 def absolute_path(text: str, base: Path) -> str:
     """Return a path as NNI resolves it: home expanded, from the config's folder, links resolved."""
-    return os.path.realpath(base / Path(text).expanduser())
+    # Not Path.expanduser, which raises for a user that does not exist.
+    joined = os.path.join(base, os.path.expanduser(text))  # noqa: PTH111, PTH118
+    try:
+        return os.path.realpath(joined)
+    except ValueError:
+        # A character that no path can have; whoever looks for the path finds nothing there.
+        return os.path.abspath(joined)  # noqa: PTH100 - Path.absolute does not normalise
 
 
 def to_canonical(
@@ -120,16 +130,29 @@ def to_canonical(
         document["experimentType"] = "hpo"
     for name in ALGORITHMS:
         if name in data:
-            # Since 2.8 an advisor is a tuner.
-            place = "tuner" if name == "advisor" else name
+            place = _place_of(name, data[name], release)
             document[place] = _canonical_algorithm(data[name], base)
     if "tunerGpuIndices" in data:
         document["tunerGpuIndices"] = to_gpu_list(data["tunerGpuIndices"])
+    if "sharedStorage" in data:
+        mount_point = absolute_path(data["sharedStorage"]["localMountPoint"], base)
+        document["sharedStorage"] = {**data["sharedStorage"], "localMountPoint": mount_point}
     document["trainingService"] = _canonical_service(data["trainingService"], document, base)
     return document
 
 
 _REPLACED = frozenset((*ALGORITHMS, "searchSpaceFile", "trainingService", "tunerGpuIndices"))
+
+
+def _place_of(name: str, algorithm: Mapping[str, Any], release: Release) -> str:
+    if name == "assessor":
+        return name
+    if release.advisor_is_tuner:
+        return "tuner"
+    # A class of the user's own is what its writer says that it is.
+    if "className" in algorithm:
+        return name
+    return "advisor" if algorithm["name"] in _ADVISORS else "tuner"
 
 
 def _canonical_algorithm(algorithm: Mapping[str, Any], base: Path) -> dict[str, Any]:

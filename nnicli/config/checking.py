@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical, unify_spelling
-from nnicli.config.document import Document, read_file, read_mapping
+from nnicli.config.document import Document, sort_problems, summarise
+from nnicli.config.reading import read_file, read_mapping
 from nnicli.config.releases import release_for
 from nnicli.config.rules import RULES, Subject
 from nnicli.config.schema import validate
 from nnicli.config.search_space import check_search_space
+from nnicli.config.surprises import tell_surprises
 from nnicli.errors import (
     ConfigError,
     ConfigSchemaError,
@@ -65,18 +67,7 @@ class _Reading:
         found = list(self.config.problems)
         if self.space is not None and self.space is not self.config:
             found += self.space.problems
-        own = self.config.file
-
-        def place(problem: Problem) -> tuple[bool, str, int, int, str]:
-            return (
-                problem.file != own,
-                str(problem.file),
-                problem.line or 0,
-                problem.column or 0,
-                problem.location,
-            )
-
-        return sorted(dict.fromkeys(found), key=place)
+        return sort_problems(found, first=self.config.file)
 
 
 def check_config(
@@ -126,7 +117,7 @@ def load_config(
     problems = reading.problems()
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
-        raise _config_error(reading, errors)
+        raise _config_error(reading.config, errors)
     document = to_canonical(
         reading.config.data,
         base=base,
@@ -149,30 +140,33 @@ def _base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
 
 
 def _check(config: Source, base: Path, nni_version: str | None) -> _Reading:
-    document = read_mapping(config) if isinstance(config, Mapping) else read_file(Path(config))
     release = release_for(nni_version)
+    document = read_mapping(config) if isinstance(config, Mapping) else read_file(Path(config))
     reading = _Reading(document)
-    if document.data is None:
-        if not document.problems:
-            document.report((), "the file is empty", rule="syntax")
-        return reading
-    if not isinstance(document.data, dict):
-        document.report((), "a config is a mapping of fields", rule="type")
-        return reading
-    if document.data.get("trainingServicePlatform"):
-        document.report(
-            ("trainingServicePlatform",),
-            "this is a config in the v1 format, which nnicli cannot start yet; write it in the v2 "
-            "format (trainingService: {platform: ...}, trialCommand, tuner: {name: ...})",
-            rule="format",
-        )
+    if not _is_v2(document):
         return reading
     unify_spelling(document)
     validate(document, "experiment-v2")
     for rule in RULES:
         rule(Subject(document, base, release))
     _check_space(reading, base)
+    tell_surprises(document, is_space=False)
     return reading
+
+
+def _is_v2(document: Document) -> bool:
+    if not isinstance(document.data, dict):
+        if not document.problems:
+            document.report((), "a config is a mapping of fields", rule="type")
+        return False
+    if document.data.get("trainingServicePlatform"):
+        message = (
+            "this is a config in the v1 format, which nnicli does not take yet; write it in the v2 "
+            "format: trainingService: {platform: ...}, trialCommand, tuner: {name: ...}"
+        )
+        document.report(("trainingServicePlatform",), message, rule="format")
+        return False
+    return True
 
 
 def _check_space(reading: _Reading, base: Path) -> None:
@@ -180,15 +174,27 @@ def _check_space(reading: _Reading, base: Path) -> None:
     tuner = _tuner_name(data)
     file = data.get("searchSpaceFile")
     if isinstance(file, str) and file:
-        reading.space = read_file(Path(absolute_path(file, base)))
-        check_search_space(reading.space, tuner=tuner)
-        reading.search_space = reading.space.data
+        _check_space_file(reading, Path(absolute_path(file, base)), tuner)
     elif isinstance(data.get("searchSpace"), dict):
         reading.space = reading.config
         reading.search_space = data["searchSpace"]
         check_search_space(
             reading.config, keys=("searchSpace",), data=reading.search_space, tuner=tuner
         )
+
+
+def _check_space_file(reading: _Reading, path: Path, tuner: str | None) -> None:
+    space = read_file(path, within="searchSpace")
+    unread = [problem.message for problem in space.problems if problem.rule == "file"]
+    for message in unread:
+        # The place to mend it is the config.
+        reading.config.report(("searchSpaceFile",), f"{path} {message}", rule="file")
+    if unread:
+        return
+    reading.space = space
+    reading.search_space = space.data
+    check_search_space(space, tuner=tuner)
+    tell_surprises(space, is_space=True)
 
 
 def _tuner_name(data: Mapping[str, Any]) -> str | None:
@@ -200,21 +206,12 @@ def _tuner_name(data: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _config_error(reading: _Reading, errors: list[Problem]) -> ConfigError:
-    config, space = reading.config, reading.space
-    name = "the config" if config.file is None else str(config.file)
-    number = "an error" if len(errors) == 1 else f"{len(errors)} errors"
-    lines = "".join(f"\n  {problem}" for problem in errors)
-    message = f"{name} has {number}; nothing was started:{lines}"
+def _config_error(config: Document, errors: list[Problem]) -> ConfigError:
     kind: type[ConfigError] = ConfigSchemaError
-    if config.data is None:
+    if not isinstance(config.data, dict):
         kind = ConfigSyntaxError
-    elif space is not None and all(_is_of_space(problem, reading) for problem in errors):
+    elif all(problem.location.startswith("searchSpace") for problem in errors):
         kind = SearchSpaceError
+    title = "config" if config.file is None else str(config.file)
+    message = summarise(title, errors, consequence="nothing was started")
     return kind(message, path=config.file, problems=errors)
-
-
-def _is_of_space(problem: Problem, reading: _Reading) -> bool:
-    if reading.space is not reading.config:
-        return problem.file != reading.config.file
-    return problem.location.startswith("searchSpace.")

@@ -15,12 +15,14 @@ class Release:
         since: First release for which the row holds.
         has_annotation: Whether `useAnnotation` exists; even then only nnictl expands it.
         has_experiment_type: Whether the manager takes `experimentType`.
+        advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they stand as `advisor`.
         takes_blank_in_code_path: Whether trials run in a folder with a blank in its path.
     """
 
     since: str
     has_annotation: bool
     has_experiment_type: bool
+    advisor_is_tuner: bool
     takes_blank_in_code_path: bool
 
 
@@ -28,12 +30,14 @@ _2_6 = Release(
     since="2.6",
     has_annotation=True,
     has_experiment_type=False,
+    advisor_is_tuner=False,
     takes_blank_in_code_path=False,
 )
-_2_9 = replace(_2_6, since="2.9", has_experiment_type=True)
+_2_8 = replace(_2_6, since="2.8", advisor_is_tuner=True)
+_2_9 = replace(_2_8, since="2.9", has_experiment_type=True)
 _3_0 = replace(_2_9, since="3.0", has_annotation=False, takes_blank_in_code_path=True)
 
-RELEASES = (_2_6, _2_9, _3_0)
+RELEASES = (_2_6, _2_8, _2_9, _3_0)
 
 
 def release_for(version: str | None) -> Release:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_gpu_list
 from nnicli.config.document import Document, Keys, find_non_finite
 from nnicli.config.releases import Release
-from nnicli.config.schema import show
+from nnicli.config.secrets import show
 from nnicli.errors import InvalidValueError
 from nnicli.units import parse_duration
 
@@ -130,6 +131,11 @@ def _durations(subject: Subject) -> None:
         value = subject.data.get(name)
         if isinstance(value, bool) or not isinstance(value, str | int | float):
             continue
+        written = subject.document.surprises.get((name,))
+        if written is not None and not isinstance(value, str):
+            message = f"found {written}, which YAML 1.1 reads as {value}; allowed: a number with a "
+            subject.document.report((name,), message + "unit, such as 90s or 2h", rule="duration")
+            continue
         try:
             parse_duration(value, field=name)
         except InvalidValueError as error:
@@ -190,16 +196,42 @@ def _check_gpu_text(subject: Subject, keys: Keys, value: Any) -> None:
 def _platform(subject: Subject) -> None:
     service = subject.data.get("trainingService")
     if isinstance(service, list):
-        message = "a list of services (hybrid) cannot be started by nnicli yet; allowed: local"
+        message = "found a list (hybrid), which is not supported by nnicli yet; allowed: a mapping "
+        message += "with platform: local"
         subject.document.report(("trainingService",), message, rule="training-service")
         return
     platform = subject.section("trainingService").get("platform")
     if isinstance(platform, str) and platform in _LATER:
-        message = f"found {platform}, which nnicli cannot start yet; allowed: local"
+        message = f"found {platform}, which is not supported by nnicli yet; allowed: local"
         subject.document.report(("trainingService", "platform"), message, rule="training-service")
 
 
 _LATER = ("remote", "openpai", "aml", "dlc", "kubeflow", "frameworkcontroller")
+
+
+def _reuse_mode(subject: Subject) -> None:
+    service = subject.section("trainingService")
+    if service.get("platform") == "local" and service.get("reuseMode") is True:
+        # Seen on 3.0, whose own check takes it.
+        message = "found true, with which local experiments of 3.0 ended in ERROR; leave it out"
+        subject.document.report(
+            ("trainingService", "reuseMode"), message, rule="reuse-mode", severity="warning"
+        )
+
+
+def _working_directory(subject: Subject) -> None:
+    text = subject.data.get("experimentWorkingDirectory")
+    if not isinstance(text, str) or not text:
+        return
+    path = Path(absolute_path(text, subject.base))
+    try:
+        is_in_the_way = path.exists() and not path.is_dir()
+        os.fsencode(path)
+    except ValueError:
+        is_in_the_way = True
+    if is_in_the_way or "\0" in text:
+        message = f"found {show(text, ())}; allowed: a folder, or a path where one can be made"
+        subject.document.report(("experimentWorkingDirectory",), message, rule="path")
 
 
 def _only_json(subject: Subject) -> None:
@@ -219,5 +251,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     _trial_code,
     _gpus,
     _platform,
+    _reuse_mode,
+    _working_directory,
     _only_json,
 )

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import itertools
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nnicli.config.document import Document, Keys
+from nnicli.config.secrets import is_secret, show
+from nnicli.config.surprises import write_as_number
 
 if TYPE_CHECKING:
-    from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
-_SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key")
-_MOST_SHOWN = 80
+# Who has more reads the first ones.
+_MOST_ERRORS = 200
 _TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
@@ -44,15 +47,37 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str) -> Draft202012Validator:
+def _validator(name: str) -> Validator:
     # jsonschema takes longer to load than all the rest, so only a check loads it.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
+    from jsonschema.validators import extend  # noqa: PLC0415
 
-    return Draft202012Validator(load_schema(name))
+    # JSON Schema takes 2.0 for an integer; NNI and the tuners' constructors do not.
+    types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
+    kind: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema left it bare
+        Draft202012Validator, {"uniqueItems": _find_repeated}, type_checker=types
+    )
+    return kind(load_schema(name))
 
 
-def validate(document: Document, name: str, *, data: Any = None, base: Keys = ()) -> None:
-    """Report everything in which a document breaks a schema.
+def _find_repeated(
+    validator: Validator, wanted: bool, instance: Any, _schema: object
+) -> Iterator[ValidationError]:
+    """Check `uniqueItems`; jsonschema's own check takes quadratic time for a list of all kinds."""
+    from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - see _validator
+
+    if wanted and validator.is_type(instance, "array"):
+        items = [json.dumps(item, sort_keys=True) for item in instance]
+        if len(set(items)) != len(items):
+            yield ValidationError("not unique")
+
+
+def _is_integer(_checker: object, value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def validate(document: Document, name: str, *, data: Any = None, base: Keys = ()) -> bool:
+    """Report in what a document breaks a schema; return whether it was looked at to its end.
 
     Args:
         document: Where the problems are reported.
@@ -60,31 +85,14 @@ def validate(document: Document, name: str, *, data: Any = None, base: Keys = ()
         data: What is checked; None: the whole document.
         base: Way from the document's top to the data.
     """
-    for error in _validator(name).iter_errors(document.data if data is None else data):
+    errors = _validator(name).iter_errors(document.data if data is None else data)
+    for error in itertools.islice(errors, _MOST_ERRORS):
         keys = (*base, *error.absolute_path)
-        _TELLERS.get(str(error.validator), _tell_other)(document, keys, error)
-
-
-def show(value: Any, keys: Keys) -> str:
-    """Return a value as a message may show it: short, and never a secret."""
-    if is_secret(keys):
-        return "***"
-    text = json.dumps(_masked(value), ensure_ascii=False, default=str)
-    return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
-
-
-def is_secret(keys: Keys) -> bool:
-    """Return whether a field holds a secret, as far as its name tells."""
-    names = [key.lower() for key in keys if isinstance(key, str)]
-    return any(word in name for name in names[-1:] for word in _SECRET_WORDS)
-
-
-def _masked(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: "***" if is_secret((key,)) else _masked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    return value
+        _TELLERS[str(error.validator)](document, keys, error)
+    if next(errors, None) is None:
+        return True
+    document.report(base, f"has more errors than these {_MOST_ERRORS}", rule="size")
+    return False
 
 
 def closest(value: object, allowed: Iterable[object]) -> str | None:
@@ -105,23 +113,37 @@ def _part(error: ValidationError) -> Mapping[str, Any]:
 
 
 def _tell_type(document: Document, keys: Keys, error: ValidationError) -> None:
-    wanted: Any = error.validator_value
-    names: list[str] = [wanted] if isinstance(wanted, str) else list(wanted)
+    wanted = cast("str | list[str]", error.validator_value)
+    names = [wanted] if isinstance(wanted, str) else list(wanted)
     allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
     message = f"found {show(error.instance, keys)}; allowed: {allowed}"
-    document.report(keys, message, rule="type", suggestion=_unquote(error.instance, names))
+    document.report(keys, message, rule="type", suggestion=_rewrite(document, keys, error, names))
 
 
-def _unquote(value: object, names: list[str]) -> str | None:
-    if not isinstance(value, str) or not {"integer", "number"} & set(names):
+def _rewrite(
+    document: Document, keys: Keys, error: ValidationError, names: list[str]
+) -> str | None:
+    """Return how to write a value that is of the right type only to people."""
+    value = error.instance
+    if is_secret(keys):
         return None
+    if isinstance(value, str) and {"integer", "number"} & set(names):
+        return _unquote(value)
+    if isinstance(value, str) and keys == ("searchSpace",):
+        return "a file is named by searchSpaceFile"
+    if keys in document.surprises and "string" in names:
+        return f"write it in quotes: '{document.surprises[keys]}'"
+    return None
+
+
+def _unquote(value: str) -> str | None:
+    number = write_as_number(value)
+    if number is not None:
+        return f"write it as {number}; YAML 1.1 wants a dot and a sign in such a number"
     try:
-        number = float(value)
+        float(value)
     except ValueError:
         return None
-    if "e" in value.lower() and "." not in value:
-        # YAML 1.1 wants a dot and a sign in such a number.
-        return f"write it as {number!r}" if "." in repr(number) else f"write it as {number:.1e}"
     return "write it without quotes"
 
 
@@ -144,15 +166,17 @@ def _tell_required(document: Document, keys: Keys, error: ValidationError) -> No
 
 def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> None:
     known = _part(error).get("properties", {})
-    for name in cast(dict[str, Any], error.instance):
-        if name not in known:
-            allowed = ", ".join(known)
-            document.report(
-                (*keys, name),
-                f"is no known key; allowed: {allowed or 'none'}",
-                rule="unknown-key",
-                suggestion=closest(name, known),
-            )
+    unknown = [name for name in cast(dict[str, Any], error.instance) if name not in known]
+    for name in unknown[:_MOST_ERRORS]:
+        document.report(
+            (*keys, name),
+            f"is no known key; allowed: {', '.join(known) or 'none'}",
+            rule="unknown-key",
+            suggestion=closest(name, known),
+        )
+    if len(unknown) > _MOST_ERRORS:
+        message = f"has {len(unknown)} unknown keys, of which {_MOST_ERRORS} are told"
+        document.report(keys, message, rule="unknown-key")
 
 
 def _tell_bound(sign: str) -> Callable[[Document, Keys, ValidationError], None]:
@@ -184,10 +208,6 @@ def _tell_text(document: Document, keys: Keys, error: ValidationError) -> None:
 def _tell_unique(document: Document, keys: Keys, error: ValidationError) -> None:
     message = f"found {show(error.instance, keys)}; allowed: each item once"
     document.report(keys, message, rule="unique")
-
-
-def _tell_other(document: Document, keys: Keys, error: ValidationError) -> None:
-    document.report(keys, error.message[: 3 * _MOST_SHOWN], rule=str(error.validator))
 
 
 _TELLERS: dict[str, Callable[[Document, Keys, ValidationError], None]] = {

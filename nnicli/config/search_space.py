@@ -7,15 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.document import (
-    Document,
-    Keys,
-    find_non_finite,
-    read_file,
-    read_mapping,
-    to_location,
-)
-from nnicli.config.schema import show, validate
+from nnicli.config.document import Document, Keys, find_non_finite, sort_problems, summarise
+from nnicli.config.reading import read_file, read_mapping
+from nnicli.config.schema import validate
+from nnicli.config.secrets import show
 from nnicli.errors import SearchSpaceError
 
 _PLAIN = frozenset(("choice", "randint", "uniform"))
@@ -70,21 +65,15 @@ def load_search_space(
         SearchSpaceError: It is missing, unreadable or no search space; all problems are listed.
     """
     if isinstance(source, Mapping):
-        document, title = read_mapping(source), "the search space"
+        document, title = read_mapping(source), "search space"
     else:
         path = Path(base_path or ".", Path(source).expanduser())
         document, title = read_file(path), str(path)
     check_search_space(document)
-    errors = [
-        problem for problem in dict.fromkeys(document.problems) if problem.severity == "error"
-    ]
+    errors = [found for found in sort_problems(document.problems) if found.severity == "error"]
     if errors:
-        lines = "".join(f"\n  {problem}" for problem in errors)
-        raise SearchSpaceError(
-            f"{title} cannot be used; nothing was sent:{lines}",
-            path=document.file,
-            problems=errors,
-        )
+        message = summarise(title, errors, consequence="nothing was sent")
+        raise SearchSpaceError(message, path=document.file, problems=errors)
     space: dict[str, Any] = document.data
     return space
 
@@ -104,10 +93,10 @@ def check_search_space(
     if document.problems and space is None:
         return
     before = len(document.problems)
-    validate(document, "search-space", data=space, base=keys)
+    is_complete = validate(document, "search-space", data=space, base=keys)
     for bad in find_non_finite(space, keys):
         document.report(bad, "NaN and infinity are not allowed", rule="finite")
-    if not isinstance(space, dict):
+    if not isinstance(space, dict) or not is_complete:
         return
     broken = {
         problem.location for problem in document.problems[before:] if problem.severity == "error"
@@ -126,7 +115,7 @@ def _check_parameter(
     tuner: str | None,
     broken: set[str],
 ) -> None:
-    here = to_location(keys)
+    here = document.locate(keys)
     if any(
         location == here or location.startswith((f"{here}.", f"{here}[")) for location in broken
     ):
@@ -153,15 +142,6 @@ def _check_choice(document: Document, keys: Keys, options: list[Any], tuner: str
         elif option is None or isinstance(option, list):
             message = f"found {show(option, here)}; allowed: numbers, text, true or false, or "
             document.report(here, message + "objects with _name", rule="choice")
-        elif isinstance(option, str) and _looks_like_number(option):
-            number = float(option)
-            document.report(
-                here,
-                f"{option!r} is text, as YAML 1.1 wants a dot and a sign in such a number",
-                rule="yaml-1.1",
-                severity="warning",
-                suggestion=f"write {number:.1e} for the number, or quotes for the text",
-            )
         if tuner in _NUMERIC_CHOICE and not _is_number(option):
             message = f"found {show(option, here)}; the tuner {tuner} takes numbers only"
             document.report(here, message, rule="tuner-type")
@@ -185,16 +165,6 @@ def _check_batch(document: Document, keys: Keys, space: dict[str, Any]) -> None:
     if len(space) != 1:
         message = f"found {len(space)} parameters; BatchTuner takes one, a choice of whole sets"
         document.report(keys, message, rule="tuner-type")
-
-
-def _looks_like_number(text: str) -> bool:
-    if "e" not in text.lower():
-        return False
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _is_number(value: Any) -> bool:

@@ -1,0 +1,81 @@
+"""JSON as plain values, with the place of each."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from nnicli.config.document import MOST_DEPTH, MOST_VALUES, Document, Keys, Place, TooLargeError
+
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|[^\s{}\[\],:"]+')
+
+
+def read_json(document: Document, text: str) -> bool:
+    """Read a document from a text and return True, or False when it is no JSON.
+
+    JSON is tried before YAML, as NNI does with search spaces: YAML 1.1 would take `1e-7` for text
+    and stumble over tabs.
+
+    Raises:
+        TooLargeError: It has too many values, or they are nested too deep.
+    """
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    _Placing(document).walk(text)
+    document.data = data
+    return True
+
+
+class _Placing:
+    """Walks over valid JSON and notes where each value, or its key, stands."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._keys: list[str | int] = []
+        self._wants_key = False
+
+    def walk(self, text: str) -> None:
+        """Note all places.
+
+        Raises:
+            TooLargeError: The values are too many, or nested too deep.
+        """
+        line, line_start, seen = 1, 0, 0
+        for token in _TOKEN.finditer(text):
+            line += text.count("\n", seen, token.start())
+            line_start = text.rfind("\n", line_start, token.start()) + 1 or line_start
+            seen = token.start()
+            self._take(token[0], (line, token.start() - line_start + 1))
+            if len(self._keys) > MOST_DEPTH or len(self._document.places) > MOST_VALUES:
+                raise TooLargeError
+
+    def _take(self, sign: str, place: Place) -> None:
+        if sign in "}]":
+            self._keys.pop()
+            self._wants_key = False
+        elif sign == ",":
+            self._next()
+        elif self._wants_key:
+            self._take_key(str(json.loads(sign)), place)
+        else:
+            self._document.places.setdefault(tuple(self._keys), place)
+            if sign in "{[":
+                self._wants_key = sign == "{"
+                self._keys.append("" if self._wants_key else 0)
+
+    def _next(self) -> None:
+        last = self._keys[-1]
+        if isinstance(last, int):
+            self._keys[-1] = last + 1
+        else:
+            self._wants_key = True
+
+    def _take_key(self, key: str, place: Place) -> None:
+        self._keys[-1] = key
+        self._wants_key = False
+        keys: Keys = tuple(self._keys)
+        if keys in self._document.places:
+            self._document.report_twice(keys, place)
+        self._document.places.setdefault(keys, place)

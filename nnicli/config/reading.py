@@ -1,0 +1,127 @@
+"""A file, or a mapping of Python values, as a document."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.document import MOST_DEPTH, MOST_VALUES, Document, Keys, TooLargeError
+from nnicli.config.json_text import read_json
+from nnicli.config.surprises import is_surprise
+from nnicli.config.yaml_text import read_yaml
+
+_MOST_BYTES = 16 << 20
+_TOO_LARGE = (
+    f"has more than {MOST_VALUES} values, aliases unfolded, or nests more than {MOST_DEPTH} deep"
+)
+
+
+def read_file(path: Path, *, within: str = "") -> Document:
+    """Read a JSON or YAML file; whatever is wrong with it is among the problems.
+
+    Args:
+        path: The file.
+        within: Field of the config that it is the value of; empty for the config itself.
+    """
+    document = Document(path, within=within)
+    text = _read_text(document, path)
+    if text is None:
+        return document
+    try:
+        if not read_json(document, text):
+            read_yaml(document, text)
+    except TooLargeError:
+        document.data = None
+        document.report((), _TOO_LARGE, rule="size", place=(1, 1))
+    return document
+
+
+def read_mapping(mapping: Mapping[Any, Any]) -> Document:
+    """Copy a mapping of Python values; whatever cannot be JSON is among the problems."""
+    document = Document(None)
+    try:
+        document.data = _Copier(document).copy(mapping, ())
+    except TooLargeError:
+        document.report((), _TOO_LARGE, rule="size")
+    return document
+
+
+def _read_text(document: Document, path: Path) -> str | None:
+    content = _read_bytes(document, path)
+    if content is None:
+        return None
+    if b"\0" in content:
+        document.report(
+            (), "cannot be read: this is a binary file; expected a YAML or JSON file", rule="file"
+        )
+        return None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        document.report(
+            (), "the file is no UTF-8 text; save it as UTF-8", rule="encoding", place=(line, 1)
+        )
+        return None
+
+
+def _read_bytes(document: Document, path: Path) -> bytes | None:
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "this is a directory")
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "this is no regular file")
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {_MOST_BYTES >> 20} MiB")
+    except OSError as error:
+        reason = error.strerror
+    except ValueError:
+        reason = "its path has a character that no path can have"
+    else:
+        return content
+    document.report((), f"cannot be read: {reason}; expected a YAML or JSON file", rule="file")
+    return None
+
+
+class _Copier:
+    """Turns Python values into plain ones."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._count = 0
+
+    def copy(self, value: Any, keys: Keys) -> Any:
+        self._count += 1
+        if self._count > MOST_VALUES or len(keys) > MOST_DEPTH:
+            raise TooLargeError
+        if isinstance(value, Mapping):
+            return dict(self._items(value, keys))
+        if isinstance(value, list | tuple):
+            return [self.copy(item, (*keys, index)) for index, item in enumerate(value)]
+        return self._copy_scalar(value, keys)
+
+    def _copy_scalar(self, value: Any, keys: Keys) -> Any:
+        if isinstance(value, os.PathLike):
+            return self._copy_scalar(os.fspath(value), keys)
+        if isinstance(value, str):
+            # A mapping may come from a YAML reader of the caller's.
+            if is_surprise(value, value):
+                self._document.surprises[keys] = str.__str__(value)
+            return str.__str__(value)
+        if value is None or isinstance(value, bool | int | float):
+            return value
+        message = f"a {type(value).__name__} cannot be sent; use plain Python values"
+        self._document.report(keys, message, rule="value-type")
+        return None
+
+    def _items(self, mapping: Mapping[Any, Any], keys: Keys) -> Iterator[tuple[str, Any]]:
+        for key, value in mapping.items():
+            if isinstance(key, str):
+                yield str.__str__(key), self.copy(value, (*keys, key))
+            else:
+                self._document.report(keys, f"the key {key!r:.80} is no text", rule="key-type")

@@ -1,0 +1,189 @@
+"""YAML as plain values, with the place of each; nothing but JSON's kinds comes out."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import yaml
+from yaml.composer import ComposerError
+from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
+from yaml.reader import ReaderError
+
+from nnicli.config.document import (
+    MOST_DEPTH,
+    MOST_VALUES,
+    Document,
+    Keys,
+    Place,
+    TooLargeError,
+    to_location,
+)
+from nnicli.config.secrets import is_secret
+from nnicli.config.surprises import is_surprise
+
+_LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TAG = "tag:yaml.org,2002:"
+_SCALARS = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null"))
+# Dates have no form in JSON, so they stay the text that they were written as.
+_TEXTS = frozenset((f"{_TAG}timestamp", f"{_TAG}value"))
+_MERGE = f"{_TAG}merge"
+
+
+def read_yaml(document: Document, text: str) -> None:
+    """Read a document from a text; what is wrong with it is among the document's problems.
+
+    Raises:
+        TooLargeError: It has too many values, or aliases unfold to too many.
+    """
+    try:
+        if not _is_bounded(document, text):
+            return
+        node = yaml.compose(text, Loader=_LOADER)
+    except yaml.YAMLError as error:
+        place, reason = _explain(error, text)
+        document.report((), f"this is no YAML: {reason}", rule="syntax", place=place)
+        return
+    if node is None:
+        document.report((), "the file is empty", rule="syntax", place=(1, 1))
+        return
+    document.data = _Builder(document).build(node, ())
+
+
+def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
+    if isinstance(error, ReaderError):
+        place = text.count("\n", 0, error.position) + 1, 1
+        return place, f"the character U+{ord(text[error.position]):04X} is not allowed"
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if isinstance(error, ComposerError):
+        # Its own words quote the alias, which may be a password that begins with `*`.
+        return place, "no anchor has the name of this alias; text that begins with * needs quotes"
+    parts = (getattr(error, "context", None), getattr(error, "problem", None))
+    return place, ", ".join(part for part in parts if part) or type(error).__name__
+
+
+def _is_bounded(document: Document, text: str) -> bool:
+    """Look at the shape first: neither depth nor a second document is for the recursive reader."""
+    depth = documents = 0
+    for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
+        if count > MOST_VALUES:
+            raise TooLargeError
+        place = _place(event)
+        if isinstance(event, yaml.DocumentStartEvent):
+            documents += 1
+            if documents > 1:
+                message = "a second document begins here; put one config into a file"
+                document.report((), message, rule="syntax", place=place)
+                return False
+        elif isinstance(event, yaml.MappingStartEvent | yaml.SequenceStartEvent):
+            depth += 1
+            if depth > MOST_DEPTH:
+                message = f"nested more than {MOST_DEPTH} deep"
+                document.report((), message, rule="size", place=place)
+                return False
+        elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
+            depth -= 1
+    return True
+
+
+class _Builder:
+    """Turns YAML nodes into plain values."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._scalars = yaml.SafeLoader("")
+        self._count = 0
+
+    def build(self, node: Node, keys: Keys) -> Any:
+        self._count += 1
+        # An alias may stand below its own anchor, which makes the depth endless.
+        if self._count > MOST_VALUES or len(keys) > MOST_DEPTH:
+            raise TooLargeError
+        self._document.places.setdefault(keys, _place(node))
+        if isinstance(node, MappingNode):
+            return self._build_mapping(node, keys)
+        if isinstance(node, SequenceNode):
+            self._check_tag(node, f"{_TAG}seq", keys)
+            return [self.build(item, (*keys, index)) for index, item in enumerate(node.value)]
+        return self._build_scalar(cast(ScalarNode, node), keys)
+
+    def _build_mapping(self, node: MappingNode, keys: Keys) -> dict[str, Any]:
+        self._check_tag(node, f"{_TAG}map", keys)
+        result: dict[str, Any] = {}
+        merged: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                merged = {**self._build_merged(value_node, keys), **merged}
+                continue
+            key = self._build_key(key_node, keys)
+            if key is None:
+                continue
+            inner = (*keys, key)
+            if key in result:
+                self._document.report_twice(inner, _place(key_node))
+                continue
+            self._document.places[inner] = _place(key_node)
+            result[key] = self.build(value_node, inner)
+        return {**merged, **result}
+
+    def _build_merged(self, node: Node, keys: Keys) -> dict[str, Any]:
+        sources = node.value if isinstance(node, SequenceNode) else [node]
+        merged: dict[str, Any] = {}
+        for source in sources:
+            if not isinstance(source, MappingNode):
+                self._document.report(
+                    keys, "`<<` wants a mapping", rule="syntax", place=_place(source)
+                )
+                continue
+            for key, value in self.build(source, keys).items():
+                merged.setdefault(key, value)
+        return merged
+
+    def _build_key(self, node: Node, keys: Keys) -> str | None:
+        if isinstance(node, ScalarNode) and node.tag == f"{_TAG}str":
+            return str(node.value)
+        shown = to_location((str(node.value),)) if isinstance(node, ScalarNode) else "a collection"
+        hint = f"write it in quotes: '{shown}'" if isinstance(node, ScalarNode) else None
+        self._document.report(
+            keys,
+            f"the key {shown:.80} is no text: YAML 1.1 reads it as {node.tag.removeprefix(_TAG)}",
+            rule="key-type",
+            suggestion=hint,
+            place=_place(node),
+        )
+        return None
+
+    def _build_scalar(self, node: ScalarNode, keys: Keys) -> Any:
+        if node.tag in _TEXTS:
+            return node.value
+        if node.tag not in _SCALARS:
+            self._refuse_tag(node, keys)
+            return None
+        try:
+            value = self._scalars.construct_object(node)
+        except (ValueError, OverflowError, KeyError, yaml.YAMLError):
+            message = f"this text is no {node.tag.removeprefix(_TAG)}"
+            self._document.report(keys, message, rule="syntax", place=_place(node))
+            return None
+        if node.style in {None, ""} and is_surprise(node.value, value):
+            self._document.surprises[keys] = node.value
+        return value
+
+    def _check_tag(self, node: Node, wanted: str, keys: Keys) -> None:
+        if node.tag != wanted:
+            self._refuse_tag(node, keys)
+
+    def _refuse_tag(self, node: Node, keys: Keys) -> None:
+        tag = "***" if is_secret(keys) else node.tag.replace(_TAG, "!!")
+        self._document.report(
+            keys,
+            f"the tag {tag:.80} is not allowed: a config is plain data",
+            rule="tag",
+            place=_place(node),
+        )
+
+
+def _place(thing: Node | yaml.Event) -> Place:
+    mark = thing.start_mark
+    # Only documents that were made in memory have no marks.
+    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
