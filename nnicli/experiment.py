@@ -121,12 +121,12 @@ class Experiment:
     @property
     def endpoint(self) -> str | None:
         """The manager's URL without credentials, None while there is none."""
-        return self._session.client.endpoint if self._session else None
+        return self._session.endpoint if self._session else None
 
     @property
     def port(self) -> int | None:
         """The manager's port, None while there is none."""
-        return self._session.client.port if self._session else None
+        return self._session.port if self._session else None
 
     @property
     def exp_id(self) -> str | None:
@@ -140,6 +140,7 @@ class Experiment:
 
         Raises:
             NotConnectedError: There is no manager.
+            ConnectError: The manager has died.
         """
         return self._connected().client
 
@@ -245,7 +246,7 @@ class Experiment:
     def disconnect(self) -> None:
         """Forget the experiment and leave it running."""
         if self._session is not None:
-            self._session.client.close()
+            self._session.close()
         self._session = self._stopped = self._supervisor = None
 
     def stop_experiment(self) -> StopOutcome:

@@ -60,7 +60,6 @@ class Session:
     """One experiment, its manager's client, and what of it is on this machine.
 
     Attributes:
-        client: Speaks with the manager.
         exp_id: The experiment.
         process: The manager, None when it is not on this machine.
         directory: The experiment's folder, None when it is not on this machine.
@@ -79,7 +78,7 @@ class Session:
         is_owned: bool = False,
         is_view: bool = False,
     ) -> None:
-        self.client = client
+        self._client = client
         self.exp_id = exp_id
         self.process = process
         self.directory = directory
@@ -123,6 +122,37 @@ class Session:
             directory=directory if is_here else None,
             is_view=status == ExperimentStatus.VIEWED,
         )
+
+    @property
+    def client(self) -> ManagerClient:
+        """The client that speaks with the manager.
+
+        Raises:
+            ConnectError: The manager has died. Whoever listens on its port by now is a stranger,
+                and nothing may be asked or told there.
+        """
+        if self.manager_is_gone():
+            raise ConnectError(
+                f"the manager of experiment {self.exp_id} has died; call stop_experiment() to end "
+                "what it left, and resume_experiment() to go on",
+                method="",
+                url=self._client.endpoint,
+            )
+        return self._client
+
+    @property
+    def endpoint(self) -> str:
+        """The manager's URL without credentials."""
+        return self._client.endpoint
+
+    @property
+    def port(self) -> int:
+        """The manager's port."""
+        return self._client.port
+
+    def close(self) -> None:
+        """Close every connection to the manager."""
+        self._client.close()
 
     def database(self) -> ExperimentDatabase | None:
         """Return the experiment's files, None when they are not on this machine."""
@@ -213,10 +243,10 @@ class Session:
             outcome = self._stop_remote(timeouts)
         else:
             traces = Traces(self.exp_id, self.directory, self.process.identity)
-            ask = self.client.stop_experiment
+            ask = self._client.stop_experiment
             outcome = stop_manager(self.process, traces, ask=ask, timeout_s=timeouts.stop_s)
             _record_stop(self.exp_id)
-        self.client.close()
+        self.close()
         if outcome.how == "already gone":
             logger.warning(
                 "the manager of experiment %s had died; %d processes that it had left were ended",
@@ -242,7 +272,7 @@ class Session:
 
         if poll_until(probe, deadline=deadline, interval_s=_PORT_INTERVAL_S) is None:
             raise StopError(
-                f"the manager at {self.client.endpoint} was asked to stop and still answers after "
+                f"the manager at {self.endpoint} was asked to stop and still answers after "
                 f"{deadline.waited_s:.0f} s; end it on its own machine"
             )
         return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nnicli.errors import ExperimentFailedError, NoTrialSucceededError, TunerCrashedError
+from nnicli.errors import (
+    ConnectError,
+    ConnectionLostError,
+    ExperimentFailedError,
+    NoTrialSucceededError,
+    TunerCrashedError,
+)
 from nnicli.models import ExperimentStatus, NNIManagerStatus, TrialJobStatus
 from nnicli.session import Session
 from nnicli.waiting import Deadline
@@ -16,6 +22,7 @@ _BUSY = (TrialJobStatus.WAITING, TrialJobStatus.RUNNING)
 
 # A tuner is started within a moment of the experiment; one that was not seen by then never was.
 _TUNER_START_S = 5.0
+_DYING_S = 0.5
 # It is looked at between two answers of its manager, so one look may fall into a gap.
 _LOOKS_WITHOUT_TUNER = 2
 
@@ -49,7 +56,13 @@ class Supervisor:
         session = self._session
         if session.manager_is_gone():
             raise self._failure("its manager has died")
-        answer = session.client.get_experiment_status()
+        try:
+            answer = session.client.get_experiment_status()
+        except (ConnectError, ConnectionLostError) as error:
+            # It may have died while it was asked, and be seen to be dead a moment later.
+            if session.process is not None and session.process.wait(_DYING_S):
+                raise self._failure("its manager has died") from error
+            raise
         status = self.last_status = answer["status"]
         if status == ExperimentStatus.ERROR:
             raise self._error_status(answer)

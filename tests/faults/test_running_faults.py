@@ -83,6 +83,25 @@ def test_after_the_manager_s_death_reads_come_from_the_files_with_one_warning(
         experiment.get_experiment_status()
 
 
+def test_a_stranger_on_a_dead_manager_s_port_is_neither_read_nor_steered(
+    experiment: Experiment, installation: FakeInstallation, config: Path
+) -> None:
+    """The next start takes the port that has just become free."""
+    experiment.start_experiment(config)
+    exp_id, port = experiment.exp_id, experiment.port
+    _kill_manager(experiment)
+    with Experiment(nni=installation.prefix) as stranger:
+        stranger.start_experiment(config, port)
+
+        with pytest.raises(ConnectError, match=f"the manager of experiment {exp_id} has died"):
+            experiment.update_concurrency(7)
+
+        assert experiment.get_experiment_profile()["id"] == exp_id
+        assert stranger.get_experiment_profile()["params"]["trialConcurrency"] == 1
+        assert experiment.stop_experiment().how == "already gone"
+        assert stranger.get_experiment_status()["status"] == "RUNNING"
+
+
 def test_a_dead_manager_s_orphans_are_ended_and_reported(
     experiment: Experiment, config: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
