@@ -93,6 +93,7 @@ class _Builder:
         self._document = document
         self._scalars = yaml.SafeLoader("")
         self._count = 0
+        self._merges = 0
 
     def build(self, node: Node, keys: Keys) -> Any:
         self._count += 1
@@ -135,8 +136,13 @@ class _Builder:
                     keys, "`<<` wants a mapping", rule="syntax", place=_place(source)
                 )
                 continue
+            # A merge goes no deeper in the document: chains and circles of them are counted apart.
+            self._merges += 1
+            if self._merges > MOST_DEPTH:
+                raise TooLargeError
             for key, value in self.build(source, keys).items():
                 merged.setdefault(key, value)
+            self._merges -= 1
         return merged
 
     def _build_key(self, node: Node, keys: Keys) -> str | None:
