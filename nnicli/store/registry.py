@@ -21,7 +21,6 @@ logger = logging.getLogger(__name__)
 Entries = dict[str, dict[str, Any]]
 
 _TEMPORARY = ".nnicli.tmp"
-_LOCK_TIMEOUT_S = 15.0
 # A manager truncates the file before it writes it anew, so a read may fall in between.
 _SETTLE_S = 1.0
 _SETTLE_INTERVAL_S = 0.02
@@ -39,10 +38,12 @@ class Registry:
     Args:
         path: The file; None: `~/nni-experiments/.experiment`, where every NNI keeps it, whatever
             folder its experiments are in.
+        lock_timeout_s: How long a change may wait for other writers.
     """
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, *, lock_timeout_s: float = 15.0) -> None:
         self.path = path or Path.home() / "nni-experiments" / ".experiment"
+        self._lock_timeout_s = lock_timeout_s
 
     def __repr__(self) -> str:
         return f"Registry({str(self.path)!r})"
@@ -131,7 +132,7 @@ class Registry:
         self, change: Callable[[Entries], object], is_done: Callable[[Entries], bool]
     ) -> None:
         for _ in range(_WRITES):
-            with self._locked():
+            with self._locked(self._lock_timeout_s):
                 entries = self.read()
                 before = json.dumps(entries)
                 change(entries)
@@ -200,7 +201,7 @@ class Registry:
             raise self._failure("written", error) from error
 
     @contextmanager
-    def _locked(self, timeout_s: float = _LOCK_TIMEOUT_S) -> Iterator[None]:
+    def _locked(self, timeout_s: float) -> Iterator[None]:
         with ExitStack() as stack:
             try:
                 self.path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,82 @@
+"""NNI's registry of experiments, written by many processes at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from nnicli.store import Registry
+from nnicli.testing.fake_node.registry import write_status
+
+WRITERS = Path(__file__).with_name("writers.py")
+# Ends in the middle: the new file is written, and not yet in the old one's place.
+DIES_IN_THE_MIDDLE = """
+import os, signal, sys
+from pathlib import Path
+from nnicli.store import Registry
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+Registry(Path(sys.argv[1])).ensure({"id": "late", "pid": 1})
+"""
+
+
+def start_writer(kind: str, path: Path, prefix: str, count: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen([sys.executable, WRITERS, kind, path, prefix, str(count)])
+
+
+def test_nothing_that_nnicli_wrote_is_lost(registry_path: Path) -> None:
+    """nnictl, a manager and several nnicli write at once; NNI's lock has a hole, ours has not."""
+    registry_path.write_text(json.dumps({"manager": {"id": "manager"}}))
+    writers = [start_writer("nnicli", registry_path, f"ours{number}-", 6) for number in range(4)]
+    writers.append(start_writer("nni", registry_path, "nni-", 12))
+
+    # The manager's own writes come from this process, for as long as the others write.
+    rounds = 0
+    while any(writer.poll() is None for writer in writers):
+        write_status("manager", {"status": f"round {rounds}"})
+        rounds += 1
+        time.sleep(0.02)
+
+    assert [writer.returncode for writer in writers] == [0] * 5
+    entries = Registry(registry_path).read()
+    ours = {f"ours{number}-{entry}" for number in range(4) for entry in range(6)}
+    assert ours <= set(entries)
+    assert entries["manager"]["status"] == f"round {rounds - 1}"
+    assert {path.name for path in registry_path.parent.iterdir()} == {".experiment", ".nnicli.lock"}
+
+
+def test_a_writer_killed_in_the_middle_leaves_a_whole_file(registry_path: Path) -> None:
+    registry = Registry(registry_path)
+    registry.ensure({"id": "early", "pid": 1})
+
+    killed = subprocess.run([sys.executable, "-c", DIES_IN_THE_MIDDLE, registry_path], check=False)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert set(registry.read()) == {"early"}
+    (lock,) = registry_path.parent.glob(".experiment.lock.*")
+    long_ago = time.time() - 3
+    os.utime(lock, (long_ago, long_ago))
+    registry.ensure({"id": "next", "pid": 1})
+    assert set(registry.read()) == {"early", "next"}
+
+
+def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) -> None:
+    registry = Registry(registry_path)
+    registry.ensure({"id": "early", "pid": 1})
+    for number in range(8):
+        writer = start_writer("nnicli", registry_path, f"killed{number}-", 1000)
+        # Each a bit later; the first may not have begun to write.
+        time.sleep(0.15 + 0.013 * number)
+        writer.kill()
+        writer.wait()
+        for lock in registry_path.parent.glob(".experiment.lock.*"):
+            os.utime(lock, (0, 0))
+
+        assert "early" in json.loads(registry_path.read_text())
+
+    registry.ensure({"id": "late", "pid": 1})
+    assert {"early", "late"} <= set(registry.read())
