@@ -416,6 +416,9 @@ class Experiment:
         }
         wanted = {name: _CHECKS[name](value) for name, value in given.items() if value is not None}
         space = wanted.pop("search_space", None)
+        if space is not None:
+            # First of all, so that without a tuner nothing is changed.
+            session.wait_for_tuner(self._timeouts.tuner_s)
         if wanted:
             session.client.update_profile(**wanted)
             logger.info("experiment %s: updated %s", session.exp_id, wanted)
@@ -454,8 +457,7 @@ class Experiment:
         """
         session = self._steerable()
         checked = [_check_row(row, index) for index, row in enumerate(rows)]
-        session.wait_for_tuner(self._timeouts.tuner_s)
-        session.client.import_data(checked)
+        session.send_import(checked, self._timeouts.tuner_s)
 
     # Wait
 

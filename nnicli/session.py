@@ -11,6 +11,8 @@ from typing import Any
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
+    RegistryError,
+    RequestTimeoutError,
     RestError,
     StopError,
     TunerNotReadyError,
@@ -223,6 +225,20 @@ class Session:
             else:
                 return
 
+    def send_import(self, rows: list[dict[str, Any]], timeout_s: float) -> None:
+        """Tell the tuner known results, once it is connected.
+
+        Raises:
+            TunerNotReadyError: The tuner did not take them in time.
+        """
+        self.wait_for_tuner(timeout_s)
+        deadline = Deadline(timeout_s)
+        try:
+            self.client.import_data(rows)
+        except RequestTimeoutError as error:
+            if rows not in self.client.get_imported_data():
+                raise self._tuner_not_ready(deadline) from error
+
     def _tuner_not_ready(self, deadline: Deadline) -> TunerNotReadyError:
         log_tail = self.crash_log()
         hint = f"; the end of its log:\n{log_tail}" if log_tail else ""
@@ -281,9 +297,10 @@ class Session:
 def _record_stop(exp_id: str) -> None:
     """Write the end into NNI's registry where the manager did not."""
     registry = Registry()
-    entry = registry.get(exp_id)
-    if entry is None:
-        return
-    ended_at = entry.get("endTime")
-    if entry.get("status") != "STOPPED" or not isinstance(ended_at, int):
-        registry.update(exp_id, status="STOPPED", endTime=int(time.time() * 1000))
+    try:
+        entry = registry.get(exp_id) or {"status": "STOPPED", "endTime": 0}
+        if entry["status"] != "STOPPED" or not isinstance(entry.get("endTime"), int):
+            registry.update(exp_id, status="STOPPED", endTime=int(time.time() * 1000))
+    except RegistryError as error:
+        # The experiment is stopped all the same, which is what was asked for.
+        logger.warning("experiment %s is stopped, but not noted as such: %s", exp_id, error)

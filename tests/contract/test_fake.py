@@ -20,6 +20,7 @@ class TestFakeManager(ManagerContract):
         return FakeInstallation.create(tmp_path_factory.mktemp("nni")).prefix
 
     @pytest.mark.slow
+    @pytest.mark.timeout(600)
     def test_two_hundred_cycles_leave_nothing(
         self, nni: Path, tmp_path: Path, home: Path, free_port: Callable[[], int]
     ) -> None:
