@@ -53,7 +53,9 @@ format: $(VENV)/.installed  ## put the code into shape
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+# nnictl, which is measured too, imports pkg_resources; newer setuptools have it no more.
 bench: $(VENV)/.installed $(MANAGER)/.installed  ## measure on the real 3.0 manager
+	$(MANAGER)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81'
 	$(VENV)/bin/python -m benchmarks --nni "$(CURDIR)/$(MANAGER)"
 
 clean:  ## remove what the targets made
