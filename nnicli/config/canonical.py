@@ -47,6 +47,8 @@ def _unify(
     spellings = {_fold(field): field for field in fields}
     unified: dict[str, Any] = {}
     written: dict[str, str] = {}
+    # The first spelling of a field takes the place of the others with it.
+    places = {key: document.places.get((*keys, key)) for key in data}
     for key, value in data.items():
         field = spellings.get(_fold(key), key)
         if field in written:
@@ -54,6 +56,7 @@ def _unify(
                 (*keys, key),
                 f"the same field as {written[field]}; write it once",
                 rule="duplicate-key",
+                place=places[key],
             )
             continue
         written[field] = key
@@ -93,7 +96,7 @@ def _spellings(name: str) -> tuple[str, str]:
 
 def absolute_path(text: str, base: Path) -> str:
     """Return a path as NNI resolves it: home expanded, from the config's folder, links resolved."""
-    # Not Path.expanduser, which raises for a user that does not exist.
+    # Path.expanduser would raise for a user that does not exist.
     joined = os.path.join(base, os.path.expanduser(text))  # noqa: PTH111, PTH118
     try:
         return os.path.realpath(joined)
@@ -141,7 +144,9 @@ def to_canonical(
     return document
 
 
-_REPLACED = frozenset((*ALGORITHMS, "searchSpaceFile", "trainingService", "tunerGpuIndices"))
+_REPLACED = frozenset(
+    (*ALGORITHMS, "searchSpaceFile", "trainingService", "tunerGpuIndices", "experimentType")
+)
 
 
 def _place_of(name: str, algorithm: Mapping[str, Any], release: Release) -> str:

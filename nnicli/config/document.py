@@ -19,9 +19,9 @@ Place = tuple[int, int]
 
 # Far more than any config has, and few enough for the recursion of Python and libyaml.
 MOST_DEPTH = 60
-# An alias repeats a value, so what it unfolds to is counted: no bomb goes off. Half a million
-# values are some 500 MB as YAML nodes.
-MOST_VALUES = 500_000
+# An alias repeats a value, so what it unfolds to is counted: no bomb goes off. A quarter
+# of a million values are some 300 MB and two seconds as YAML.
+MOST_VALUES = 250_000
 
 
 class TooLargeError(Exception):

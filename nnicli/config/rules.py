@@ -117,11 +117,15 @@ def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) 
     if not isinstance(directory, str) or not isinstance(class_name, str):
         return
     folder = Path(absolute_path(directory, subject.base))
-    if not folder.is_dir():
+    if not _is_there(folder.is_dir):
         report((name, "codeDirectory"), f"there is no folder {folder}", rule="path")
         return
+    if "." not in class_name:
+        # The schema says so.
+        return
     module = folder.joinpath(*class_name.split(".")[:-1])
-    if not module.with_suffix(".py").is_file() and not (module / "__init__.py").is_file():
+    files = (module.with_suffix(".py"), module / "__init__.py")
+    if not any(_is_there(file.is_file) for file in files):
         message = f"there is no module {module.with_suffix('.py')}; expected `module.Class`"
         report((name, "className"), message, rule="path")
 
@@ -140,7 +144,7 @@ def _durations(subject: Subject) -> None:
             parse_duration(value, field=name)
         except InvalidValueError as error:
             message = str(error).removeprefix(f"{name}: ")
-            hint = f"write '{value}s' for seconds" if str(value).strip().isdecimal() else None
+            hint = f"write '{value}s' for seconds" if str(value).strip(" 0").isdecimal() else None
             subject.document.report((name,), message, rule="duration", suggestion=hint)
 
 
@@ -157,7 +161,7 @@ def _trial_code(subject: Subject) -> None:
     if not isinstance(directory, str) or not directory:
         return
     folder = absolute_path(directory, subject.base)
-    if not Path(folder).is_dir():
+    if not _is_there(Path(folder).is_dir):
         # A 3.0 manager would say RUNNING for ever, with no trial and no error.
         subject.document.report(keys, f"there is no folder {folder}", rule="path")
     elif " " in folder and not subject.release.takes_blank_in_code_path:
@@ -167,6 +171,8 @@ def _trial_code(subject: Subject) -> None:
 
 def _gpus(subject: Subject) -> None:
     service = subject.section("trainingService")
+    if not service:
+        return
     _, number = subject.effective("trialGpuNumber")
     here: Keys = ("trainingService",)
     if isinstance(number, int) and number > 0:
@@ -227,11 +233,19 @@ def _working_directory(subject: Subject) -> None:
     try:
         is_in_the_way = path.exists() and not path.is_dir()
         os.fsencode(path)
-    except ValueError:
+    except (OSError, ValueError):
         is_in_the_way = True
     if is_in_the_way or "\0" in text:
         message = f"found {show(text, ())}; allowed: a folder, or a path where one can be made"
         subject.document.report(("experimentWorkingDirectory",), message, rule="path")
+
+
+def _is_there(look: Callable[[], bool]) -> bool:
+    """Return what a path's `is_dir` or `is_file` says; it may raise for a name that is too long."""
+    try:
+        return look()
+    except (OSError, ValueError):
+        return False
 
 
 def _only_json(subject: Subject) -> None:

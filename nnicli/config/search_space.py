@@ -67,7 +67,7 @@ def load_search_space(
     if isinstance(source, Mapping):
         document, title = read_mapping(source), "search space"
     else:
-        path = Path(base_path or ".", Path(source).expanduser())
+        path = Path(base_path or ".", os.path.expanduser(source))  # noqa: PTH111 - never raises
         document, title = read_file(path), str(path)
     check_search_space(document)
     errors = [found for found in sort_problems(document.problems) if found.severity == "error"]
@@ -90,22 +90,30 @@ def check_search_space(
         tuner: Built-in tuner that has to use it, None for any.
     """
     space = document.data if data is None else data
-    if document.problems and space is None:
+    if space is None and document.problems:
         return
+    _check_parameters(document, keys, space, tuner)
+    if not isinstance(space, dict):
+        return
+    if tuner == "BatchTuner" and len(space) != 1:
+        message = f"found {len(space)} parameters; BatchTuner takes one, a choice of whole sets"
+        document.report(keys, message, rule="tuner-type")
+    if tuner == "GridSearch" and not space:
+        # 2.6 and later; an error in the tuner's log would be all that is seen of it.
+        document.report(keys, "is empty; GridSearch wants a parameter", rule="tuner-type")
+
+
+def _check_parameters(document: Document, keys: Keys, space: Any, tuner: str | None) -> None:
     before = len(document.problems)
     is_complete = validate(document, "search-space", data=space, base=keys)
     for bad in find_non_finite(space, keys):
         document.report(bad, "NaN and infinity are not allowed", rule="finite")
     if not isinstance(space, dict) or not is_complete:
         return
-    broken = {
-        problem.location for problem in document.problems[before:] if problem.severity == "error"
-    }
+    broken = {problem.location for problem in document.problems[before:]}
     for name, parameter in space.items():
         if isinstance(parameter, dict):
             _check_parameter(document, (*keys, name), parameter, tuner, broken)
-    if tuner == "BatchTuner":
-        _check_batch(document, keys, space)
 
 
 def _check_parameter(
@@ -157,14 +165,9 @@ def _check_nested(
     if not isinstance(option.get("_name"), str):
         message = "is missing: an option that is an object is named by it"
         document.report((*keys, "_name"), message, rule="required")
+        return
     inner = {name: value for name, value in option.items() if name != "_name"}
-    check_search_space(document, keys=keys, data=inner, tuner=tuner)
-
-
-def _check_batch(document: Document, keys: Keys, space: dict[str, Any]) -> None:
-    if len(space) != 1:
-        message = f"found {len(space)} parameters; BatchTuner takes one, a choice of whole sets"
-        document.report(keys, message, rule="tuner-type")
+    _check_parameters(document, keys, inner, tuner)
 
 
 def _is_number(value: Any) -> bool:

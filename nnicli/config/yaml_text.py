@@ -51,8 +51,9 @@ def read_yaml(document: Document, text: str) -> None:
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
     if isinstance(error, ReaderError):
-        place = text.count("\n", 0, error.position) + 1, 1
-        return place, f"the character U+{ord(text[error.position]):04X} is not allowed"
+        # Its position counts bytes with libyaml, characters without.
+        place = text.count("\n", 0, text.find(chr(error.character))) + 1, 1
+        return place, f"the character U+{error.character:04X} is not allowed"
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
     if isinstance(error, ComposerError):

@@ -1,0 +1,170 @@
+"""From a file to a document, or to one error that lists all problems."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nnicli
+from nnicli.config import check_config, load_config
+from nnicli.errors import (
+    ConfigError,
+    ConfigSchemaError,
+    ConfigSyntaxError,
+    SearchSpaceError,
+    UnsupportedVersionError,
+)
+from tests.unit.config.conftest import HEAD, SPACE, WriteConfig
+
+ROOT = Path(nnicli.__file__).parents[1]
+
+
+def test_an_error_lists_every_problem_one_a_line(write_config: WriteConfig) -> None:
+    config = write_config(
+        HEAD.replace("trialConcurrency: 1", "trialConcurrency: 0\nmaxTrialNumber: x").replace(
+            "name: TPE", "name: TP"
+        )
+        + "searchSpaceFile: none.json\n"
+    )
+
+    with pytest.raises(ConfigSchemaError) as caught:
+        load_config(config)
+
+    lines = str(caught.value).split("\n")
+    assert lines[0] == f"{config} has 4 errors; nothing was started:"
+    assert lines[1] == f"{config}:1:1: trialConcurrency: found 0; allowed: at least 1"
+    assert lines[2] == f'{config}:2:1: maxTrialNumber: found "x"; allowed: an integer'
+    assert lines[3].startswith(f'{config}:4:9: tuner.name: found "TP"; allowed: TPE, ')
+    assert lines[3].endswith("(did you mean 'TPE'?)")
+    assert lines[4].startswith(f"{config}:6:1: searchSpaceFile: ")
+    assert lines[1:] == [str(problem) for problem in caught.value.problems]
+    assert caught.value.path == config
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("a: [\n", ConfigSyntaxError),
+        ("- a\n", ConfigSyntaxError),
+        ("", ConfigSyntaxError),
+        (HEAD, SearchSpaceError),
+        (HEAD + "searchSpaceFile: none.json\n", SearchSpaceError),
+        (HEAD + "searchSpace: {x: 1}\n", SearchSpaceError),
+        (HEAD + "searchSpace: {x: 1}\nmaxTrialNumber: 0\n", ConfigSchemaError),
+        (HEAD + SPACE + "maxTrialNumber: 0\n", ConfigSchemaError),
+        ("trainingServicePlatform: local\n", ConfigSchemaError),
+    ],
+)
+def test_the_kind_of_error_tells_where_to_look(
+    write_config: WriteConfig, text: str, kind: type[ConfigError]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write_config(text))
+
+    assert type(caught.value) is kind
+
+
+def test_a_missing_file_is_a_syntax_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigSyntaxError, match=r"none\.yml: cannot be read: No such file"):
+        load_config(tmp_path / "none.yml")
+
+
+def test_an_error_of_a_mapping_names_no_file() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config({"trialConcurrency": 0})
+
+    assert str(caught.value).startswith("config has 5 errors; nothing was started:\n")
+    assert caught.value.path is None
+
+
+def test_warnings_stop_nothing_and_are_kept(write_config: WriteConfig) -> None:
+    config = write_config(HEAD.replace("tuner: {name: TPE}", "advisor: {name: BOHB}") + SPACE)
+
+    loaded = load_config(config)
+
+    assert [warning.rule for warning in loaded.warnings] == ["deprecated"]
+    assert {warning.severity for warning in loaded.warnings} == {"warning"}
+    assert loaded.path == config
+
+
+def test_problems_come_in_the_order_of_the_file(write_config: WriteConfig) -> None:
+    """The config's own come first, whatever finds them."""
+    space = write_config('{"x": 1}', name="a-space.json")
+    config = write_config(
+        "unknown: 1\n" + HEAD + "searchSpaceFile: a-space.json\nmaxTrialDuration: x\nz: 1\n"
+    )
+
+    places = [(problem.file, problem.line) for problem in check_config(config)]
+
+    assert places == [(config, 1), (config, 7), (config, 8), (space, 1)]
+
+
+def test_a_release_that_is_not_known_is_refused() -> None:
+    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.9 is not supported"):
+        check_config({}, nni_version="1.9")
+
+
+def test_the_repr_of_a_loaded_config_shows_none_of_it(write_config: WriteConfig) -> None:
+    """It may hold passwords, and a repr ends in logs."""
+    config = write_config(HEAD + SPACE + "experimentName: hush\n")
+
+    assert repr(load_config(config)) == f"LoadedConfig(path={config}, 12 fields)"
+
+
+def test_a_config_is_checked_from_inside_a_zip(tmp_path: Path, write_config: WriteConfig) -> None:
+    """The schemas are looked up as resources of the package, not as files beside it."""
+    archive = tmp_path / "nnicli.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        for file in (ROOT / "nnicli").rglob("*.py"):
+            target.write(file, file.relative_to(ROOT))
+        for file in (ROOT / "schemas").iterdir():
+            target.write(file, f"nnicli/schemas/{file.name}")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import nnicli.config as c;"
+        "assert c.__file__.startswith(sys.argv[1]), c.__file__;"
+        "print(len(c.check_config(sys.argv[2])), len(c.check_config({})))"
+    )
+    config = write_config()
+
+    output = subprocess.check_output(
+        [sys.executable, "-c", code, str(archive), str(config)], cwd=tmp_path, text=True
+    )
+
+    assert output.split() == ["0", "5"]
+
+
+def test_importing_the_layer_leaves_jsonschema_alone() -> None:
+    """It takes longer to load than all the rest."""
+    code = "import sys, nnicli.config; print('jsonschema' in sys.modules)"
+
+    output = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
+
+    assert output.strip() == "False"
+
+
+def test_the_document_is_json(write_config: WriteConfig) -> None:
+    document = load_config(write_config()).document
+
+    assert json.loads(json.dumps(document, allow_nan=False)) == document
+
+
+def test_a_folder_with_blanks_is_no_obstacle(tmp_path: Path) -> None:
+    folder = tmp_path / "my experiments"
+    folder.mkdir()
+    path = folder / "my config.yml"
+    path.write_text(HEAD + SPACE)
+
+    document: dict[str, Any] = load_config(path).document
+
+    assert document["trialCodeDirectory"] == str(folder)
+    shutil.rmtree(folder)
+    assert check_config(path)[0].rule == "file"

@@ -1,0 +1,227 @@
+"""Verdicts of the schemas in words, with what is allowed and what was probably meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import jsonschema
+import pytest
+
+from nnicli.config import check_config
+from nnicli.config.schema import _TELLERS, closest, load_schema
+from tests.unit.config.conftest import HEAD, SPACE, Check
+
+# Keywords that only choose, describe or hold other schemas, so that they cannot be broken.
+SILENT = frozenset(
+    "$schema $id $ref $defs title description default deprecated examples properties items allOf "
+    "if then const".split()
+)
+
+
+def _keywords(schema: Any) -> Iterator[str]:
+    if not isinstance(schema, dict):
+        return
+    for keyword, value in schema.items():
+        yield keyword
+        if keyword in {"properties", "$defs"}:
+            for inner in value.values():
+                yield from _keywords(inner)
+        elif keyword == "allOf":
+            for inner in value:
+                yield from _keywords(inner)
+        elif keyword in {"items", "if", "then", "additionalProperties"}:
+            yield from _keywords(value)
+
+
+@pytest.mark.parametrize("name", ["experiment-v2", "search-space"])
+def test_every_keyword_that_can_be_broken_is_told(name: str) -> None:
+    assert set(_keywords(load_schema(name))) - SILENT <= set(_TELLERS)
+
+
+@pytest.mark.parametrize("name", ["experiment-v2", "search-space"])
+def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> None:
+    schema = load_schema(name)
+    kind = jsonschema.Draft202012Validator
+
+    kind.check_schema(schema)
+
+    assert schema["$id"].endswith(name)
+    assert {"title", "description", "examples"} <= set(schema)
+    for example in schema["examples"]:
+        kind(schema).validate(example)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "trialConcurrency: 1",
+            "trialConcurrency: true",
+            ("1:1: trialConcurrency: found true; allowed: an integer"),
+        ),
+        (
+            "trialConcurrency: 1",
+            "trialConcurrency: 2.0",
+            ("1:1: trialConcurrency: found 2.0; allowed: an integer"),
+        ),
+        (
+            "trialConcurrency: 1",
+            "trialConcurrency: 0",
+            ("1:1: trialConcurrency: found 0; allowed: at least 1"),
+        ),
+        (
+            "trialConcurrency: 1",
+            "trialConcurrency: '2'",
+            ('1:1: trialConcurrency: found "2"; allowed: an integer (write it without quotes)'),
+        ),
+        ("trialConcurrency: 1\n", "", "1:1: trialConcurrency: is required and missing"),
+        (
+            "platform: local",
+            "platform: locla",
+            (
+                "4:19: trainingService.platform: found "
+                '"locla"; allowed: local, remote, openpai, aml, dlc, kubeflow, frameworkcontroller '
+                "(did "
+                "you mean 'local'?)"
+            ),
+        ),
+        ("{platform: local}", "{}", "4:1: trainingService.platform: is required and missing"),
+        (
+            "python3 trial.py",
+            "no",
+            ("2:1: trialCommand: found false; allowed: text (write it in quotes: 'no')"),
+        ),
+        (
+            "name: TPE",
+            "name: Medianstp",
+            (
+                '3:9: tuner.name: found "Medianstp"; allowed: TPE, '
+                "TPE_legacy, Random, Anneal, Evolution, BatchTuner, GridSearch, NetworkMorphism, "
+                "MetisTuner, GPTuner, PBTTuner, RegularizedEvolutionTuner, SMAC, PPOTuner, "
+                "DNGOTuner, Hyperband, BOHB"
+            ),
+        ),
+        (
+            "name: TPE",
+            "name: TPE, classArgs: {optimize_mode: maximise}",
+            (
+                "3:32: "
+                'tuner.classArgs.optimize_mode: found "maximise"; allowed: maximize, minimize (did '
+                "you "
+                "mean 'maximize'?)"
+            ),
+        ),
+        (
+            "name: TPE",
+            "name: TPE, classArgs: {optimise_mode: maximize}",
+            (
+                "3:32: "
+                "tuner.classArgs.optimise_mode: is no known key; allowed: optimize_mode, seed, "
+                "tpe_args (did you mean 'optimize_mode'?)"
+            ),
+        ),
+        (
+            "name: TPE",
+            "name: GridSearch, classArgs: {seed: 1}",
+            ("3:39: tuner.classArgs.seed: is no known key; allowed: optimize_mode"),
+        ),
+        (
+            "name: TPE",
+            "name: gp, classArgs: {alpha: 1e-7}",
+            (
+                "3:31: tuner.classArgs.alpha: found "
+                '"1e-7"; allowed: a number (write it as 1.0e-7; YAML 1.1 wants a dot and a sign in '
+                "such "
+                "a number)"
+            ),
+        ),
+        (
+            "name: TPE",
+            "name: BOHB, classArgs: {top_n_percent: 100}",
+            ("3:33: tuner.classArgs.top_n_percent: found 100; allowed: at most 99"),
+        ),
+        (
+            "name: TPE",
+            "name: BOHB, classArgs: {max_budget: 0}",
+            ("3:33: tuner.classArgs.max_budget: found 0; allowed: more than 0"),
+        ),
+        (
+            "name: TPE}",
+            "name: TPE}\nassessor: {name: Curvefitting, classArgs: {gap: 2}}",
+            ("4:32: assessor.classArgs.epoch_num: is required and missing"),
+        ),
+    ],
+)
+def test_a_broken_field_is_told_with_its_place(
+    check: Check, old: str, new: str, expected: str
+) -> None:
+    assert old in HEAD
+
+    found = check(HEAD.replace(old, new) + SPACE)
+
+    assert found == [f"config.yml:{expected}"]
+
+
+def test_an_unknown_key_is_told_with_the_key_that_was_meant(check: Check) -> None:
+    (found,) = check(HEAD.replace("trialCommand", "trialComand: x\ntrialCommand") + SPACE)
+
+    assert found.startswith("config.yml:2:1: trialComand: is no known key; allowed: ")
+    assert found.endswith(" (did you mean 'trialCommand'?)")
+
+
+def test_two_spellings_of_one_field_are_refused(check: Check) -> None:
+    found = check("trial_concurrency: 2\n" + HEAD + SPACE)
+
+    assert found == [
+        "config.yml:2:1: trialConcurrency: the same field as trial_concurrency; write it once"
+    ]
+
+
+def test_a_key_with_a_line_break_does_not_break_the_line_of_its_problem(check: Check) -> None:
+    (found,) = check(HEAD + SPACE + '"a\\nb\\e": 1\n')
+
+    assert found.startswith("config.yml:6:1: a\\nb\\u001b: is no known key")
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        "sharedStorage: {storageAccountKey: [HUSH]}",
+        "sharedStorage: {password: {inner: HUSH}}",
+        "sharedStorage: [{passphrase: HUSH}]",
+        "sharedStorage: {storageAccountKey: !HUSH x}",
+        "storageAccountKey: *HUSH",
+        "trialCommand: {token: HUSH, secrets: [HUSH]}",
+        "tunerGpuIndices: {api_key: HUSH}",
+        "maxTrialNumber: {clientSecret: HUSH}",
+    ],
+)
+def test_secrets_are_in_no_problem(check: Check, secret: str) -> None:
+    found = check("trialConcurrency: 1\n" + secret + "\n")
+
+    assert found
+    assert "HUSH" not in "".join(found)
+
+
+def test_a_mountain_of_errors_is_cut() -> None:
+    """did-you-mean for each of 100,000 unknown keys would take minutes."""
+    found = check_config({f"key{number}": number for number in range(100_000)})
+
+    assert len(found) < 300
+    assert "has 100000 unknown keys, of which 200 are told" in [item.message for item in found]
+
+
+def test_a_list_with_too_many_wrong_items_is_cut(check: Check) -> None:
+    found = check(HEAD + SPACE + f"tunerGpuIndices: {['x'] * 300}\n")
+
+    assert sum("tunerGpuIndices[" in problem for problem in found) == 200
+    assert "config.yml:1:1: has more errors than these 200" in found
+
+
+def test_the_hint_keeps_the_spelling_that_is_allowed() -> None:
+    assert closest("TRIALCOMAND", ["trialCommand", "trialConcurrency"]) == (
+        "did you mean 'trialCommand'?"
+    )
+    assert closest("zzz", ["trialCommand"]) is None
+    assert closest(3, ["trialCommand"]) is None
