@@ -419,13 +419,11 @@ class Experiment:
         if space is not None:
             # First of all, so that without a tuner nothing is changed.
             session.wait_for_tuner(self._timeouts.tuner_s)
-        if wanted:
-            session.client.update_profile(**wanted)
-            logger.info("experiment %s: updated %s", session.exp_id, wanted)
+        profile = session.client.update_profile(**wanted)
         if space is not None:
-            session.send_search_space(space, self._timeouts.tuner_s)
-            logger.info("experiment %s: updated the search space", session.exp_id)
-        return session.client.get_experiment_profile()
+            profile = session.send_search_space(space, self._timeouts.tuner_s)
+        logger.info("experiment %s: updated %s", session.exp_id, ", ".join(given))
+        return profile
 
     def kill_trial_job(self, trial_job_id: str) -> None:
         """Cancel a trial that waits or runs; one that has finished keeps its status.

@@ -26,7 +26,7 @@ from nnicli.launcher import (
     find_local_manager,
     stop_manager,
 )
-from nnicli.models import ExperimentStatus
+from nnicli.models import ExperimentProfile, ExperimentStatus
 from nnicli.rest import ManagerClient
 from nnicli.store import ExperimentDatabase, Registry, has_started, last_error, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
@@ -205,7 +205,9 @@ class Session:
             raise self._tuner_not_ready(deadline)
         self._tuner_has_connected = True
 
-    def send_search_space(self, search_space: dict[str, Any], timeout_s: float) -> None:
+    def send_search_space(
+        self, search_space: dict[str, Any], timeout_s: float
+    ) -> ExperimentProfile:
         """Change the search space, and again where the tuner was not connected yet.
 
         Raises:
@@ -215,15 +217,13 @@ class Session:
         deadline = Deadline(timeout_s)
         while True:
             try:
-                self.client.update_profile(search_space=search_space)
+                return self.client.update_profile(search_space=search_space)
             except UpdateNotAppliedError as error:
                 # Without the tuner's log there is no other way to learn that it is connected.
                 if self._dispatcher_log is not None:
                     raise
                 if deadline.expired:
                     raise self._tuner_not_ready(deadline) from error
-            else:
-                return
 
     def send_import(self, rows: list[dict[str, Any]], timeout_s: float) -> None:
         """Tell the tuner known results, once it is connected.
