@@ -28,6 +28,7 @@ from nnicli.store.readonly import last_rowids, open_read_only, read_rows
 
 _EVENTS = "TrialJobEvent"
 _METRICS = "MetricData"
+_FINAL = "FINAL"
 
 
 class ExperimentDatabase:
@@ -143,11 +144,14 @@ class ExperimentDatabase:
         equal = _only(trial_job_id)
         with self._connection() as connection:
             last_event, last_metric = last_rowids(connection, _EVENTS, _METRICS)
+            # Of both conditions together SQLite would take the index on the type, and look at
+            # the final metrics of all trials for the sake of one.
+            metrics = read_rows(
+                connection, _METRICS, until=last_metric, equal=equal or {"type": _FINAL}
+            )
             return replay_trials(
                 read_rows(connection, _EVENTS, until=last_event, equal=equal),
-                read_rows(
-                    connection, _METRICS, until=last_metric, equal={**equal, "type": "FINAL"}
-                ),
+                (metric for metric in metrics if metric["type"] == _FINAL),
             )
 
     @contextmanager

@@ -161,8 +161,8 @@ def wait_until(is_so: Callable[[], bool], timeout_s: float = 180) -> None:
         time.sleep(0.2)
 
 
-def run(recorder: Recorder) -> dict[str, Any]:
-    """Run, resume and view the experiment; return the answers by route."""
+def run(recorder: Recorder, target: Path) -> None:
+    """Run, resume and view the experiment; save the answers by route, and the database."""
     code = recorder.home / "code"
     code.mkdir()
     (code / "trial.py").write_text(TRIAL, "utf-8")
@@ -196,7 +196,12 @@ def run(recorder: Recorder) -> dict[str, Any]:
         wait_until(recorder.goes_on_or_is_done)
     with recorder.manager("view", {}):
         wait_until(lambda: recorder.ask("/experiment") is not None)
-        return {route: recorder.ask(route) for route in ROUTES}
+        answers = {route: recorder.ask(route) for route in ROUTES}
+        # Before its end: even a manager in view mode stores another profile then.
+        database = recorder.experiments / EXP_ID / "db" / "nni.sqlite"
+        save_database(database, target / "store-nni.sqlite", str(recorder.home))
+    text = json.dumps(answers, indent=1, ensure_ascii=False).replace(str(recorder.home), HOME)
+    (target / "store-answers.json").write_text(text + "\n", "utf-8")
 
 
 def save_database(source: Path, target: Path, home: str) -> None:
@@ -218,12 +223,7 @@ def main() -> None:
     prefix, target = (Path(argument).absolute() for argument in sys.argv[1:])
     target.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as directory:
-        recorder = Recorder(prefix, Path(directory))
-        answers = json.dumps(run(recorder), indent=1, ensure_ascii=False)
-        database = recorder.experiments / EXP_ID / "db" / "nni.sqlite"
-        save_database(database, target / "store-nni.sqlite", directory)
-    text = answers.replace(directory, HOME)
-    (target / "store-answers.json").write_text(text + "\n", "utf-8")
+        run(Recorder(prefix, Path(directory)), target)
 
 
 if __name__ == "__main__":

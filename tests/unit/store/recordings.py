@@ -1,0 +1,37 @@
+"""Experiments as real managers left them, each beside what its manager answered."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnicli.store import ExperimentDatabase
+
+RECORDINGS = Path(__file__).parents[2] / "recordings"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A recorded experiment.
+
+    Attributes:
+        release: NNI's release.
+        database: Its database, in a folder of this test's own.
+        answers: Route -> what the manager answered, decoded.
+    """
+
+    release: str
+    database: ExperimentDatabase
+    answers: dict[str, Any]
+
+
+def load_recording(release: str, directory: Path) -> Recording:
+    """Copy a recording's database into an experiment's folder and read the answers."""
+    path = directory / "recorded" / "db" / "nni.sqlite"
+    path.parent.mkdir(parents=True)
+    shutil.copyfile(RECORDINGS / release / "store-nni.sqlite", path)
+    answers = json.loads((RECORDINGS / release / "store-answers.json").read_text("utf-8"))
+    return Recording(release, ExperimentDatabase(path), answers)

@@ -1,0 +1,259 @@
+"""Recorded experiments against what their real managers answered."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections import defaultdict
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnicli.errors import (
+    DecodingError,
+    ExperimentNotFoundError,
+    InvalidValueError,
+    TrialJobNotFoundError,
+)
+from nnicli.models import TrialJob, TrialMetricData, TrialResult
+from nnicli.store import ExperimentDatabase, layout_for
+from tests.unit.store.recordings import Recording, load_recording
+
+
+def change(database: ExperimentDatabase, *statements: str) -> None:
+    """Change a test's own copy of a database."""
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def write_trial_file(database: ExperimentDatabase, folder: str, name: str, content: bytes) -> None:
+    """Write a file of the experiment's first trial."""
+    trial = database.list_trial_jobs()[0].trialJobId
+    directory = database.directory / folder / trial
+    directory.mkdir(parents=True)
+    (directory / name).write_bytes(content)
+
+
+def test_the_profile_is_the_managers(recording: Recording) -> None:
+    assert recording.database.get_experiment_profile() == recording.answers["/experiment"]
+
+
+def test_trials_are_the_managers(recording: Recording) -> None:
+    """Field by field: status, times, paths, texts of hyper-parameters, and the order."""
+    answer = recording.answers["/trial-jobs"]
+
+    trials = recording.database.list_trial_jobs()
+
+    assert [trial.raw for trial in trials] == answer
+    # A NaN differs from itself, so the models are compared as text.
+    assert repr(trials) == repr([TrialJob(trial) for trial in answer])
+    # It proves little unless trials have ended in every way.
+    assert {trial.status for trial in trials} >= {"SUCCEEDED", "FAILED", "USER_CANCELED"}
+
+
+def test_one_trial_is_the_managers(recording: Recording) -> None:
+    for answer in recording.answers["/trial-jobs"]:
+        trial = recording.database.get_trial_job(answer["trialJobId"])
+
+        assert trial.raw == answer
+
+
+def test_an_unknown_trial_is_named(database: ExperimentDatabase) -> None:
+    with pytest.raises(TrialJobNotFoundError, match="recorded has no trial 'nope'") as caught:
+        database.get_trial_job("nope")
+
+    assert caught.value.trial_job_id == "nope"
+
+
+def test_metrics_are_the_managers(recording: Recording) -> None:
+    """Those of failed trials, and the second of two final ones, included."""
+    answers: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for answer in recording.answers["/metric-data"]:
+        answers[answer["trialJobId"]].append(answer)
+
+    metrics = recording.database.get_job_metrics()
+
+    assert {trial: [metric.raw for metric in rows] for trial, rows in metrics.items()} == answers
+    assert list(metrics) == list(answers)
+    expected = {trial: [TrialMetricData(row) for row in rows] for trial, rows in answers.items()}
+    assert repr(metrics) == repr(expected)
+
+
+def test_metrics_of_one_trial_are_the_managers(recording: Recording) -> None:
+    every = recording.database.get_job_metrics()
+    trials = [trial["trialJobId"] for trial in recording.answers["/trial-jobs"]]
+
+    found = {trial: recording.database.get_job_metrics(trial) for trial in trials}
+
+    expected = {trial: {trial: every[trial]} if trial in every else {} for trial in trials}
+    assert repr(found) == repr(expected)
+
+
+def test_exported_data_are_the_managers(recording: Recording) -> None:
+    answer = recording.answers["/export-data"]
+
+    results = recording.database.export_data()
+
+    assert [result.raw for result in results] == answer
+    assert repr(results) == repr([TrialResult(row) for row in answer])
+    assert len(results) >= 4
+
+
+def test_statistics_are_the_managers(recording: Recording) -> None:
+    assert recording.database.get_job_statistics() == recording.answers["/job-statistics"]
+
+
+def test_reading_changes_no_byte_and_leaves_nothing(recording: Recording) -> None:
+    database = recording.database
+    files = {path: path.stat() for path in database.directory.rglob("*")}
+    content = database.path.read_bytes()
+
+    database.list_trial_jobs()
+    database.get_job_metrics()
+    database.get_experiment_profile()
+
+    assert database.path.read_bytes() == content
+    after = {path: path.stat() for path in database.directory.rglob("*")}
+    assert {path: seen.st_mtime_ns for path, seen in after.items()} == {
+        path: seen.st_mtime_ns for path, seen in files.items()
+    }
+
+
+def test_the_newest_profile_is_the_one_of_the_highest_revision(
+    database: ExperimentDatabase,
+) -> None:
+    newest = database.get_experiment_profile()
+    change(
+        database,
+        "create table Copy as select * from ExperimentProfile order by revision limit 1",
+        "insert into ExperimentProfile select * from Copy",
+    )
+
+    assert database.get_experiment_profile() == newest
+
+
+def test_the_columns_are_those_of_the_release(recording: Recording) -> None:
+    """They decide whether a release may resume the experiment."""
+    columns = recording.database.trial_event_columns()
+
+    assert columns == layout_for(recording.release).trial_event_columns
+
+
+def test_a_missing_database_is_no_experiment(tmp_path: Path) -> None:
+    database = ExperimentDatabase(tmp_path / "aBcD" / "db" / "nni.sqlite")
+
+    with pytest.raises(ExperimentNotFoundError, match=r"no database at .*nni\.sqlite") as caught:
+        database.list_trial_jobs()
+
+    assert caught.value.exp_id == "aBcD"
+
+
+def test_an_experiment_that_was_never_started_has_no_profile(database: ExperimentDatabase) -> None:
+    """The manager makes its tables before it is told what to do."""
+    change(database, "delete from ExperimentProfile", "delete from TrialJobEvent")
+
+    with pytest.raises(ExperimentNotFoundError, match="never started"):
+        database.get_experiment_profile()
+    assert database.list_trial_jobs() == []
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"", "no such table"),
+        (b"no database at all, but long enough to be taken for one" * 40, "not a database"),
+    ],
+    ids=["empty", "other"],
+)
+def test_a_file_that_is_no_database_is_told(
+    database: ExperimentDatabase, content: bytes, text: str
+) -> None:
+    database.path.write_bytes(content)
+
+    for read in (database.list_trial_jobs, database.get_experiment_profile):
+        with pytest.raises(DecodingError, match=rf"nni\.sqlite cannot be read.*{text}"):
+            read()
+    assert database.path.read_bytes() == content
+
+
+def test_a_cut_database_is_told(database: ExperimentDatabase) -> None:
+    content = database.path.read_bytes()[:20_000]
+    database.path.write_bytes(content)
+
+    with pytest.raises(DecodingError, match="malformed"):
+        database.list_trial_jobs()
+
+
+def test_a_config_that_is_no_json_is_told(database: ExperimentDatabase) -> None:
+    change(database, "update ExperimentProfile set params = '{\"trialCon'")
+
+    with pytest.raises(DecodingError, match="expected JSON"):
+        database.get_experiment_profile()
+
+
+@pytest.mark.parametrize("name", ["a b", "50%41?mode=rwc#x", "größe", "quote'\"s"])
+def test_any_folder_name_is_read(recording: Recording, name: str) -> None:
+    """The path goes into a URI, where some of these mean something else."""
+    moved = recording.database.directory.rename(recording.database.directory.with_name(name))
+
+    trials = ExperimentDatabase(moved / "db" / "nni.sqlite").list_trial_jobs()
+
+    assert [trial.raw for trial in trials] == recording.answers["/trial-jobs"]
+
+
+def test_a_folder_name_that_is_no_text_is_read(database: ExperimentDatabase) -> None:
+    name = os.fsdecode(b"latin\xe9")
+    moved = database.directory.rename(database.directory.with_name(name))
+
+    assert ExperimentDatabase(moved / "db" / "nni.sqlite").list_trial_jobs()
+
+
+TRIAL_FILES = [
+    ("2.7", "trials", "stdout", "stdout"),
+    ("2.7", "trials", "stderr", "stderr"),
+    ("2.7", "trials", "trial", "trial.log"),
+    ("3.0", "environments/local-env/trials", "stdout", "trial.stdout"),
+    ("3.0", "environments/local-env/trials", "stderr", "trial.stderr"),
+    ("3.0", "environments/local-env/trials", "trial", "trial.log"),
+]
+
+
+@pytest.mark.parametrize(("release", "folder", "kind", "name"), TRIAL_FILES)
+def test_what_a_trial_wrote_is_found(
+    tmp_path: Path, release: str, folder: str, kind: str, name: str
+) -> None:
+    """Unchanged: the \\r of progress bars stays, and bytes that are no text do no harm."""
+    database = load_recording(release, tmp_path).database
+    write_trial_file(database, folder, name, b"10%\r100%\n\xff\n")
+
+    trial = database.list_trial_jobs()[0].trialJobId
+    assert database.trial_log(trial, kind) == "10%\r100%\n\ufffd\n"
+
+
+def test_a_trial_that_wrote_nothing_has_an_empty_log(database: ExperimentDatabase) -> None:
+    assert database.trial_log(database.list_trial_jobs()[0].trialJobId) == ""
+
+
+def test_an_unknown_kind_of_log_is_refused(database: ExperimentDatabase) -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"kind: 'log' is not allowed; allowed: stdout, stderr, trial"
+    ):
+        database.trial_log(database.list_trial_jobs()[0].trialJobId, kind="log")
+
+
+def test_the_log_of_an_unknown_trial_is_an_error(database: ExperimentDatabase) -> None:
+    with pytest.raises(TrialJobNotFoundError, match="no trial 'nope'"):
+        database.trial_log("nope")
+
+
+@pytest.mark.parametrize("trial_id", ["../../../../secret", "..", "/etc", "a/b", "a\0b"])
+def test_no_trial_id_leads_out_of_the_folder(database: ExperimentDatabase, trial_id: str) -> None:
+    """Neither one that is asked for nor one in a database that somebody else made."""
+    with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
+        connection.execute("update TrialJobEvent set trialJobId = ?", (trial_id,))
+
+    with pytest.raises(InvalidValueError, match="cannot be the name of a folder"):
+        database.trial_log(trial_id, "trial")

@@ -1,0 +1,210 @@
+"""The rules by which a log of events becomes trials."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from nnicli.errors import DecodingError
+from nnicli.store.events import count_statuses, export_rows, replay_trials
+
+PARAMETERS = (
+    '{"parameter_id": 0, "parameter_source": "algorithm", "parameters": {"x": 0.5}, '
+    '"parameter_index": 0}'
+)
+
+
+def event(kind: str, timestamp: int = 1, **fields: Any) -> dict[str, Any]:
+    """Return a row of TrialJobEvent as 3.0 has it."""
+    row = {
+        "timestamp": timestamp,
+        "trialJobId": "trial",
+        "event": kind,
+        "data": None,
+        "logPath": None,
+        "sequenceId": None,
+        "message": None,
+        "environmentId": None,
+    }
+    return {**row, **fields}
+
+
+def final(data: str, trial: str = "trial") -> dict[str, Any]:
+    """Return a final row of MetricData."""
+    return {
+        "timestamp": 9,
+        "trialJobId": trial,
+        "parameterId": "0",
+        "type": "FINAL",
+        "sequence": 0,
+        "data": data,
+    }
+
+
+def replay(*events: dict[str, Any], finals: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+    """Return the one trial that these events make."""
+    (trial,) = replay_trials(events, finals)
+    return trial
+
+
+RULES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+    "waiting counts as the start": ([event("WAITING", 5)], {"status": "WAITING", "startTime": 5}),
+    "until it runs": (
+        [event("WAITING", 5), event("RUNNING", 8)],
+        {"status": "RUNNING", "startTime": 8},
+    ),
+    "the first event that is an end is also a start": (
+        [event("FAILED", 7)],
+        {"status": "FAILED", "startTime": 7, "endTime": 7},
+    ),
+    "a later end counts": (
+        [event("RUNNING", 1), event("SUCCEEDED", 2), event("USER_CANCELED", 3)],
+        {"status": "USER_CANCELED", "startTime": 1, "endTime": 3},
+    ),
+    "a cancel shows before the trial has ended": (
+        [event("RUNNING", 1), event("USER_TO_CANCEL", 2)],
+        {"status": "USER_CANCELED", "startTime": 1},
+    ),
+    "a resumed trial says so": (
+        [event("RUNNING", 1), event("ADD_RESUMED", 2)],
+        {"status": "ADD_RESUMED", "startTime": 1},
+    ),
+    "new hyper-parameters are no status": (
+        [event("RUNNING", 1), event("ADD_HYPERPARAMETER", 2)],
+        {"status": "RUNNING", "startTime": 1},
+    ),
+    "a point of the caller waits": ([event("ADD_CUSTOMIZED", 2)], {"status": "WAITING"}),
+    "the first number stays": (
+        [event("WAITING", 1, sequenceId=3), event("RUNNING", 2, sequenceId=4)],
+        {"status": "RUNNING", "startTime": 2, "sequenceId": 3},
+    ),
+    "the last folder and environment count": (
+        [
+            event("WAITING", 1, logPath="/a", environmentId="one"),
+            event("RUNNING", 2, logPath="/b", environmentId="two"),
+            event("SUCCEEDED", 3),
+        ],
+        {"status": "SUCCEEDED", "startTime": 2, "endTime": 3, "logPath": "/b", "envId": "two"},
+    ),
+    "a message lasts until the next event": (
+        [event("WAITING", 1, message="no GPU"), event("RUNNING", 2)],
+        {"status": "RUNNING", "startTime": 2},
+    ),
+    "the last message stays": (
+        [event("RUNNING", 1), event("FAILED", 2, message="killed")],
+        {"status": "FAILED", "startTime": 1, "endTime": 2, "message": "killed"},
+    ),
+    "a failed trial of 3.0 has an error file": (
+        [event("FAILED", 2, logPath="/exp/trials/trial")],
+        {
+            "status": "FAILED",
+            "startTime": 2,
+            "endTime": 2,
+            "logPath": "/exp/trials/trial",
+            "stderrPath": "/exp/trials/trial/stderr",
+        },
+    ),
+    "that of 2.7 is mangled": (
+        [event("FAILED", 2, logPath="file://localhost:/exp/trials/trial")],
+        {
+            "status": "FAILED",
+            "startTime": 2,
+            "endTime": 2,
+            "logPath": "file://localhost:/exp/trials/trial",
+            "stderrPath": "file:/localhost:/exp/trials/trial/stderr",
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "expected"), RULES.values(), ids=RULES)
+def test_events_make_a_trial(events: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+    assert replay(*events) == {"trialJobId": "trial", "hyperParameters": [], **expected}
+
+
+def test_events_without_a_trial_are_left_out() -> None:
+    """Imports and waiting points of the caller have no trial, or an empty id."""
+    events = [
+        event("IMPORT_DATA", trialJobId="", data="[]"),
+        event("ADD_CUSTOMIZED", trialJobId=""),
+    ]
+
+    assert replay_trials(events, []) == []
+
+
+def test_trials_come_in_the_order_of_their_first_event() -> None:
+    events = [
+        event("WAITING", 1, trialJobId="b"),
+        event("WAITING", 2, trialJobId="a"),
+        event("RUNNING", 3, trialJobId="b"),
+    ]
+
+    assert [trial["trialJobId"] for trial in replay_trials(events, [])] == ["b", "a"]
+
+
+def test_hyper_parameters_are_kept_once_and_without_blanks() -> None:
+    """Each event of a trial repeats them; only another index is another set."""
+    other = PARAMETERS.replace('"parameter_index": 0', '"parameter_index": 1')
+
+    trial = replay(
+        event("WAITING", data=PARAMETERS),
+        event("RUNNING", data=PARAMETERS),
+        event("ADD_HYPERPARAMETER", data=other),
+    )
+
+    assert trial["hyperParameters"] == [
+        json.dumps(json.loads(text), separators=(",", ":")) for text in (PARAMETERS, other)
+    ]
+
+
+@pytest.mark.parametrize("data", ["", "  ", '{"parameter_id": 0, "par', "7"])
+def test_data_that_are_no_hyper_parameters_are_left_out(data: str) -> None:
+    assert replay(event("WAITING", data=data))["hyperParameters"] == []
+
+
+def test_a_release_without_environments_is_replayed() -> None:
+    row = event("RUNNING", 4)
+    del row["environmentId"]
+
+    assert replay(row)["startTime"] == 4
+
+
+def test_the_first_of_several_final_metrics_counts() -> None:
+    trial = replay(event("SUCCEEDED"), finals=(final('"0.5"'), final('"0.6"')))
+
+    assert trial["finalMetricData"] == [final('"0.5"')]
+
+
+@pytest.mark.parametrize("status", ["RUNNING", "FAILED", "USER_CANCELED", "USER_TO_CANCEL"])
+def test_a_final_metric_counts_for_a_trial_that_succeeded_only(status: str) -> None:
+    assert "finalMetricData" not in replay(event(status), finals=(final('"0.5"'),))
+
+
+def test_exported_values_are_decoded_once() -> None:
+    trials = replay_trials([event("SUCCEEDED", data=PARAMETERS)], [final('"NaN"')])
+
+    assert export_rows(trials) == [{"parameter": {"x": 0.5}, "value": "NaN", "trialJobId": "trial"}]
+
+
+def test_trials_without_a_result_or_parameters_are_not_exported() -> None:
+    without_parameters = event("SUCCEEDED", trialJobId="other")
+    trials = replay_trials(
+        [event("SUCCEEDED", data=PARAMETERS), without_parameters], [final('"1"', trial="other")]
+    )
+
+    assert export_rows(trials) == []
+
+
+def test_a_damaged_metric_is_told() -> None:
+    trials = replay_trials([event("SUCCEEDED", data=PARAMETERS)], [final('"0.')])
+
+    with pytest.raises(DecodingError, match=r"expected JSON, found '\"0\.'"):
+        export_rows(trials)
+
+
+def test_statuses_are_counted_in_the_order_in_which_they_appear() -> None:
+    trials = [{"status": status} for status in ("FAILED", "RUNNING", "FAILED")]
+
+    assert count_statuses(trials) == [("FAILED", 2), ("RUNNING", 1)]

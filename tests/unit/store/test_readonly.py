@@ -1,0 +1,179 @@
+"""Databases that somebody else writes, or died while writing."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nnicli.store.readonly import last_rowids, open_read_only, read_rows
+
+# Ends in the middle of a transaction that has already reached the file.
+DIES_WHILE_WRITING = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+connection.execute("pragma cache_size = 1")
+connection.execute("update Log set text = 'half done'")
+connection.executemany("insert into Log values (?)", [("half done" * 100,)] * 2000)
+os._exit(0)
+"""
+DIES_WITH_A_LOG = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("insert into Log values ('only in the log')")
+os._exit(0)
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Return a database whose table Log holds seven rows."""
+    path = tmp_path / "db" / "nni.sqlite"
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("create table Log (text text)")
+        for number in range(7):
+            connection.execute("insert into Log values (?)", (str(number),))
+    return path
+
+
+@pytest.fixture
+def writer(path: Path) -> Iterator[sqlite3.Connection]:
+    """Return a connection that gives up at once where it would have to wait."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
+        yield connection
+
+
+def texts(path: Path) -> list[str]:
+    """Return the rows as nnicli reads them."""
+    with open_read_only(path) as connection:
+        (last,) = last_rowids(connection, "Log")
+        return [row["text"] for row in read_rows(connection, "Log", until=last)]
+
+
+def contents(path: Path) -> dict[str, bytes]:
+    """Return the bytes of everything in the database's folder."""
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
+
+
+@pytest.mark.parametrize("portion", [1, 3, 6, 7, 8])
+def test_rows_come_in_order_whatever_the_portions(
+    path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
+) -> None:
+    monkeypatch.setattr("nnicli.store.readonly._ROWS_AT_A_TIME", portion)
+
+    assert texts(path) == ["0", "1", "2", "3", "4", "5", "6"]
+
+
+def test_a_reader_in_the_middle_does_not_keep_the_manager_from_writing(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A manager whose write waits for longer than a second ends in ERROR (3.0, seen live)."""
+    monkeypatch.setattr("nnicli.store.readonly._ROWS_AT_A_TIME", 3)
+    with open_read_only(path) as connection:
+        (last,) = last_rowids(connection, "Log")
+        rows = read_rows(connection, "Log", until=last)
+        first = next(rows)
+
+        writer.execute("insert into Log values ('new')")
+
+        assert [first["text"], *(row["text"] for row in rows)] == list("0123456")
+    assert texts(path)[-1] == "new"
+
+
+def test_several_tables_are_read_as_of_one_moment(path: Path, writer: sqlite3.Connection) -> None:
+    writer.execute("create table Other (text text)")
+    with open_read_only(path) as connection:
+        last_log, last_other = last_rowids(connection, "Log", "Other")
+        writer.execute("insert into Log values ('new')")
+        writer.execute("insert into Other values ('new')")
+
+        assert len(list(read_rows(connection, "Log", until=last_log))) == 7
+        assert list(read_rows(connection, "Other", until=last_other)) == []
+
+
+def test_only_rows_with_the_value_are_read(path: Path) -> None:
+    with open_read_only(path) as connection:
+        rows = list(read_rows(connection, "Log", until=7, equal={"text": "3' or 1=1 --"}))
+        assert rows == []
+        assert list(read_rows(connection, "Log", until=7, equal={"text": "3"})) == [{"text": "3"}]
+
+
+def test_nothing_can_be_written(path: Path) -> None:
+    with (
+        open_read_only(path) as connection,
+        pytest.raises(sqlite3.OperationalError, match="readonly"),
+    ):
+        connection.execute("insert into Log values ('ours')")
+
+
+def test_uncommitted_rows_are_not_seen(path: Path, writer: sqlite3.Connection) -> None:
+    writer.execute("begin immediate")
+    writer.execute("insert into Log values ('not yet')")
+
+    assert texts(path) == list("0123456")
+    writer.execute("commit")
+    assert texts(path)[-1] == "not yet"
+
+
+def test_a_database_that_stays_locked_is_an_error(
+    path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nnicli.store.readonly._BUSY_TIMEOUT_S", 0.05)
+    writer.execute("begin exclusive")
+
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        texts(path)
+
+
+def test_what_a_dead_writer_left_half_done_is_undone_in_a_copy(path: Path) -> None:
+    """A manager killed in a transaction leaves a journal, which only a writer may play back."""
+    subprocess.run([sys.executable, "-c", DIES_WHILE_WRITING, path], check=True)
+    before = contents(path)
+    assert set(before) == {"nni.sqlite", "nni.sqlite-journal"}
+
+    assert texts(path) == list("0123456")
+    assert contents(path) == before
+
+
+def test_a_resting_write_ahead_database_gets_no_files(
+    path: Path, writer: sqlite3.Connection
+) -> None:
+    """SQLite itself would leave two files there, even when it only reads."""
+    writer.execute("pragma journal_mode = wal")
+    writer.execute("insert into Log values ('new')")
+    writer.close()
+    before = contents(path)
+    assert set(before) == {"nni.sqlite"}
+
+    assert texts(path) == [*"0123456", "new"]
+    assert contents(path) == before
+
+
+def test_a_write_ahead_log_that_is_in_use_is_read(path: Path, writer: sqlite3.Connection) -> None:
+    writer.execute("pragma journal_mode = wal")
+    writer.execute("insert into Log values ('new')")
+    names = set(contents(path))
+
+    assert texts(path) == [*"0123456", "new"]
+    assert set(contents(path)) == names
+
+
+def test_a_write_ahead_log_that_a_dead_writer_left_is_read(
+    path: Path, writer: sqlite3.Connection
+) -> None:
+    writer.execute("pragma journal_mode = wal")
+    writer.close()
+    subprocess.run([sys.executable, "-c", DIES_WITH_A_LOG, path], check=True)
+    before = contents(path)
+
+    assert texts(path) == [*"0123456", "only in the log"]
+    after = contents(path)
+    assert set(after) == set(before)
+    for name in ("nni.sqlite", "nni.sqlite-wal"):
+        assert after[name] == before[name]
