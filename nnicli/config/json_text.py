@@ -7,7 +7,8 @@ import re
 
 from nnicli.config.document import MOST_DEPTH, MOST_VALUES, Document, Keys, Place, TooLargeError
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]|[^\s{}\[\],:"]+')
+_ESCAPE = re.compile(r"\\.")
+_TOKEN = re.compile(r'"[^"]*"|[{}\[\],]|[^\s{}\[\],:"]+')
 
 
 def read_json(document: Document, text: str) -> bool:
@@ -42,12 +43,14 @@ class _Placing:
         Raises:
             TooLargeError: The values are too many, or nested too deep.
         """
+        # Blanks for escapes, which only strings have, keep every place and simplify the pattern.
         line, line_start, seen = 1, 0, 0
-        for token in _TOKEN.finditer(text):
-            line += text.count("\n", seen, token.start())
-            line_start = text.rfind("\n", line_start, token.start()) + 1 or line_start
-            seen = token.start()
-            self._take(token[0], (line, token.start() - line_start + 1))
+        for token in _TOKEN.finditer(_ESCAPE.sub("  ", text)):
+            start = token.start()
+            line += text.count("\n", seen, start)
+            line_start = text.rfind("\n", seen, start) + 1 or line_start
+            seen = start
+            self._take(text[start : token.end()], (line, start - line_start + 1))
             if len(self._keys) > MOST_DEPTH or len(self._document.places) > MOST_VALUES:
                 raise TooLargeError
 

@@ -14,6 +14,8 @@ from nnicli.config.surprises import is_surprise
 from nnicli.config.yaml_text import read_yaml
 
 _MOST_BYTES = 16 << 20
+# Python does not show numbers of 5,000 digits.
+_MOST_BITS = 4096
 _TOO_LARGE = (
     f"has more than {MOST_VALUES} values, aliases unfolded, or nests more than {MOST_DEPTH} deep"
 )
@@ -113,6 +115,9 @@ class _Copier:
             if is_surprise(value, value):
                 self._document.surprises[keys] = str.__str__(value)
             return str.__str__(value)
+        if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+            self._document.report(keys, "the number is too large", rule="value-type")
+            return None
         if value is None or isinstance(value, bool | int | float):
             return value
         message = f"a {type(value).__name__} cannot be sent; use plain Python values"

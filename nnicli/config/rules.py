@@ -143,8 +143,10 @@ def _durations(subject: Subject) -> None:
         try:
             parse_duration(value, field=name)
         except InvalidValueError as error:
-            message = str(error).removeprefix(f"{name}: ")
-            hint = f"write '{value}s' for seconds" if str(value).strip(" 0").isdecimal() else None
+            allowed = str(error).rpartition("; ")[2]
+            message = f"found {show(value, ())}; {allowed}"
+            is_number = len(str(value)) < 10 and str(value).strip(" 0").isdecimal()
+            hint = f"write '{value}s' for seconds" if is_number else None
             subject.document.report((name,), message, rule="duration", suggestion=hint)
 
 

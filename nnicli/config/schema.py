@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # Who has more reads the first ones.
 _MOST_ERRORS = 200
+# Longer text is no misspelt word, and comparing it takes its time.
+_LONGEST_WORD = 60
 _TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
@@ -97,7 +99,7 @@ def validate(document: Document, name: str, *, data: Any = None, base: Keys = ()
 
 def closest(value: object, allowed: Iterable[object]) -> str | None:
     """Return a hint at the allowed word that was probably meant, None without one near."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
         return None
     words = {str(word).lower(): str(word) for word in allowed if isinstance(word, str)}
     near = difflib.get_close_matches(value.lower(), words, n=1)

@@ -24,6 +24,9 @@ from nnicli.config.surprises import is_surprise
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null"))
+_NUMBERS = frozenset((f"{_TAG}int", f"{_TAG}float"))
+# Base 60, as in 1:30:00, takes quadratic time; and Python shows no number of 5,000 digits.
+_LONGEST_NUMBER = 1000
 # Dates have no form in JSON, so they stay the text that they were written as.
 _TEXTS = frozenset((f"{_TAG}timestamp", f"{_TAG}value"))
 _MERGE = f"{_TAG}merge"
@@ -167,6 +170,8 @@ class _Builder:
             self._refuse_tag(node, keys)
             return None
         try:
+            if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
+                raise ValueError(node.tag)
             value = self._scalars.construct_object(node)
         except (ValueError, OverflowError, KeyError, yaml.YAMLError):
             message = f"this text is no {node.tag.removeprefix(_TAG)}"

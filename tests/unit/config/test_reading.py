@@ -36,6 +36,8 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
         (b"a: !!python/name:os.system\n", "1:4: a: the tag !!python/name:os.system is not allowed"),
         (b"a: !!set {x}\n", "1:4: a: the tag !!set is not allowed: a config is plain data"),
         (b"a: !!int x\n", "1:4: a: this text is no int"),
+        (b"a: " + b"1" * 1001, "1:4: a: this text is no int"),
+        (b"a: 1" + b":1" * 200_000, "1:4: a: this text is no int"),
         (b"1: 2\n", "1:1: the key 1 is no text: YAML 1.1 reads it as int (write it in quotes: '1'"),
         (b"on: 2\n", "1:1: the key on is no text: YAML 1.1 reads it as bool"),
         (b"[a]: 2\n", "1:1: the key a collection is no text"),
@@ -148,11 +150,12 @@ def test_a_mapping_is_copied_into_plain_values() -> None:
 
 
 def test_values_and_keys_that_json_has_not_are_refused() -> None:
-    document = read_mapping({"a": {"b": {1, 2}}, 3: 4})
+    document = read_mapping({"a": {"b": {1, 2}}, 3: 4, "c": [1 << 5000]})
 
     assert [str(problem) for problem in document.problems] == [
         "a.b: a set cannot be sent; use plain Python values",
         "the key 3 is no text",
+        "c[0]: the number is too large",
     ]
 
 

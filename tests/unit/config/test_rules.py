@@ -153,21 +153,21 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         (
             HEAD + SPACE + "maxExperimentDuration: soon\n",
             (
-                "6:1: maxExperimentDuration: 'soon' is no duration; allowed: a number with a unit, "
+                '6:1: maxExperimentDuration: found "soon"; allowed: a number with a unit, '
                 "such as '90s', '30m', '2h' or '1d', above zero"
             ),
         ),
         (
             HEAD + SPACE + "maxTrialDuration: '10'\n",
             (
-                "6:1: maxTrialDuration: '10' is no duration; allowed: a number with a unit, such "
+                '6:1: maxTrialDuration: found "10"; allowed: a number with a unit, such '
                 "as '90s', '30m', '2h' or '1d', above zero (write '10s' for seconds)"
             ),
         ),
         (
             HEAD + SPACE + "maxTrialDuration: 0\n",
             (
-                "6:1: maxTrialDuration: 0 is no duration; allowed: a number with a unit, such as "
+                "6:1: maxTrialDuration: found 0; allowed: a number with a unit, such as "
                 "'90s', '30m', '2h' or '1d', above zero"
             ),
         ),

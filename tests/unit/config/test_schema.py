@@ -13,10 +13,9 @@ from nnicli.config.schema import _TELLERS, closest, load_schema
 from tests.unit.config.conftest import HEAD, SPACE, Check
 
 # Keywords that only choose, describe or hold other schemas, so that they cannot be broken.
-SILENT = frozenset(
-    "$schema $id $ref $defs title description default deprecated examples properties items allOf "
-    "if then const".split()
-)
+SILENT = frozenset(("$schema", "$id", "$ref", "$defs", "title", "description", "default")) | {
+    *("deprecated", "examples", "properties", "items", "allOf", "if", "then", "const")
+}
 
 
 def _keywords(schema: Any) -> Iterator[str]:
