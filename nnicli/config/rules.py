@@ -173,7 +173,7 @@ def _trial_code(subject: Subject) -> None:
 
 def _gpus(subject: Subject) -> None:
     service = subject.section("trainingService")
-    if not service:
+    if service.get("platform") != "local":
         return
     _, number = subject.effective("trialGpuNumber")
     here: Keys = ("trainingService",)

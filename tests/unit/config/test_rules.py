@@ -291,6 +291,14 @@ def test_a_broken_rule_is_told_with_its_place(check: Check, text: str, expected:
     assert check(text) == [f"config.yml:{expected}"]
 
 
+def test_rules_of_the_local_service_are_not_for_others(check: Check) -> None:
+    """Machines of a remote service have useActiveGpu each."""
+    found = check(_with("local", "remote") + "trialGpuNumber: 1\n")
+
+    assert len(found) == 1
+    assert "not supported by nnicli yet" in found[0]
+
+
 def test_a_v1_file_is_refused_with_one_problem(check: Check) -> None:
     text = "authorName: me\ntrainingServicePlatform: local\ntrial: {command: x}\n"
 
