@@ -88,7 +88,7 @@ def _add_hyper_parameters(text: str | None, trial: dict[str, Any]) -> None:
         return
     try:
         parameters = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if not isinstance(parameters, dict):
         return

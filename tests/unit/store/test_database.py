@@ -122,6 +122,10 @@ def test_reading_changes_no_byte_and_leaves_nothing(recording: Recording) -> Non
     }
 
 
+def test_a_database_shows_its_path(database: ExperimentDatabase) -> None:
+    assert repr(database) == f"ExperimentDatabase({str(database.path)!r})"
+
+
 def test_the_newest_profile_is_the_one_of_the_highest_revision(
     database: ExperimentDatabase,
 ) -> None:

@@ -159,7 +159,11 @@ def test_hyper_parameters_are_kept_once_and_without_blanks() -> None:
     ]
 
 
-@pytest.mark.parametrize("data", ["", "  ", '{"parameter_id": 0, "par', "7"])
+@pytest.mark.parametrize(
+    "data",
+    ["", "  ", '{"parameter_id": 0, "par', "7", "[" * 100_000],
+    ids=["empty", "blank", "cut", "number", "nested too deeply"],
+)
 def test_data_that_are_no_hyper_parameters_are_left_out(data: str) -> None:
     assert replay(event("WAITING", data=data))["hyperParameters"] == []
 

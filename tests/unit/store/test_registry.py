@@ -59,7 +59,10 @@ def age(path: Path, seconds: float) -> None:
 
 
 def test_the_default_is_below_the_home_of_the_moment(home: Path) -> None:
-    assert Registry().path == home / "nni-experiments" / ".experiment"
+    path = home / "nni-experiments" / ".experiment"
+
+    assert Registry().path == path
+    assert repr(Registry()) == f"Registry({str(path)!r})"
 
 
 def test_without_a_file_there_is_no_experiment(home: Path) -> None:
@@ -316,6 +319,40 @@ def test_a_writer_that_comes_at_the_same_moment_goes_first(
         registry.ensure(ENTRY)
 
     assert [lock.name for lock in registry.path.parent.glob("*.lock.*")] == [rival.name]
+
+
+def test_a_process_of_the_same_number_in_another_container_goes_first(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real_open = os.open
+    refusals = [1, 2]
+
+    def open_late(path: Path, flags: int, mode: int) -> int:
+        if ".lock." in Path(path).name and refusals:
+            refusals.pop()
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+        return real_open(path, flags, mode)
+
+    monkeypatch.setattr("nnicli.store.locking.os.open", open_late)
+
+    registry.ensure(ENTRY)
+
+    assert refusals == []
+    assert registry.read() == {"aBcD": ENTRY}
+
+
+def test_without_flock_the_lock_of_nni_has_to_do(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows has none."""
+    monkeypatch.setattr("nnicli.store.locking.fcntl", None)
+
+    with registry.undisturbed(1), pytest.raises(RegistryError, match=r"held by \.experiment\.lock"):
+        Registry(registry.path, lock_timeout_s=0.1).ensure(ENTRY)
+    registry.ensure(ENTRY)
+
+    assert registry.read() == {"aBcD": ENTRY}
+    assert not registry.path.with_name(".nnicli.lock").exists()
 
 
 def test_nnicli_keeps_itself_out(registry: Registry) -> None:

@@ -1,0 +1,65 @@
+"""What holds for any registry and any log of events."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given, settings, strategies as st
+
+from nnicli.store import Registry
+from nnicli.store.events import count_statuses, replay_trials
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+ENTRIES = st.dictionaries(st.text(), st.dictionaries(st.text(), JSON_VALUES), max_size=4)
+
+ENDS = ("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED")
+KINDS = (*ENDS, "WAITING", "RUNNING", "USER_TO_CANCEL", "ADD_HYPERPARAMETER", "ADD_RESUMED", "NEW")
+EVENTS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "timestamp": st.integers(min_value=0),
+            "trialJobId": st.sampled_from(("", "a", "b")),
+            "event": st.sampled_from(KINDS),
+            "data": st.none() | st.text() | JSON_VALUES.map(json.dumps),
+            "logPath": st.none() | st.text(),
+            "sequenceId": st.none() | st.integers(min_value=0),
+            "message": st.none() | st.text(),
+        }
+    )
+)
+
+
+@given(entries=ENTRIES, entry=st.dictionaries(st.text(), JSON_VALUES))
+@settings(max_examples=25, deadline=None)
+def test_a_change_keeps_every_other_entry(entries: dict[str, Any], entry: dict[str, Any]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        registry = Registry(Path(directory) / ".experiment")
+        registry.path.write_text(json.dumps(entries), "utf-8")
+
+        registry.ensure({**entry, "id": "aBcD"})
+        assert registry.read() == {**entries, "aBcD": {**entry, "id": "aBcD"}}
+
+        registry.remove("aBcD")
+        assert registry.read() == {key: kept for key, kept in entries.items() if key != "aBcD"}
+
+
+@given(events=EVENTS)
+def test_any_log_makes_each_trial_once(events: list[dict[str, Any]]) -> None:
+    """A log may be of a newer release or damaged; reading it must not fail."""
+    trials = replay_trials(events, [])
+
+    ids = [trial["trialJobId"] for trial in trials]
+    assert ids == list(
+        dict.fromkeys(event["trialJobId"] for event in events if event["trialJobId"])
+    )
+    for trial in trials:
+        kinds = {event["event"] for event in events if event["trialJobId"] == trial["trialJobId"]}
+        assert ("endTime" in trial) == bool(kinds & set(ENDS))
+    assert sum(number for _, number in count_statuses(trials)) == len(trials)
