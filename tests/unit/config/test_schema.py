@@ -14,7 +14,7 @@ from tests.unit.config.conftest import HEAD, SPACE, Check
 
 # Keywords that only choose, describe or hold other schemas, so that they cannot be broken.
 SILENT = frozenset(("$schema", "$id", "$ref", "$defs", "title", "description", "default")) | {
-    *("deprecated", "examples", "properties", "items", "allOf", "if", "then", "const")
+    *("deprecated", "examples", "properties", "items", "allOf", "if", "then", "const", "$comment")
 }
 
 
@@ -224,3 +224,22 @@ def test_the_hint_keeps_the_spelling_that_is_allowed() -> None:
     )
     assert closest("zzz", ["trialCommand"]) is None
     assert closest(3, ["trialCommand"]) is None
+
+
+@pytest.mark.parametrize("key", ["platfrom", "plattform", "trainingPlatform"])
+def test_a_misspelt_platform_is_told_at_its_key(check: Check, key: str) -> None:
+    """A service without a platform could be any, and still this is what is wrong with it."""
+    text = f"{HEAD}{SPACE}".replace("{platform: local}", f"{{{key}: local}}")
+
+    problems = check(text)
+
+    assert any(f"trainingService.{key}: is no known key" in problem for problem in problems)
+    assert any("trainingService.platform: is required and missing" in each for each in problems)
+
+
+def test_a_list_of_services_is_told_once(check: Check) -> None:
+    text = f"{HEAD}{SPACE}".replace("{platform: local}", "[{platform: local}]")
+
+    (problem,) = check(text)
+
+    assert "is not supported by nnicli yet" in problem
