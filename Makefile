@@ -44,7 +44,7 @@ check: $(VENV)/.installed  ## lint, format, types, layers
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-cache
 
 test: check $(MANAGER)/.installed  ## set up all, then check and run every test
 	NNICLI_TEST_NNI="$(CURDIR)/$(MANAGER)" $(VENV)/bin/python -m pytest -n 2 --dist worksteal
