@@ -13,6 +13,8 @@ from typing import Any
 from nnicli.errors import DecodingError
 
 _BODY_START = 200
+# A JavaScript number holds no larger integer exactly.
+_LARGEST = 2**53
 
 
 def decode_json(text: str) -> Any:
@@ -127,10 +129,12 @@ def _text(value: object, key: str) -> str:
 
 def _whole(raw: Mapping[str, Any], key: str) -> int | None:
     value = raw.get(key)
-    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
-        return value
+    if value is None:
+        return None
     if isinstance(value, float) and value.is_integer():
-        return int(value)
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+        return value
     raise DecodingError(f"{key}: expected an integer, found {value!r:.{_BODY_START}}")
 
 

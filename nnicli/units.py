@@ -56,7 +56,10 @@ def format_duration(seconds: float) -> str:
 
 
 def from_epoch_ms(milliseconds: int | None) -> datetime | None:
-    """Return a manager's timestamp as an aware UTC datetime, None for None."""
+    """Return a manager's timestamp as an aware UTC datetime, None for none or for no such year."""
     if milliseconds is None:
         return None
-    return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)
+    except (OverflowError, OSError, ValueError):
+        return None

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+
+from nnicli.waiting import Deadline, poll_until
+
+
+class Clock:
+    """A clock that only sleeping moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.slept: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("time.monotonic", clock.monotonic)
+    monkeypatch.setattr("time.sleep", clock.sleep)
+    return clock
+
+
+def test_a_deadline_counts_down(clock: Clock) -> None:
+    deadline = Deadline(10)
+    clock.now += 4
+
+    assert (deadline.waited_s, deadline.remaining_s, deadline.expired) == (4, 6, False)
+    clock.now += 7
+    assert (deadline.waited_s, deadline.remaining_s, deadline.expired) == (11, 0, True)
+
+
+def test_without_a_limit_it_never_expires(clock: Clock) -> None:
+    deadline = Deadline(None)
+    clock.now += 1e9
+
+    assert not deadline.expired
+    assert deadline.remaining_s == float("inf")
+
+
+def test_a_sleep_ends_with_the_deadline(clock: Clock) -> None:
+    deadline = Deadline(3)
+
+    deadline.sleep(2)
+    deadline.sleep(2)
+
+    assert clock.slept == [2, 1]
+
+
+def test_polling_returns_the_first_answer_that_is_not_none(clock: Clock) -> None:
+    answers = iter([None, None, False, True])
+
+    assert poll_until(lambda: next(answers), deadline=Deadline(10), interval_s=1) is False
+    assert clock.slept == [1, 1]
+
+
+def test_polling_asks_once_more_at_the_very_end(clock: Clock) -> None:
+    """What comes true during the last sleep is still seen."""
+    asked = []
+
+    def probe() -> bool | None:
+        asked.append(clock.now)
+        return True if clock.now >= 102.5 else None
+
+    assert poll_until(probe, deadline=Deadline(2.5), interval_s=1) is True
+    assert asked == [100, 101, 102, 102.5]
+
+
+def test_polling_gives_up_when_the_time_is_up(clock: Clock) -> None:
+    assert poll_until(lambda: None, deadline=Deadline(2), interval_s=1) is None
+    assert poll_until(lambda: None, deadline=Deadline(0), interval_s=1) is None
+    assert clock.now == 102
