@@ -124,6 +124,7 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (requests.exceptions.InvalidSchema, _UNSENT),
     (requests.exceptions.MissingSchema, _UNSENT),
     (requests.exceptions.URLRequired, _UNSENT),
+    (requests.exceptions.JSONDecodeError, _NONSENSE),
     (requests.exceptions.InvalidJSONError, _UNSENT),
     (requests.exceptions.UnrewindableBodyError, _UNSENT),
     (requests.exceptions.StreamConsumedError, _NONSENSE),
@@ -134,8 +135,8 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (requests.exceptions.RequestException, _NONSENSE),
     # What requests lets through.
     (urllib3.exceptions.LocationValueError, _UNSENT),
-    (urllib3.exceptions.ConnectTimeoutError, _REFUSED),
     (urllib3.exceptions.NewConnectionError, _REFUSED),
+    (urllib3.exceptions.ConnectTimeoutError, _REFUSED),
     (urllib3.exceptions.TimeoutError, _TIMEOUT),
     (urllib3.exceptions.ProtocolError, _LOST),
     (urllib3.exceptions.HTTPError, _NONSENSE),
@@ -239,8 +240,10 @@ def _headers(request: Request) -> dict[str, str]:
 
 def _read_body(answer: requests.Response, deadline: Deadline) -> bytes:
     """Read all of it by the deadline; the read timeout of requests starts anew with each byte."""
-    chunks = []
-    for chunk in answer.iter_content(_CHUNK_BYTES):
+    # read1 returns what has arrived; urllib3 1 has only read, which waits for a whole chunk.
+    read = getattr(answer.raw, "read1", answer.raw.read)
+    chunks: list[bytes] = []
+    while chunk := read(_CHUNK_BYTES, decode_content=True):
         chunks.append(chunk)
         if deadline.expired:
             raise requests.exceptions.ReadTimeout("the answer drips in too slowly")
