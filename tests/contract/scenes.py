@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ import pytest
 import yaml
 
 from nnicli import Experiment, TrialJob
+from nnicli.store import Registry
 from nnicli.waiting import Deadline, poll_until
 
 LIMIT_S = 60.0
@@ -126,9 +126,8 @@ def deaf_pids(config: Path) -> set[int]:
 
 def registry(home: Path) -> dict[str, dict[str, Any]]:
     """Return NNI's registry."""
-    text = (home / "nni-experiments" / ".experiment").read_text("utf-8")
-    entries: dict[str, dict[str, Any]] = json.loads(text)
-    return entries
+    # Managers truncate the file before they write it anew; nnicli's reader waits for the rest.
+    return Registry(home / "nni-experiments" / ".experiment").read()
 
 
 def port_is_free(port: int) -> bool:
