@@ -6,7 +6,9 @@ import errno
 import json
 import os
 import socket
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -239,6 +241,29 @@ def test_a_registry_that_cannot_be_written_ends_the_manager_again(
         with pytest.raises(RegistryError, match="Permission denied"):
             _experiment(installation).start_experiment(config)
 
+    nothing_is_left()
+
+
+def test_a_registry_that_stays_locked_is_told_with_the_lock(
+    installation: FakeInstallation,
+    config: Path,
+    home: Path,
+    nothing_is_left: Check,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lock = home / "nni-experiments" / ".experiment.lock.4711"
+    lock.parent.mkdir()
+    lock.touch()
+    # From the future, so that it does not grow stale while the test runs.
+    os.utime(lock, (time.time() + 600, time.time() + 600))
+
+    with monkeypatch.context() as patch:
+        impatient = partial(Registry, lock_timeout_s=0.3)
+        patch.setattr("nnicli.experiment.Registry", impatient)
+        with pytest.raises(RegistryError, match=r"\.experiment\.lock\.4711"):
+            _experiment(installation).start_experiment(config)
+
+    lock.unlink()
     nothing_is_left()
 
 
