@@ -6,18 +6,16 @@ import logging
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-from nnicli import results
-from nnicli.config import LoadedConfig, load_config, load_search_space
+from nnicli import arguments, results
+from nnicli.config import LoadedConfig, load_config
 from nnicli.errors import (
     AlreadyConnectedError,
     ConnectError,
     ConnectionLostError,
-    InvalidValueError,
     NotConnectedError,
     StateError,
     WaitTimeoutError,
@@ -27,7 +25,6 @@ from nnicli.launcher import (
     NniInstallation,
     StartPlan,
     StopOutcome,
-    check_port,
     find_installation,
     generate_experiment_id,
     locate_experiment,
@@ -47,7 +44,6 @@ from nnicli.rest import ManagerClient
 from nnicli.session import Session
 from nnicli.store import ExperimentDatabase, Registry
 from nnicli.supervision import Supervisor
-from nnicli.units import parse_duration
 from nnicli.waiting import Deadline, Timeouts
 
 logger = logging.getLogger(__name__)
@@ -55,10 +51,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 _WAIT_INTERVAL_S = 0.5
-# NNI's own limit in its documented formats.
-_MOST_CONCURRENT = 99_999
-# A JavaScript number holds no larger integer exactly.
-_MOST_TRIALS = 2**53 - 1
 
 
 class Experiment:
@@ -102,7 +94,7 @@ class Experiment:
             if experiments_directory is None
             else Path(experiments_directory).expanduser().absolute()
         )
-        self._url_prefix = _check_prefix(url_prefix)
+        self._url_prefix = arguments.check_prefix(url_prefix)
         self._headers = headers
         self._auth = auth
         self._verify = verify
@@ -174,7 +166,7 @@ class Experiment:
             RegistryError: NNI's registry cannot be read or written.
         """
         self._require_unconnected()
-        _check_given_port(port)
+        arguments.check_given_port(port)
         installation = self._installation()
         config = load_config(config_file, nni_version=installation.version, debug=debug)
         for problem in config.warnings:
@@ -357,25 +349,25 @@ class Experiment:
 
     def update_concurrency(self, value: int) -> None:
         """Change how many trials run at once; 0 pauses the experiment."""
-        self.update(trial_concurrency=_given(value, "trial_concurrency"))
+        self.update(trial_concurrency=arguments.given(value, "trial_concurrency"))
 
     def update_duration(self, value: str | float | timedelta) -> None:
         """Change how long the experiment may run: text such as `1m` or `2h`, or seconds."""
-        self.update(max_experiment_duration=_given(value, "max_experiment_duration"))
+        self.update(max_experiment_duration=arguments.given(value, "max_experiment_duration"))
 
     def update_searchspace(self, filename: str | os.PathLike[str]) -> None:
         """Replace the search space by that of a JSON or YAML file.
 
         Trials that the tuner has generated already keep the old one.
         """
-        self.update(search_space=_given(filename, "search_space"))
+        self.update(search_space=arguments.given(filename, "search_space"))
 
     def update_trailnum(self, value: int) -> None:
         """Change how many trials there may be; a higher number reopens an experiment that is DONE.
 
         The name is NNI's own.
         """
-        self.update(max_trial_number=_given(value, "max_trial_number"))
+        self.update(max_trial_number=arguments.given(value, "max_trial_number"))
 
     def update(
         self,
@@ -408,13 +400,14 @@ class Experiment:
             RestError: The manager could not be reached or refused.
         """
         session = self._steerable()
-        given = {
+        fields = {
             "trial_concurrency": trial_concurrency,
             "max_experiment_duration": max_experiment_duration,
             "max_trial_number": max_trial_number,
             "search_space": search_space,
         }
-        wanted = {name: _CHECKS[name](value) for name, value in given.items() if value is not None}
+        given = {name: value for name, value in fields.items() if value is not None}
+        wanted = {name: arguments.UPDATE_CHECKS[name](value) for name, value in given.items()}
         space = wanted.pop("search_space", None)
         if space is not None:
             # First of all, so that without a tuner nothing is changed.
@@ -454,7 +447,7 @@ class Experiment:
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
         session = self._steerable()
-        checked = [_check_row(row, index) for index, row in enumerate(rows)]
+        checked = [arguments.check_row(row, index) for index, row in enumerate(rows)]
         session.send_import(checked, self._timeouts.tuner_s)
 
     # Wait
@@ -486,8 +479,8 @@ class Experiment:
             RestError: The manager does not answer.
         """
         session = self._connected()
-        wanted = _check_statuses(until)
-        deadline = Deadline(_to_timeout(timeout))
+        wanted = arguments.check_statuses(until)
+        deadline = Deadline(arguments.to_timeout(timeout))
         supervisor = self._supervisor or Supervisor(session)
         self._supervisor = supervisor
         while True:
@@ -531,7 +524,7 @@ class Experiment:
 
     def _reopen(self, exp_id: str, port: int | None, *, debug: bool, is_view: bool) -> None:
         self._require_unconnected()
-        _check_given_port(port)
+        arguments.check_given_port(port)
         installation = self._installation()
         located = locate_experiment(
             exp_id, registry=Registry(), experiments_directory=self._experiments_directory
@@ -539,7 +532,7 @@ class Experiment:
         profile = located.database.get_experiment_profile()
         if not is_view:
             located.check_release(installation)
-            _warn_of_spent_budget(profile, located.database)
+            located.warn_of_spent_budget()
         plan = StartPlan(
             action="view" if is_view else "resume",
             exp_id=exp_id,
@@ -618,107 +611,3 @@ def _files_of(session: Session) -> ExperimentDatabase:
             "read it before the stop, or where it ran"
         )
     return files
-
-
-def _check_given_port(port: int | None) -> None:
-    if port is not None:
-        check_port(port)
-
-
-def _check_prefix(url_prefix: str | None) -> str:
-    prefix = (url_prefix or "").strip("/")
-    if prefix and not all(
-        part and part.isascii() and part.isprintable() for part in prefix.split("/")
-    ):
-        raise InvalidValueError(
-            f"url_prefix: {url_prefix!r} is not allowed; allowed: a path such as 'team/a'",
-            field="url_prefix",
-            value=url_prefix,
-        )
-    return prefix
-
-
-def _given(value: Any, field: str) -> Any:
-    """Return the value: to update(), None would mean that nothing is to change."""
-    if value is None:
-        raise InvalidValueError(f"{field}: None is not allowed", field=field, value=value)
-    return value
-
-
-def _check_whole(value: object, *, field: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise InvalidValueError(
-            f"{field}: {value!r} is not allowed; allowed: an integer from {least} to {most}",
-            field=field,
-            value=value,
-        )
-    return value
-
-
-# Field of an update -> what returns its value as it is sent, or raises.
-_CHECKS: dict[str, Callable[[Any], Any]] = {
-    "trial_concurrency": partial(
-        _check_whole, field="trial_concurrency", least=0, most=_MOST_CONCURRENT
-    ),
-    "max_experiment_duration": partial(parse_duration, field="max_experiment_duration"),
-    "max_trial_number": partial(_check_whole, field="max_trial_number", least=1, most=_MOST_TRIALS),
-    "search_space": load_search_space,
-}
-
-
-def _check_statuses(until: str | Collection[str] | None) -> set[str]:
-    wanted = {until} if isinstance(until, str) else set(until or ())
-    known = {status.value for status in ExperimentStatus}
-    for status in wanted - known:
-        raise InvalidValueError(
-            f"until: {status!r} is no status of an experiment; allowed: {', '.join(sorted(known))}",
-            field="until",
-            value=status,
-        )
-    return {ExperimentStatus(status).value for status in wanted}
-
-
-def _to_timeout(timeout: str | float | timedelta | None) -> float | None:
-    if timeout is None:
-        return None
-    if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0:
-        return float(timeout)
-    return float(parse_duration(timeout, field="timeout"))
-
-
-def _check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:
-    parameter, value = row.get("parameter"), row.get("value")
-    number = value.get("default") if isinstance(value, Mapping) else value
-    if (
-        not isinstance(parameter, Mapping)
-        or isinstance(number, bool)
-        or not isinstance(number, int | float)
-    ):
-        raise InvalidValueError(
-            f"rows[{index}]: {dict(row)!r} is not allowed; allowed: {{'parameter': {{...}}, "
-            "'value': a number, or a dict with a number as 'default'}",
-            field=f"rows[{index}]",
-            value=row,
-        )
-    return {"parameter": dict(parameter), "value": value}
-
-
-def _warn_of_spent_budget(profile: ExperimentProfile, database: ExperimentDatabase) -> None:
-    """Tell before a resume that would do nothing, and what to call then."""
-    params = profile["params"]
-    most_trials = params.get("maxTrialNumber")
-    if most_trials is not None and len(database.list_trial_jobs()) >= most_trials:
-        logger.warning(
-            "experiment %s has had all of its %s trials; call update_trailnum() with a higher "
-            "number after the resume",
-            profile["id"],
-            most_trials,
-        )
-    longest = params.get("maxExperimentDuration")
-    if longest is not None and profile["execDuration"] >= parse_duration(longest):
-        logger.warning(
-            "experiment %s has used up its %s; call update_duration() with a longer time after "
-            "the resume",
-            profile["id"],
-            longest,
-        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.ports import find_listener
 from nnicli.launcher.process import ManagerProcess
 from nnicli.store import ExperimentDatabase, Registry, layout_for
+from nnicli.units import parse_duration
+
+logger = logging.getLogger(__name__)
 
 _LOOPBACK_HOSTS = ("localhost", "::1")
 
@@ -50,6 +54,27 @@ class LocatedExperiment:
                 f"{installation.version} at {installation.prefix}, which cannot resume it (its "
                 f"table TrialJobEvent has {len(found)} columns, not {len(wanted)}); pass "
                 "Experiment(nni=PATH) with the NNI that made it, or only view it"
+            )
+
+    def warn_of_spent_budget(self) -> None:
+        """Log a warning where a resume would do nothing, with the update to call then."""
+        profile = self.database.get_experiment_profile()
+        params = profile["params"]
+        most_trials = params.get("maxTrialNumber")
+        if most_trials is not None and len(self.database.list_trial_jobs()) >= most_trials:
+            logger.warning(
+                "experiment %s has had all of its %s trials; call update_trailnum() with a higher "
+                "number after the resume",
+                self.exp_id,
+                most_trials,
+            )
+        longest = params.get("maxExperimentDuration")
+        if longest is not None and profile["execDuration"] >= parse_duration(longest):
+            logger.warning(
+                "experiment %s has used up its %s; call update_duration() with a longer time after "
+                "the resume",
+                self.exp_id,
+                longest,
             )
 
 

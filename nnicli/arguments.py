@@ -1,0 +1,107 @@
+"""What callers may pass to an Experiment, checked before anything is started or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from nnicli.config import load_search_space
+from nnicli.errors import InvalidValueError
+from nnicli.launcher import check_port
+from nnicli.models import ExperimentStatus
+from nnicli.units import parse_duration
+
+# NNI's own limit in its documented formats.
+_MOST_CONCURRENT = 99_999
+# A JavaScript number holds no larger integer exactly.
+_MOST_TRIALS = 2**53 - 1
+
+
+def check_given_port(port: int | None) -> None:
+    """Refuse a port that no manager takes; None is the first free one."""
+    if port is not None:
+        check_port(port)
+
+
+def check_prefix(url_prefix: str | None) -> str:
+    """Return a URL prefix without slashes at its ends, empty for None."""
+    prefix = (url_prefix or "").strip("/")
+    if prefix and not all(
+        part and part.isascii() and part.isprintable() for part in prefix.split("/")
+    ):
+        raise InvalidValueError(
+            f"url_prefix: {url_prefix!r} is not allowed; allowed: a path such as 'team/a'",
+            field="url_prefix",
+            value=url_prefix,
+        )
+    return prefix
+
+
+def given(value: Any, field: str) -> Any:
+    """Return the value: to update(), None would mean that nothing is to change."""
+    if value is None:
+        raise InvalidValueError(f"{field}: None is not allowed", field=field, value=value)
+    return value
+
+
+def _check_whole(value: object, *, field: str, least: int, most: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidValueError(
+            f"{field}: {value!r} is not allowed; allowed: an integer from {least} to {most}",
+            field=field,
+            value=value,
+        )
+    return value
+
+
+# Field of an update -> what returns its value as it is sent, or raises.
+UPDATE_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "trial_concurrency": partial(
+        _check_whole, field="trial_concurrency", least=0, most=_MOST_CONCURRENT
+    ),
+    "max_experiment_duration": partial(parse_duration, field="max_experiment_duration"),
+    "max_trial_number": partial(_check_whole, field="max_trial_number", least=1, most=_MOST_TRIALS),
+    "search_space": load_search_space,
+}
+
+
+def check_statuses(until: str | Collection[str] | None) -> set[str]:
+    """Return the statuses that end a wait as well."""
+    wanted = {until} if isinstance(until, str) else set(until or ())
+    known = {status.value for status in ExperimentStatus}
+    for status in wanted - known:
+        raise InvalidValueError(
+            f"until: {status!r} is no status of an experiment; allowed: {', '.join(sorted(known))}",
+            field="until",
+            value=status,
+        )
+    return {ExperimentStatus(status).value for status in wanted}
+
+
+def to_timeout(timeout: str | float | timedelta | None) -> float | None:
+    """Return a timeout in seconds, None for none; 0 asks once."""
+    if timeout is None:
+        return None
+    if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0:
+        return float(timeout)
+    return float(parse_duration(timeout, field="timeout"))
+
+
+def check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Return one known result as it is imported."""
+    parameter, value = row.get("parameter"), row.get("value")
+    number = value.get("default") if isinstance(value, Mapping) else value
+    if (
+        not isinstance(parameter, Mapping)
+        or isinstance(number, bool)
+        or not isinstance(number, int | float)
+    ):
+        raise InvalidValueError(
+            f"rows[{index}]: {dict(row)!r} is not allowed; allowed: {{'parameter': {{...}}, "
+            "'value': a number, or a dict with a number as 'default'}",
+            field=f"rows[{index}]",
+            value=row,
+        )
+    return {"parameter": dict(parameter), "value": value}
