@@ -29,13 +29,16 @@ from nnicli.store.readonly import last_rowids, open_read_only, read_rows
 _EVENTS = "TrialJobEvent"
 _METRICS = "MetricData"
 _FINAL = "FINAL"
+# The columns of every release since 1.0; what came later may be absent.
+_EVENT_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
+_METRIC_COLUMNS = ("timestamp", "trialJobId", "parameterId", "type", "sequence", "data")
 
 
 class ExperimentDatabase:
     """The records of one experiment, of NNI 2.7 to 3.0; a TrialSource that needs no manager.
 
     Each read opens the file read-only and closes it, so it may be used beside a living manager. A
-    file that is no such database raises DecodingError, one that is not there
+    file that is no such database, or may not be read, raises DecodingError, one that is not there
     ExperimentNotFoundError.
 
     Args:
@@ -77,7 +80,7 @@ class ExperimentDatabase:
                 exp_id=self.directory.name,
             )
         profile = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        return {**profile, "params": decode_json(profile["params"])}  # type: ignore[typeddict-item]  # columns are its keys
+        return {**profile, "params": decode_json(profile.get("params", ""))}  # type: ignore[typeddict-item]  # columns are its keys
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
         """Return how many trials are in each status; statuses without a trial are absent."""
@@ -109,7 +112,14 @@ class ExperimentDatabase:
         grouped: dict[str, list[TrialMetricData]] = {}
         with self._connection() as connection:
             (last,) = last_rowids(connection, _METRICS)
-            for row in read_rows(connection, _METRICS, until=last, equal=_only(trial_job_id)):
+            rows = read_rows(
+                connection,
+                _METRICS,
+                columns=_METRIC_COLUMNS,
+                until=last,
+                equal=_only(trial_job_id),
+            )
+            for row in rows:
                 grouped.setdefault(row["trialJobId"], []).append(TrialMetricData(row))
         return grouped
 
@@ -147,10 +157,20 @@ class ExperimentDatabase:
             # Of both conditions together SQLite would take the index on the type, and look at
             # the final metrics of all trials for the sake of one.
             metrics = read_rows(
-                connection, _METRICS, until=last_metric, equal=equal or {"type": _FINAL}
+                connection,
+                _METRICS,
+                columns=_METRIC_COLUMNS,
+                until=last_metric,
+                equal=equal or {"type": _FINAL},
             )
             return replay_trials(
-                read_rows(connection, _EVENTS, until=last_event, equal=equal),
+                read_rows(
+                    connection,
+                    _EVENTS,
+                    columns=_EVENT_COLUMNS,
+                    until=last_event,
+                    equal=equal,
+                ),
                 (metric for metric in metrics if metric["type"] == _FINAL),
             )
 
@@ -163,11 +183,17 @@ class ExperimentDatabase:
         try:
             with open_read_only(self.path) as connection:
                 yield connection
-        except sqlite3.Error as error:
-            raise DecodingError(
-                f"{self.path} cannot be read as the database of an experiment: {error}; if it is "
-                "damaged, restore it from a backup"
-            ) from error
+        except OSError as error:
+            raise self._unreadable(error.strerror or error) from error
+        except (sqlite3.Error, UnicodeDecodeError) as error:
+            # The driver's own messages may quote a damaged schema that is no text.
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, reason: object) -> DecodingError:
+        return DecodingError(
+            f"{self.path} cannot be read as the database of an experiment: {reason}; if it is "
+            "damaged, restore it from a backup"
+        )
 
 
 def _only(trial_job_id: str | None) -> dict[str, str]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import posixpath
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnicli.decoding import decode_json
+from nnicli.store import javascript
 
 _ENDS = frozenset(("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"))
 _STARTS = frozenset(("WAITING", "RUNNING"))
@@ -29,6 +29,7 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
             first counts, and it counts for a trial that succeeded only (2.7 to 3.0, seen live).
     """
     trials: dict[str, dict[str, Any]] = {}
+    known: defaultdict[str, set[object]] = defaultdict(set)
     for event in events:
         trial_id = event["trialJobId"]
         # Imports and the queueing of the caller's own points belong to no trial.
@@ -37,6 +38,7 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
                 trial_id, {"trialJobId": trial_id, "status": _UNKNOWN, "hyperParameters": []}
             )
             _apply(event, trial)
+            _add_hyper_parameters(event["data"], trial, known[trial_id])
     finals: dict[str, Row] = {}
     for metric in final_metrics:
         finals.setdefault(metric["trialJobId"], metric)
@@ -56,7 +58,6 @@ def _apply(event: Row, trial: dict[str, Any]) -> None:
         _apply_times(event, trial)
     if kind != "ADD_HYPERPARAMETER":
         trial["status"] = _STATUS_OF.get(kind, kind)
-    _add_hyper_parameters(event["data"], trial)
     if event["sequenceId"] is not None:
         trial.setdefault("sequenceId", event["sequenceId"])
     _replace(trial, "message", event.get("message"))
@@ -82,21 +83,26 @@ def _replace(trial: dict[str, Any], key: str, value: Any) -> None:
         trial[key] = value
 
 
-def _add_hyper_parameters(text: str | None, trial: dict[str, Any]) -> None:
-    """Add a set of hyper-parameters unless one with its index is there already."""
-    if not text or not text.strip():
+def _add_hyper_parameters(text: object, trial: dict[str, Any], known: set[object]) -> None:
+    """Add a set of hyper-parameters unless one with its index is there already.
+
+    Args:
+        text: What the event has of them.
+        trial: Gets them as the manager sends them.
+        known: The trial's texts and indices so far; each event of a trial repeats its text.
+    """
+    if not isinstance(text, str) or not text.strip() or text in known:
         return
     try:
-        parameters = json.loads(text)
+        parameters = javascript.parse(text)
+        if not isinstance(parameters, dict):
+            return
+        index = ("index", javascript.stringify(parameters.get("parameter_index")))
+        if index not in known:
+            trial["hyperParameters"].append(javascript.stringify(parameters))
     except (ValueError, RecursionError):
         return
-    if not isinstance(parameters, dict):
-        return
-    known = [json.loads(other).get("parameter_index") for other in trial["hyperParameters"]]
-    if parameters.get("parameter_index") not in known:
-        # The manager, too, writes it anew, without the blanks of Python's JSON.
-        compact = json.dumps(parameters, separators=(",", ":"), ensure_ascii=False)
-        trial["hyperParameters"].append(compact)
+    known |= {text, index}
 
 
 def count_statuses(trials: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:

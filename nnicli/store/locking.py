@@ -76,6 +76,9 @@ def _own_lock(path: Path, deadline: Deadline) -> Iterator[None]:
             )
         yield
     finally:
+        # A child that another thread forked meanwhile has the file open too, and closing it here
+        # would leave the lock with the child.
+        fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 
 

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ _BUSY_TIMEOUT_S = 10.0
 # A statement holds the file's shared lock while it runs. A manager whose write has to wait for
 # longer than a second ends in ERROR, "SQLITE_BUSY: database is locked" (3.0, seen live).
 _ROWS_AT_A_TIME = 5_000
-# Bytes 18 and 19 of the file say 2 where it is in write-ahead mode, which no NNI chooses itself.
-_WAL_MARK = slice(18, 20)
+# For readers, byte 19 of the file says 2 in write-ahead mode, which no NNI chooses itself.
+_WAL_MARK = slice(19, 20)
 _SIDE_FILES = ("-journal", "-wal")
 
 
@@ -52,6 +52,7 @@ def read_rows(
     connection: sqlite3.Connection,
     table: str,
     *,
+    columns: Collection[str] = (),
     until: int,
     equal: Mapping[str, str] | None = None,
 ) -> Iterator[dict[str, Any]]:
@@ -60,8 +61,12 @@ def read_rows(
     Args:
         connection: The database; it is unlocked between portions.
         table: Name of the table, never one from outside.
+        columns: Those that it has at least.
         until: The last rowid that counts, of `last_rowids`.
         equal: Column -> value that it must have.
+
+    Raises:
+        sqlite3.Error: There is no such table, or it lacks a column.
     """
     equal = equal or {}
     conditions = "".join(f" and {column} = ?" for column in equal)
@@ -73,6 +78,8 @@ def read_rows(
     while True:
         cursor = connection.execute(statement, (last, until, *equal.values()))
         names = [column[0] for column in cursor.description][1:]
+        if missing := sorted(set(columns).difference(names)):
+            raise sqlite3.DatabaseError(f"table {table} has no column {missing[0]}")
         rows = cursor.fetchall()
         for row in rows:
             yield dict(zip(names, row[1:], strict=True))
@@ -98,7 +105,7 @@ def _is_resting_wal(path: Path) -> bool:
     """Return whether a write-ahead log is used, yet nobody has it open or left one."""
     with path.open("rb") as file:
         mark = file.read(_WAL_MARK.stop)[_WAL_MARK]
-    return mark == b"\x02\x02" and not path.with_name(path.name + "-wal").exists()
+    return mark == b"\x02" and not path.with_name(path.name + "-wal").exists()
 
 
 def _needs_recovery(connection: sqlite3.Connection) -> bool:

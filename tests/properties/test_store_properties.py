@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from nnicli.store import Registry
+from nnicli.store import Registry, javascript
 from nnicli.store.events import count_statuses, replay_trials
 
 JSON_VALUES = st.recursive(
@@ -63,3 +63,19 @@ def test_any_log_makes_each_trial_once(events: list[dict[str, Any]]) -> None:
         kinds = {event["event"] for event in events if event["trialJobId"] == trial["trialJobId"]}
         assert ("endTime" in trial) == bool(kinds & set(ENDS))
     assert sum(number for _, number in count_statuses(trials)) == len(trials)
+
+
+@given(value=JSON_VALUES)
+def test_what_javascript_writes_is_json_of_the_same_value(value: Any) -> None:
+    """But for integers beyond 2**53, which become the nearest double."""
+    once = javascript.stringify(value)
+    read = javascript.parse(once)
+
+    assert javascript.stringify(read) == once
+    assert javascript.stringify(json.loads(json.dumps(value))) == once
+    once.encode("utf-8")
+
+
+@given(number=st.floats(allow_nan=False, allow_infinity=False))
+def test_a_double_stays_itself(number: float) -> None:
+    assert float(javascript.stringify(number)) == number

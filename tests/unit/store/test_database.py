@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections import defaultdict
@@ -196,6 +197,49 @@ def test_a_config_that_is_no_json_is_told(database: ExperimentDatabase) -> None:
 
     with pytest.raises(DecodingError, match="expected JSON"):
         database.get_experiment_profile()
+
+
+def test_a_profile_without_a_config_is_told(database: ExperimentDatabase) -> None:
+    change(database, "update ExperimentProfile set params = null")
+
+    with pytest.raises(DecodingError, match="expected JSON, found ''"):
+        database.get_experiment_profile()
+
+
+def test_a_table_that_lacks_a_column_is_told(database: ExperimentDatabase) -> None:
+    change(database, "alter table TrialJobEvent rename column timestamp to timestamq")
+
+    with pytest.raises(DecodingError, match="table TrialJobEvent has no column timestamp"):
+        database.list_trial_jobs()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [(b"create index MetricData_type", b"cr\xf6ate index"), (b"endTime integer", b"endTi\xf1e")],
+    ids=["statement", "column"],
+)
+def test_a_schema_that_is_no_text_is_told(
+    database: ExperimentDatabase, old: bytes, new: bytes
+) -> None:
+    """Python's driver fails over SQLite's message, which quotes it, or over the column's name."""
+    content = database.path.read_bytes()
+    at = content.lower().index(old.lower())
+    database.path.write_bytes(content[:at] + new + content[at + len(new) :])
+
+    with pytest.raises(DecodingError, match=r"nni\.sqlite cannot be read.*codec can't decode"):
+        database.get_experiment_profile()
+
+
+def test_a_database_that_may_not_be_read_is_told(
+    database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+
+    with pytest.raises(DecodingError, match=r"nni\.sqlite cannot be read.*Permission denied"):
+        database.list_trial_jobs()
 
 
 @pytest.mark.parametrize("name", ["a b", "50%41?mode=rwc#x", "größe", "quote'\"s"])

@@ -159,12 +159,27 @@ def test_hyper_parameters_are_kept_once_and_without_blanks() -> None:
     ]
 
 
+def test_hyper_parameters_have_the_numbers_that_the_manager_sends() -> None:
+    """Of `quniform` a tuner sends 5.0; the manager's answer and the trial say 5."""
+    trial = replay(
+        event(
+            "SUCCEEDED",
+            data='{"parameter_id": 0, "parameters": {"batch": 5.0, "lr": 1e-05}}',
+        ),
+        finals=(final('"1"'),),
+    )
+
+    assert trial["hyperParameters"] == ['{"parameter_id":0,"parameters":{"batch":5,"lr":0.00001}}']
+    (row,) = export_rows([trial])
+    assert type(row["parameter"]["batch"]) is int
+
+
 @pytest.mark.parametrize(
     "data",
-    ["", "  ", '{"parameter_id": 0, "par', "7", "[" * 100_000],
-    ids=["empty", "blank", "cut", "number", "nested too deeply"],
+    ["", "  ", '{"parameter_id": 0, "par', "7", '{"x": NaN}', "[" * 100_000, b"{}"],
+    ids=["empty", "blank", "cut", "number", "NaN", "nested too deeply", "bytes"],
 )
-def test_data_that_are_no_hyper_parameters_are_left_out(data: str) -> None:
+def test_data_that_are_no_hyper_parameters_are_left_out(data: object) -> None:
     assert replay(event("WAITING", data=data))["hyperParameters"] == []
 
 

@@ -155,6 +155,17 @@ def test_a_resting_write_ahead_database_gets_no_files(
     assert contents(path) == before
 
 
+def test_a_damaged_write_ahead_mark_leaves_no_files(path: Path) -> None:
+    """SQLite goes by the mark for readers alone."""
+    content = bytearray(path.read_bytes())
+    content[19] = 2
+    path.write_bytes(content)
+    before = contents(path)
+
+    assert texts(path) == list("0123456")
+    assert contents(path) == before
+
+
 def test_a_write_ahead_log_that_is_in_use_is_read(path: Path, writer: sqlite3.Connection) -> None:
     writer.execute("pragma journal_mode = wal")
     writer.execute("insert into Log values ('new')")

@@ -22,6 +22,21 @@ from nnicli.store import Registry
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Registry(Path(sys.argv[1])).ensure({"id": "late", "pid": 1})
 """
+# A thread of the program forks while another one holds the lock; the child lives on.
+FORKS_WHILE_LOCKED = """
+import os, sys
+from pathlib import Path
+from nnicli.store import Registry
+from nnicli.store.locking import locked
+path = Path(sys.argv[1])
+end_of_parent, parent = os.pipe()
+with locked(path, timeout_s=5):
+    if os.fork() == 0:
+        os.close(parent)
+        os.read(end_of_parent, 1)
+        os._exit(0)
+Registry(path, lock_timeout_s=2).ensure({"id": "after", "pid": 1})
+"""
 
 
 def start_writer(kind: str, path: Path, prefix: str, count: int) -> subprocess.Popen[bytes]:
@@ -47,6 +62,13 @@ def test_nothing_that_nnicli_wrote_is_lost(registry_path: Path) -> None:
     assert ours <= set(entries)
     assert entries["manager"]["status"] == f"round {rounds - 1}"
     assert {path.name for path in registry_path.parent.iterdir()} == {".experiment", ".nnicli.lock"}
+
+
+def test_a_forked_child_does_not_keep_the_lock(registry_path: Path) -> None:
+    """It has the lock file open too, as with multiprocessing, and may run for hours."""
+    subprocess.run([sys.executable, "-c", FORKS_WHILE_LOCKED, registry_path], check=True)
+
+    assert set(Registry(registry_path).read()) == {"after"}
 
 
 def test_a_writer_killed_in_the_middle_leaves_a_whole_file(registry_path: Path) -> None:
