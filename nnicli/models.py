@@ -6,7 +6,7 @@ the names of hyper-parameters, which NNI itself writes in snake_case. `raw` keep
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -167,6 +167,24 @@ class TrialMetricData:
     def reported_at(self) -> datetime | None:
         """When it was reported, in UTC."""
         return from_epoch_ms(self.timestamp)
+
+
+def group_metrics(metrics: Iterable[TrialMetricData]) -> dict[str, list[TrialMetricData]]:
+    """Return the metrics by trial job id, each trial's in the order reported.
+
+    The manager stores metrics side by side, so those of one moment may lie and be sent in any
+    order; their timestamps are taken in the right one (3.0, `sqlDatabase.js`).
+    """
+    grouped: dict[str, list[TrialMetricData]] = {}
+    for metric in metrics:
+        grouped.setdefault(metric.trialJobId, []).append(metric)
+    for group in grouped.values():
+        group.sort(key=_moment)
+    return grouped
+
+
+def _moment(metric: TrialMetricData) -> tuple[int, bool, int]:
+    return metric.timestamp, metric.type == "FINAL", metric.sequence or 0
 
 
 @dataclass(frozen=True, slots=True, init=False)

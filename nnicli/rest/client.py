@@ -28,6 +28,7 @@ from nnicli.models import (
     TrialJobStatistics,
     TrialMetricData,
     TrialResult,
+    group_metrics,
 )
 from nnicli.rest import endpoints
 from nnicli.rest.address import parse_endpoint
@@ -358,11 +359,11 @@ class ManagerClient:
                 arguments={"trial_job_id": trial_job_id},
                 query=query,
             )
-        return _by_trial(metrics)
+        return group_metrics(metrics)
 
     def list_metrics_in_range(self, first: int, last: int) -> dict[str, list[TrialMetricData]]:
         """Return the metrics of trials with sequence ids from `first` to `last`, both included."""
-        return _by_trial(
+        return group_metrics(
             self._models(
                 endpoints.GET_METRIC_RANGE,
                 TrialMetricData,
@@ -372,7 +373,7 @@ class ManagerClient:
 
     def list_latest_metrics(self) -> dict[str, list[TrialMetricData]]:
         """Return final metrics, and of each trial the latest one on the way."""
-        return _by_trial(self._models(endpoints.GET_LATEST_METRICS, TrialMetricData))
+        return group_metrics(self._models(endpoints.GET_LATEST_METRICS, TrialMetricData))
 
     def export_data(self) -> list[TrialResult]:
         """Return parameters and final metric of every trial that succeeded with one."""
@@ -534,10 +535,3 @@ def _server_message(response: Response) -> str:
 def _brief(value: object) -> str:
     text = json.dumps(value, default=str)
     return text if len(text) <= _BODY_START else f"{text[:_BODY_START]}..."
-
-
-def _by_trial(metrics: Iterable[TrialMetricData]) -> dict[str, list[TrialMetricData]]:
-    grouped: dict[str, list[TrialMetricData]] = {}
-    for metric in metrics:
-        grouped.setdefault(metric.trialJobId, []).append(metric)
-    return grouped

@@ -21,6 +21,7 @@ from nnicli.models import (
     TrialJobStatistics,
     TrialMetricData,
     TrialResult,
+    group_metrics,
 )
 from nnicli.store.events import count_statuses, export_rows, replay_trials
 from nnicli.store.layouts import layout_with
@@ -109,7 +110,6 @@ class ExperimentDatabase:
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
         """Return metrics by trial job id, of one trial or of all."""
-        grouped: dict[str, list[TrialMetricData]] = {}
         with self._connection() as connection:
             (last,) = last_rowids(connection, _METRICS)
             rows = read_rows(
@@ -119,9 +119,7 @@ class ExperimentDatabase:
                 until=last,
                 equal=_only(trial_job_id),
             )
-            for row in rows:
-                grouped.setdefault(row["trialJobId"], []).append(TrialMetricData(row))
-        return grouped
+            return group_metrics(map(TrialMetricData, rows))
 
     def export_data(self) -> list[TrialResult]:
         """Return parameters and final metric of every trial that succeeded with one."""

@@ -29,6 +29,7 @@ from nnicli.models import (
     TrialJobStatus,
     TrialMetricData,
     TrialResult,
+    group_metrics,
 )
 
 RECORDINGS = Path(__file__).parents[1] / "recordings"
@@ -133,6 +134,24 @@ def test_metrics_are_json_inside_json_since_1_4(data: str, value: Any) -> None:
     decoded = TrialMetricData({**METRIC, "data": data}).data
 
     assert json.dumps(decoded) == json.dumps(value)
+
+
+def test_metrics_stored_side_by_side_are_put_in_the_order_reported() -> None:
+    reported = [
+        (7, "PERIODICAL", 0),
+        (7, "PERIODICAL", 1),
+        (7, "FINAL", 0),
+        (8, "PERIODICAL", 0),
+        (9, "PERIODICAL", 1),
+    ]
+    stored = [reported[number] for number in (4, 2, 1, 3, 0)]
+
+    (group,) = group_metrics(
+        TrialMetricData({**METRIC, "timestamp": at, "type": kind, "sequence": number})
+        for at, kind, number in stored
+    ).values()
+
+    assert [(metric.timestamp, metric.type, metric.sequence) for metric in group] == reported
 
 
 @pytest.mark.parametrize(

@@ -134,9 +134,7 @@ def test_log_files_are_beside_the_api(client: ManagerClient, httpserver: HTTPSer
     assert client.get_log_file("nnimanager.log") == "[...] INFO"
 
 
-def test_metrics_are_grouped_by_trial_in_their_order(
-    client: ManagerClient, httpserver: HTTPServer
-) -> None:
+def test_metrics_are_grouped_by_trial(client: ManagerClient, httpserver: HTTPServer) -> None:
     rows = [
         {**METRIC, "trialJobId": name, "sequence": number} for number, name in enumerate("abab")
     ]

@@ -5,10 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
-from collections import defaultdict
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +16,7 @@ from nnicli.errors import (
     InvalidValueError,
     TrialJobNotFoundError,
 )
-from nnicli.models import TrialJob, TrialMetricData, TrialResult
+from nnicli.models import TrialJob, TrialMetricData, TrialResult, group_metrics
 from nnicli.store import ExperimentDatabase, layout_for
 from tests.unit.store.recordings import Recording, load_recording
 
@@ -71,16 +69,14 @@ def test_an_unknown_trial_is_named(database: ExperimentDatabase) -> None:
 
 def test_metrics_are_the_managers(recording: Recording) -> None:
     """Those of failed trials, and the second of two final ones, included."""
-    answers: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
-    for answer in recording.answers["/metric-data"]:
-        answers[answer["trialJobId"]].append(answer)
+    answers = group_metrics(map(TrialMetricData, recording.answers["/metric-data"]))
 
     metrics = recording.database.get_job_metrics()
 
-    assert {trial: [metric.raw for metric in rows] for trial, rows in metrics.items()} == answers
+    assert repr(metrics) == repr(answers)
     assert list(metrics) == list(answers)
-    expected = {trial: [TrialMetricData(row) for row in rows] for trial, rows in answers.items()}
-    assert repr(metrics) == repr(expected)
+    for trial_job_id, group in metrics.items():
+        assert [metric.raw for metric in group] == [m.raw for m in answers[trial_job_id]]
 
 
 def test_metrics_of_one_trial_are_the_managers(recording: Recording) -> None:
