@@ -184,8 +184,8 @@ class ExperimentDatabase:
         except OSError as error:
             raise self._unreadable(error.strerror or error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            # The driver's own messages may quote a damaged schema that is no text.
-            raise self._unreadable(error) from error
+            # Over a damaged schema that is no text the driver fails, up to 3.10 without a word.
+            raise self._unreadable(str(error) or "its schema is no text") from error
 
     def _unreadable(self, reason: object) -> DecodingError:
         return DecodingError(

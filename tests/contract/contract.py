@@ -98,7 +98,9 @@ class ManagerContract:
         trials = finished.experiment.list_trial_jobs()
 
         assert [trial.status for trial in trials] == ["SUCCEEDED"] * 5 + ["FAILED"]
-        assert [finished.experiment.get_trial_job(t.trialJobId) for t in trials] == trials
+        # One final is NaN, which equals nothing; its text does.
+        one_by_one = [finished.experiment.get_trial_job(t.trialJobId) for t in trials]
+        assert repr(one_by_one) == repr(trials)
         first = trials[0].hyperParameters[0]
         assert first.parameter_source == "algorithm"
         assert first.parameters.keys() == {"x"}
@@ -174,7 +176,7 @@ class ManagerContract:
         other.connect_experiment(f"http://127.0.0.1:{finished.experiment.port}")
 
         assert other.exp_id == finished.experiment.exp_id
-        assert other.list_trial_jobs() == finished.experiment.list_trial_jobs()
+        assert repr(other.list_trial_jobs()) == repr(finished.experiment.list_trial_jobs())
         other.disconnect()
         assert finished.experiment.get_experiment_status()["status"] == "DONE"
 

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -70,7 +71,7 @@ def test_database_has_the_events_and_profiles_of_nni(starter: Starter) -> None:
     manager.wait_for_status("DONE")
     manager.stop()
 
-    with sqlite3.connect(manager.folder / "db" / "nni.sqlite") as connection:
+    with closing(sqlite3.connect(manager.folder / "db" / "nni.sqlite")) as connection:
         events = connection.execute("select event, environmentId from TrialJobEvent").fetchall()
         metrics = connection.execute("select type, sequence from MetricData").fetchall()
         (end,) = connection.execute(
