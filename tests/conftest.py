@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -14,6 +15,16 @@ import pytest
 pytest.register_assert_rewrite("tests.contract.contract")
 
 _INHERITED = ("proxy", "nni_", "nnicli_", "virtual_env", "pythonpath")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heed_ctrl_c() -> None:
+    """Let children end on Ctrl-C also where a shell runs the tests in its background.
+
+    There SIGINT is ignored, and children inherit that.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

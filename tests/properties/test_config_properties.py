@@ -131,7 +131,8 @@ def test_any_search_space_is_good_or_is_a_problem(tmp_path: Path, space: Any) ->
     else:
         told = 1
 
-    assert loaded == space
+    # NaN equals nothing; its text does.
+    assert repr(loaded) == repr(space)
     assert told > 0
 
 

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -251,24 +252,22 @@ def test_a_signal_stops_cleanly_at_any_moment(
     )
     if moment == "starting":
         installation.set_behaviour(Behaviour(never_ready=True))
-    child = subprocess.Popen(
-        _command(installation, config), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    assert child.stderr is not None
-    if moment == "starting":
-        _wait_for_start(installation)
-    else:
-        for line in child.stderr:
-            if "running" in line and "0 running" not in line and moment != "stopping":
-                break
-            if moment == "stopping" and "stopping ..." in line:
-                break
+    with _running(_command(installation, config)) as child:
+        assert child.stderr is not None
+        if moment == "starting":
+            _wait_for_start(installation)
+        else:
+            for line in child.stderr:
+                if "running" in line and "0 running" not in line and moment != "stopping":
+                    break
+                if moment == "stopping" and "stopping ..." in line:
+                    break
 
-    child.send_signal(number)
-    if moment == "twice":
-        child.stderr.readline()
         child.send_signal(number)
-    _, errors = child.communicate(timeout=60)
+        if moment == "twice":
+            child.stderr.readline()
+            child.send_signal(number)
+        _, errors = child.communicate(timeout=60)
 
     assert child.returncode == code
     assert (
@@ -276,6 +275,24 @@ def test_a_signal_stops_cleanly_at_any_moment(
         in errors
     )
     assert installation.starts() == 1
+
+
+@contextmanager
+def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
+    """Run a command that is asked to end, if it has not yet, after whatever the test did."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as child:
+        try:
+            yield child
+        finally:
+            if child.poll() is None:
+                child.terminate()
+                child.communicate(timeout=60)
 
 
 def _wait_for_start(installation: FakeInstallation) -> None:
@@ -286,18 +303,12 @@ def _wait_for_start(installation: FakeInstallation) -> None:
 
 
 def test_nohup_is_respected(installation: FakeInstallation, config: Path) -> None:
-    child = subprocess.Popen(
-        ["nohup", *_command(installation, config)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert child.stderr is not None
-    child.stderr.readline()
+    with _running(["nohup", *_command(installation, config)]) as child:
+        assert child.stderr is not None
+        child.stderr.readline()
 
-    child.send_signal(signal.SIGHUP)
-    child.communicate(timeout=60)
+        child.send_signal(signal.SIGHUP)
+        child.communicate(timeout=60)
 
     assert child.returncode == 0
 
