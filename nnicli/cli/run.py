@@ -103,7 +103,7 @@ def _run_experiment(
     try:
         with interrupts.raising():
             experiment.start_experiment(config, port, debug)
-            _follow(experiment, report, messages, limit_s)
+            _follow(experiment, report, messages, interrupts, limit_s)
     finally:
         # From here on signals are only noted: a stop that is cut off would leave things behind.
         if experiment.endpoint is not None:
@@ -113,7 +113,11 @@ def _run_experiment(
 
 
 def _follow(
-    experiment: Experiment, report: Report, messages: Console, limit_s: float | None
+    experiment: Experiment,
+    report: Report,
+    messages: Console,
+    interrupts: Interrupts,
+    limit_s: float | None,
 ) -> None:
     """Show the progress until the experiment has come to its end."""
     from nnicli.cli.display import open_display
@@ -130,6 +134,7 @@ def _follow(
     deadline, pause_s, is_over = Deadline(limit_s), 0.0, False
     try:
         while not is_over:
+            interrupts.check()
             try:
                 report.status = experiment.wait(timeout=min(pause_s, deadline.remaining_s)).value
                 is_over = True

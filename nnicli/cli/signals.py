@@ -44,11 +44,18 @@ class Interrupts:
         """Let the first signal interrupt what is inside; it is raised once, and never outside."""
         self._is_raising = True
         try:
-            if self.received is not None:
-                raise Interrupted(self.received)
+            self.check()
             yield
         finally:
             self._is_raising = False
+
+    def check(self) -> None:
+        """Raise the signal that has come, if one has; loops call it in each round.
+
+        What is raised while a destructor runs is swallowed by the interpreter.
+        """
+        if self.received is not None:
+            raise Interrupted(self.received)
 
 
 @contextmanager
