@@ -10,6 +10,7 @@ from typing import Any
 from nnicli.config.document import Document, Keys
 from nnicli.config.releases import Release
 from nnicli.config.schema import load_schema
+from nnicli.units import parse_duration
 
 ALGORITHMS = ("tuner", "assessor", "advisor")
 _ADVISORS = ("Hyperband", "BOHB")
@@ -30,11 +31,30 @@ def unify_spelling(document: Document) -> None:
             fields = definitions["tuner"]["properties"]
             data[name] = _unify(document, data[name], (name,), fields)
             _unify_name(data[name], definitions[_definition(name)]["properties"]["name"]["enum"])
-    for name, definition in (("trainingService", "local"), ("sharedStorage", "sharedStorage")):
-        if isinstance(data.get(name), dict):
-            fields = definitions[definition]["properties"]
-            data[name] = _unify(document, data[name], (name,), fields)
+    if isinstance(data.get("sharedStorage"), dict):
+        fields = definitions["sharedStorage"]["properties"]
+        data["sharedStorage"] = _unify(document, data["sharedStorage"], ("sharedStorage",), fields)
+    if isinstance(data.get("trainingService"), dict):
+        data["trainingService"] = _unify_service(document, data["trainingService"], definitions)
     document.data = data
+
+
+def _unify_service(
+    document: Document, service: Mapping[str, Any], definitions: Mapping[str, Any]
+) -> dict[str, Any]:
+    here: Keys = ("trainingService",)
+    fields = {**definitions["local"]["properties"], **definitions["remote"]["properties"]}
+    unified = _unify(document, service, here, fields)
+    machines = unified.get("machineList")
+    if isinstance(machines, list):
+        fields = definitions["machine"]["properties"]
+        unified["machineList"] = [
+            _unify(document, machine, (*here, "machineList", index), fields)
+            if isinstance(machine, dict)
+            else machine
+            for index, machine in enumerate(machines)
+        ]
+    return unified
 
 
 def _definition(algorithm: str) -> str:
@@ -140,7 +160,13 @@ def to_canonical(
     if "sharedStorage" in data:
         mount_point = absolute_path(data["sharedStorage"]["localMountPoint"], base)
         document["sharedStorage"] = {**data["sharedStorage"], "localMountPoint": mount_point}
-    document["trainingService"] = _canonical_service(data["trainingService"], document, base)
+    if not release.takes_seconds:
+        for name in ("maxExperimentDuration", "maxTrialDuration"):
+            if name in document:
+                document[name] = f"{parse_duration(document[name])}s"
+    document["trainingService"] = _canonical_service(
+        data["trainingService"], document, base, release
+    )
     return document
 
 
@@ -168,16 +194,33 @@ def _canonical_algorithm(algorithm: Mapping[str, Any], base: Path) -> dict[str, 
 
 
 def _canonical_service(
-    service: Mapping[str, Any], document: Mapping[str, Any], base: Path
+    service: Mapping[str, Any], document: Mapping[str, Any], base: Path, release: Release
 ) -> dict[str, Any]:
-    # The local service has no use for the manager's address, and NNI leaves it out there.
-    canonical = {key: value for key, value in service.items() if key != "nniManagerIp"}
-    for name in SHORTCUTS:
+    canonical = dict(service)
+    for name in (*SHORTCUTS, "nniManagerIp"):
         if name in document:
             canonical.setdefault(name, document[name])
     canonical["trialCodeDirectory"] = absolute_path(canonical["trialCodeDirectory"], base)
-    canonical.setdefault("maxTrialNumberPerGpu", 1)
-    canonical.setdefault("reuseMode", False)
+    if "machineList" in canonical:
+        canonical.setdefault("reuseMode", release.reuses_machines)
+        canonical["machineList"] = [
+            _canonical_machine(machine, base) for machine in canonical["machineList"]
+        ]
+        return canonical
+    # The local service has no use for the manager's address, and NNI leaves it out there.
+    canonical.pop("nniManagerIp", None)
+    return _canonical_gpus({"reuseMode": False, **canonical})
+
+
+def _canonical_machine(machine: Mapping[str, Any], base: Path) -> dict[str, Any]:
+    canonical = {"port": 22, "useActiveGpu": False, **machine}
+    if "password" not in canonical:
+        canonical["sshKeyFile"] = absolute_path(canonical.get("sshKeyFile", "~/.ssh/id_rsa"), base)
+    return _canonical_gpus(canonical)
+
+
+def _canonical_gpus(section: Mapping[str, Any]) -> dict[str, Any]:
+    canonical = {"maxTrialNumberPerGpu": 1, **section}
     if "gpuIndices" in canonical:
         canonical["gpuIndices"] = to_gpu_list(canonical["gpuIndices"])
     return canonical

@@ -10,12 +10,21 @@ from typing import Any
 
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical, unify_spelling
 from nnicli.config.document import Document, sort_problems, summarise
+from nnicli.config.formats import Loss, to_v1, to_v2
 from nnicli.config.reading import read_file, read_mapping
-from nnicli.config.releases import release_for
+from nnicli.config.releases import Format, Release, release_for
 from nnicli.config.rules import RULES, Subject
 from nnicli.config.schema import validate
 from nnicli.config.search_space import check_search_space
 from nnicli.config.surprises import tell_surprises
+from nnicli.config.v1 import (
+    ALGORITHMS as V1_ALGORITHMS,
+    RULES as V1_RULES,
+    drop_nulls,
+    is_legacy,
+    is_v1,
+    to_canonical_v1,
+)
 from nnicli.errors import (
     ConfigError,
     ConfigSchemaError,
@@ -23,6 +32,9 @@ from nnicli.errors import (
     Problem,
     SearchSpaceError,
 )
+
+DIRECTORY_KEYS: dict[Format, str] = {"v1": "logDir", "v2": "experimentWorkingDirectory"}
+"""Where a config of each format names the parent of the experiment's folder."""
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 """A config: the path of its file, or the config itself."""
@@ -33,19 +45,42 @@ class LoadedConfig:
     """A config without errors.
 
     Attributes:
-        document: What is POSTed to the manager; it may hold secrets.
+        format: The format of the document, which the release takes.
+        document: The config, with absolute paths and all defaults; it may hold secrets.
         path: Its file, None for a mapping.
-        experiments_directory: Absolute parent of the experiment's folder.
         warnings: What runs but surprises.
     """
 
+    format: Format
     document: dict[str, Any]
     path: Path | None
-    experiments_directory: Path
     warnings: tuple[Problem, ...]
 
     def __repr__(self) -> str:
-        return f"LoadedConfig(path={self.path}, {len(self.document)} fields)"
+        return f"LoadedConfig({self.format}, path={self.path}, {len(self.document)} fields)"
+
+    @property
+    def experiments_directory(self) -> Path:
+        """Absolute parent of the experiment's folder."""
+        return Path(self.document[DIRECTORY_KEYS[self.format]])
+
+    @property
+    def name(self) -> str | None:
+        """The experiment's name."""
+        return self.document.get("experimentName")
+
+    @property
+    def log_level(self) -> str:
+        """The manager's: fatal, error, warning, info, debug or trace."""
+        return str(self.document["logLevel"])
+
+    @property
+    def platform(self) -> str:
+        """The training service."""
+        if self.format == "v1":
+            return str(self.document["trainingServicePlatform"])
+        service = self.document["trainingService"]
+        return "hybrid" if isinstance(service, list) else str(service["platform"])
 
 
 @dataclass
@@ -112,25 +147,50 @@ def load_config(
         ConfigSchemaError: The config has errors.
         UnsupportedVersionError: nnicli knows no such release.
     """
-    base = _base(config, base_path)
+    base, release = _base(config, base_path), release_for(nni_version)
     reading = _check(config, base, nni_version)
     problems = reading.problems()
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         raise _config_error(reading.config, errors)
-    document = to_canonical(
-        reading.config.data,
-        base=base,
-        release=release_for(nni_version),
-        search_space=reading.search_space,
-        debug=debug,
-    )
+    document, _ = _convert(reading, base=base, release=release, debug=debug)
     return LoadedConfig(
+        format="v1" if "trainingServicePlatform" in document else "v2",
         document=document,
         path=reading.config.file,
-        experiments_directory=Path(document["experimentWorkingDirectory"]),
         warnings=tuple(problems),
     )
+
+
+def _convert(
+    reading: _Reading, *, base: Path, release: Release, debug: bool
+) -> tuple[dict[str, Any], list[Loss]]:
+    """Return a config without errors in the format of its release, and what that loses."""
+    data, space = reading.config.data, reading.search_space
+    if not is_v1(data):
+        document = to_canonical(data, base=base, release=release, search_space=space, debug=debug)
+        if release.format == "v2":
+            return document, []
+        converted = to_v1(document, machine_command=release.machine_command)
+        return _with_log_level(converted.document, document), converted.losses
+    document = to_canonical_v1(data, base=base, search_space=space, debug=debug)
+    if release.format == "v1" or is_legacy(data, release):
+        return document, []
+    converted = to_v2(document)
+    if any(loss.severity == "error" for loss in converted.losses):
+        return converted.document, converted.losses
+    document = to_canonical(
+        converted.document,
+        base=base,
+        release=release,
+        search_space=converted.document["searchSpace"],
+        debug=debug,
+    )
+    return document, converted.losses
+
+
+def _with_log_level(document: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
+    return {**document, "logLevel": config["logLevel"]}
 
 
 def _base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
@@ -143,38 +203,43 @@ def _check(config: Source, base: Path, nni_version: str | None) -> _Reading:
     release = release_for(nni_version)
     document = read_mapping(config) if isinstance(config, Mapping) else read_file(Path(config))
     reading = _Reading(document)
-    if not _is_v2(document):
-        return reading
-    unify_spelling(document)
-    validate(document, "experiment-v2")
-    for rule in RULES:
-        rule(Subject(document, base, release))
-    _check_space(reading, base)
-    tell_surprises(document, is_space=False)
-    return reading
-
-
-def _is_v2(document: Document) -> bool:
     if not isinstance(document.data, dict):
         if not document.problems:
             document.report((), "a config is a mapping of fields", rule="type")
-        return False
-    if document.data.get("trainingServicePlatform"):
-        message = (
-            "this is a config in the v1 format, which nnicli does not take yet; write it in the v2 "
-            "format: trainingService: {platform: ...}, trialCommand, tuner: {name: ...}"
-        )
-        document.report(("trainingServicePlatform",), message, rule="format")
-        return False
-    return True
+        return reading
+    if is_v1(document.data):
+        drop_nulls(document.data)
+        validate(document, "experiment-v1")
+        rules = V1_RULES
+    else:
+        unify_spelling(document)
+        validate(document, "experiment-v2")
+        rules = RULES
+    for rule in rules:
+        rule(Subject(document, base, release))
+    _check_space(reading, base)
+    tell_surprises(document, is_space=False)
+    _check_conversion(reading, base, release)
+    return reading
+
+
+def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
+    """Report what the format of the release cannot hold of a config that is sound otherwise."""
+    document = reading.config
+    if any(problem.severity == "error" for problem in reading.problems()):
+        return
+    _, losses = _convert(reading, base=base, release=release, debug=False)
+    for loss in losses:
+        document.report(loss.keys, loss.message, rule="format", severity=loss.severity)
 
 
 def _check_space(reading: _Reading, base: Path) -> None:
     data = reading.config.data
     tuner = _tuner_name(data)
-    file = data.get("searchSpaceFile")
+    field = "searchSpacePath" if is_v1(data) else "searchSpaceFile"
+    file = data.get(field)
     if isinstance(file, str) and file:
-        _check_space_file(reading, Path(absolute_path(file, base)), tuner)
+        _check_space_file(reading, field, Path(absolute_path(file, base)), tuner)
     elif isinstance(data.get("searchSpace"), dict):
         reading.space = reading.config
         reading.search_space = data["searchSpace"]
@@ -183,12 +248,12 @@ def _check_space(reading: _Reading, base: Path) -> None:
         )
 
 
-def _check_space_file(reading: _Reading, path: Path, tuner: str | None) -> None:
+def _check_space_file(reading: _Reading, field: str, path: Path, tuner: str | None) -> None:
     space = read_file(path, within="searchSpace")
     unread = [problem.message for problem in space.problems if problem.rule == "file"]
     for message in unread:
         # The place to mend it is the config.
-        reading.config.report(("searchSpaceFile",), f"{path} {message}", rule="file")
+        reading.config.report((field,), f"{path} {message}", rule="file")
     if unread:
         return
     reading.space = space
@@ -201,7 +266,7 @@ def _tuner_name(data: Mapping[str, Any]) -> str | None:
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):
-            found = algorithm.get("name")
+            found = algorithm.get("name", algorithm.get(V1_ALGORITHMS[name][0]))
             return found if isinstance(found, str) else None
     return None
 

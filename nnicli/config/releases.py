@@ -3,8 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from nnicli.versions import row_for
+
+Format = Literal["v1", "v2"]
+
+_PLATFORMS_1 = (
+    "local",
+    "remote",
+    "pai",
+    "paiYarn",
+    "kubeflow",
+    "frameworkcontroller",
+    "dlts",
+    "aml",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,31 +27,81 @@ class Release:
 
     Attributes:
         since: First release for which the row holds.
+        format: The format that the manager takes.
+        v1_platforms: What `trainingServicePlatform` may be.
+        legacy_platforms: Those of them that are handed over in the v1 format although the manager
+            takes v2.
         has_annotation: Whether `useAnnotation` exists; even then only nnictl expands it.
         has_experiment_type: Whether the manager takes `experimentType`.
+        has_trial_duration: Whether it takes `maxTrialDuration`.
+        has_shared_storage: Whether it takes `sharedStorage`.
         advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they stand as `advisor`.
+        takes_seconds: Whether a duration may be a number of seconds, too.
         takes_blank_in_code_path: Whether trials run in a folder with a blank in its path.
+        reuses_machines: The default of `reuseMode` for remote machines.
+        machine_command: What a remote machine's own set-up is called in v1.
     """
 
     since: str
+    format: Format
+    v1_platforms: tuple[str, ...]
+    legacy_platforms: tuple[str, ...]
     has_annotation: bool
     has_experiment_type: bool
+    has_trial_duration: bool
+    has_shared_storage: bool
     advisor_is_tuner: bool
+    takes_seconds: bool
     takes_blank_in_code_path: bool
+    reuses_machines: bool
+    machine_command: str
 
 
-_2_6 = Release(
-    since="2.6",
+_1_8 = Release(
+    since="1.8",
+    format="v1",
+    v1_platforms=_PLATFORMS_1,
+    legacy_platforms=(),
     has_annotation=True,
     has_experiment_type=False,
+    has_trial_duration=False,
+    has_shared_storage=False,
     advisor_is_tuner=False,
+    takes_seconds=False,
     takes_blank_in_code_path=False,
+    reuses_machines=False,
+    machine_command="",
 )
+_1_9 = replace(_1_8, since="1.9", machine_command="preCommand")
+_2_0 = replace(_1_9, since="2.0", v1_platforms=(*_PLATFORMS_1, "adl", "hybrid"))
+_2_1 = replace(
+    _2_0,
+    since="2.1",
+    v1_platforms=tuple(name for name in _2_0.v1_platforms if name != "paiYarn"),
+    has_shared_storage=True,
+    machine_command="pythonPath",
+)
+_2_2 = replace(
+    _2_1,
+    since="2.2",
+    format="v2",
+    legacy_platforms=("kubeflow", "frameworkcontroller", "adl"),
+    reuses_machines=True,
+)
+_2_4 = replace(_2_2, since="2.4", has_trial_duration=True)
+_2_6 = replace(_2_4, since="2.6", takes_seconds=True)
 _2_8 = replace(_2_6, since="2.8", advisor_is_tuner=True)
 _2_9 = replace(_2_8, since="2.9", has_experiment_type=True)
-_3_0 = replace(_2_9, since="3.0", has_annotation=False, takes_blank_in_code_path=True)
+_3_0 = replace(
+    _2_9,
+    since="3.0",
+    legacy_platforms=("kubeflow", "frameworkcontroller"),
+    has_annotation=False,
+    takes_blank_in_code_path=True,
+    reuses_machines=False,
+)
 
-RELEASES = (_2_6, _2_8, _2_9, _3_0)
+RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_4, _2_6, _2_8, _2_9, _3_0)
 
 
 def release_for(version: str | None) -> Release:

@@ -59,7 +59,8 @@ def _one_search_space(subject: Subject) -> None:
         subject.document.report(("searchSpaceFile",), message, rule="exclusive")
 
 
-def _no_annotation(subject: Subject) -> None:
+def check_annotation(subject: Subject) -> None:
+    """Refuse `useAnnotation: true`, which only nnictl can expand."""
     if subject.data.get("useAnnotation") is not True:
         return
     reason = (
@@ -117,7 +118,7 @@ def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) 
     if not isinstance(directory, str) or not isinstance(class_name, str):
         return
     folder = Path(absolute_path(directory, subject.base))
-    if not _is_there(folder.is_dir):
+    if not is_there(folder.is_dir):
         report((name, "codeDirectory"), f"there is no folder {folder}", rule="path")
         return
     if "." not in class_name:
@@ -125,29 +126,48 @@ def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) 
         return
     module = folder.joinpath(*class_name.split(".")[:-1])
     files = (module.with_suffix(".py"), module / "__init__.py")
-    if not any(_is_there(file.is_file) for file in files):
+    if not any(is_there(file.is_file) for file in files):
         message = f"there is no module {module.with_suffix('.py')}; expected `module.Class`"
         report((name, "className"), message, rule="path")
 
 
+def check_duration(subject: Subject, keys: Keys, value: Any) -> None:
+    """Check a time limit: text with a unit, in v2 also a number of seconds."""
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return
+    written = subject.document.surprises.get(keys)
+    if written is not None and not isinstance(value, str):
+        message = f"found {written}, which YAML 1.1 reads as {value}; allowed: a number with a "
+        subject.document.report(keys, message + "unit, such as 90s or 2h", rule="duration")
+        return
+    try:
+        parse_duration(value, field=str(keys[-1]))
+    except InvalidValueError as error:
+        allowed = str(error).rpartition("; ")[2]
+        message = f"found {show(value, ())}; {allowed}"
+        is_number = len(str(value)) < 10 and str(value).strip(" 0").isdecimal()
+        hint = f"write '{value}s' for seconds" if is_number else None
+        subject.document.report(keys, message, rule="duration", suggestion=hint)
+
+
 def _durations(subject: Subject) -> None:
     for name in ("maxExperimentDuration", "maxTrialDuration"):
-        value = subject.data.get(name)
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            continue
-        written = subject.document.surprises.get((name,))
-        if written is not None and not isinstance(value, str):
-            message = f"found {written}, which YAML 1.1 reads as {value}; allowed: a number with a "
-            subject.document.report((name,), message + "unit, such as 90s or 2h", rule="duration")
-            continue
-        try:
-            parse_duration(value, field=name)
-        except InvalidValueError as error:
-            allowed = str(error).rpartition("; ")[2]
-            message = f"found {show(value, ())}; {allowed}"
-            is_number = len(str(value)) < 10 and str(value).strip(" 0").isdecimal()
-            hint = f"write '{value}s' for seconds" if is_number else None
-            subject.document.report((name,), message, rule="duration", suggestion=hint)
+        check_duration(subject, (name,), subject.data.get(name))
+
+
+# Field -> the column that tells whether a release has it, and the first one that has.
+_NEWER_FIELDS = {
+    "maxTrialDuration": ("has_trial_duration", "2.4"),
+    "sharedStorage": ("has_shared_storage", "2.1"),
+}
+
+
+def check_newer_fields(subject: Subject) -> None:
+    """Refuse fields that came later than the release."""
+    for name, (column, since) in _NEWER_FIELDS.items():
+        if name in subject.data and not getattr(subject.release, column):
+            message = f"is no field of this release; it came with {since}"
+            subject.document.report((name,), message, rule="unknown-key")
 
 
 def _trial_command(subject: Subject) -> None:
@@ -158,12 +178,15 @@ def _trial_command(subject: Subject) -> None:
 
 def _trial_code(subject: Subject) -> None:
     keys, directory = subject.effective("trialCodeDirectory")
-    if directory is None:
-        directory = "."
+    check_code_folder(subject, keys, "." if directory is None else directory)
+
+
+def check_code_folder(subject: Subject, keys: Keys, directory: Any) -> None:
+    """Check that the folder of the trials' code is there, and can be used."""
     if not isinstance(directory, str) or not directory:
         return
     folder = absolute_path(directory, subject.base)
-    if not _is_there(Path(folder).is_dir):
+    if not is_there(Path(folder).is_dir):
         # A 3.0 manager would say RUNNING for ever, with no trial and no error.
         subject.document.report(keys, f"there is no folder {folder}", rule="path")
     elif " " in folder and not subject.release.takes_blank_in_code_path:
@@ -173,20 +196,52 @@ def _trial_code(subject: Subject) -> None:
 
 def _gpus(subject: Subject) -> None:
     service = subject.section("trainingService")
-    if service.get("platform") != "local":
-        return
-    _, number = subject.effective("trialGpuNumber")
     here: Keys = ("trainingService",)
-    if isinstance(number, int) and number > 0:
-        if "useActiveGpu" not in service:
+    _check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
+    _, number = subject.effective("trialGpuNumber")
+    takes_gpu = isinstance(number, int) and number > 0
+    if service.get("platform") == "local":
+        if takes_gpu and "useActiveGpu" not in service:
             message = "is required with trialGpuNumber: whether GPUs in use may be taken"
             subject.document.report((*here, "useActiveGpu"), message, rule="gpu")
-    elif service.get("maxTrialNumberPerGpu", 1) != 1:
-        value = show(service["maxTrialNumberPerGpu"], ())
+        _check_shared_gpu(subject, here, service, takes_gpu=takes_gpu)
+    for keys, machine in machines_of(service):
+        _check_shared_gpu(subject, keys, machine, takes_gpu=takes_gpu)
+
+
+def _check_shared_gpu(
+    subject: Subject, here: Keys, section: dict[str, Any], *, takes_gpu: bool
+) -> None:
+    if not takes_gpu and section.get("maxTrialNumberPerGpu", 1) != 1:
+        value = show(section["maxTrialNumberPerGpu"], ())
         message = f"found {value}; without trialGpuNumber it has to be 1"
         subject.document.report((*here, "maxTrialNumberPerGpu"), message, rule="gpu")
-    _check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
-    _check_gpu_text(subject, (*here, "gpuIndices"), service.get("gpuIndices"))
+    _check_gpu_text(subject, (*here, "gpuIndices"), section.get("gpuIndices"))
+
+
+def machines_of(service: dict[str, Any]) -> list[tuple[Keys, dict[str, Any]]]:
+    """Return the machines of a remote service, each with the way to it."""
+    machines = service.get("machineList")
+    return [
+        (("trainingService", "machineList", index), machine)
+        for index, machine in enumerate(machines if isinstance(machines, list) else [])
+        if isinstance(machine, dict)
+    ]
+
+
+def _machines(subject: Subject) -> None:
+    """A machine is entered with a password, or with a key file that is there."""
+    for keys, machine in machines_of(subject.section("trainingService")):
+        key = machine.get("sshKeyFile")
+        if "password" in machine:
+            if key is not None:
+                message = "password and sshKeyFile exclude each other; NNI would take the password"
+                subject.document.report((*keys, "sshKeyFile"), message, rule="exclusive")
+            continue
+        path = Path(absolute_path(key if isinstance(key, str) else "~/.ssh/id_rsa", subject.base))
+        if not is_there(path.is_file):
+            message = f"there is no file {path}; give a key file, or a password"
+            subject.document.report((*keys, "sshKeyFile"), message, rule="path")
 
 
 def _check_gpu_text(subject: Subject, keys: Keys, value: Any) -> None:
@@ -205,16 +260,18 @@ def _platform(subject: Subject) -> None:
     service = subject.data.get("trainingService")
     if isinstance(service, list):
         message = "found a list (hybrid), which is not supported by nnicli yet; allowed: a mapping "
-        message += "with platform: local"
+        message += f"with platform: {' or '.join(SUPPORTED)}"
         subject.document.report(("trainingService",), message, rule="training-service")
         return
     platform = subject.section("trainingService").get("platform")
     if isinstance(platform, str) and platform in _LATER:
-        message = f"found {platform}, which is not supported by nnicli yet; allowed: local"
+        message = f"found {platform}, which is not supported by nnicli yet; allowed: "
+        message += ", ".join(SUPPORTED)
         subject.document.report(("trainingService", "platform"), message, rule="training-service")
 
 
-_LATER = ("remote", "openpai", "aml", "dlc", "kubeflow", "frameworkcontroller")
+SUPPORTED = ("local", "remote")
+_LATER = ("openpai", "aml", "dlc", "kubeflow", "frameworkcontroller")
 
 
 def _reuse_mode(subject: Subject) -> None:
@@ -228,7 +285,12 @@ def _reuse_mode(subject: Subject) -> None:
 
 
 def _working_directory(subject: Subject) -> None:
-    text = subject.data.get("experimentWorkingDirectory")
+    check_folder_can_be(subject, ("experimentWorkingDirectory",))
+
+
+def check_folder_can_be(subject: Subject, keys: tuple[str]) -> None:
+    """Check that a folder at the top level exists, or could be made."""
+    text = subject.data.get(keys[0])
     if not isinstance(text, str) or not text:
         return
     path = Path(absolute_path(text, subject.base))
@@ -239,10 +301,10 @@ def _working_directory(subject: Subject) -> None:
         is_in_the_way = True
     if is_in_the_way or "\0" in text:
         message = f"found {show(text, ())}; allowed: a folder, or a path where one can be made"
-        subject.document.report(("experimentWorkingDirectory",), message, rule="path")
+        subject.document.report(keys, message, rule="path")
 
 
-def _is_there(look: Callable[[], bool]) -> bool:
+def is_there(look: Callable[[], bool]) -> bool:
     """Return what a path's `is_dir` or `is_file` says; it may raise for a name that is too long."""
     try:
         return look()
@@ -250,7 +312,8 @@ def _is_there(look: Callable[[], bool]) -> bool:
         return False
 
 
-def _only_json(subject: Subject) -> None:
+def check_only_json(subject: Subject) -> None:
+    """Refuse numbers that JSON does not have."""
     for keys in find_non_finite(subject.data):
         # A search space is checked on its own.
         if keys[0] != "searchSpace":
@@ -259,15 +322,17 @@ def _only_json(subject: Subject) -> None:
 
 RULES: tuple[Callable[[Subject], None], ...] = (
     _one_search_space,
-    _no_annotation,
+    check_annotation,
     _one_tuner,
     _algorithm_form,
     _durations,
+    check_newer_fields,
     _trial_command,
     _trial_code,
     _gpus,
+    _machines,
     _platform,
     _reuse_mode,
     _working_directory,
-    _only_json,
+    check_only_json,
 )

@@ -36,7 +36,7 @@ _TYPE_NAMES = {
 
 @cache
 def load_schema(name: str) -> dict[str, Any]:
-    """Return a shipped schema: `experiment-v2` or `search-space`."""
+    """Return a shipped schema: `experiment-v1`, `experiment-v2` or `search-space`."""
     file = f"{name}.schema.json"
     packaged = importlib.resources.files("nnicli") / "schemas" / file
     if packaged.is_file():
@@ -59,7 +59,10 @@ def _validator(name: str) -> Validator:
     kind: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema left it bare
         Draft202012Validator, {"uniqueItems": _find_repeated}, type_checker=types
     )
-    return kind(load_schema(name))
+    schema = load_schema(name.partition("#")[0])
+    if part := name.partition("#")[2]:
+        schema = {"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
+    return kind(schema)
 
 
 def _find_repeated(
@@ -83,7 +86,7 @@ def validate(document: Document, name: str, *, data: Any = None, base: Keys = ()
 
     Args:
         document: Where the problems are reported.
-        name: The schema.
+        name: The schema, or one of its definitions, as `experiment-v2#tuner`.
         data: What is checked; None: the whole document.
         base: Way from the document's top to the data.
     """

@@ -59,6 +59,31 @@ OTHER_FIELDS: list[tuple[str, ...]] = [
     ("trainingService", "reuseMode"), ("trainingServicePlatform",),
 ]  # fmt: skip
 
+VALID_V1: dict[str, Any] = {
+    "authorName": "me",
+    "experimentName": "x",
+    "trialConcurrency": 2,
+    "maxExecDuration": "1h",
+    "maxTrialNum": 10,
+    "trainingServicePlatform": "remote",
+    "searchSpacePath": "space.json",
+    "tuner": {"builtinTunerName": "TPE", "classArgs": {"optimize_mode": "maximize"},
+              "gpuIndices": "0"},
+    "assessor": {"builtinAssessorName": "Medianstop", "classArgs": {"start_step": 3}},
+    "trial": {"command": "python3 trial.py", "codeDir": ".", "gpuNum": 1},
+    "localConfig": {"maxTrialNumPerGpu": 2, "gpuIndices": "0,1"},
+    "remoteConfig": {"reuse": True},
+    "machineList": [{"ip": "h", "username": "u", "passwd": "p", "gpuIndices": "0"}],
+}  # fmt: skip
+PATHS_V1: list[tuple[str | int, ...]] = [
+    *((name,) for name in VALID_V1),
+    *(("tuner", name) for name in ("builtinTunerName", "classArgs", "gpuIndices", "codeDir")),
+    *(("trial", name) for name in ("command", "codeDir", "gpuNum", "nasMode")),
+    *(("machineList", 0, name) for name in ("ip", "port", "passwd", "sshKeyPath", "gpuIndices")),
+    ("localConfig", "maxTrialNumPerGpu"), ("advisor",), ("useAnnotation",), ("sharedStorage",),
+    ("kubeflowConfig",), ("multiPhase",), ("maxTrialDuration",), ("machineList", 0),
+]  # fmt: skip
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=9),
     lambda inner: (
@@ -71,17 +96,19 @@ quick = settings(
 )
 
 
-def _changed(path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    config = copy.deepcopy(VALID)
-    part = config
+def _changed(
+    path: tuple[str | int, ...], value: Any, *, base: dict[str, Any] = VALID
+) -> dict[str, Any]:
+    config = copy.deepcopy(base)
+    part: Any = config
     for key in path[:-1]:
         part = part[key]
     part[path[-1]] = value
     return config
 
 
-def _check(config: Any, base: Path) -> list[Problem]:
-    problems = check_config(config, base_path=base)
+def _check(config: Any, base: Path, nni_version: str | None = None) -> list[Problem]:
+    problems = check_config(config, base_path=base, nni_version=nni_version)
     for problem in problems:
         assert problem.message
         assert "\n" not in str(problem)
@@ -90,6 +117,20 @@ def _check(config: Any, base: Path) -> list[Problem]:
 
 def test_the_config_that_is_changed_here_is_valid(tmp_path: Path) -> None:
     assert check_config(VALID, base_path=tmp_path) == []
+
+
+@quick
+@given(
+    path=st.sampled_from(PATHS_V1),
+    value=json_values,
+    nni_version=st.sampled_from(["1.8", "2.1", "2.2", "3.0"]),
+)
+def test_any_value_in_any_field_of_v1_is_good_or_is_a_problem(
+    tmp_path: Path, path: tuple[str | int, ...], value: Any, nni_version: str
+) -> None:
+    (tmp_path / "space.json").write_text('{"x": {"_type": "uniform", "_value": [0, 1]}}')
+
+    _check(_changed(path, value, base=VALID_V1), tmp_path, nni_version)
 
 
 @quick

@@ -109,15 +109,15 @@ def test_problems_come_in_the_order_of_the_file(write_config: WriteConfig) -> No
 
 
 def test_a_release_that_is_not_known_is_refused() -> None:
-    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.9 is not supported"):
-        check_config({}, nni_version="1.9")
+    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7 is not supported"):
+        check_config({}, nni_version="1.7")
 
 
 def test_the_repr_of_a_loaded_config_shows_none_of_it(write_config: WriteConfig) -> None:
     """It may hold passwords, and a repr ends in logs."""
     config = write_config(HEAD + SPACE + "experimentName: hush\n")
 
-    assert repr(load_config(config)) == f"LoadedConfig(path={config}, 12 fields)"
+    assert repr(load_config(config)) == f"LoadedConfig(v2, path={config}, 12 fields)"
 
 
 def test_a_config_is_checked_from_inside_a_zip(tmp_path: Path, write_config: WriteConfig) -> None:

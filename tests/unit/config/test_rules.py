@@ -256,17 +256,17 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         ),
         # training services
         (
-            _with("platform: local", "platform: remote, machineList: []"),
+            _with("platform: local", "platform: openpai"),
             (
-                "4:19: trainingService.platform: found remote, which is not supported by nnicli "
-                "yet; allowed: local"
+                "4:19: trainingService.platform: found openpai, which is not supported by nnicli "
+                "yet; allowed: local, remote"
             ),
         ),
         (
             _with("{platform: local}", "[{platform: local}]"),
             (
                 "4:1: trainingService: found a list (hybrid), which is not supported by nnicli "
-                "yet; allowed: a mapping with platform: local"
+                "yet; allowed: a mapping with platform: local or remote"
             ),
         ),
         (
@@ -292,23 +292,10 @@ def test_a_broken_rule_is_told_with_its_place(check: Check, text: str, expected:
 
 
 def test_rules_of_the_local_service_are_not_for_others(check: Check) -> None:
-    """Machines of a remote service have useActiveGpu each."""
-    found = check(_with("local", "remote") + "trialGpuNumber: 1\n")
+    found = check(_with("local", "dlc") + "trialGpuNumber: 1\n")
 
     assert len(found) == 1
     assert "not supported by nnicli yet" in found[0]
-
-
-def test_a_v1_file_is_refused_with_one_problem(check: Check) -> None:
-    text = "authorName: me\ntrainingServicePlatform: local\ntrial: {command: x}\n"
-
-    assert check(text) == [
-        (
-            "config.yml:2:1: trainingServicePlatform: this is a config in the v1 format, which "
-            "nnicli does not take yet; write it in the v2 format: trainingService: {platform: "
-            "...}, trialCommand, tuner: {name: ...}"
-        )
-    ]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,284 @@
+"""Configs in the v1 format: what their schema cannot say, and their canonical form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.canonical import absolute_path
+from nnicli.config.document import Keys
+from nnicli.config.releases import Release
+from nnicli.config.rules import (
+    Subject,
+    check_annotation,
+    check_code_folder,
+    check_duration,
+    check_folder_can_be,
+    check_newer_fields,
+    check_only_json,
+    is_there,
+)
+from nnicli.config.schema import load_schema, validate
+
+# Algorithm -> the key that names a built-in one, and its schema in the v2 format.
+ALGORITHMS = {
+    "tuner": ("builtinTunerName", "tuner"),
+    "assessor": ("builtinAssessorName", "assessor"),
+    "advisor": ("builtinAdvisorName", "tuner"),
+}
+_CLASS_KEYS = ("codeDir", "classFileName", "className")
+# Platform -> the sections that it may have; the schema says which it needs.
+SECTIONS = {
+    "local": (),
+    "remote": ("machineList", "remoteConfig"),
+    "pai": ("paiConfig",),
+    "paiYarn": ("paiYarnConfig",),
+    "kubeflow": ("kubeflowConfig",),
+    "frameworkcontroller": ("frameworkcontrollerConfig",),
+    "dlts": ("dltsConfig",),
+    "aml": ("amlConfig",),
+    "adl": (),
+    "hybrid": ("hybridConfig", "machineList", "remoteConfig", "paiConfig", "amlConfig"),
+}
+_EVERY_SECTION = tuple(dict.fromkeys(name for names in SECTIONS.values() for name in names))
+# Sections that take exactly one of two credentials.
+_CREDENTIALS = {
+    "paiConfig": ("token", "passWord"),
+    "paiYarnConfig": ("token", "passWord"),
+}
+# Paths in `trial` that count from the config's own folder; adl has its code in the container.
+_TRIAL_PATHS = ("codeDir", "nniManagerNFSMountPath", "paiConfigPath", "authFile")
+
+
+# Fields whose null means their default.
+_NULLABLE = ("maxExecDuration", "maxTrialNum", "maxTrialDuration")
+
+
+def is_v1(data: Mapping[str, Any]) -> bool:
+    """Return whether a config is in the v1 format, as nnictl tells it."""
+    return bool(data.get("trainingServicePlatform"))
+
+
+def is_legacy(data: Mapping[str, Any], release: Release) -> bool:
+    """Return whether a v1 config is handed over as such to a manager that takes v2.
+
+    Those of Kubernetes are where they say `reuse: false`, and those of adl (2.6 to 3.0).
+    """
+    platform = data["trainingServicePlatform"]
+    if platform not in release.legacy_platforms:
+        return False
+    section = data.get(f"{platform}Config", {})
+    return platform == "adl" or section.get("reuse") is False
+
+
+def drop_nulls(data: dict[str, Any]) -> None:
+    """Leave out the fields whose null means their default."""
+    for name in _NULLABLE:
+        if name in data and data[name] is None:
+            del data[name]
+
+
+def _platform(subject: Subject) -> None:
+    platform = subject.data.get("trainingServicePlatform")
+    if not isinstance(platform, str) or platform not in SECTIONS:
+        return
+    if platform not in subject.release.v1_platforms:
+        allowed = ", ".join(subject.release.v1_platforms)
+        message = f"found {platform}, which this release has not; allowed: {allowed}"
+        subject.document.report(("trainingServicePlatform",), message, rule="training-service")
+    for name in _EVERY_SECTION:
+        if name in subject.data and name not in SECTIONS[platform]:
+            message = f"is no section of trainingServicePlatform: {platform}; leave it out"
+            subject.document.report((name,), message, rule="unknown-key")
+
+
+def _algorithms(subject: Subject) -> None:
+    data, report = subject.data, subject.document.report
+    if "advisor" in data:
+        for name in ("tuner", "assessor"):
+            if name in data:
+                report((name,), f"{name} and advisor exclude each other", rule="exclusive")
+    elif "tuner" not in data:
+        report(("tuner",), "is required and missing", rule="required")
+    for name, (key, definition) in ALGORITHMS.items():
+        algorithm = subject.section(name)
+        if not algorithm:
+            continue
+        given = [part for part in _CLASS_KEYS if part in algorithm]
+        if key in algorithm:
+            for part in given:
+                report((name, part), f"{part} and {key} exclude each other", rule="exclusive")
+            _check_arguments(subject, name, key, definition)
+        else:
+            _check_custom_class(subject, name, key, algorithm)
+
+
+def _check_arguments(subject: Subject, name: str, key: str, definition: str) -> None:
+    """Check the arguments of a built-in algorithm, which are those of the v2 format."""
+    algorithm = subject.section(name)
+    known = load_schema("experiment-v1")["$defs"][name]["properties"][key]["enum"]
+    if algorithm[key] in known and isinstance(algorithm.get("classArgs"), dict):
+        named = {"name": algorithm[key], "classArgs": algorithm["classArgs"]}
+        validate(subject.document, f"experiment-v2#{definition}", data=named, base=(name,))
+
+
+def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[str, Any]) -> None:
+    report = subject.document.report
+    if not any(part in algorithm for part in _CLASS_KEYS):
+        message = f"is required and missing; give a built-in name, or {', '.join(_CLASS_KEYS)}"
+        report((name, key), message, rule="required")
+        return
+    for part in _CLASS_KEYS:
+        if part not in algorithm:
+            report((name, part), "is required and missing", rule="required")
+    directory, file = algorithm.get("codeDir"), algorithm.get("classFileName")
+    if isinstance(directory, str) and isinstance(file, str):
+        path = Path(absolute_path(directory, subject.base)) / file
+        if not is_there(path.is_file):
+            report((name, "classFileName"), f"there is no file {path}", rule="path")
+
+
+def _durations(subject: Subject) -> None:
+    for name in ("maxExecDuration", "maxTrialDuration"):
+        check_duration(subject, (name,), subject.data.get(name))
+
+
+def _trial(subject: Subject) -> None:
+    trial = subject.section("trial")
+    if subject.data.get("trainingServicePlatform") != "adl":
+        check_code_folder(subject, ("trial", "codeDir"), trial.get("codeDir"))
+    needs_gpu = subject.section("localConfig").get("maxTrialNumPerGpu", 1) != 1
+    if needs_gpu and not trial.get("gpuNum"):
+        message = "without trial.gpuNum it has to be 1"
+        subject.document.report(("localConfig", "maxTrialNumPerGpu"), message, rule="gpu")
+
+
+def _machines(subject: Subject) -> None:
+    machines = subject.data.get("machineList")
+    for index, machine in enumerate(machines if isinstance(machines, list) else []):
+        if not isinstance(machine, dict):
+            continue
+        here: Keys = ("machineList", index)
+        _check_one_of(subject, here, machine, ("passwd", "sshKeyPath"))
+        key = machine.get("sshKeyPath")
+        if isinstance(key, str):
+            path = Path(absolute_path(key, subject.base))
+            if not is_there(path.is_file):
+                message = f"there is no file {path}"
+                subject.document.report((*here, "sshKeyPath"), message, rule="path")
+        for name in ("preCommand", "pythonPath"):
+            if name in machine and name != subject.release.machine_command:
+                known = subject.release.machine_command or "neither that nor another"
+                message = f"is no key of this release, which has {known}"
+                subject.document.report((*here, name), message, rule="unknown-key")
+
+
+def _credentials(subject: Subject) -> None:
+    for section, names in _CREDENTIALS.items():
+        if section in subject.data and isinstance(subject.data[section], dict):
+            _check_one_of(subject, (section,), subject.data[section], names)
+
+
+def _check_one_of(
+    subject: Subject, here: Keys, section: Mapping[str, Any], names: tuple[str, str]
+) -> None:
+    given = [name for name in names if name in section]
+    if len(given) == 2:
+        message = f"{names[0]} and {names[1]} exclude each other"
+        subject.document.report((*here, given[1]), message, rule="exclusive")
+    elif not given:
+        message = f"is required and missing; give it, or {names[1]}"
+        subject.document.report((*here, names[0]), message, rule="required")
+
+
+def _search_space(subject: Subject) -> None:
+    is_custom = not any(
+        key in subject.section(name) for name, (key, _) in ALGORITHMS.items() if name != "assessor"
+    )
+    is_annotated = subject.data.get("useAnnotation") is True
+    if "searchSpacePath" not in subject.data and not (is_custom or is_annotated):
+        message = "is required and missing: the JSON file with the search space"
+        subject.document.report(("searchSpacePath",), message, rule="required")
+
+
+def _gone(subject: Subject) -> None:
+    if subject.data.get("multiPhase") is True and subject.release.format != "v1":
+        message = "found true; this release has only one parameter set a trial"
+        subject.document.report(("multiPhase",), message, rule="gone")
+
+
+def _log_directory(subject: Subject) -> None:
+    check_folder_can_be(subject, ("logDir",))
+
+
+RULES: tuple[Callable[[Subject], None], ...] = (
+    _platform,
+    check_annotation,
+    _algorithms,
+    _durations,
+    _trial,
+    _machines,
+    _credentials,
+    _search_space,
+    _gone,
+    check_newer_fields,
+    _log_directory,
+    check_only_json,
+)
+
+
+def to_canonical_v1(
+    data: Mapping[str, Any], *, base: Path, search_space: Mapping[str, Any] | None, debug: bool
+) -> dict[str, Any]:
+    """Return a v1 config without errors as its manager's start needs it.
+
+    Paths are absolute, defaults filled in as nnictl does, GPU indices are text, and the search
+    space stands in place of its file.
+    """
+    document = {key: value for key, value in data.items() if key != "searchSpacePath"}
+    is_debug = debug or bool(data.get("debug", False))
+    document |= {
+        "maxExecDuration": data.get("maxExecDuration") or "999d",
+        "maxTrialNum": data.get("maxTrialNum") or 99_999,
+        "useAnnotation": False,
+        "debug": is_debug,
+        "versionCheck": data.get("versionCheck", not is_debug),
+        "logLevel": "debug" if is_debug else data.get("logLevel", "info"),
+        "logDir": absolute_path(data.get("logDir", "~/nni-experiments"), base),
+        "trial": _with_paths(data["trial"], _trial_paths(data), base),
+    }
+    if search_space is not None:
+        document["searchSpace"] = dict(search_space)
+    for name in ALGORITHMS:
+        if name in data:
+            document[name] = _with_gpu_text(_with_paths(data[name], ("codeDir",), base))
+    if "localConfig" in data:
+        document["localConfig"] = _with_gpu_text(data["localConfig"])
+    if "machineList" in data:
+        document["machineList"] = [
+            _with_gpu_text(_with_paths({"port": 22, **machine}, ("sshKeyPath",), base))
+            for machine in data["machineList"]
+        ]
+    if "frameworkcontrollerConfig" in data:
+        document["frameworkcontrollerConfig"] = _with_paths(
+            data["frameworkcontrollerConfig"], ("configPath",), base
+        )
+    return document
+
+
+def _trial_paths(data: Mapping[str, Any]) -> tuple[str, ...]:
+    # The code of adl is in its container.
+    return () if data["trainingServicePlatform"] == "adl" else _TRIAL_PATHS
+
+
+def _with_paths(section: Mapping[str, Any], names: tuple[str, ...], base: Path) -> dict[str, Any]:
+    paths = {name: absolute_path(section[name], base) for name in names if name in section}
+    return {**section, **paths}
+
+
+def _with_gpu_text(section: Mapping[str, Any]) -> dict[str, Any]:
+    """Return it with GPU indices as text: a manager refuses numbers (1.9, seen live)."""
+    if "gpuIndices" not in section:
+        return dict(section)
+    return {**section, "gpuIndices": str(section["gpuIndices"])}
