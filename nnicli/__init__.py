@@ -50,10 +50,12 @@ if TYPE_CHECKING:
     )
     from nnicli.experiment import Experiment as Experiment
     from nnicli.launcher import (
+        FoundInstallation as FoundInstallation,
         ManagerProcess as ManagerProcess,
         NniInstallation as NniInstallation,
         StopOutcome as StopOutcome,
         find_installation as find_installation,
+        find_installations as find_installations,
     )
     from nnicli.models import (
         ExperimentProfile as ExperimentProfile,
@@ -115,10 +117,12 @@ _HOMES = {
     ),
     "nnicli.experiment": ("Experiment",),
     "nnicli.launcher": (
+        "FoundInstallation",
         "ManagerProcess",
         "NniInstallation",
         "StopOutcome",
         "find_installation",
+        "find_installations",
     ),
     "nnicli.models": (
         "ExperimentProfile",

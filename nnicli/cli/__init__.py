@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import nnicli
+from nnicli.cli.managers import managers
 from nnicli.cli.run import run
 
 __all__ = ["main"]
@@ -17,3 +18,4 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(managers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +17,13 @@ VARIABLE = "NNICLI_NNI"
 """Environment variable that names the NNI to use where `Experiment(nni=...)` does not."""
 
 _SITE_PACKAGES = ("lib/python*/site-packages", "lib/python3/dist-packages", "Lib/site-packages")
+# Where the manager lies below an environment, by release: 2.0 and later are a package, 1.x are
+# data files beside all packages.
+_IN_PACKAGES, _IN_PREFIX = "nni_node", "nni"
+# node.js, from the folder of main.js: in the package, beside it in 1.x, and on Windows.
+_NODES = ("node", "../bin/node", "node.exe", "../Scripts/node.exe")
+# The Python of an environment, from its root: on POSIX, on Windows, in conda on Windows.
+_PYTHONS = ("bin/python3", "Scripts/python.exe", "python.exe")
 _INSTALL_HINT = (
     "install the manager beside nnicli with `pip install 'nnicli[nni]'`, or name an environment "
     f"that has one with Experiment(nni=PATH) or the variable {VARIABLE}"
@@ -53,8 +61,9 @@ def find_installation(where: str | os.PathLike[str] | None = None) -> NniInstall
     """Return the NNI at a path, or the default one.
 
     Args:
-        where: A virtual environment, a `python` in one, or an `nni_node` folder. None: the
-            variable NNICLI_NNI, else the environment of the running interpreter.
+        where: A virtual environment, a `python` in one, or the folder of the manager's `main.js`
+            (`nni_node`, in 1.x `nni`). None: the variable NNICLI_NNI, else the environment of the
+            running interpreter.
 
     Raises:
         InstallationNotFoundError: There is none; the message lists the places.
@@ -87,24 +96,31 @@ def _folders_at(place: Path) -> Iterator[Path]:
     place = place.absolute()
     if place.is_file():
         # Not resolved: a virtual environment's python is a link to the one it was made from.
-        yield from _folders_below(place.parent.parent)
+        folder = place.parent
+        yield from _folders_below(folder.parent if folder.name in ("bin", "Scripts") else folder)
         return
     yield place
-    yield place / "nni_node"
+    yield place / _IN_PACKAGES
     yield from _folders_below(place)
 
 
 def _folders_below(prefix: Path) -> Iterator[Path]:
+    for site_packages in _site_packages(prefix):
+        yield site_packages / _IN_PACKAGES
+    yield prefix / _IN_PREFIX
+
+
+def _site_packages(prefix: Path) -> Iterator[Path]:
     for pattern in _SITE_PACKAGES:
-        for site_packages in sorted(prefix.glob(pattern)):
-            yield site_packages / "nni_node"
+        yield from sorted(prefix.glob(pattern))
 
 
 def _read_installation(folder: Path) -> NniInstallation:
+    nodes = [Path(os.path.normpath(folder / node)) for node in _NODES]
     installation = NniInstallation(
         version=_read_version(folder),
         entry=folder / "main.js",
-        node=folder / "node",
+        node=next((node for node in nodes if node.is_file()), nodes[0]),
         bin_directory=_find_bin_directory(folder),
     )
     if not os.access(installation.node, os.X_OK):
@@ -122,17 +138,35 @@ def _find_bin_directory(folder: Path) -> Path:
     # From <prefix>/lib/python3.x/site-packages/nni_node up to the prefix, and no further: / itself
     # has a bin/python3 on many systems.
     for parent in list(folder.parents)[:4]:
-        if (parent / "bin" / "python3").exists():
-            return parent / "bin"
+        for python in _PYTHONS:
+            if (parent / python).exists():
+                return (parent / python).parent
+    own = _find_own_python(folder)
+    if own is not None:
+        return own.parent
     raise InstallationNotFoundError(
         f"the NNI at {folder} belongs to no environment: no folder above it has a bin/python3, and "
         "without that Python no tuner can run; name the virtual environment instead"
     )
 
 
+def _find_own_python(folder: Path) -> Path | None:
+    """Return the `python3` of a user install's own Python, as far as it is the one on PATH."""
+    for parent in folder.parents:
+        if parent.name.startswith("python3.") and parent.parent.name == "lib":
+            found = shutil.which(parent.name)
+            python3 = shutil.which("python3", path=os.path.dirname(found)) if found else None  # noqa: PTH120 - which takes text
+            if found and python3 and os.path.realpath(found) == os.path.realpath(python3):
+                return Path(python3)
+    return None
+
+
 def _read_version(folder: Path) -> str:
-    for metadata in folder.parent.glob("nni-*.dist-info"):
-        return metadata.name.removeprefix("nni-").removesuffix(".dist-info")
+    # The package's own folder; in 1.x, whose files lie in the prefix, all of the environment.
+    places = (folder.parent, *_site_packages(folder.parent))
+    for place in places:
+        for metadata in place.glob("nni-*.dist-info"):
+            return metadata.name.removeprefix("nni-").removesuffix(".dist-info")
     try:
         # A development install has no such folder.
         return str(json.loads((folder / "package.json").read_text("utf-8"))["version"])

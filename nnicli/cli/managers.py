@@ -1,0 +1,75 @@
+"""`nnicli managers`: the NNIs of this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from nnicli.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from nnicli.launcher import FoundInstallation
+
+_HINT = (
+    "no NNI that can be used was found; install one beside nnicli with `pip install "
+    "'nnicli[nni]'`, or name the environment of one in the variable NNICLI_NNI"
+)
+
+
+@click.command(short_help="List the NNIs of this machine.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+def managers(*, as_json: bool) -> None:
+    """List the NNIs of this machine, and whether managers can be started of them.
+
+    The first usable one of the running environment, or that in the variable NNICLI_NNI, is used by
+    `nnicli run`; --nni names another. Exit code 0 when there is one that can be used, else 1.
+    """
+    from nnicli.launcher import find_installations
+
+    found = find_installations()
+    if as_json:
+        import json
+
+        click.echo(json.dumps([_to_document(one) for one in found], indent=2))
+    elif found:
+        _print_table(found)
+    if not any(one.is_usable for one in found):
+        click.echo(f"nnicli: {_HINT}", err=True)
+        raise SystemExit(Exit.FAILED)
+
+
+def _to_document(found: FoundInstallation) -> dict[str, object]:
+    return {
+        "path": str(found.path),
+        "version": found.version,
+        "python_version": found.python_version,
+        "node_version": found.node_version,
+        "is_usable": found.is_usable,
+        "why_not": found.why_not or None,
+    }
+
+
+def _print_table(found: list[FoundInstallation]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    output = Console()
+    if not output.is_terminal:
+        # The width of a file or a pipe is nobody's screen.
+        output = Console(width=200)
+    table = Table("NNI", "Python", "node.js", "usable", "where", box=box.SIMPLE_HEAD)
+    for one in found:
+        where = Text(str(one.path), overflow="fold")
+        if one.why_not:
+            where.append(f"\n{one.why_not}", style="dim")
+        table.add_row(
+            one.version or "?",
+            one.python_version or "?",
+            one.node_version or "?",
+            "yes" if one.is_usable else "no",
+            where,
+        )
+    output.print(table)

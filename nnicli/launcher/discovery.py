@@ -1,0 +1,167 @@
+"""Every NNI on this machine that can be found without being told where it is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from nnicli.errors import InstallationNotFoundError, UnsupportedVersionError
+from nnicli.launcher.generations import generation_for
+from nnicli.launcher.installation import VARIABLE, NniInstallation, find_installation
+
+_NODE_TIMEOUT_S = 5.0
+_AT_ONCE = 8
+# Folders of environments, from where they are listed.
+_IN_HOME = (".virtualenvs/*", ".pyenv/versions/*", ".conda/envs/*", "*conda3", "*conda3/envs/*")
+_IN_WORKING_DIRECTORY = (".venv", "venv", "env")
+
+
+@dataclass(frozen=True, slots=True)
+class FoundInstallation:
+    """An NNI that was found, usable or not.
+
+    Attributes:
+        path: Root of its environment, as it was found.
+        version: Its release, None where it cannot be told.
+        python_version: Of the Python in which its tuner runs, such as `3.7.16`, None where it
+            cannot be told.
+        node_version: Of its node.js, such as `v10.22.1`, None where that does not run.
+        why_not: Why it cannot be used and what to do, empty where it can.
+        installation: What `Experiment(nni=...)` takes, None where it is incomplete.
+    """
+
+    path: Path
+    version: str | None
+    python_version: str | None
+    node_version: str | None
+    why_not: str
+    installation: NniInstallation | None
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether managers can be started of it."""
+        return not self.why_not
+
+
+def find_installations() -> list[FoundInstallation]:
+    """Return the NNIs of this machine, the one that is used by default first.
+
+    Looked at are, in this order: the variable NNICLI_NNI, the running interpreter's environment,
+    VIRTUAL_ENV and CONDA_PREFIX, each `python3` on PATH, pyenv's versions, the environments of
+    conda and virtualenvwrapper, user installs, and `.venv` in the working directory. Nothing of an
+    NNI is imported; of its programs only `node --version` runs.
+    """
+    found: dict[str, FoundInstallation] = {}
+    for place in dict.fromkeys(_places()):
+        one = _look_at(place)
+        if one is not None:
+            # One environment may be reached by several names.
+            entry = one.installation.entry if one.installation else one.path
+            found.setdefault(os.path.realpath(entry), one)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        return list(pool.map(_with_node_version, found.values()))
+
+
+def _places() -> Iterator[Path]:
+    environ = os.environ
+    if VARIABLE in environ:
+        yield Path(environ[VARIABLE]).expanduser()
+    yield Path(sys.prefix)
+    for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
+        if environ.get(name):
+            yield Path(environ[name])
+    for folder in map(Path, environ.get("PATH", "").split(os.pathsep)):
+        if folder.name == "shims":
+            yield from _matches(folder.parent, "versions/*")
+        elif folder.name in ("bin", "Scripts"):
+            yield folder.parent
+    if environ.get("PYENV_ROOT"):
+        yield from _matches(Path(environ["PYENV_ROOT"]), "versions/*")
+    home = Path.home()
+    for pattern in _IN_HOME:
+        yield from _matches(home, pattern)
+    yield from _listed_by_conda(home)
+    # User installs.
+    yield home / ".local"
+    for name in _IN_WORKING_DIRECTORY:
+        yield Path.cwd() / name
+
+
+def _matches(folder: Path, pattern: str) -> list[Path]:
+    try:
+        return sorted(folder.glob(pattern))
+    except OSError:
+        return []
+
+
+def _listed_by_conda(home: Path) -> Iterator[Path]:
+    try:
+        text = (home / ".conda" / "environments.txt").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        return
+    yield from (Path(line) for line in text.splitlines() if line.strip())
+
+
+def _look_at(place: Path) -> FoundInstallation | None:
+    """Return the NNI at a place, None where there is none at all."""
+    try:
+        installation = find_installation(place)
+    except InstallationNotFoundError as error:
+        if "there is no NNI at" in str(error):
+            return None
+        return FoundInstallation(place, None, None, None, str(error), None)
+    except OSError:
+        # A folder that may not be read.
+        return None
+    try:
+        generation_for(installation.version)
+    except UnsupportedVersionError as error:
+        why_not = str(error)
+    else:
+        why_not = ""
+    return FoundInstallation(
+        installation.prefix,
+        installation.version,
+        _python_version(installation),
+        None,
+        why_not,
+        installation,
+    )
+
+
+def _python_version(installation: NniInstallation) -> str | None:
+    """Return the release of the environment's Python, without running it."""
+    try:
+        text = (installation.prefix / "pyvenv.cfg").read_text("utf-8")
+    except (OSError, UnicodeDecodeError):
+        text = ""
+    for line in text.splitlines():
+        key, _, value = line.partition("=")
+        if key.strip() in ("version", "version_info"):
+            return ".".join(value.strip().split(".")[:3])
+    for folder in (*installation.entry.parents, *_matches(installation.prefix, "lib/python3.*")):
+        if folder.name.startswith("python3."):
+            return folder.name.removeprefix("python")
+    return None
+
+
+def _with_node_version(found: FoundInstallation) -> FoundInstallation:
+    if found.installation is None:
+        return found
+    try:
+        answer = subprocess.run(
+            [found.installation.node, "--version"],
+            capture_output=True,
+            text=True,
+            timeout=_NODE_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        reason = f"its node.js does not run here ({error}); reinstall nni in that environment"
+        return replace(found, why_not=found.why_not or reason)
+    return replace(found, node_version=answer.stdout.strip())
