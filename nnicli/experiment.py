@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from nnicli import arguments, results
-from nnicli.config import LoadedConfig, load_config
+from nnicli.config import DIRECTORY_KEYS, LoadedConfig, load_config
 from nnicli.errors import (
     AlreadyConnectedError,
     ConnectError,
@@ -21,12 +21,13 @@ from nnicli.errors import (
     WaitTimeoutError,
 )
 from nnicli.launcher import (
+    Action,
     ManagerProcess,
     NniInstallation,
     StartPlan,
     StopOutcome,
     find_installation,
-    generate_experiment_id,
+    generation_for,
     locate_experiment,
     start_manager,
 )
@@ -42,7 +43,7 @@ from nnicli.models import (
 )
 from nnicli.rest import ManagerClient
 from nnicli.session import Session
-from nnicli.store import ExperimentDatabase, Registry
+from nnicli.store import ExperimentDatabase
 from nnicli.supervision import Supervisor
 from nnicli.waiting import Deadline, Timeouts
 
@@ -171,8 +172,7 @@ class Experiment:
         config = load_config(config_file, nni_version=installation.version, debug=debug)
         for problem in config.warnings:
             logger.warning("%s", problem)
-        plan = self._creation_plan(config, port)
-        self._start(installation, plan)
+        self._start(installation, self._creation_plan(installation, config, port))
 
     def resume_experiment(self, exp_id: str, port: int | None = None, debug: bool = False) -> None:
         """Go on with a stopped experiment and connect to it.
@@ -413,6 +413,8 @@ class Experiment:
             # First of all, so that without a tuner nothing is changed.
             session.wait_for_tuner(self._timeouts.tuner_s)
         profile = session.client.update_profile(**wanted)
+        if max_trial_number is not None or max_experiment_duration is not None:
+            session.note_reopening()
         if space is not None:
             profile = session.send_search_space(space, self._timeouts.tuner_s)
         logger.info("experiment %s: updated %s", session.exp_id, ", ".join(given))
@@ -505,21 +507,22 @@ class Experiment:
             return self._nni
         return find_installation(self._nni)
 
-    def _creation_plan(self, config: LoadedConfig, port: int | None) -> StartPlan:
+    def _creation_plan(
+        self, installation: NniInstallation, config: LoadedConfig, port: int | None
+    ) -> StartPlan:
         parent = self._experiments_directory or config.experiments_directory
-        document = {**config.document, "experimentWorkingDirectory": str(parent)}
-        services = document["trainingService"]
-        platform = "hybrid" if isinstance(services, list) else services["platform"]
+        document = {**config.document, DIRECTORY_KEYS[config.format]: str(parent)}
+        encode = generation_for(installation.version).encoders[config.format]
         return StartPlan(
             action="create",
-            exp_id=generate_experiment_id(parent),
-            document=document,
+            requests=encode(document, installation.version),
             experiments_directory=parent,
             port=port,
-            log_level=document["logLevel"],
+            log_level=config.log_level,
             url_prefix=self._url_prefix,
-            name=document.get("experimentName"),
-            platform=platform,
+            name=config.name,
+            platform=config.platform,
+            stored_config=document,
         )
 
     def _reopen(self, exp_id: str, port: int | None, *, debug: bool, is_view: bool) -> None:
@@ -527,28 +530,32 @@ class Experiment:
         arguments.check_given_port(port)
         installation = self._installation()
         located = locate_experiment(
-            exp_id, registry=Registry(), experiments_directory=self._experiments_directory
+            exp_id, installation=installation, experiments_directory=self._experiments_directory
         )
-        profile = located.database.get_experiment_profile()
+        params = located.database.get_experiment_profile()["params"]
         if not is_view:
-            located.check_release(installation)
+            located.check_release()
             located.warn_of_spent_budget()
+            located.mend()
+        action: Action = "view" if is_view else "resume"
+        config = located.stored_config()
         plan = StartPlan(
-            action="view" if is_view else "resume",
+            action=action,
+            requests=located.requests(action, config),
             exp_id=exp_id,
-            document=profile["params"],
             experiments_directory=located.experiments_directory,
             port=port,
-            log_level="debug" if debug else profile["params"].get("logLevel", "info"),
+            log_level="debug" if debug else params.get("logLevel", "info"),
             url_prefix=self._url_prefix,
-            name=profile["params"].get("experimentName"),
+            name=params.get("experimentName"),
+            platform=located.platform,
+            folder=located.folder,
+            stored_config=config,
         )
         self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:
-        with start_manager(
-            installation, plan, registry=Registry(), timeouts=self._timeouts
-        ) as started:
+        with start_manager(installation, plan, timeouts=self._timeouts) as started:
             self._enter(Session.of_started(started, is_view=plan.action == "view"))
 
     def _enter(self, session: Session) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
     StopError,
+    StopNotSupportedError,
     TunerNotReadyError,
     UpdateNotAppliedError,
 )
@@ -24,17 +26,19 @@ from nnicli.launcher import (
     StopOutcome,
     Traces,
     find_local_manager,
+    is_viewing,
     stop_manager,
 )
 from nnicli.models import ExperimentProfile, ExperimentStatus
 from nnicli.rest import ManagerClient
-from nnicli.store import ExperimentDatabase, Registry, has_started, last_error, tail_text
+from nnicli.store import ExperimentDatabase, Layout, has_started, last_error, layout_for, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = logging.getLogger(__name__)
 
 _TUNER_INTERVAL_S = 0.02
 _PORT_INTERVAL_S = 0.1
+_REOPENING_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,7 @@ class Session:
         exp_id: The experiment.
         process: The manager, None when it is not on this machine.
         directory: The experiment's folder, None when it is not on this machine.
+        layout: Where its files lie.
         is_owned: Whether it was started here, and not only connected to.
         is_view: Whether the manager only shows a stopped experiment.
     """
@@ -74,8 +79,10 @@ class Session:
         client: ManagerClient,
         exp_id: str,
         *,
+        layout: Layout,
         process: ManagerProcess | None = None,
         directory: Path | None = None,
+        error_output: Path | None = None,
         dispatcher_log: DispatcherLog | None = None,
         is_owned: bool = False,
         is_view: bool = False,
@@ -84,21 +91,26 @@ class Session:
         self.exp_id = exp_id
         self.process = process
         self.directory = directory
+        self.layout = layout
         self.is_owned = is_owned
         self.is_view = is_view
+        self._error_output = error_output
         self._dispatcher_log = dispatcher_log
         self._tuner_has_connected = False
+        self._reopening = Deadline(0)
 
     @classmethod
     def of_started(cls, started: StartedManager, *, is_view: bool) -> Session:
         """Return the session of a manager that was just started."""
-        directory = started.traces.directory
+        directory = started.directory
         log = DispatcherLog(directory / "log" / "dispatcher.log", started.dispatcher_log_size)
         return cls(
             started.client,
             started.traces.exp_id,
+            layout=started.layout,
             process=started.process,
             directory=directory,
+            error_output=started.error_output,
             dispatcher_log=log,
             is_owned=True,
             is_view=is_view,
@@ -116,13 +128,20 @@ class Session:
         process = find_local_manager(client.endpoint, exp_id)
         directory = Path(profile["logDir"])
         is_here = process is not None and directory.is_dir()
+        layout = layout_for(client.get_version())
+        entry = (layout.registry().get(exp_id) or {}) if is_here else {}
+        _, errors = layout.output_paths(directory, str(entry.get("fileName", "")))
         status = client.get_experiment_status()["status"]
         return cls(
             client,
             exp_id,
+            layout=layout,
             process=process,
             directory=directory if is_here else None,
-            is_view=status == ExperimentStatus.VIEWED,
+            error_output=errors if is_here else None,
+            # Up to 2.1 the status does not tell.
+            is_view=status == ExperimentStatus.VIEWED
+            or (process is not None and is_viewing(process)),
         )
 
     @property
@@ -167,6 +186,28 @@ class Session:
         """Return whether the manager is known to have died."""
         return self.process is not None and not self.process.is_running()
 
+    def note_reopening(self) -> None:
+        """Note that a limit was changed, over which an experiment that is DONE goes on."""
+        self._reopening = Deadline(_REOPENING_S)
+
+    def may_be_reopening(self) -> bool:
+        """Return whether the manager may say DONE though it has trials and time left.
+
+        It looks at its limits every second only, before 3.0 every 5 s.
+        """
+        if self._reopening.expired:
+            return False
+        profile = self.client.get_experiment_profile()
+        params = profile["params"]
+        limits = {
+            name: self.client.dialect.decode(name, params.get(field.key))
+            for name, field in self.client.dialect.fields.items()
+        }
+        trials, seconds = limits["max_trial_number"], limits["max_experiment_duration"]
+        made = sum(row["trialJobNumber"] for row in self.client.get_job_statistics())
+        has_trials_left = trials is None or made < trials
+        return has_trials_left and (seconds is None or profile["execDuration"] < seconds)
+
     def tuner_error(self) -> str:
         """Return the last traceback that this tuner wrote, empty without one."""
         return self._dispatcher_log.last_error() if self._dispatcher_log is not None else ""
@@ -178,8 +219,9 @@ class Session:
         if self.directory is None:
             return ""
         # What fails before the tuner has opened its log goes to the manager's error output.
-        logs = (self.directory / "log" / name for name in ("nnictl_stderr.log", "dispatcher.log"))
-        return next((text for log in logs if (text := tail_text(log).strip())), "")
+        logs = (self._error_output, self.directory / "log" / "dispatcher.log")
+        texts = (tail_text(log).strip() for log in logs if log is not None)
+        return next((text for text in texts if text), "")
 
     def wait_for_tuner(self, timeout_s: float) -> None:
         """Wait until the tuner is connected, where its log can be read.
@@ -191,7 +233,7 @@ class Session:
             TunerNotReadyError: It did not connect in time, or its manager is gone.
         """
         log = self._dispatcher_log
-        if log is None or self._tuner_has_connected:
+        if log is None or self._tuner_has_connected or not self._may_miss_changes():
             return
         deadline = Deadline(timeout_s)
 
@@ -220,7 +262,7 @@ class Session:
                 return self.client.update_profile(search_space=search_space)
             except UpdateNotAppliedError as error:
                 # Without the tuner's log there is no other way to learn that it is connected.
-                if self._dispatcher_log is not None:
+                if self._dispatcher_log is not None or not self._may_miss_changes():
                     raise
                 if deadline.expired:
                     raise self._tuner_not_ready(deadline) from error
@@ -238,6 +280,9 @@ class Session:
         except RequestTimeoutError as error:
             if rows not in self.client.get_imported_data():
                 raise self._tuner_not_ready(deadline) from error
+
+    def _may_miss_changes(self) -> bool:
+        return self._client.dialect.misses_early_changes
 
     def _tuner_not_ready(self, deadline: Deadline) -> TunerNotReadyError:
         log_tail = self.crash_log()
@@ -259,9 +304,10 @@ class Session:
             outcome = self._stop_remote(timeouts)
         else:
             traces = Traces(self.exp_id, self.directory, self.process.identity)
-            ask = self._client.stop_experiment
-            outcome = stop_manager(self.process, traces, ask=ask, timeout_s=timeouts.stop_s)
-            _record_stop(self.exp_id)
+            outcome = stop_manager(
+                self.process, traces, ask=self._ask_to_stop, timeout_s=timeouts.stop_s
+            )
+            self._record_stop()
         self.close()
         if outcome.how == "already gone":
             logger.warning(
@@ -273,9 +319,38 @@ class Session:
             logger.info("experiment %s is stopped", self.exp_id)
         return outcome
 
+    def _ask_to_stop(self) -> None:
+        if self._client.dialect.can_be_stopped:
+            self._client.stop_experiment()
+        elif self.process is not None:
+            self._client.close()
+            self.process.terminate()
+
+    def _record_stop(self) -> None:
+        """Write the end into NNI's registry where the manager did not."""
+        registry = self.layout.registry()
+        try:
+            entry = registry.get(self.exp_id) or {"status": "STOPPED", "endTime": 0}
+            if entry["status"] != "STOPPED" or entry.get("endTime") in (None, "N/A"):
+                ended = self.layout.encode_time(int(time.time() * 1000))
+                registry.update(self.exp_id, status="STOPPED", endTime=ended)
+        except RegistryError as error:
+            # The experiment is stopped all the same, which is what was asked for.
+            logger.warning(
+                "experiment %s is stopped, but not noted as such: %s", self.exp_id, error
+            )
+
     def _stop_remote(self, timeouts: Timeouts) -> StopOutcome:
+        if not self.client.dialect.can_be_stopped:
+            raise StopNotSupportedError(
+                f"the manager at {self.endpoint} cannot be stopped from here: NNI before 2.1 has "
+                "no request for it, and the process is not on this machine; end it there, with "
+                "nnicli or with a SIGTERM to its pid"
+            )
         deadline = Deadline(timeouts.stop_s)
-        self.client.stop_experiment()
+        with suppress(ConnectionLostError, RequestTimeoutError):
+            # 2.1 to 2.7 answer late, and 2.4 to 2.7 drop the connection as a matter of course.
+            self.client.stop_experiment()
 
         def probe() -> bool | None:
             try:
@@ -292,15 +367,3 @@ class Session:
                 f"{deadline.waited_s:.0f} s; end it on its own machine"
             )
         return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
-
-
-def _record_stop(exp_id: str) -> None:
-    """Write the end into NNI's registry where the manager did not."""
-    registry = Registry()
-    try:
-        entry = registry.get(exp_id) or {"status": "STOPPED", "endTime": 0}
-        if entry["status"] != "STOPPED" or not isinstance(entry.get("endTime"), int):
-            registry.update(exp_id, status="STOPPED", endTime=int(time.time() * 1000))
-    except RegistryError as error:
-        # The experiment is stopped all the same, which is what was asked for.
-        logger.warning("experiment %s is stopped, but not noted as such: %s", exp_id, error)

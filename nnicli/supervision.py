@@ -72,7 +72,8 @@ class Supervisor:
         return final
 
     def _final_status(self, status: str) -> ExperimentStatus | None:
-        if status == ExperimentStatus.VIEWED:
+        # Up to 2.1 the status of a view stays INITIALIZED for ever.
+        if self._session.is_view:
             return ExperimentStatus.VIEWED
         is_exhausted = status == ExperimentStatus.TUNER_NO_MORE_TRIAL
         if status not in _FINAL and not is_exhausted:
@@ -83,6 +84,8 @@ class Supervisor:
         }
         # This status never becomes DONE by itself (seen live on 2.10.1 and 3.0).
         if is_exhausted and any(numbers.get(busy, 0) for busy in _BUSY):
+            return None
+        if status == ExperimentStatus.DONE and self._session.may_be_reopening():
             return None
         if not numbers.get(TrialJobStatus.SUCCEEDED, 0):
             raise self._nothing_succeeded(numbers)

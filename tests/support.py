@@ -9,8 +9,12 @@ import psutil
 
 from nnicli.errors import ProcessIdentity
 
-REAL_NNI = os.environ.get("NNICLI_TEST_NNI")
-"""The virtual environment of the real manager, read before the tests clean their environment."""
+REAL_NNIS = tuple(
+    os.path.abspath(place)  # noqa: PTH100 - a link to it stays one
+    for place in os.environ.get("NNICLI_TEST_NNI", "").split(os.pathsep)
+    if place
+)
+"""Virtual environments of real managers, read before the tests clean their environment."""
 
 
 def is_alive(pid: int) -> bool:
@@ -26,19 +30,22 @@ def leftovers(exp_id: str) -> list[ProcessIdentity]:
     found = []
     for process in psutil.process_iter():
         try:
-            argv, environ = process.cmdline(), process.environ()
-            if process.status() == psutil.STATUS_ZOMBIE or not _belongs(argv, environ, exp_id):
+            if process.status() == psutil.STATUS_ZOMBIE or not _belongs(process, exp_id):
                 continue
+            argv = process.cmdline()
             found.append(ProcessIdentity(process.pid, process.create_time(), tuple(argv)))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
     return found
 
 
-def _belongs(argv: list[str], environ: dict[str, str], exp_id: str) -> bool:
-    log_directory = environ.get("NNI_LOG_DIRECTORY", "")
-    return (
-        environ.get("NNI_EXP_ID") == exp_id
-        or exp_id in Path(log_directory).parts
-        or ("--experiment-id" in argv and exp_id in argv)
-    )
+def _belongs(process: psutil.Process, exp_id: str) -> bool:
+    argv, environ = process.cmdline(), process.environ()
+    if environ.get("NNI_EXP_ID") == exp_id:
+        return True
+    if exp_id in Path(environ.get("NNI_LOG_DIRECTORY", "")).parts:
+        return True
+    if not any(argument.endswith("main.js") for argument in argv):
+        return False
+    # A manager of 1.x is not told the id that it makes up.
+    return exp_id in argv or any(exp_id in Path(one.path).parts for one in process.open_files())

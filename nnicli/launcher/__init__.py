@@ -1,15 +1,29 @@
 """All about the manager's process: find it, start it, know it again, end it."""
 
-from nnicli.launcher.generations import GENERATIONS, Generation, ManagerArguments, generation_for
+from nnicli.launcher.discovery import FoundInstallation, find_installations
+from nnicli.launcher.generations import (
+    GENERATIONS,
+    Action,
+    Generation,
+    ManagerArguments,
+    generation_for,
+)
 from nnicli.launcher.installation import NniInstallation, find_installation
-from nnicli.launcher.locating import LocatedExperiment, find_local_manager, locate_experiment
+from nnicli.launcher.locating import (
+    LocatedExperiment,
+    find_local_manager,
+    is_viewing,
+    locate_experiment,
+)
 from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
-from nnicli.launcher.start import StartedManager, StartPlan, generate_experiment_id, start_manager
+from nnicli.launcher.start import StartedManager, StartPlan, start_manager
 from nnicli.launcher.stopping import StopOutcome, Traces, reap, stop_manager
 
 __all__ = [
     "GENERATIONS",
+    "Action",
+    "FoundInstallation",
     "Generation",
     "LocatedExperiment",
     "ManagerArguments",
@@ -21,9 +35,10 @@ __all__ = [
     "Traces",
     "check_port",
     "find_installation",
+    "find_installations",
     "find_local_manager",
-    "generate_experiment_id",
     "generation_for",
+    "is_viewing",
     "locate_experiment",
     "reap",
     "start_manager",

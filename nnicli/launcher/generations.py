@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from nnicli.config.requests import StartRequests, legacy_requests, v1_requests
 from nnicli.launcher.installation import NniInstallation
 from nnicli.versions import row_for
 
 Action = Literal["create", "resume", "view"]
+Format = Literal["v1", "v2"]
 
 # Optional for the manager in every release; nnictl passes it since 1.5.
 _NODE_OPTIONS = ("--max-old-space-size=4096",)
@@ -22,9 +24,10 @@ class ManagerArguments:
 
     Attributes:
         action: `create`, `resume` or `view`.
-        exp_id: Id of the experiment.
+        exp_id: Id of the experiment, empty where the manager makes one up.
         port: TCP port of the REST API.
         experiments_directory: Absolute parent of the experiment's own folder.
+        platform: The training service, in the config's words.
         log_level: In the config's words: fatal, error, warning, info, debug or trace.
         url_prefix: Path below which the manager serves, without slashes at its ends.
         python: The tuner's interpreter. A bare name, found through PATH: the manager puts it into
@@ -35,6 +38,7 @@ class ManagerArguments:
     exp_id: str
     port: int
     experiments_directory: Path
+    platform: str = "local"
     log_level: str = "info"
     url_prefix: str = ""
     python: str = "python3"
@@ -42,54 +46,98 @@ class ManagerArguments:
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The command line of one family of managers.
+    """How one family of managers is started.
 
     Attributes:
         since: First release of the family.
-        flags: Field of ManagerArguments -> flag; a field without a flag is not told.
+        flags: Field of ManagerArguments -> flag; a field without a flag is not told, nor is one
+            whose value is empty.
+        actions: Action -> its arguments. A flag that is not meant must be absent: up to 2.5 the
+            manager exits over `--readonly false` and `--foreground false` (seen live).
+        platforms: The config's training services that the manager calls otherwise.
         log_levels: The config's log level -> the manager's.
+        chooses_id: Whether the manager makes up the id of a new experiment.
+        encoders: Format of a config -> what makes the requests of its start, from the config and
+            the release.
+        uses_next_port: Training services for which the port after the manager's is needed too.
     """
 
     since: str
     flags: Mapping[str, str]
+    actions: Mapping[Action, tuple[str, ...]]
+    platforms: Mapping[str, str]
     log_levels: Mapping[str, str]
+    chooses_id: bool
+    encoders: Mapping[Format, Callable[[Mapping[str, Any], str], StartRequests]]
+    uses_next_port: frozenset[str]
 
     def argv(self, installation: NniInstallation, arguments: ManagerArguments) -> list[str]:
         """Return the command line that starts the manager of this installation."""
         command = [str(installation.node), *_NODE_OPTIONS, str(installation.entry)]
+        translations = {"log_level": self.log_levels, "platform": self.platforms}
         for field, flag in self.flags.items():
             value = getattr(arguments, field)
-            if field == "log_level":
-                value = self.log_levels[value]
+            value = translations.get(field, {}).get(value, value)
             if value != "":
                 command += [flag, str(value)]
-        return command
+        return [*command, *self.actions[arguments.action]]
 
 
-_2_7 = Generation(
+def _post_only(document: Mapping[str, Any], _version: str) -> StartRequests:
+    return StartRequests(metadata=(), profile=dict(document))
+
+
+_1_8 = Generation(
+    since="1.8",
+    flags={
+        "port": "--port",
+        "platform": "--mode",
+        "exp_id": "--experiment_id",
+        "experiments_directory": "--log_dir",
+        "log_level": "--log_level",
+    },
+    actions={
+        "create": ("--start_mode", "new"),
+        "resume": ("--start_mode", "resume"),
+        "view": ("--start_mode", "resume", "--readonly", "true"),
+    },
+    platforms={"openpai": "pai"},
+    log_levels={},
+    chooses_id=True,
+    encoders={"v1": v1_requests},
+    # aml does not use it, though nnictl looks at it.
+    uses_next_port=frozenset(
+        ("remote", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlts")
+    ),
+)
+_2_0 = replace(
+    _1_8,
+    since="2.0",
+    chooses_id=False,
+    uses_next_port=frozenset(
+        ("remote", "pai", "openpai", "paiYarn", "kubeflow", "frameworkcontroller", "adl", "hybrid")
+    ),
+)
+_2_2 = replace(_2_0, since="2.2", encoders={"v1": legacy_requests, "v2": _post_only})
+_2_3 = replace(_2_2, since="2.3", flags={**_2_2.flags, "url_prefix": "--url_prefix"})
+_2_7 = replace(
+    _2_3,
     since="2.7",
+    # The parser is strict from here on, and wants these names.
     flags={
         "port": "--port",
         "exp_id": "--experiment-id",
-        "action": "--action",
         "experiments_directory": "--experiments-directory",
         "log_level": "--log-level",
         "url_prefix": "--url-prefix",
     },
-    # The parser is strict: `fatal`, which configs allow, is no choice of its own.
-    log_levels={
-        "fatal": "critical",
-        "error": "error",
-        "warning": "warning",
-        "info": "info",
-        "debug": "debug",
-        "trace": "debug",
-    },
+    actions={name: ("--action", name) for name in ("create", "resume", "view")},
+    log_levels={"fatal": "critical", "trace": "debug"},
 )
 _2_8 = replace(_2_7, since="2.8", flags={**_2_7.flags, "python": "--python-interpreter"})
-_3_0 = replace(_2_8, since="3.0", log_levels={**_2_8.log_levels, "trace": "trace"})
+_3_0 = replace(_2_8, since="3.0", log_levels={"fatal": "critical"})
 
-GENERATIONS = (_2_7, _2_8, _3_0)
+GENERATIONS = (_1_8, _2_0, _2_2, _2_3, _2_7, _2_8, _3_0)
 
 
 def generation_for(version: str) -> Generation:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-import random
-import shutil
-import string
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from nnicli.config.requests import StartRequests
 from nnicli.errors import (
+    InvalidValueError,
     LaunchError,
     ManagerExitedError,
     PortInUseError,
@@ -25,19 +24,19 @@ from nnicli.errors import (
 )
 from nnicli.launcher import ports
 from nnicli.launcher.environment import manager_environment
+from nnicli.launcher.files import LaunchFiles, generate_experiment_id, random_name
 from nnicli.launcher.generations import Action, Generation, ManagerArguments, generation_for
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
 from nnicli.rest import ManagerClient, dialect_for
-from nnicli.store import Registry, size_of, tail_text
+from nnicli.store import Layout, Registry, Run, layout_for, size_of, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = logging.getLogger(__name__)
 
 _READY_INTERVAL_S = 0.01
 _READY_PROBE_TIMEOUT_S = 1.0
-_STDOUT, _STDERR = "nnictl_stdout.log", "nnictl_stderr.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,35 +45,30 @@ class StartPlan:
 
     Attributes:
         action: `create`, `resume` or `view`.
-        exp_id: Id of the experiment.
-        document: What is POSTed; the manager ignores it unless the action is `create`.
+        requests: What the manager is told before and at the start; it heeds the body of the POST
+            only where the action is `create`.
         experiments_directory: Absolute parent of the experiment's folder.
+        exp_id: Id of the experiment; empty for a new one, which gets an id at its start.
         port: The port, or None for the first free one.
         log_level: The manager's, in the config's words.
         url_prefix: Path below which the manager serves, without slashes at its ends.
         name: The experiment's name, for the registry.
         platform: The training service's, for the registry.
+        folder: Name of the launcher's own folder of an experiment of 1.x that has one.
+        stored_config: What is kept for a resume where the database is not enough.
     """
 
     action: Action
-    exp_id: str
-    document: Mapping[str, Any]
+    requests: StartRequests
     experiments_directory: Path
+    exp_id: str = ""
     port: int | None = None
     log_level: str = "info"
     url_prefix: str = ""
     name: str | None = None
     platform: str = "local"
-
-    @property
-    def directory(self) -> Path:
-        """The experiment's own folder."""
-        return self.experiments_directory / self.exp_id
-
-    @property
-    def log_directory(self) -> Path:
-        """Where the manager, the tuner and the launcher write."""
-        return self.directory / "log"
+    folder: str = ""
+    stored_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +79,10 @@ class StartedManager:
         process: The manager.
         client: Speaks with it.
         port: Where it listens.
+        layout: Where its files lie.
         traces: By what its processes are known.
+        directory: The experiment's own folder.
+        error_output: The file with what it writes about its failures.
         dispatcher_log_size: Size of dispatcher.log in bytes before the start. The log is appended
             to, so after a resume older lines stand before it.
     """
@@ -93,17 +90,11 @@ class StartedManager:
     process: ManagerProcess
     client: ManagerClient
     port: int
+    layout: Layout
     traces: Traces
+    directory: Path
+    error_output: Path
     dispatcher_log_size: int
-
-
-def generate_experiment_id(experiments_directory: Path) -> str:
-    """Return an id in NNI's form that no folder there has: a manager would append to it (3.0)."""
-    source = random.SystemRandom()
-    while True:
-        exp_id = "".join(source.sample(string.ascii_lowercase + string.digits, 8))
-        if not (experiments_directory / exp_id).exists():
-            return exp_id
 
 
 @contextmanager
@@ -111,7 +102,6 @@ def start_manager(
     installation: NniInstallation,
     plan: StartPlan,
     *,
-    registry: Registry,
     timeouts: Timeouts,
 ) -> Iterator[StartedManager]:
     """Start a manager and its experiment; after a failure nothing of it is left.
@@ -131,7 +121,14 @@ def start_manager(
         )
     if plan.port is not None:
         ports.check_port(plan.port)
-    start = _Start(installation, generation_for(installation.version), plan, registry, timeouts)
+    start = _Start(
+        installation,
+        generation_for(installation.version),
+        layout_for(installation.version),
+        plan,
+        timeouts,
+    )
+    start.check()
     with ExitStack() as undo:
         yield _start_on_some_port(start, undo)
         undo.pop_all()
@@ -143,18 +140,44 @@ class _Start:
 
     installation: NniInstallation
     generation: Generation
+    layout: Layout
     plan: StartPlan
-    registry: Registry
     timeouts: Timeouts
+
+    def check(self) -> None:
+        if self.plan.url_prefix and "url_prefix" not in self.generation.flags:
+            raise InvalidValueError(
+                f"url_prefix: NNI {self.installation.version} serves below no prefix, which takes "
+                "2.3 or later; leave it out, or use a newer NNI",
+                field="url_prefix",
+                value=self.plan.url_prefix,
+            )
+
+    def files(self) -> LaunchFiles:
+        plan, exp_id = self.plan, self.plan.exp_id
+        if not exp_id and not self.generation.chooses_id:
+            exp_id = generate_experiment_id(plan.experiments_directory)
+        return LaunchFiles(
+            self.layout,
+            plan.experiments_directory,
+            exp_id,
+            plan.folder or random_name(),
+            is_new=plan.action == "create",
+        )
+
+    def ports_needed(self, port: int) -> tuple[int, ...]:
+        takes_two = self.plan.platform in self.generation.uses_next_port
+        return (port, port + 1) if takes_two and self.plan.action != "view" else (port,)
 
 
 def _start_on_some_port(start: _Start, undo: ExitStack) -> StartedManager:
     given = start.plan.port
     for port in ports.candidates(given):
-        with ports.reserve(port) as is_ours:
+        with ExitStack() as reservations:
             try:
-                if not is_ours:
-                    raise ports.port_in_use_error(port)
+                for needed in start.ports_needed(port):
+                    if not reservations.enter_context(ports.reserve(needed)):
+                        raise ports.port_in_use_error(needed)
                 return _start_on(port, start, undo)
             except PortInUseError as error:
                 if given is not None:
@@ -168,41 +191,58 @@ def _start_on_some_port(start: _Start, undo: ExitStack) -> StartedManager:
 
 
 def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
-    plan, registry, timeouts = start.plan, start.registry, start.timeouts
+    plan, timeouts = start.plan, start.timeouts
+    deadline = Deadline(timeouts.start_s)
+    files = start.files()
+    registry = start.layout.registry()
+    previous = registry.get(files.exp_id)
+    undo.callback(files.remove_new)
+    files.make_directories()
+    undo.callback(_restore_entry, registry, files, previous)
     arguments = ManagerArguments(
         action=plan.action,
-        exp_id=plan.exp_id,
+        exp_id=files.exp_id,
         port=port,
         experiments_directory=plan.experiments_directory,
+        platform=plan.platform,
         log_level=plan.log_level,
         url_prefix=plan.url_prefix,
     )
     argv = start.generation.argv(start.installation, arguments)
-    deadline = Deadline(timeouts.start_s)
-    previous = registry.get(plan.exp_id)
-    _make_directories(plan, undo)
-    undo.callback(_restore_entry, registry, plan.exp_id, previous)
-    dispatcher_log_size = size_of(plan.log_directory / "dispatcher.log")
-    with _open_output(plan) as (stdout, stderr), uninterrupted():
+    dispatcher_log_size = size_of(files.dispatcher_log) if files.exp_id else 0
+    with files.open_output() as (stdout, stderr), uninterrupted():
         process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
-        traces = Traces(plan.exp_id, plan.directory, process.identity)
         # Before the POST nothing softer than SIGKILL is safe: 2.2 and 2.3 hang on it.
-        undo.callback(stop_manager, process, traces, ask=None, timeout_s=timeouts.stop_s)
-    # The manager takes some 0.4 s to come up; the registry is written meanwhile.
-    entry = _registry_entry(plan, port, process, previous)
-    registry.ensure(entry)
+        undo.callback(_kill, process, files, timeouts.stop_s)
     client = ManagerClient(
         _url(plan, port), dialect=dialect_for(start.installation.version), timeouts=timeouts
     )
     undo.callback(client.close)
-    launch = _Launch(plan, argv, port, process)
+    launch = _Launch(start, argv, port, process, files)
+    if files.exp_id:
+        # The manager takes some 0.4 s to come up; the registry is written meanwhile.
+        launch.register(registry, previous)
     launch.wait_until_ready(client, deadline)
+    if not files.exp_id:
+        files.take_over(str(client.get_experiment_profile()["id"]))
+        launch.register(registry, previous)
     launch.hand_over(client)
-    # Ten starts at once lost entries under NNI's lock alone (seen live).
-    if (registry.get(plan.exp_id) or {}).get("pid") != process.identity.pid:
-        registry.ensure({**entry, "status": "RUNNING"})
-    logger.info("experiment %s runs on %s (%s)", plan.exp_id, client.endpoint, plan.action)
-    return StartedManager(process, client, port, traces, dispatcher_log_size)
+    launch.confirm(registry)
+    logger.info("experiment %s runs on %s (%s)", files.exp_id, client.endpoint, plan.action)
+    return StartedManager(
+        process,
+        client,
+        port,
+        start.layout,
+        files.traces(process),
+        plan.experiments_directory / files.exp_id,
+        files.error_output,
+        dispatcher_log_size,
+    )
+
+
+def _kill(process: ManagerProcess, files: LaunchFiles, timeout_s: float) -> None:
+    stop_manager(process, files.traces(process), ask=None, timeout_s=timeout_s)
 
 
 def _url(plan: StartPlan, port: int) -> str:
@@ -213,10 +253,51 @@ def _url(plan: StartPlan, port: int) -> str:
 class _Launch:
     """One manager between its spawn and the moment when its experiment runs."""
 
-    plan: StartPlan
+    start: _Start
     argv: list[str]
     port: int
     process: ManagerProcess
+    files: LaunchFiles
+    started_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+
+    def register(self, registry: Registry, previous: Mapping[str, Any] | None) -> None:
+        entry = self._entry()
+        kept = ("tag", "experimentName", "platform")
+        entry |= {key: value for key, value in (previous or {}).items() if key in kept}
+        registry.ensure(self.files.exp_id, {**(previous or {}), **entry})
+
+    def _entry(self) -> dict[str, Any]:
+        plan = self.start.plan
+        run = Run(
+            exp_id=self.files.exp_id,
+            port=self.port,
+            pid=self.process.identity.pid,
+            started_ms=self.started_ms,
+            platform=plan.platform,
+            name=plan.name,
+            experiments_directory=plan.experiments_directory,
+            url=_url(plan, self.port),
+            url_prefix=plan.url_prefix,
+            folder=self.files.folder,
+        )
+        return self.start.layout.encode_run(run)
+
+    def confirm(self, registry: Registry) -> None:
+        """Write what a later command needs: the entry, should it be lost, and the config."""
+        exp_id, entry = self.files.exp_id, self._entry()
+        # Ten starts at once lost entries under NNI's lock alone (seen live).
+        found = registry.get(exp_id)
+        if found is None or found.get("pid") != entry.get("pid"):
+            registry.ensure(exp_id, {**entry, "status": "RUNNING"})
+        self.files.write_config(
+            {
+                "experimentConfig": dict(self.start.plan.stored_config),
+                "restServerPort": self.port,
+                "restServerPid": self.process.identity.pid,
+                "experimentId": exp_id,
+                "webuiUrl": [_url(self.start.plan, self.port)],
+            }
+        )
 
     def wait_until_ready(self, client: ManagerClient, deadline: Deadline) -> None:
         def probe() -> bool | None:
@@ -239,9 +320,12 @@ class _Launch:
             )
 
     def hand_over(self, client: ManagerClient) -> None:
-        """POST the experiment, once: a second POST would start a second management loop."""
+        """Tell the experiment, and POST it once: a second one would start a second loop."""
+        requests = self.start.plan.requests
         try:
-            exp_id = client.start_experiment(self.plan.document)
+            for body in requests.metadata:
+                client.set_cluster_metadata(body)
+            exp_id = client.start_experiment(requests.profile)
         except RestError as error:
             if not self.process.is_running():
                 raise self._exited_error("while the experiment was handed over") from error
@@ -250,10 +334,10 @@ class _Launch:
                 argv=self.argv,
                 log_tail=self._log_tail(),
             ) from error
-        if self.plan.action == "create" and exp_id != self.plan.exp_id:
+        if self.start.plan.action == "create" and exp_id != self.files.exp_id:
             raise LaunchError(
                 f"the manager on port {self.port} says that it runs experiment {exp_id!r}, "
-                f"not {self.plan.exp_id!r}",
+                f"not {self.files.exp_id!r}",
                 argv=self.argv,
             )
         # A manager that goes down over its experiment answers the POST all the same.
@@ -273,53 +357,11 @@ class _Launch:
         )
 
     def _log_tail(self) -> str:
-        for name in (_STDERR, "nnimanager.log", _STDOUT):
-            if text := tail_text(self.plan.log_directory / name).strip():
-                return text
-        return ""
+        return next((text for log in self.files.logs() if (text := tail_text(log).strip())), "")
 
     def _log_hint(self) -> str:
         text = self._log_tail()
         return f"; the end of its log:\n{text}" if text else "; it wrote no log"
-
-
-def _make_directories(plan: StartPlan, undo: ExitStack) -> None:
-    """Create what is missing of the experiment's folder, for the owner only.
-
-    Its database holds the whole config, passwords included.
-    """
-    try:
-        plan.experiments_directory.mkdir(parents=True, exist_ok=True)
-        if not plan.directory.exists():
-            plan.directory.mkdir(mode=0o700)
-            undo.callback(shutil.rmtree, plan.directory, ignore_errors=True)
-        plan.log_directory.mkdir(exist_ok=True)
-    except OSError as error:
-        raise LaunchError(
-            f"the experiment's folder {plan.directory} cannot be made: {error.strerror}; set "
-            "experimentWorkingDirectory in the config, or Experiment(experiments_directory=...)"
-        ) from error
-
-
-@contextmanager
-def _open_output(plan: StartPlan) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-    with ExitStack() as stack:
-        try:
-            stdout, stderr = (
-                stack.enter_context(
-                    open(plan.log_directory / name, "ab", buffering=0, opener=_open_for_owner)
-                )
-                for name in (_STDOUT, _STDERR)
-            )
-        except OSError as error:
-            raise LaunchError(
-                f"the manager's log {error.filename} cannot be written: {error.strerror}"
-            ) from error
-        yield stdout, stderr
-
-
-def _open_for_owner(path: str, flags: int) -> int:
-    return os.open(path, flags, mode=0o600)
 
 
 def _spawn(
@@ -342,29 +384,16 @@ def _spawn(
         ) from error
 
 
-def _registry_entry(
-    plan: StartPlan, port: int, process: ManagerProcess, previous: Mapping[str, Any] | None
-) -> dict[str, Any]:
-    return {
-        **(previous or {"tag": [], "experimentName": plan.name, "platform": plan.platform}),
-        "id": plan.exp_id,
-        "port": port,
-        "startTime": int(time.time() * 1000),
-        "endTime": "N/A",
-        "status": "INITIALIZED",
-        "pid": process.identity.pid,
-        "webuiUrl": [_url(plan, port)],
-        "logDir": str(plan.experiments_directory),
-        "prefixUrl": plan.url_prefix or None,
-    }
-
-
-def _restore_entry(registry: Registry, exp_id: str, previous: Mapping[str, Any] | None) -> None:
+def _restore_entry(
+    registry: Registry, files: LaunchFiles, previous: Mapping[str, Any] | None
+) -> None:
+    if not files.exp_id:
+        return
     try:
         if previous is None:
-            registry.remove(exp_id)
+            registry.remove(files.exp_id)
         else:
-            registry.ensure(previous)
+            registry.ensure(files.exp_id, previous)
     except RegistryError as error:
         # The failure that led here is the one to tell.
-        logger.warning("experiment %s may be left in NNI's registry: %s", exp_id, error)
+        logger.warning("experiment %s may be left in NNI's registry: %s", files.exp_id, error)

@@ -69,13 +69,14 @@ class Traces:
     """By what the processes of one experiment are known once their manager is gone.
 
     Attributes:
-        exp_id: Trials carry it as NNI_EXP_ID.
-        directory: The experiment's folder; the tuner carries its `log` as NNI_LOG_DIRECTORY.
+        exp_id: Trials carry it as NNI_EXP_ID. Empty before a manager of 1.x has told it.
+        directory: The experiment's folder, None without an id; the tuner carries its `log` as
+            NNI_LOG_DIRECTORY.
         manager: The manager, which leads the process group of all of them.
     """
 
     exp_id: str
-    directory: Path
+    directory: Path | None
     manager: ProcessIdentity
 
 
@@ -129,7 +130,9 @@ def _end_manager(
             process.terminate()
         while not deadline.expired:
             if process.wait(min(_WATCH_INTERVAL_S, deadline.remaining_s)):
-                return "asked"
+                # A signal to what is dying of a kill -9 does not fail.
+                was_killed = process.returncode == -signal.SIGKILL
+                return "already gone" if was_killed else "asked"
             below.update(process.descendants())
     with Registry().undisturbed(_LOCK_TIMEOUT_S):
         process.kill()
@@ -220,6 +223,8 @@ def _belongs(process: psutil.Process, traces: Traces, group: int | None) -> bool
             # No process gets the number of a living group as its pid, so the members of this one
             # are younger than its leader.
             return process.create_time() >= traces.manager.create_time
+        if traces.directory is None:
+            return False
         environ = process.environ()
     except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError):
         return False

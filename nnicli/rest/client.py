@@ -148,6 +148,13 @@ class ManagerClient:
         except RestError:
             return None
 
+    def set_cluster_metadata(self, body: Mapping[str, Any]) -> None:
+        """Tell the manager about its training service, before the start (1.0 to 2.1).
+
+        One that does not like it may end at once; from 2.2 on it takes those of Kubernetes only.
+        """
+        self._call(endpoints.SET_CLUSTER_METADATA, body=body)
+
     def start_experiment(self, document: Mapping[str, Any]) -> str:
         """Hand over the experiment; return its id, empty when it is resumed or viewed."""
         response = self._call(endpoints.START_EXPERIMENT, body=document)
@@ -231,7 +238,7 @@ class ManagerClient:
             self._call(
                 endpoints.UPDATE_PROFILE,
                 query={"update_type": row.update_type},
-                body={"params": {row.key: self.dialect.encode(field, value)}},
+                body=self._profile_with(row.key, row.encode(value)),
             )
         except (ConnectionLostError, RequestTimeoutError) as error:
             # It may have been done all the same, which the profile tells.
@@ -249,6 +256,12 @@ class ManagerClient:
                 found=found,
             ) from lost
         return profile
+
+    def _profile_with(self, key: str, value: Any) -> dict[str, Any]:
+        if not self.dialect.takes_whole_profile:
+            return {"params": {key: value}}
+        profile = self.get_experiment_profile()
+        return {**profile, "params": {**profile["params"], key: value}}
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Tell the tuner known results: `{"parameter": {...}, "value": ...}` each."""
@@ -313,27 +326,30 @@ class ManagerClient:
             InvalidValueError: The kind is none of these.
             TrialJobNotFoundError: There is no such trial.
         """
-        names = self.dialect.trial_files
-        if kind not in names:
+        dialect = self.dialect
+        if kind not in dialect.trial_files:
             raise InvalidValueError(
-                f"kind: {kind!r} is not allowed; allowed: {', '.join(names)}",
+                f"kind: {kind!r} is not allowed; allowed: {', '.join(dialect.trial_files)}",
                 field="kind",
                 value=kind,
             )
+        name = dialect.trial_files[kind]
         self.get_trial_job(trial_job_id)
         try:
-            text = self.get_trial_file(trial_job_id, names[kind]).decode("utf-8", "replace")
+            text = self.get_trial_file(trial_job_id, name).decode("utf-8", "replace")
         except StatusError as error:
             if "ENOENT" in error.server_message or "not found" in error.server_message:
                 return ""
             raise
-        # What managers say in place of an empty file.
-        return "" if text == f"{names[kind]} is empty." else text
+        return "" if text == dialect.empty_files.format(name=name) else text
 
     def get_trial_file(self, trial_job_id: str, name: str) -> bytes:
-        """Return a file of a trial's folder: `stdout`, `stderr`, `trial.log`, in 3.0 any other."""
+        """Return a file of a trial's folder: `stdout`, `stderr`, `trial.log`, in 3.0 any other.
+
+        Up to 2.3 the names are TRIAL_LOG, TRIAL_ERROR and, in 2.3, TRIAL_STDOUT.
+        """
         arguments = {"trial_job_id": trial_job_id, "name": name}
-        return self._call(endpoints.GET_TRIAL_FILE, arguments=arguments, scans=True).body
+        return self._call(self.dialect.trial_file, arguments=arguments, scans=True).body
 
     # Metrics
 

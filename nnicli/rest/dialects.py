@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
+from nnicli.decoding import decode_json
+from nnicli.rest import endpoints
+from nnicli.rest.endpoints import Endpoint
 from nnicli.units import parse_duration
 from nnicli.versions import row_for
+
+Encoder = Callable[[Any], Any]
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+def _to_duration_text(seconds: int) -> str:
+    return f"{seconds}s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,50 +31,95 @@ class ProfileField:
     Attributes:
         update_type: What PUT calls it.
         key: Its key in `params`.
+        encode: nnicli's value -> what PUT takes.
     """
 
     update_type: str
     key: str
+    encode: Encoder = _as_is
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a family of managers calls the fields that can be updated, and how trials' files.
+    """What a family of managers calls things, and what it can be asked for.
 
     Attributes:
         since: First release of the family.
         fields: nnicli's name of a field -> the manager's.
-        trial_files: Kind of a trial's log -> name of the file that the manager serves.
+        takes_whole_profile: Whether an update has to carry the whole profile.
+        can_be_stopped: Whether DELETE stops the manager; before, only a signal does.
+        misses_early_changes: Whether a search space or an import that comes before the tuner has
+            connected is lost without an answer.
+        trial_file: The endpoint of trials' files.
+        trial_files: Kind of a trial's log -> name of the file there.
+        empty_files: What stands in place of an empty file; `{name}` is its name.
     """
 
     since: str
     fields: Mapping[str, ProfileField]
+    takes_whole_profile: bool
+    can_be_stopped: bool
+    misses_early_changes: bool
+    trial_file: Endpoint
     trial_files: Mapping[str, str]
-
-    def encode(self, field: str, value: Any) -> Any:
-        """Return a value as the manager takes it: durations as text with a unit."""
-        return f"{value}s" if field == "max_experiment_duration" else value
+    empty_files: str
 
     def decode(self, field: str, value: Any) -> Any:
         """Return a value of the manager's profile as nnicli has it: durations in seconds."""
         if field == "max_experiment_duration" and value is not None:
             return parse_duration(value, field=field)
+        if field == "search_space" and isinstance(value, str):
+            return decode_json(value)
         return value
 
 
-_2_7 = Dialect(
-    since="2.7",
-    # 2.2 to 2.10.1 take and ignore the keys of before, maxExecDuration and maxTrialNum (seen live).
+_1_8 = Dialect(
+    since="1.8",
     fields={
         "trial_concurrency": ProfileField("TRIAL_CONCURRENCY", "trialConcurrency"),
-        "max_experiment_duration": ProfileField("MAX_EXEC_DURATION", "maxExperimentDuration"),
-        "max_trial_number": ProfileField("MAX_TRIAL_NUM", "maxTrialNumber"),
-        "search_space": ProfileField("SEARCH_SPACE", "searchSpace"),
+        "max_experiment_duration": ProfileField("MAX_EXEC_DURATION", "maxExecDuration"),
+        "max_trial_number": ProfileField("MAX_TRIAL_NUM", "maxTrialNum"),
+        "search_space": ProfileField("SEARCH_SPACE", "searchSpace", json.dumps),
     },
-    trial_files={"stdout": "stdout", "stderr": "stderr", "trial": "trial.log"},
+    takes_whole_profile=True,
+    can_be_stopped=False,
+    misses_early_changes=False,
+    trial_file=endpoints.GET_TRIAL_LOG,
+    # Of what a trial prints, these releases keep the errors only.
+    trial_files={"stderr": "TRIAL_ERROR", "trial": "TRIAL_LOG"},
+    empty_files="No logs available.",
 )
+_2_1 = replace(_1_8, since="2.1", can_be_stopped=True)
+_2_2 = replace(
+    _2_1,
+    since="2.2",
+    # 2.2 to 2.10.1 take and ignore the keys of before, maxExecDuration and maxTrialNum (seen live).
+    fields={
+        **_2_1.fields,
+        "max_experiment_duration": ProfileField(
+            "MAX_EXEC_DURATION", "maxExperimentDuration", _to_duration_text
+        ),
+        "max_trial_number": ProfileField("MAX_TRIAL_NUM", "maxTrialNumber"),
+    },
+    takes_whole_profile=False,
+)
+_2_3 = replace(_2_2, since="2.3", trial_files={**_2_2.trial_files, "stdout": "TRIAL_STDOUT"})
+_2_4 = replace(
+    _2_3,
+    since="2.4",
+    trial_file=endpoints.GET_TRIAL_FILE,
+    trial_files={"stdout": "stdout", "stderr": "stderr", "trial": "trial.log"},
+    empty_files="{name} is empty.",
+)
+_2_6 = replace(
+    _2_4,
+    since="2.6",
+    # An object is never answered before, and text crashes the tuner from here on (seen live).
+    fields={**_2_4.fields, "search_space": ProfileField("SEARCH_SPACE", "searchSpace")},
+)
+_2_8 = replace(_2_6, since="2.8", misses_early_changes=True)
 
-DIALECTS = (_2_7,)
+DIALECTS = (_1_8, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8)
 
 
 def dialect_for(version: str) -> Dialect:

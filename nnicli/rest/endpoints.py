@@ -65,6 +65,10 @@ GET_VERSION = _get("/version")
 GET_STATUS = _get("/check-status")
 GET_PROFILE = _get("/experiment")
 START_EXPERIMENT = _post("/experiment")
+# Done twice it may fail where it had been done, and a failed one ends the manager.
+SET_CLUSTER_METADATA = Endpoint(
+    "PUT", f"{_API}/experiment/cluster-metadata", Retry.NEVER, scans=True
+)
 UPDATE_PROFILE = Endpoint("PUT", f"{_API}/experiment", Retry.UNSENT)
 STOP_EXPERIMENT = Endpoint("DELETE", f"{_API}/experiment", Retry.UNSENT, closes=True)
 IMPORT_DATA = _post("/experiment/import-data")
@@ -83,6 +87,8 @@ GET_METRIC_RANGE = _get("/metric-data-range/{first}/{last}", scans=True)
 GET_LATEST_METRICS = _get("/metric-data-latest", scans=True)
 EXPORT_DATA = _get("/export-data", scans=True)
 GET_TRIAL_FILE = _get("/trial-file/{trial_job_id}/{name}")
+# What 1.8 to 2.3 have in place of it.
+GET_TRIAL_LOG = _get("/trial-log/{trial_job_id}/{name}")
 START_TENSORBOARD = _post("/tensorboard")
 GET_TENSORBOARD = _get("/tensorboard/{task_id}")
 REFRESH_TENSORBOARD = Endpoint("PUT", _API + "/tensorboard/{task_id}", Retry.UNSENT)

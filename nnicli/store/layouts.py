@@ -2,16 +2,86 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from nnicli.errors import InvalidValueError
+from nnicli.store.registry import Registry
 from nnicli.versions import row_for
 
-_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId", "message")
+_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
 # What pathlib takes for a name, though it names no folder of its own.
 _NO_NAMES = ("", "..")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One manager's run of an experiment, as its launcher notes it in NNI's registry.
+
+    Attributes:
+        exp_id: The experiment.
+        port: The manager's port.
+        pid: The manager's process.
+        started_ms: When it was started, in ms since 1970.
+        platform: The training service.
+        name: The experiment's name.
+        experiments_directory: Absolute parent of the experiment's folder.
+        url: The manager's address.
+        url_prefix: Path below which it serves, empty for none.
+        folder: Name of the launcher's own folder, which 1.x has for each experiment.
+    """
+
+    exp_id: str
+    port: int
+    pid: int
+    started_ms: int
+    platform: str
+    name: str | None
+    experiments_directory: Path
+    url: str
+    url_prefix: str
+    folder: str
+
+
+def _entry_of_2(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.exp_id,
+        "port": run.port,
+        "startTime": run.started_ms,
+        "endTime": "N/A",
+        "status": "INITIALIZED",
+        "platform": run.platform,
+        "experimentName": run.name,
+        "tag": [],
+        "pid": run.pid,
+        "webuiUrl": [run.url],
+        "logDir": str(run.experiments_directory),
+        "prefixUrl": run.url_prefix or None,
+    }
+
+
+def _entry_of_1(run: Run) -> dict[str, Any]:
+    return {
+        "port": str(run.port),
+        "startTime": _to_local_text(run.started_ms),
+        "endTime": "N/A",
+        # The managers of 1.x never touch this file.
+        "status": "RUNNING",
+        "fileName": run.folder,
+        "platform": run.platform,
+        "experimentName": run.name,
+    }
+
+
+def _to_local_text(ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(ms / 1000))
+
+
+def _as_is(ms: int) -> int:
+    return ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,15 +90,53 @@ class Layout:
 
     Attributes:
         since: First release of the family.
+        registry_file: NNI's registry of experiments, below the home directory.
+        encode_run: What it has of an experiment that was started.
+        encode_time: Milliseconds since 1970 -> what it has of a time.
+        launcher_folder: Where the launcher puts what the manager prints; `{home}`, `{folder}` (the
+            Run's) and `{experiment}` (its own folder) stand for paths.
+        output_names: Names of the files there for the manager's output and for its errors.
+        config_file: Where the launcher keeps the config for a resume, in the same words; empty
+            where the database is enough.
+        has_v1_profile: Whether the profile in the database is in the v1 format.
+        keeps_space_as_text: Whether an updated search space is stored as text, over which the
+            family's own tuner breaks at a resume (2.2 to 2.5, seen live).
         trial_event_columns: Columns of the table TrialJobEvent, in order.
         trial_directory: Folder of a trial below the experiment's own; `{trial}` is its id.
         trial_logs: Kind of a trial's log -> name of the file in that folder.
     """
 
     since: str
+    registry_file: str
+    encode_run: Callable[[Run], dict[str, Any]]
+    encode_time: Callable[[int], object]
+    launcher_folder: str
+    output_names: tuple[str, str]
+    config_file: str
+    has_v1_profile: bool
+    keeps_space_as_text: bool
     trial_event_columns: tuple[str, ...]
     trial_directory: str
     trial_logs: Mapping[str, str]
+
+    def registry(self) -> Registry:
+        """Return NNI's registry of experiments."""
+        return Registry(Path.home() / self.registry_file)
+
+    def output_paths(self, experiment: Path | None, folder: str) -> tuple[Path, Path]:
+        """Return the files for the manager's output and for its errors.
+
+        Args:
+            experiment: The experiment's own folder, None where it is not known yet.
+            folder: Name of the launcher's own folder.
+        """
+        parent = _place(self.launcher_folder, experiment, folder)
+        output, errors = self.output_names
+        return parent / output, parent / errors
+
+    def config_path(self, experiment: Path | None, folder: str) -> Path | None:
+        """Return the file that keeps the config for a resume, None where there is none."""
+        return _place(self.config_file, experiment, folder) if self.config_file else None
 
     def trial_log_path(self, directory: Path, trial_job_id: str, kind: str) -> Path:
         """Return the file to which a trial of the experiment in this folder wrote.
@@ -48,21 +156,46 @@ class Layout:
         return directory / folder / self.trial_logs[kind]
 
 
-_2_7 = Layout(
-    since="2.7",
+def _place(template: str, experiment: Path | None, folder: str) -> Path:
+    return Path(template.format(home=Path.home(), experiment=experiment, folder=folder))
+
+
+_1_8 = Layout(
+    since="1.8",
+    registry_file=".local/nnictl/.experiment",
+    encode_run=_entry_of_1,
+    encode_time=_to_local_text,
+    launcher_folder="{home}/.local/nnictl/{folder}",
+    output_names=("stdout", "stderr"),
+    config_file="{home}/.local/nnictl/{folder}/.config",
+    has_v1_profile=True,
+    keeps_space_as_text=False,
     trial_event_columns=_COLUMNS,
     trial_directory="trials/{trial}",
     trial_logs={"stdout": "stdout", "stderr": "stderr", "trial": "trial.log"},
 )
+_2_0 = replace(
+    _1_8,
+    since="2.0",
+    registry_file="nni-experiments/.experiment",
+    encode_run=_entry_of_2,
+    encode_time=_as_is,
+    launcher_folder="{experiment}/log",
+    output_names=("nnictl_stdout.log", "nnictl_stderr.log"),
+    config_file="{experiment}/.config",
+)
+_2_1 = replace(_2_0, since="2.1", config_file="", trial_event_columns=(*_COLUMNS, "message"))
+_2_2 = replace(_2_1, since="2.2", has_v1_profile=False, keeps_space_as_text=True)
+_2_6 = replace(_2_2, since="2.6", keeps_space_as_text=False)
 _3_0 = replace(
-    _2_7,
+    _2_6,
     since="3.0",
-    trial_event_columns=(*_COLUMNS, "environmentId"),
+    trial_event_columns=(*_2_6.trial_event_columns, "environmentId"),
     trial_directory="environments/local-env/trials/{trial}",
     trial_logs={"stdout": "trial.stdout", "stderr": "trial.stderr", "trial": "trial.log"},
 )
 
-LAYOUTS = (_2_7, _3_0)
+LAYOUTS = (_1_8, _2_0, _2_1, _2_2, _2_6, _3_0)
 
 
 def layout_for(version: str) -> Layout:
@@ -77,6 +210,6 @@ def layout_for(version: str) -> Layout:
 
 
 def layout_with(trial_event_columns: tuple[str, ...]) -> Layout:
-    """Return the row whose database has these columns; the newest where none has."""
-    fitting = (row for row in LAYOUTS if row.trial_event_columns == trial_event_columns)
+    """Return the newest row whose database has these columns; the newest of all where none has."""
+    fitting = (row for row in LAYOUTS[::-1] if row.trial_event_columns == trial_event_columns)
     return next(fitting, LAYOUTS[-1])

@@ -27,17 +27,19 @@ _SETTLE_INTERVAL_S = 0.02
 # NNI's lock has a hole through which another writer may still come; the later one wins.
 _VERIFY_AFTER_S = 0.005
 _WRITES = 10
+# What tells one run's entry from another's: the process, in 1.x the launcher's folder.
+_IDENTITY = ("id", "pid", "fileName")
 
 
 class Registry:
-    """The registry file of NNI 2.0 and later.
+    """The file in which NNI notes every experiment.
 
     Every change is made under NNI's own lock, and under one of nnicli's beside it, and replaces the
     file in one step. A file that cannot be understood is never written over.
 
     Args:
-        path: The file; None: `~/nni-experiments/.experiment`, where every NNI keeps it, whatever
-            folder its experiments are in.
+        path: The file; None: `~/nni-experiments/.experiment`, where NNI 2.0 and later keep it,
+            whatever folder their experiments are in.
         lock_timeout_s: How long a change may wait for other writers.
     """
 
@@ -73,18 +75,18 @@ class Registry:
         """Return the entry of an experiment, None without one."""
         return self.read().get(exp_id)
 
-    def ensure(self, entry: Mapping[str, Any]) -> None:
-        """Write an entry under its `id`, and again if a writer at the same moment undid that.
+    def ensure(self, exp_id: str, entry: Mapping[str, Any]) -> None:
+        """Write an entry, and again if a writer at the same moment undid that.
 
         Raises:
             RegistryError: The file cannot be read, understood, locked or written.
         """
-        exp_id, wanted = entry["id"], dict(entry)
+        wanted = dict(entry)
 
         def is_there(entries: Entries) -> bool:
             found = entries.get(exp_id, {})
             # Its manager may have changed the status by now.
-            return all(found.get(key) == wanted[key] for key in ("id", "pid") if key in wanted)
+            return all(found.get(key) == wanted[key] for key in _IDENTITY if key in wanted)
 
         self._change_until(lambda entries: entries.update({exp_id: dict(wanted)}), is_there)
 

@@ -14,26 +14,32 @@ import pytest
 import yaml
 
 from nnicli import Experiment, TrialJob
-from nnicli.store import Registry
+from nnicli.launcher import find_installation
+from nnicli.store import Registry, layout_for
 from nnicli.waiting import Deadline, poll_until
 
-LIMIT_S = 60.0
-"""How long one step may take: real managers need seconds for each trial."""
+LIMIT_S = 120.0
+"""How long one step may take: before 3.0 a manager looks at its trials every 5 s only."""
 
 SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}}
 
-ODD_TRIAL = """
+_ODD_TRIAL = """
 import sys, nni
 x = nni.get_next_parameter()["x"]
 number = nni.get_sequence_id()
 nni.report_intermediate_result(0.25)
-nni.report_intermediate_result({"default": 0.5, "loss": 2})
-finals = [x, {"default": x, "loss": 0.5}, float("nan"), float("-inf"), "text"]
+nni.report_intermediate_result({{"default": 0.5, "loss": 2}})
+finals = [x, {{"default": x, "loss": 0.5}}, float("nan"), float("-inf"), {fifth}]
 if number == len(finals):
     sys.exit(3)
 nni.report_final_result(finals[number])
 """
-"""The first five trials each report another kind of final, the sixth fails."""
+
+
+def odd_trial(*, takes_text: bool) -> str:
+    """Return a script of whose trials the first five report other finals, and the sixth fails."""
+    return _ODD_TRIAL.format(fifth='"text"' if takes_text else "7")
+
 
 PLAIN_TRIAL = """
 import nni
@@ -88,10 +94,12 @@ class Finished:
     Attributes:
         experiment: The instance that started it.
         home: The HOME that it was started with.
+        fifth: The final of its fifth trial.
     """
 
     experiment: Experiment
     home: Path
+    fifth: object
 
     def trial(self, number: int) -> TrialJob:
         """Return the trial of that sequence id."""
@@ -124,10 +132,11 @@ def deaf_pids(config: Path) -> set[int]:
     return {int(path.name.removeprefix("deaf-")) for path in config.parent.glob("code/deaf-*")}
 
 
-def registry(home: Path) -> dict[str, dict[str, Any]]:
-    """Return NNI's registry."""
+def registry(home: Path, nni: Path) -> dict[str, dict[str, Any]]:
+    """Return the registry of experiments where this NNI keeps it."""
+    layout = layout_for(find_installation(nni).version)
     # Managers truncate the file before they write it anew; nnicli's reader waits for the rest.
-    return Registry(home / "nni-experiments" / ".experiment").read()
+    return Registry(home / layout.registry_file).read()
 
 
 def port_is_free(port: int) -> bool:

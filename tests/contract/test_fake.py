@@ -31,9 +31,9 @@ class TestFakeManager(ManagerContract):
         for _ in range(200):
             experiment.start_experiment(config, port=port)
             experiment.stop_experiment()
-            assert_nothing_left(str(experiment.exp_id), port, home=home)
+            assert_nothing_left(str(experiment.exp_id), port, home=home, nni=nni)
             files.append(open_files())
 
-        assert len(registry(home)) == 200
+        assert len(registry(home, nni)) == 200
         # The first cycles import modules and fill caches.
         assert files[-1] == files[10]

@@ -1,25 +1,43 @@
-"""The contract on the real manager of NNI 3.0."""
+"""The contract on real managers, each in an environment of its own."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from nnicli.launcher import find_installation
 from tests.contract.contract import ManagerContract
-from tests.support import REAL_NNI
+from tests.managers import Release, release_of
+from tests.support import REAL_NNIS
 
 
-@pytest.mark.real
-@pytest.mark.skipif(
-    REAL_NNI is None, reason="NNICLI_TEST_NNI names no environment with NNI 3.0; run `make test`"
-)
-class TestRealManager(ManagerContract):
-    @pytest.fixture(scope="class")
-    @classmethod
-    def nni(cls) -> Path:
-        # Promised and not there is a failure, not a skip.
-        assert REAL_NNI is not None
-        (main,) = Path(REAL_NNI).glob("lib/python*/site-packages/nni_node/main.js")
-        assert main.is_file()
-        return Path(REAL_NNI)
+def _classes() -> Iterator[tuple[str, type[ManagerContract]]]:
+    for place in REAL_NNIS:
+        release = release_of(find_installation(place).version)
+        name = f"TestNni{release.version.replace('.', '_')}"
+        yield name, _class_for(name, release, Path(place))
+
+
+def _class_for(name: str, row: Release, place: Path) -> type[ManagerContract]:
+    class TestRealManager(ManagerContract):
+        release = row
+
+        @pytest.fixture(scope="class")
+        @classmethod
+        def nni(cls) -> Path:
+            return place
+
+    TestRealManager.__name__ = TestRealManager.__qualname__ = name
+    return pytest.mark.real(TestRealManager)
+
+
+# A class each, so that one worker may run the experiments of one release while another goes on
+# with the next. Promised and not there is a failure, not a skip: the search above raises.
+globals().update(_classes())
+
+
+@pytest.mark.skipif(bool(REAL_NNIS), reason="the classes above run")
+def test_real_managers_are_given() -> None:
+    pytest.skip("NNICLI_TEST_NNI names no environment with an NNI; run `make test`")

@@ -259,7 +259,7 @@ def test_a_registry_that_stays_locked_is_told_with_the_lock(
 
     with monkeypatch.context() as patch:
         impatient = partial(Registry, lock_timeout_s=0.3)
-        patch.setattr("nnicli.experiment.Registry", impatient)
+        patch.setattr("nnicli.store.layouts.Registry", impatient)
         with pytest.raises(RegistryError, match=r"\.experiment\.lock\.4711"):
             _experiment(installation).start_experiment(config)
 
@@ -276,7 +276,7 @@ def test_a_full_disk_is_told_with_the_file(
     def refuse(path: str, _flags: int) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
 
-    monkeypatch.setattr("nnicli.launcher.start._open_for_owner", refuse)
+    monkeypatch.setattr("nnicli.launcher.files._open_for_owner", refuse)
 
     with pytest.raises(LaunchError, match=r"nnictl_stdout\.log cannot be written: No space left"):
         _experiment(installation).start_experiment(config)

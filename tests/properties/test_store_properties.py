@@ -43,7 +43,7 @@ def test_a_change_keeps_every_other_entry(entries: dict[str, Any], entry: dict[s
         registry = Registry(Path(directory) / ".experiment")
         registry.path.write_text(json.dumps(entries), "utf-8")
 
-        registry.ensure({**entry, "id": "aBcD"})
+        registry.ensure("aBcD", {**entry, "id": "aBcD"})
         assert registry.read() == {**entries, "aBcD": {**entry, "id": "aBcD"}}
 
         registry.remove("aBcD")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from nnicli.errors import UnsupportedVersionError
 from nnicli.launcher import (
     GENERATIONS,
+    Action,
     Generation,
     ManagerArguments,
     NniInstallation,
@@ -26,15 +28,21 @@ ARGUMENTS = ManagerArguments(
     exp_id="ab12cd34",
     port=8081,
     experiments_directory=Path("/data/my experiments"),
+    platform="remote",
     log_level="trace",
     url_prefix="team/a",
 )
 LEVELS = ("fatal", "error", "warning", "info", "debug", "trace")
 # `--log-level` choices that the parsers of these releases take.
+STRICT_LEVELS = {"critical", "error", "warning", "info", "debug"}
 MANAGER_LEVELS = {
-    "2.7": {"critical", "error", "warning", "info", "debug"},
-    "2.8": {"critical", "error", "warning", "info", "debug"},
-    "3.0": {"critical", "error", "warning", "info", "debug", "trace"},
+    "1.8": set(LEVELS),
+    "2.0": set(LEVELS),
+    "2.2": set(LEVELS),
+    "2.3": set(LEVELS),
+    "2.7": STRICT_LEVELS,
+    "2.8": STRICT_LEVELS,
+    "3.0": {*STRICT_LEVELS, "trace"},
 }
 every_row = pytest.mark.parametrize("row", GENERATIONS, ids=lambda row: row.since)
 
@@ -54,36 +62,85 @@ def test_rows_rise_strictly() -> None:
 def test_the_command_line_parses_back_to_its_arguments(row: Generation) -> None:
     told = _parse(row.argv(INSTALLATION, ARGUMENTS))
 
-    assert {field: told[flag] for field, flag in row.flags.items() if field != "log_level"} == {
-        field: str(getattr(ARGUMENTS, field)) for field in row.flags if field != "log_level"
+    same = [field for field in row.flags if field != "log_level"]
+    assert {field: told.pop(row.flags[field]) for field in same} == {
+        field: str(getattr(ARGUMENTS, field)) for field in same
     }
-    assert set(told) == set(row.flags.values())
+    assert told.pop(row.flags["log_level"]) in MANAGER_LEVELS[row.since]
+    action = row.actions["resume"]
+    assert told == dict(zip(action[::2], action[1::2], strict=True))
 
 
 @every_row
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_of_a_config_is_one_that_the_manager_takes(row: Generation, level: str) -> None:
     """The parsers are strict: `fatal`, which configs allow, ends the manager at once."""
-    assert row.log_levels[level] in MANAGER_LEVELS[row.since]
+    argv = row.argv(INSTALLATION, replace(ARGUMENTS, log_level=level))
+
+    assert _parse(argv)[row.flags["log_level"]] in MANAGER_LEVELS[row.since]
 
 
 @every_row
-def test_an_empty_prefix_is_not_told(row: Generation) -> None:
-    arguments = ManagerArguments("create", "x", 8080, Path("/data"))
+def test_what_is_empty_is_not_told(row: Generation) -> None:
+    """A manager of 1.x makes up the id of a new experiment, and a prefix is seldom wanted."""
+    argv = row.argv(INSTALLATION, ManagerArguments("create", "", 8080, Path("/data")))
 
-    assert "--url-prefix" not in row.argv(INSTALLATION, arguments)
+    assert "" not in argv
+    assert not {"--url-prefix", "--url_prefix", "--experiment_id", "--experiment-id"} & set(argv)
+
+
+@every_row
+@pytest.mark.parametrize("action", ["create", "resume", "view"])
+def test_no_flag_is_told_to_be_false(row: Generation, action: Action) -> None:
+    """Up to 2.5 the manager exits over `--readonly false` and `--foreground false` (seen live)."""
+    argv = row.argv(INSTALLATION, replace(ARGUMENTS, action=action))
+
+    assert "false" not in argv
+
+
+@pytest.mark.parametrize(
+    ("action", "told"),
+    [
+        ("create", ["--start_mode", "new"]),
+        ("resume", ["--start_mode", "resume"]),
+        ("view", ["--start_mode", "resume", "--readonly", "true"]),
+    ],
+)
+def test_a_view_was_a_kind_of_resume_up_to_2_6(action: Action, told: list[str]) -> None:
+    argv = generation_for("2.6").argv(INSTALLATION, replace(ARGUMENTS, action=action))
+
+    assert argv[-len(told) :] == told
+
+
+def test_openpai_is_pai_to_the_managers_that_are_told_the_platform() -> None:
+    argv = generation_for("2.2").argv(INSTALLATION, replace(ARGUMENTS, platform="openpai"))
+
+    assert _parse(argv)["--mode"] == "pai"
+
+
+@pytest.mark.parametrize(("version", "chooses"), [("1.8", True), ("1.9", True), ("2.0", False)])
+def test_managers_of_1_x_make_up_the_id(version: str, chooses: bool) -> None:
+    assert generation_for(version).chooses_id is chooses
 
 
 def test_only_releases_from_2_8_on_are_told_the_interpreter() -> None:
     """2.7 ends with an unknown flag; 2.8 and later end without it."""
-    told = {row.since: "--python-interpreter" in row.flags.values() for row in GENERATIONS}
+    told = [row.since for row in GENERATIONS if "--python-interpreter" in row.flags.values()]
 
-    assert told == {"2.7": False, "2.8": True, "3.0": True}
+    assert told == ["2.8", "3.0"]
 
 
 @pytest.mark.parametrize(
     ("version", "since"),
-    [("2.7", "2.7"), ("2.8", "2.8"), ("2.10.1", "2.8"), ("3.0", "3.0"), ("3.0.0", "3.0")],
+    [
+        ("1.8", "1.8"),
+        ("v1.9", "1.8"),
+        ("2.1", "2.0"),
+        ("2.6.1", "2.3"),
+        ("2.7", "2.7"),
+        ("2.10.1", "2.8"),
+        ("3.0.0", "3.0"),
+    ],
 )
 def test_a_release_has_the_last_row_that_is_not_newer(version: str, since: str) -> None:
     assert generation_for(version).since == since
@@ -100,5 +157,5 @@ def test_an_unknown_newer_release_uses_the_newest_row_and_warns(
 
 
 def test_an_older_release_is_refused_with_the_oldest_that_works() -> None:
-    with pytest.raises(UnsupportedVersionError, match=r"NNI 2\.6 is not supported.*: 2\.7"):
-        generation_for("2.6")
+    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7\.1 is not supported.*: 1\.8"):
+        generation_for("1.7.1")

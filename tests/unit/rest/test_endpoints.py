@@ -14,7 +14,7 @@ from nnicli.errors import (
     StatusError,
     UnsupportedVersionError,
 )
-from nnicli.rest import DIALECTS, client, dialect_for, endpoints
+from nnicli.rest import DIALECTS, client, dialect_for, dialects, endpoints
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.endpoints import Endpoint, Retry
 from nnicli.versions import parse_version
@@ -38,7 +38,7 @@ def test_what_may_be_repeated(name: str, row: Endpoint) -> None:
         "DELETE": UNSENT,
     }
     expected = rules[row.method]
-    if name == "KILL_TRIAL":
+    if name in ("KILL_TRIAL", "SET_CLUSTER_METADATA"):
         expected = ()
 
     repeated = [cls for cls in ANY if row.retry.covers(cls("", method="", url=""))]
@@ -49,8 +49,12 @@ def test_what_may_be_repeated(name: str, row: Endpoint) -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_row_is_used_by_the_client(name: str) -> None:
-    tree = ast.parse(inspect.getsource(client))
-    used = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = {
+        node.attr
+        for module in (client, dialects)
+        for node in ast.walk(ast.parse(inspect.getsource(module)))
+        if isinstance(node, ast.Attribute)
+    }
 
     assert name in used
 
@@ -138,7 +142,7 @@ def test_dialects_rise_strictly_and_cover_the_same_fields() -> None:
     assert len({frozenset(row.fields) for row in DIALECTS}) == 1
 
 
-@pytest.mark.parametrize("version", ["2.7", "2.10.0", "3.0.0", "999.0.0-developing"])
+@pytest.mark.parametrize("version", ["2.2", "2.10.0", "3.0.0", "999.0.0-developing"])
 def test_known_releases_speak_the_keys_of_2_2_and_later(version: str) -> None:
     """2.2 to 2.10.1 answer 200 to the older keys and ignore them (seen live)."""
     keys = {field: row.key for field, row in dialect_for(version).fields.items()}
@@ -151,6 +155,37 @@ def test_known_releases_speak_the_keys_of_2_2_and_later(version: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("version", "field", "value", "sent"),
+    [
+        ("v1.8", "max_experiment_duration", 7200, 7200),
+        ("2.1.0", "max_experiment_duration", 7200, 7200),
+        ("2.2.0", "max_experiment_duration", 7200, "7200s"),
+        ("1.9", "search_space", {"x": 1}, '{"x": 1}'),
+        ("2.5.0", "search_space", {"x": 1}, '{"x": 1}'),
+        ("2.6.1", "search_space", {"x": 1}, {"x": 1}),
+        ("1.9", "max_trial_number", 5, 5),
+    ],
+)
+def test_values_are_sent_as_the_release_wants_them_and_read_back(
+    version: str, field: str, value: object, sent: object
+) -> None:
+    dialect = dialect_for(version)
+
+    encoded = dialect.fields[field].encode(value)
+
+    assert encoded == sent
+    assert dialect.decode(field, encoded) == value
+
+
+def test_what_each_release_can_be_asked_for() -> None:
+    can_be_stopped = {row.since for row in DIALECTS if row.can_be_stopped}
+    by_name = {row.since for row in DIALECTS if row.trial_file is endpoints.GET_TRIAL_FILE}
+
+    assert can_be_stopped == {"2.1", "2.2", "2.3", "2.4", "2.6", "2.8"}
+    assert by_name == {"2.4", "2.6", "2.8"}
+
+
 def test_an_older_release_is_refused() -> None:
-    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.9 is not supported"):
-        dialect_for("1.9")
+    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7 is not supported"):
+        dialect_for("1.7")

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from nnicli.errors import InvalidValueError, UnsupportedVersionError
-from nnicli.store import LAYOUTS, Layout, layout_for
+from nnicli.store import LAYOUTS, Layout, Run, layout_for
 from nnicli.store.layouts import layout_with
 from nnicli.versions import parse_version
+
+RUN = Run(
+    exp_id="aBcD",
+    port=8081,
+    pid=4711,
+    started_ms=1_600_000_000_000,
+    platform="local",
+    name="mnist",
+    experiments_directory=Path("/data"),
+    url="http://127.0.0.1:8081/a",
+    url_prefix="a",
+    folder="x7f3",
+)
 
 
 def test_rows_rise() -> None:
@@ -22,7 +36,14 @@ def test_rows_rise() -> None:
 
 @pytest.mark.parametrize(
     ("version", "since"),
-    [("2.7", "2.7"), ("2.8", "2.7"), ("2.10.1", "2.7"), ("3.0", "3.0"), ("3.0.0", "3.0")],
+    [
+        ("1.9", "1.8"),
+        ("2.0", "2.0"),
+        ("2.1", "2.1"),
+        ("2.5", "2.2"),
+        ("2.10.1", "2.6"),
+        ("3.0.0", "3.0"),
+    ],
 )
 def test_a_release_has_the_row_of_its_family(version: str, since: str) -> None:
     assert layout_for(version).since == since
@@ -36,13 +57,16 @@ def test_an_unknown_newer_release_has_the_newest_row_and_a_warning(
 
 
 def test_an_older_release_is_refused() -> None:
-    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.9 is not supported"):
-        layout_for("1.9")
+    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7 is not supported"):
+        layout_for("1.7")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.since)
 def test_a_database_tells_its_family(layout: Layout) -> None:
-    assert layout_with(layout.trial_event_columns) is layout
+    found = layout_with(layout.trial_event_columns)
+
+    assert found.trial_event_columns == layout.trial_event_columns
+    assert found.trial_directory == layout.trial_directory
 
 
 def test_an_unknown_database_is_taken_for_the_newest_family() -> None:
@@ -59,3 +83,72 @@ def test_trial_files_lie_in_the_experiments_folder() -> None:
 def test_an_id_that_is_no_name_is_refused(trial_id: str) -> None:
     with pytest.raises(InvalidValueError, match=r"trial_job_id: .* cannot be the name"):
         layout_for("2.7").trial_log_path(Path("/exp"), trial_id, "stdout")
+
+
+def test_what_2_x_notes_of_a_run() -> None:
+    entry = layout_for("2.10.1").encode_run(RUN)
+
+    assert entry == {
+        "id": "aBcD",
+        "port": 8081,
+        "startTime": 1_600_000_000_000,
+        "endTime": "N/A",
+        "status": "INITIALIZED",
+        "platform": "local",
+        "experimentName": "mnist",
+        "tag": [],
+        "pid": 4711,
+        "webuiUrl": ["http://127.0.0.1:8081/a"],
+        "logDir": "/data",
+        "prefixUrl": "a",
+    }
+
+
+def test_what_1_x_notes_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As nnictl 1.9 writes it, which later asks there for the folder with the config."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+    entry = layout_for("1.9").encode_run(RUN)
+
+    assert entry == {
+        "port": "8081",
+        "startTime": "2020-09-13 12:26:40",
+        "endTime": "N/A",
+        "status": "RUNNING",
+        "fileName": "x7f3",
+        "platform": "local",
+        "experimentName": "mnist",
+    }
+
+
+def test_each_release_has_its_own_registry_and_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    experiment = Path("/data/aBcD")
+
+    places = {
+        layout.since: (
+            str(layout.registry().path),
+            str(layout.output_paths(experiment, "x7f3")[1]),
+            str(layout.config_path(experiment, "x7f3")),
+        )
+        for layout in LAYOUTS[:3]
+    }
+
+    assert places == {
+        "1.8": (
+            "/home/me/.local/nnictl/.experiment",
+            "/home/me/.local/nnictl/x7f3/stderr",
+            "/home/me/.local/nnictl/x7f3/.config",
+        ),
+        "2.0": (
+            "/home/me/nni-experiments/.experiment",
+            "/data/aBcD/log/nnictl_stderr.log",
+            "/data/aBcD/.config",
+        ),
+        "2.1": (
+            "/home/me/nni-experiments/.experiment",
+            "/data/aBcD/log/nnictl_stderr.log",
+            "None",
+        ),
+    }

@@ -33,7 +33,7 @@ ENTRY: dict[str, Any] = {
 }
 
 CHANGES: dict[str, Callable[[Registry], None]] = {
-    "ensure": lambda registry: registry.ensure(ENTRY),
+    "ensure": lambda registry: registry.ensure("aBcD", ENTRY),
     "update": lambda registry: registry.update("aBcD", status="STOPPED"),
     "remove": lambda registry: registry.remove("aBcD"),
 }
@@ -73,7 +73,7 @@ def test_without_a_file_there_is_no_experiment(home: Path) -> None:
 
 def test_an_entry_is_written_as_nni_writes_it(home: Path) -> None:
     """NNI's own readers are other programs, so the text matters; the folder may be missing."""
-    Registry().ensure(ENTRY)
+    Registry().ensure("aBcD", ENTRY)
 
     text = (home / "nni-experiments" / ".experiment").read_text("ascii")
     assert text == json.dumps({"aBcD": ENTRY}, indent=4)
@@ -91,7 +91,7 @@ def test_other_entries_and_unknown_keys_stay(registry: Registry) -> None:
 
 
 def test_an_update_makes_no_entry(registry: Registry) -> None:
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
     before = registry.path.stat()
 
     registry.update("other", status="STOPPED")
@@ -101,7 +101,7 @@ def test_an_update_makes_no_entry(registry: Registry) -> None:
 
 
 def test_an_entry_is_removed_once(registry: Registry) -> None:
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     registry.remove("aBcD")
     registry.remove("aBcD")
@@ -144,7 +144,7 @@ def test_a_read_waits_while_a_manager_rewrites_the_file(registry: Registry) -> N
 
 @pytest.mark.parametrize("mode", [0o600, 0o664])
 def test_the_mode_of_the_file_is_kept(registry: Registry, mode: int) -> None:
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
     registry.path.chmod(mode)
 
     registry.update("aBcD", status="STOPPED")
@@ -155,7 +155,7 @@ def test_the_mode_of_the_file_is_kept(registry: Registry, mode: int) -> None:
 def test_a_new_file_has_the_mode_that_the_umask_allows(registry: Registry) -> None:
     previous = os.umask(0o027)
     try:
-        registry.ensure(ENTRY)
+        registry.ensure("aBcD", ENTRY)
     finally:
         os.umask(previous)
 
@@ -167,7 +167,7 @@ def test_a_registry_behind_a_link_is_written_through_it(registry: Registry, tmp_
     target.write_text("{}")
     registry.path.symlink_to(target)
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert registry.path.is_symlink()
     assert json.loads(target.read_text()) == {"aBcD": ENTRY}
@@ -176,7 +176,7 @@ def test_a_registry_behind_a_link_is_written_through_it(registry: Registry, tmp_
 def test_what_a_killed_writer_left_beside_the_file_does_no_harm(registry: Registry) -> None:
     (registry.path.parent / ".nnicli.tmp").write_text('{"aBc')
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert registry.read() == {"aBcD": ENTRY}
     assert {path.name for path in registry.path.parent.iterdir()} == {".experiment", ".nnicli.lock"}
@@ -192,7 +192,7 @@ def test_what_a_killed_writer_left_beside_the_file_does_no_harm(registry: Regist
 def test_a_write_that_fails_leaves_the_file_as_it_was(
     registry: Registry, monkeypatch: pytest.MonkeyPatch, function: str, code: int, text: str
 ) -> None:
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     def refuse(*_: Any) -> None:
         raise OSError(code, os.strerror(code))
@@ -213,14 +213,14 @@ def test_a_folder_in_place_of_the_file_cannot_be_read(
     registry.path.mkdir()
 
     with pytest.raises(RegistryError, match=r"\.experiment cannot be read: Is a directory"):
-        registry.ensure(ENTRY)
+        registry.ensure("aBcD", ENTRY)
 
 
 def test_a_file_in_place_of_the_folder_cannot_be_locked(home: Path) -> None:
     (home / "nni-experiments").write_text("")
 
     with pytest.raises(RegistryError, match=r"\.experiment cannot be locked: File exists"):
-        Registry().ensure(ENTRY)
+        Registry().ensure("aBcD", ENTRY)
 
 
 def test_a_change_that_another_writer_undid_is_made_again(
@@ -236,7 +236,7 @@ def test_a_change_that_another_writer_undid_is_made_again(
 
     monkeypatch.setattr(time, "sleep", undo)
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert undone
     assert registry.read() == {"aBcD": ENTRY}
@@ -249,7 +249,7 @@ def test_a_change_that_is_undone_for_ever_is_an_error(
     monkeypatch.setattr(time, "sleep", lambda _seconds: registry.path.write_text("{}"))
 
     with pytest.raises(RegistryError, match="undone 10 times by other writers; try again"):
-        registry.ensure(ENTRY)
+        registry.ensure("aBcD", ENTRY)
 
 
 def test_an_entry_whose_manager_has_gone_on_is_not_written_again(
@@ -263,7 +263,7 @@ def test_an_entry_whose_manager_has_gone_on_is_not_written_again(
 
     monkeypatch.setattr(time, "sleep", go_on)
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert registry.read() == {"aBcD": {**ENTRY, "status": "RUNNING"}}
 
@@ -273,7 +273,7 @@ def test_a_lock_that_nni_holds_is_named_with_its_age(registry: Registry) -> None
     lock.touch()
 
     with pytest.raises(RegistryError, match=r"held by \.experiment\.lock\.4711 \(\d\.\d s old\)"):
-        registry.ensure(ENTRY)
+        registry.ensure("aBcD", ENTRY)
 
     assert not registry.path.exists()
     assert lock.exists()
@@ -285,7 +285,7 @@ def test_a_lock_that_nni_gives_back_is_taken(registry_path: Path) -> None:
     release = threading.Timer(0.1, lock.unlink)
     release.start()
 
-    Registry(registry_path).ensure(ENTRY)
+    Registry(registry_path).ensure("aBcD", ENTRY)
 
     release.join()
     assert Registry(registry_path).read() == {"aBcD": ENTRY}
@@ -297,7 +297,7 @@ def test_a_lock_that_a_dead_process_left_does_not_count(registry: Registry, pid:
     lock.touch()
     age(lock, 2.1)
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert registry.read() == {"aBcD": ENTRY}
 
@@ -316,7 +316,7 @@ def test_a_writer_that_comes_at_the_same_moment_goes_first(
     monkeypatch.setattr(time, "sleep", come_too)
 
     with pytest.raises(RegistryError, match=r"held by \.experiment\.lock\.4711"):
-        registry.ensure(ENTRY)
+        registry.ensure("aBcD", ENTRY)
 
     assert [lock.name for lock in registry.path.parent.glob("*.lock.*")] == [rival.name]
 
@@ -335,7 +335,7 @@ def test_a_process_of_the_same_number_in_another_container_goes_first(
 
     monkeypatch.setattr("nnicli.store.locking.os.open", open_late)
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert refusals == []
     assert registry.read() == {"aBcD": ENTRY}
@@ -348,8 +348,8 @@ def test_without_flock_the_lock_of_nni_has_to_do(
     monkeypatch.setattr("nnicli.store.locking.fcntl", None)
 
     with registry.undisturbed(1), pytest.raises(RegistryError, match=r"held by \.experiment\.lock"):
-        Registry(registry.path, lock_timeout_s=0.1).ensure(ENTRY)
-    registry.ensure(ENTRY)
+        Registry(registry.path, lock_timeout_s=0.1).ensure("aBcD", ENTRY)
+    registry.ensure("aBcD", ENTRY)
 
     assert registry.read() == {"aBcD": ENTRY}
     assert not registry.path.with_name(".nnicli.lock").exists()
@@ -361,15 +361,15 @@ def test_nnicli_keeps_itself_out(registry: Registry) -> None:
         Registry(registry.path).undisturbed(1),
         pytest.raises(RegistryError, match=r"\.nnicli\.lock was not to be had.*another nnicli"),
     ):
-        registry.ensure(ENTRY)
+        registry.ensure("aBcD", ENTRY)
 
-    registry.ensure(ENTRY)
+    registry.ensure("aBcD", ENTRY)
     assert registry.read() == {"aBcD": ENTRY}
 
 
 def test_threads_lose_nothing_of_each_other(registry_path: Path) -> None:
     def write(number: int) -> None:
-        Registry(registry_path).ensure({"id": str(number), "pid": number})
+        Registry(registry_path).ensure(str(number), {"id": str(number), "pid": number})
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
     for thread in threads:

@@ -20,7 +20,7 @@ import os, signal, sys
 from pathlib import Path
 from nnicli.store import Registry
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-Registry(Path(sys.argv[1])).ensure({"id": "late", "pid": 1})
+Registry(Path(sys.argv[1])).ensure("late", {"id": "late", "pid": 1})
 """
 # A thread of the program forks while another one holds the lock; the child lives on.
 FORKS_WHILE_LOCKED = """
@@ -35,7 +35,7 @@ with locked(path, timeout_s=5):
         os.close(parent)
         os.read(end_of_parent, 1)
         os._exit(0)
-Registry(path, lock_timeout_s=2).ensure({"id": "after", "pid": 1})
+Registry(path, lock_timeout_s=2).ensure("after", {"id": "after", "pid": 1})
 """
 
 
@@ -73,7 +73,7 @@ def test_a_forked_child_does_not_keep_the_lock(registry_path: Path) -> None:
 
 def test_a_writer_killed_in_the_middle_leaves_a_whole_file(registry_path: Path) -> None:
     registry = Registry(registry_path)
-    registry.ensure({"id": "early", "pid": 1})
+    registry.ensure("early", {"id": "early", "pid": 1})
 
     killed = subprocess.run([sys.executable, "-c", DIES_IN_THE_MIDDLE, registry_path], check=False)
 
@@ -82,13 +82,13 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_file(registry_path: Path) 
     (lock,) = registry_path.parent.glob(".experiment.lock.*")
     long_ago = time.time() - 3
     os.utime(lock, (long_ago, long_ago))
-    registry.ensure({"id": "next", "pid": 1})
+    registry.ensure("next", {"id": "next", "pid": 1})
     assert set(registry.read()) == {"early", "next"}
 
 
 def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) -> None:
     registry = Registry(registry_path)
-    registry.ensure({"id": "early", "pid": 1})
+    registry.ensure("early", {"id": "early", "pid": 1})
     for number in range(8):
         writer = start_writer("nnicli", registry_path, f"killed{number}-", 1000)
         # Each a bit later; the first may not have begun to write.
@@ -100,5 +100,5 @@ def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) ->
 
         assert "early" in json.loads(registry_path.read_text())
 
-    registry.ensure({"id": "late", "pid": 1})
+    registry.ensure("late", {"id": "late", "pid": 1})
     assert {"early", "late"} <= set(registry.read())

@@ -16,7 +16,7 @@ _STALE_S = 2.0
 
 def write_as_nnicli(path: Path, exp_id: str) -> None:
     """Add an entry."""
-    Registry(path).ensure({"id": exp_id, "pid": os.getpid(), "status": "INITIALIZED"})
+    Registry(path).ensure(exp_id, {"id": exp_id, "pid": os.getpid(), "status": "INITIALIZED"})
 
 
 def write_as_nni(path: Path, exp_id: str) -> None:

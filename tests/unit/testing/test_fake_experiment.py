@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from nnicli.store import Registry
 from nnicli.testing import Behaviour, FakeInstallation
 from tests.unit.testing.running import Manager, Starter, wait_until_gone
 
@@ -255,12 +256,20 @@ def test_tuner_and_trials_outlive_a_killed_manager(starter: Starter) -> None:
     manager.wait_for_tuner()
     shell = starter.registry.parents[1] / "code folder" / "shell"
     manager.wait_for(lambda: shell.exists() and shell.read_text())
+    registry = Registry(starter.registry)
+    # Killed while it writes there, it would leave the file empty.
+    manager.wait_for(lambda: _status_in(registry) == "NO_MORE_TRIAL")
 
     manager.process.kill()
     manager.process.wait()
 
     os.kill(int(shell.read_text()), 0)
-    assert registry_entry(starter)["status"] in ("RUNNING", "NO_MORE_TRIAL")
+    assert _status_in(registry) == "NO_MORE_TRIAL"
+
+
+def _status_in(registry: Registry) -> object:
+    (entry,) = registry.read().values()
+    return entry["status"]
 
 
 def test_manager_runs_on_without_a_registry(

@@ -1,0 +1,140 @@
+"""What a launcher has on disk of the experiment that it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import string
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from nnicli.errors import LaunchError
+from nnicli.launcher.process import ManagerProcess
+from nnicli.launcher.stopping import Traces
+from nnicli.store import Layout
+
+
+def generate_experiment_id(experiments_directory: Path) -> str:
+    """Return an id in NNI's form that no folder there has: a manager would append to it (3.0)."""
+    while True:
+        exp_id = random_name()
+        if not (experiments_directory / exp_id).exists():
+            return exp_id
+
+
+def random_name() -> str:
+    """Return a name such as NNI gives to experiments and folders."""
+    return "".join(random.SystemRandom().sample(string.ascii_lowercase + string.digits, 8))
+
+
+@dataclass
+class LaunchFiles:
+    """What the launcher has on disk of one experiment.
+
+    Attributes:
+        layout: Where things lie.
+        experiments_directory: Parent of the experiment's folder.
+        exp_id: Empty until the manager has told the id that it made up.
+        folder: Name of the launcher's own folder, for the releases that have one.
+        is_new: Whether the experiment is made by this start.
+        new: Folders that are to go again when the start fails.
+    """
+
+    layout: Layout
+    experiments_directory: Path
+    exp_id: str
+    folder: str
+    is_new: bool
+    new: list[Path] = field(default_factory=list)
+
+    @property
+    def directory(self) -> Path | None:
+        """The experiment's own folder, None until its id is known."""
+        return self.experiments_directory / self.exp_id if self.exp_id else None
+
+    @property
+    def dispatcher_log(self) -> Path:
+        """The tuner's log."""
+        return self.experiments_directory / self.exp_id / "log" / "dispatcher.log"
+
+    @property
+    def error_output(self) -> Path:
+        """The file with what the manager writes about its failures."""
+        return self.layout.output_paths(self.directory, self.folder)[1]
+
+    def logs(self) -> list[Path]:
+        """Return the files that may tell why a manager ended, the likeliest first."""
+        output, errors = self.layout.output_paths(self.directory, self.folder)
+        manager = [] if self.directory is None else [self.directory / "log" / "nnimanager.log"]
+        return [errors, *manager, output]
+
+    def traces(self, process: ManagerProcess) -> Traces:
+        """Return by what the processes of the experiment are known."""
+        return Traces(self.exp_id, self.directory, process.identity)
+
+    def make_directories(self) -> None:
+        """Create what is missing, for the owner only: it may hold the config, with passwords."""
+        output_directory = self.error_output.parent
+        try:
+            self.experiments_directory.mkdir(parents=True, exist_ok=True)
+            if self.directory is not None and not self.directory.exists():
+                self.directory.mkdir(mode=0o700)
+                self.new.append(self.directory)
+            if not output_directory.exists():
+                output_directory.parent.mkdir(parents=True, exist_ok=True)
+                output_directory.mkdir(mode=0o700)
+                self.new.append(output_directory)
+        except OSError as error:
+            raise LaunchError(
+                f"the experiment's folder {error.filename} cannot be made: {error.strerror}; set "
+                "experimentWorkingDirectory (logDir in the v1 format) in the config, or "
+                "Experiment(experiments_directory=...)"
+            ) from error
+
+    def take_over(self, exp_id: str) -> None:
+        """Note the id that the manager made up, and the folder that it created for it."""
+        self.exp_id = exp_id
+        directory = self.experiments_directory / exp_id
+        if self.is_new:
+            self.new.append(directory)
+            directory.chmod(0o700)
+
+    def remove_new(self) -> None:
+        """Take away what a start that failed has made."""
+        for folder in self.new:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def open_output(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+        """Open the files for what the manager prints."""
+        with ExitStack() as stack:
+            try:
+                stdout, stderr = (
+                    stack.enter_context(open(path, "ab", buffering=0, opener=_open_for_owner))
+                    for path in self.layout.output_paths(self.directory, self.folder)
+                )
+            except OSError as error:
+                raise LaunchError(
+                    f"the manager's log {error.filename} cannot be written: {error.strerror}"
+                ) from error
+            yield stdout, stderr
+
+    def write_config(self, content: Mapping[str, Any]) -> None:
+        """Write what a resume by nnicli or nnictl reads, in the releases that need it."""
+        path = self.layout.config_path(self.directory, self.folder)
+        if path is None:
+            return
+        try:
+            with open(path, "w", encoding="utf-8", opener=_open_for_owner) as file:
+                json.dump(content, file)
+        except OSError as error:
+            raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)

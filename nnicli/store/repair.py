@@ -1,0 +1,55 @@
+"""The only writer of an experiment's database: mends what its own NNI would break over."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from nnicli.decoding import decode_json
+from nnicli.errors import DecodingError
+
+_BUSY_TIMEOUT_S = 10.0
+
+
+def mend_search_space(path: Path) -> bool:
+    """Append a profile revision whose search space is an object, where the newest has text.
+
+    An update stores text in 2.2 to 2.5, and after a resume the tuner of those releases breaks over
+    it; with such a revision it works (2.2 and 2.5, seen live). Nothing that is there is changed.
+
+    Args:
+        path: The experiment's `nni.sqlite`; no manager may have it open.
+
+    Returns:
+        Whether a revision was appended.
+
+    Raises:
+        DecodingError: The database cannot be read or written.
+    """
+    try:
+        with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as connection, connection:
+            cursor = connection.execute(
+                "select * from ExperimentProfile order by revision desc limit 1"
+            )
+            row = cursor.fetchone()
+            if row is None:
+                return False
+            profile = dict(zip((column[0] for column in cursor.description), row, strict=True))
+            params = decode_json(profile["params"])
+            if not isinstance(params.get("searchSpace"), str):
+                return False
+            params["searchSpace"] = decode_json(params["searchSpace"])
+            profile |= {"params": json.dumps(params), "revision": profile["revision"] + 1}
+            places = ", ".join("?" for _ in profile)
+            connection.execute(
+                f"insert into ExperimentProfile ({', '.join(profile)}) values ({places})",  # noqa: S608 - the columns' own names
+                tuple(profile.values()),
+            )
+    except sqlite3.Error as error:
+        raise DecodingError(
+            f"{path} cannot be mended before the resume: {error}; its updated search space is "
+            "stored as text, over which this release's tuner breaks"
+        ) from error
+    return True
