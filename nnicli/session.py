@@ -15,6 +15,7 @@ from nnicli.errors import (
     RegistryError,
     RequestTimeoutError,
     RestError,
+    StatusError,
     StopError,
     StopNotSupportedError,
     TunerNotReadyError,
@@ -39,6 +40,8 @@ logger = logging.getLogger(__name__)
 _TUNER_INTERVAL_S = 0.02
 _PORT_INTERVAL_S = 0.1
 _REOPENING_S = 15.0
+# What a reverse proxy says of a manager that is gone.
+_GATEWAY_ERRORS = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,6 +360,8 @@ class Session:
                 self.client.get_version()
             except (ConnectError, ConnectionLostError):
                 return True
+            except StatusError as error:
+                return True if error.status_code in _GATEWAY_ERRORS else None
             except RestError:
                 return None
             return None
