@@ -284,7 +284,7 @@ def _common_profile(config: Mapping[str, Any], rules: _Rules) -> dict[str, Any]:
 
 
 def _to_archive(bodies: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{"key": key, "value": deepcopy(value)} for key, value in bodies.items()]
+    return [{"key": key, "value": value} for key, value in bodies.items()]
 
 
 def _to_text(space: Any) -> str:

@@ -265,7 +265,9 @@ class ManagerClient:
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Tell the tuner known results: `{"parameter": {...}, "value": ...}` each."""
-        self._call(endpoints.IMPORT_DATA, body=list(rows))
+        encode = self.dialect.encode_result
+        body = [{**row, "value": encode(row["value"])} for row in rows]
+        self._call(endpoints.IMPORT_DATA, body=body)
 
     def get_imported_data(self) -> list[Any]:
         """Return what was imported, one item an import."""

@@ -50,6 +50,7 @@ class Dialect:
         can_be_stopped: Whether DELETE stops the manager; before, only a signal does.
         misses_early_changes: Whether a search space or an import that comes before the tuner has
             connected is lost without an answer.
+        encode_result: An imported result -> what POST takes.
         trial_file: The endpoint of trials' files.
         trial_files: Kind of a trial's log -> name of the file there.
         empty_files: What stands in place of an empty file; `{name}` is its name.
@@ -60,6 +61,7 @@ class Dialect:
     takes_whole_profile: bool
     can_be_stopped: bool
     misses_early_changes: bool
+    encode_result: Encoder
     trial_file: Endpoint
     trial_files: Mapping[str, str]
     empty_files: str
@@ -84,12 +86,15 @@ _1_8 = Dialect(
     takes_whole_profile=True,
     can_be_stopped=False,
     misses_early_changes=False,
+    # The tuner decodes it once, and ends over a number (seen live).
+    encode_result=json.dumps,
     trial_file=endpoints.GET_TRIAL_LOG,
     # Of what a trial prints, these releases keep the errors only.
     trial_files={"stderr": "TRIAL_ERROR", "trial": "TRIAL_LOG"},
     empty_files="No logs available.",
 )
-_2_1 = replace(_1_8, since="2.1", can_be_stopped=True)
+_1_9 = replace(_1_8, since="1.9", encode_result=_as_is)
+_2_1 = replace(_1_9, since="2.1", can_be_stopped=True)
 _2_2 = replace(
     _2_1,
     since="2.2",
@@ -119,7 +124,7 @@ _2_6 = replace(
 )
 _2_8 = replace(_2_6, since="2.8", misses_early_changes=True)
 
-DIALECTS = (_1_8, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8)
+DIALECTS = (_1_8, _1_9, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8)
 
 
 def dialect_for(version: str) -> Dialect:

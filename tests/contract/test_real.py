@@ -30,7 +30,8 @@ def _class_for(name: str, row: Release, place: Path) -> type[ManagerContract]:
             return place
 
     TestRealManager.__name__ = TestRealManager.__qualname__ = name
-    return pytest.mark.real(TestRealManager)
+    # Before 3.0 each step of a trial takes 5 s.
+    return pytest.mark.timeout(600)(pytest.mark.real(TestRealManager))
 
 
 # A class each, so that one worker may run the experiments of one release while another goes on

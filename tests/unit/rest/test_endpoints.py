@@ -178,6 +178,12 @@ def test_values_are_sent_as_the_release_wants_them_and_read_back(
     assert dialect.decode(field, encoded) == value
 
 
+@pytest.mark.parametrize(("version", "sent"), [("1.8", "0.5"), ("1.9", 0.5), ("3.0.0", 0.5)])
+def test_imported_results_are_text_for_1_8(version: str, sent: object) -> None:
+    """Its tuner decodes them once, and ends over a number (seen live)."""
+    assert dialect_for(version).encode_result(0.5) == sent
+
+
 def test_what_each_release_can_be_asked_for() -> None:
     can_be_stopped = {row.since for row in DIALECTS if row.can_be_stopped}
     by_name = {row.since for row in DIALECTS if row.trial_file is endpoints.GET_TRIAL_FILE}
