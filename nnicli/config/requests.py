@@ -30,18 +30,19 @@ class StartRequests:
 
 
 # Platform -> the sections of the config that its first request holds, in the order in which the
-# manager needs them, and their keys there. Hybrid adds those of the platforms that it names.
+# manager needs them, and their keys there. Hybrid adds those of the platforms that it names, in the
+# order of this table.
 _SECTIONS: Mapping[str, Mapping[str, str]] = {
     "hybrid": {"hybridConfig": "hybrid_config"},
-    "local": {"localConfig": "local_config"},
+    "aml": {"amlConfig": "aml_config"},
     # `remote_config` decides which service gets the machines.
     "remote": {"remoteConfig": "remote_config", "machineList": "machine_list"},
+    "local": {"localConfig": "local_config"},
     "pai": {"paiConfig": "pai_config"},
     "paiYarn": {"paiYarnConfig": "pai_yarn_config"},
     "kubeflow": {"kubeflowConfig": "kubeflow_config"},
     "frameworkcontroller": {"frameworkcontrollerConfig": "frameworkcontroller_config"},
     "dlts": {"dltsConfig": "dlts_config"},
-    "aml": {"amlConfig": "aml_config"},
     "adl": {"adlConfig": "adl_config"},
 }
 _PLATFORM_KEYS = tuple(key for sections in _SECTIONS.values() for key in sections.values())
@@ -257,7 +258,8 @@ def _platform_body(config: Mapping[str, Any], rules: _Rules) -> dict[str, Any]:
     platform = config["trainingServicePlatform"]
     sections = dict(_SECTIONS[platform])
     if platform == "hybrid":
-        for part in config["hybridConfig"]["trainingServicePlatforms"]:
+        parts = config["hybridConfig"]["trainingServicePlatforms"]
+        for part in (name for name in _SECTIONS if name in parts):
             sections |= _SECTIONS[part]
     known = {**deepcopy(dict(rules.defaults.get(platform, {}))), **config}
     return {key: known[section] for section, key in sections.items() if section in known}

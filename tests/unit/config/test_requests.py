@@ -225,10 +225,10 @@ CASES = (
         },
         {
             "hybrid_config": {"trainingServicePlatforms": ["local", "remote", "aml", "pai"]},
-            "local_config": {"gpuIndices": "0"},
+            "aml_config": AML,
             "remote_config": {"reuse": True},
             "machine_list": [MACHINE],
-            "aml_config": AML,
+            "local_config": {"gpuIndices": "0"},
             "pai_config": PAI,
         },
         PAI_TRIAL,
@@ -426,6 +426,7 @@ def test_an_algorithm_keeps_what_the_manager_takes(name: str, version: str) -> N
 
 FIELDS: tuple[tuple[Body, Body], ...] = (
     ({"maxExecDuration": "999d"}, {"maxExecDuration": 86_313_600}),
+    ({"maxExecDuration": "1.5h"}, {"maxExecDuration": 5400}),
     ({"maxExecDuration": 90}, {"maxExecDuration": 90}),
     ({"debug": True}, {"versionCheck": False}),
     ({"debug": True, "versionCheck": True}, {"versionCheck": True}),
@@ -747,6 +748,7 @@ def test_a_resume_tells_what_the_start_has_told(case: Case) -> None:
     resumed = stored_requests(json.loads(json.dumps(started.profile)))
 
     assert resumed == started
+    assert ordered(resumed) == ordered(started)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.platform)
