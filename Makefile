@@ -55,17 +55,15 @@ test: check $(MANAGER)/.installed  ## set up all, then check and run every test,
 managers: $(VENV)/.installed  ## build an environment for every release of NNI
 	$(VENV)/bin/python -m tests.managers
 
-test-managers: managers  ## run the contract on every release of NNI
-	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
+test-managers: managers  ## run the contract on every release of NNI, and trials over SSH
+	NNICLI_TEST_REMOTE=1 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
 		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m real
 
 format: $(VENV)/.installed  ## put the code into shape
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-# nnictl, which is measured too, imports pkg_resources; newer setuptools have it no more.
 bench: $(VENV)/.installed $(MANAGER)/.installed  ## measure on the real 3.0 manager
-	$(MANAGER)/bin/python -m pip install --quiet --disable-pip-version-check 'setuptools<81'
 	$(VENV)/bin/python -m benchmarks --nni "$(CURDIR)/$(MANAGER)"
 
 clean:  ## remove what the targets made

@@ -9,6 +9,7 @@ from nnicli.errors import (
     ConnectionLostError,
     ExperimentFailedError,
     NoTrialSucceededError,
+    RestError,
     TunerCrashedError,
 )
 from nnicli.models import ExperimentStatus, NNIManagerStatus, TrialJobStatus
@@ -138,7 +139,13 @@ class Supervisor:
         message = f"experiment {session.exp_id} is over and no trial succeeded ({told})"
         failed = session.client.list_trial_jobs(status=TrialJobStatus.FAILED)
         if failed:
-            trial = failed[0].trialJobId
-            text = session.client.trial_log(trial, kind="stderr").strip()
-            message += f"; trial {trial} ended with:\n{text[-2000:]}"
+            message += self._end_of(failed[0].trialJobId)
         return NoTrialSucceededError(message)
+
+    def _end_of(self, trial_job_id: str) -> str:
+        try:
+            text = self._session.client.trial_log(trial_job_id, kind="stderr").strip()
+        except RestError as error:
+            # Up to 2.3 only local trials' logs can be had; the failure is the one to tell.
+            return f"; the log of trial {trial_job_id} cannot be had ({error})"
+        return f"; trial {trial_job_id} ended with:\n{text[-2000:]}"

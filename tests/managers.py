@@ -73,7 +73,13 @@ RELEASES = (
     Release("2.8", _3_7_TO_3_9),
     Release("2.9", _3_7_TO_3_9),
     Release("2.10.1", _3_7_TO_3_9),
-    Release("3.0", ("3.11", "3.12", "3.13", "3.10"), numbers_are_exact=False, takes_blanks=True),
+    Release(
+        "3.0",
+        ("3.11", "3.12", "3.13", "3.10"),
+        ("setuptools<81",),
+        numbers_are_exact=False,
+        takes_blanks=True,
+    ),
 )
 
 

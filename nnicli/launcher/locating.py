@@ -129,7 +129,7 @@ class LocatedExperiment:
         """
         if config:
             requests = v1_requests(config, self.installation.version)
-        elif self._layout.has_v1_profile:
+        elif "clusterMetaData" in self._params():
             requests = stored_requests(self._params())
         else:
             requests = StartRequests(metadata=(), profile=self._params())

@@ -1,0 +1,117 @@
+"""An OpenSSH server of the test's own on loopback."""
+
+from __future__ import annotations
+
+import fcntl
+import getpass
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from nnicli.waiting import Deadline, poll_until
+
+# Debian keeps it out of the users' PATH.
+SSHD = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
+INSTALL_HINT = "there is no sshd; install OpenSSH's server (Debian: openssh-server)"
+FAR_FOLDER = Path("/tmp/nni-experiments")
+"""Where the managers before 3.0 keep an experiment's files on the other machine."""
+# Wanted by a server that root starts.
+_RUNTIME = Path("/run/sshd")
+# The managers of 1.x and 2.0 speak SSH of 2020: their signatures are made with SHA-1.
+_CONFIG = """\
+ListenAddress 127.0.0.1
+Port {port}
+PidFile {folder}/sshd.pid
+HostKey {folder}/host_key
+AuthorizedKeysFile {folder}/user_key.pub
+HostKeyAlgorithms +ssh-rsa
+PubkeyAcceptedAlgorithms +ssh-rsa
+KexAlgorithms +diffie-hellman-group14-sha1
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin yes
+Subsystem sftp internal-sftp
+SetEnv PATH={path} HOME={folder}/home
+"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """A machine that is entered over SSH; it is this one.
+
+    Attributes:
+        port: Of its SSH server.
+        user: Who may enter it.
+        key: The private key for that.
+    """
+
+    port: int
+    user: str
+    key: Path
+
+
+@pytest.fixture
+def system_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make the folder that a server of root's wants, and take away what was not there before.
+
+    Only one such test runs at a time, lest one takes away what another uses.
+    """
+    with (tmp_path_factory.getbasetemp().parent / "sshd.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        new = [folder for folder in (_RUNTIME, FAR_FOLDER) if not folder.exists()]
+        if os.geteuid() == 0:
+            _RUNTIME.mkdir(mode=0o755, exist_ok=True)
+        yield
+        for folder in new:
+            with suppress(OSError):
+                folder.rmdir()
+
+
+@pytest.fixture
+def start_machine(
+    system_folders: None,  # noqa: ARG001 - they have to be there first
+    tmp_path: Path,
+    free_port: Callable[[], int],
+) -> Iterator[Callable[[Path], Machine]]:
+    """Return a function that starts a machine whose `python3` is that of an environment."""
+    servers: list[subprocess.Popen[bytes]] = []
+
+    def start(environment: Path) -> Machine:
+        folder, port = tmp_path / "ssh", free_port()
+        # A home of its own: the shell's start-up files of a user would change PATH again.
+        (folder / "home").mkdir(parents=True)
+        for name in ("host_key", "user_key"):
+            # Old managers read no other form of a key.
+            key = str(folder / name)
+            command = ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", key]
+            subprocess.run(command, check=True)
+        path = os.pathsep.join((str(environment / "bin"), os.defpath))
+        # 1.9 runs trials in a login shell, whose PATH is the system's own.
+        (folder / "home" / ".profile").write_text(f"export PATH='{path}'\n")
+        config = folder / "sshd_config"
+        config.write_text(_CONFIG.format(port=port, folder=folder, path=path))
+        assert SSHD is not None, INSTALL_HINT
+        log = folder / "sshd.log"
+        servers.append(subprocess.Popen([SSHD, "-D", "-f", config, "-E", log]))
+        deadline = Deadline(20)
+        is_up = poll_until(lambda: _answers(port) or None, deadline=deadline, interval_s=0.05)
+        assert is_up, log.read_text()
+        return Machine(port, getpass.getuser(), folder / "user_key")
+
+    yield start
+    for server in servers:
+        server.terminate()
+        server.wait(20)
+
+
+def _answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

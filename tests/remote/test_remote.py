@@ -1,0 +1,87 @@
+"""Experiments whose trials run over SSH, on real managers."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnicli import Experiment, ExperimentStatus
+from nnicli.launcher import find_installation
+from tests.contract.contract import assert_nothing_left
+from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, write_config
+from tests.managers import release_of
+from tests.remote.conftest import FAR_FOLDER, INSTALL_HINT, SSHD, Machine
+from tests.support import REAL_NNIS
+
+RELEASES = ("3.0", "2.10.1", "1.9")
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.timeout(600),
+    # Promised and not there is a failure, not a skip.
+    pytest.mark.skipif(
+        SSHD is None and "NNICLI_TEST_REMOTE" not in os.environ, reason=INSTALL_HINT
+    ),
+]
+
+
+def _environments() -> list[Any]:
+    found = {release_of(find_installation(place).version).version: place for place in REAL_NNIS}
+    return [pytest.param(Path(found[name]), id=name) for name in RELEASES if name in found]
+
+
+def _service(machine: Machine, environment: Path) -> dict[str, Any]:
+    return {
+        "platform": "remote",
+        "reuseMode": False,
+        "machineList": [
+            {
+                "host": "127.0.0.1",
+                "port": machine.port,
+                "user": machine.user,
+                "sshKeyFile": str(machine.key),
+                **({} if (environment / "nni" / "main.js").exists() else _python(environment)),
+            }
+        ],
+    }
+
+
+def _python(environment: Path) -> dict[str, str]:
+    return {"pythonPath": str(environment / "bin")}
+
+
+@pytest.mark.parametrize("nni", _environments())
+def test_trials_run_on_another_machine(
+    nni: Path,
+    start_machine: Callable[[Path], Machine],
+    tmp_path: Path,
+    home: Path,
+) -> None:
+    machine = start_machine(nni)
+    config = write_config(
+        tmp_path / "project",
+        PLAIN_TRIAL,
+        trainingService=_service(machine, nni),
+        nniManagerIp="127.0.0.1",
+    )
+    with Experiment(nni=nni) as experiment:
+        experiment.start_experiment(config)
+        exp_id = str(experiment.exp_id)
+        try:
+            status = experiment.wait(timeout=2 * LIMIT_S)
+
+            trials = experiment.list_trial_jobs()
+            assert status == ExperimentStatus.DONE
+            assert [trial.status for trial in trials] == ["SUCCEEDED"] * 2
+            assert [trial.final_value for trial in trials] == [
+                trial.hyperParameters[0].parameters["x"] for trial in trials
+            ]
+            experiment.stop_experiment()
+            assert_nothing_left(exp_id, None, home=home, nni=nni)
+        finally:
+            shutil.rmtree(FAR_FOLDER / exp_id, ignore_errors=True)
