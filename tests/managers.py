@@ -67,7 +67,8 @@ RELEASES = (
     Release("2.2", _3_6_TO_3_8, _OLD_YAML, takes_text=False),
     Release("2.3", _3_6_TO_3_8, takes_text=False),
     Release("2.4", _3_6_TO_3_8, takes_text=False),
-    Release("2.5", _3_6_TO_3_8, takes_text=False),
+    # Its nnictl is tried beside nnicli, and does not start with a later one.
+    Release("2.5", _3_6_TO_3_8, ("filelock<3.12",), takes_text=False),
     Release("2.6", _3_6_TO_3_8, takes_text=False),
     Release("2.7", _3_7_TO_3_9),
     Release("2.8", _3_7_TO_3_9),

@@ -1,0 +1,119 @@
+"""Experiments that nnictl and nnicli hand to each other, on releases whose nnictl starts today."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnicli import Experiment, ExperimentStatus
+from nnicli.launcher import find_installation
+from nnicli.launcher.environment import manager_environment
+from tests.contract.contract import assert_nothing_left
+from tests.contract.scenes import LIMIT_S, LONG_TRIAL, PLAIN_TRIAL, registry, write_config
+from tests.managers import release_of
+from tests.support import REAL_NNIS
+
+RELEASES = ("3.0", "2.10.1", "2.5")
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+
+Nnictl = Callable[..., str]
+
+
+def _environments() -> list[Any]:
+    found = {release_of(find_installation(place).version).version: place for place in REAL_NNIS}
+    return [pytest.param(Path(found[name]), id=name) for name in RELEASES if name in found]
+
+
+each_nni = pytest.mark.parametrize("nni", _environments())
+
+
+@pytest.fixture
+def nnictl(nni: Path) -> Nnictl:
+    """Return a function that runs this release's nnictl and returns what it printed."""
+    environment = manager_environment(find_installation(nni), os.environ)
+
+    def run(*arguments: str) -> str:
+        answer = subprocess.run(
+            [nni / "bin" / "nnictl", *arguments],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT_S,
+            check=True,
+        )
+        return answer.stdout
+
+    return run
+
+
+@pytest.fixture
+def experiment(nni: Path) -> Iterator[Experiment]:
+    with Experiment(nni=nni) as experiment:
+        yield experiment
+
+
+@each_nni
+def test_nnictl_lists_stops_and_resumes_what_nnicli_started(
+    nni: Path,
+    experiment: Experiment,
+    nnictl: Nnictl,
+    tmp_path: Path,
+    home: Path,
+    free_port: Callable[[], int],
+) -> None:
+    port = free_port()
+    experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL), port)
+    exp_id = str(experiment.exp_id)
+
+    assert exp_id in nnictl("experiment", "list")
+    nnictl("stop", exp_id)
+    # Before 2.8 nnictl does not wait for the end.
+    assert experiment.process is not None
+    assert experiment.process.wait(LIMIT_S)
+    experiment.stop_experiment()
+    assert_nothing_left(exp_id, port, home=home, nni=nni)
+
+    nnictl("resume", exp_id, "--port", str(port))
+    experiment.disconnect()
+    experiment.connect_experiment(f"http://127.0.0.1:{port}")
+    assert experiment.exp_id == exp_id
+    assert experiment.get_experiment_status()["status"] == "RUNNING"
+    experiment.stop_experiment()
+    assert_nothing_left(exp_id, port, home=home, nni=nni)
+
+
+@each_nni
+def test_nnicli_connects_to_stops_and_resumes_what_nnictl_started(
+    nni: Path,
+    experiment: Experiment,
+    nnictl: Nnictl,
+    tmp_path: Path,
+    home: Path,
+    free_port: Callable[[], int],
+) -> None:
+    config = write_config(
+        tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1, debug=False, useAnnotation=False
+    )
+    port = free_port()
+
+    nnictl("create", "--config", str(config), "--port", str(port))
+    experiment.connect_experiment(f"http://127.0.0.1:{port}")
+    exp_id = str(experiment.exp_id)
+    assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+    outcome = experiment.stop_experiment()
+    assert outcome.how == "asked"
+    assert_nothing_left(exp_id, port, home=home, nni=nni)
+
+    experiment.resume_experiment(exp_id, port)
+    experiment.update_trailnum(2)
+    assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+    assert len(experiment.export_data()) == 2
+    experiment.stop_experiment()
+    assert registry(home, nni)[exp_id]["status"] == "STOPPED"
