@@ -18,7 +18,17 @@ from typing import Any
 
 import pytest
 
-from nnicli import Experiment, ExperimentStatus, StateError, TrialJobNotFoundError
+from nnicli import (
+    Experiment,
+    ExperimentStatus,
+    LaunchError,
+    ManagerClient,
+    StateError,
+    StatusError,
+    TrialJobNotFoundError,
+    TunerCrashedError,
+)
+from nnicli.launcher.ports import find_listener
 from tests.contract.scenes import (
     DEAF_TRIAL,
     LIMIT_S,
@@ -179,6 +189,11 @@ class ManagerContract:
         with pytest.raises(TrialJobNotFoundError, match="nosuch"):
             finished.experiment.get_trial_job("nosuch")
 
+    def test_the_end_of_a_failed_trial_can_be_read(self, finished: Finished) -> None:
+        failed = finished.trial(5).trialJobId
+
+        assert "no final" in finished.experiment.trial_log(failed, "stderr")
+
     def test_second_instance_sees_the_same(self, finished: Finished) -> None:
         other = Experiment()
 
@@ -244,9 +259,11 @@ class ManagerContract:
     def test_stopped_experiment_is_read_viewed_and_resumed(
         self, nni: Path, experiment: Experiment, tmp_path: Path, home: Path
     ) -> None:
+        """A search space that was updated before lives on, which 2.2 to 2.5 cannot do alone."""
         experiment.start_experiment(
             write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
         )
+        experiment.update(search_space={"x": {"_type": "uniform", "_value": [7, 8]}})
         experiment.wait(timeout=LIMIT_S)
         exp_id = str(experiment.exp_id)
         before = read_all(experiment)
@@ -270,8 +287,9 @@ class ManagerContract:
         experiment.update_trailnum(2)
 
         assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
-        statuses = [trial.status for trial in experiment.list_trial_jobs()]
-        assert statuses == ["SUCCEEDED", "SUCCEEDED"]
+        trials = experiment.list_trial_jobs()
+        assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
+        assert 7 <= trials[1].hyperParameters[0].parameters["x"] <= 8
         experiment.stop_experiment()
         assert registry(home, nni)[exp_id]["status"] == "STOPPED"
 
@@ -324,6 +342,50 @@ class ManagerContract:
             assert_nothing_left(exp_id, port, home=home, nni=nni, pids=deaf_pids(config))
             assert leftovers(str(neighbour.exp_id)) == neighbours
             assert len(running_trials(neighbour)) == 2
+
+    # Failing
+
+    def test_a_killed_tuner_is_told(self, experiment: Experiment, tmp_path: Path) -> None:
+        """Some managers then say ERROR, some RUNNING for ever, and 2.10 ones die."""
+        experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
+        wait_for(lambda: tuner_pid(experiment), "the tuner runs")
+        wait_for(lambda: running_trials(experiment), "a trial runs")
+        os.kill(int(tuner_pid(experiment) or 0), signal.SIGKILL)
+
+        with pytest.raises(TunerCrashedError, match=str(experiment.exp_id)):
+            experiment.wait(timeout=LIMIT_S)
+
+        outcome = experiment.stop_experiment()
+        assert leftovers(outcome.exp_id) == []
+
+    def test_a_start_that_fails_at_the_last_step_leaves_nothing(
+        self,
+        nni: Path,
+        experiment: Experiment,
+        tmp_path: Path,
+        home: Path,
+        free_port: Callable[[], int],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Before it has an experiment, a manager of 2.2 or 2.3 hangs on all but SIGKILL."""
+        pids: list[int] = []
+
+        def refuse(client: ManagerClient, _document: object) -> str:
+            listener = find_listener(client.port)
+            pids.append(listener.pid if listener else 0)
+            raise StatusError("no", method="POST", url=client.endpoint, status_code=500)
+
+        monkeypatch.setattr(ManagerClient, "start_experiment", refuse)
+        port = free_port()
+
+        with pytest.raises(LaunchError, match="did not take the experiment: no"):
+            experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL), port)
+
+        assert not is_alive(pids[0])
+        assert port_is_free(port)
+        assert registry(home, nni) == {}
+        left = [path for path in home.rglob("*") if path.is_file() and "lock" not in path.name]
+        assert [path.name for path in left] == [".experiment"]
 
     # Around
 

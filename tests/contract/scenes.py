@@ -31,7 +31,7 @@ nni.report_intermediate_result(0.25)
 nni.report_intermediate_result({{"default": 0.5, "loss": 2}})
 finals = [x, {{"default": x, "loss": 0.5}}, float("nan"), float("-inf"), {fifth}]
 if number == len(finals):
-    sys.exit(3)
+    sys.exit("no final")
 nni.report_final_result(finals[number])
 """
 

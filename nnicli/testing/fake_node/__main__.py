@@ -26,9 +26,15 @@ from nnicli.testing.fake_node.server import ManagerServer  # noqa: E402
 
 _LISTEN_POLL_S = 0.02
 
+# What the node.js of NNI 3.0 says.
+_NODE_VERSION = "v18.15.0"
+
 
 def main(nni_node: Path, argv: list[str]) -> int:
     """Play the manager until it is stopped, and return the exit code."""
+    if argv == ["--version"]:
+        sys.stdout.write(f"{_NODE_VERSION}\n")
+        return 0
     behaviour = Behaviour.from_json(json.loads((nni_node / "behaviour.json").read_text("utf-8")))
     behaviour = behaviour.at_start(_count_start(nni_node / "starts"))
     version = json.loads((nni_node / "package.json").read_text("utf-8"))["version"]
