@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -40,24 +40,36 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def free_port() -> Callable[[], int]:
+def free_port() -> Iterator[Callable[[], int]]:
     """Return a function that gives another free port, above those that nnicli tries by itself.
 
-    The worker processes of one run draw from separate ranges, so they cannot meet.
+    No other test gets it meanwhile, in whichever process or run of the tests: each port has a
+    socket in the kernel's abstract name space, which Linux alone has, for as long as it is taken.
     """
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
-    candidates = iter(range(21_000 + 2_000 * worker, 23_000 + 2_000 * worker))
+    candidates = iter(range(21_000 + 1_000 * worker, 32_000))
 
-    def draw() -> int:
-        for port in candidates:
-            with ExitStack() as stack:
-                probe = stack.enter_context(socket.socket())
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                try:
-                    probe.bind(("0.0.0.0", port))
-                except OSError:
+    with ExitStack() as taken:
+
+        def draw() -> int:
+            for port in candidates:
+                token = taken.enter_context(socket.socket(socket.AF_UNIX))
+                if os.uname().sysname == "Linux" and not _can_bind(
+                    token, f"\0nnicli-test-port-{port}"
+                ):
                     continue
-                return port
-        raise RuntimeError("no free port is left in this worker's range")
+                with socket.socket() as probe:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    if _can_bind(probe, ("0.0.0.0", port)):
+                        return port
+            raise RuntimeError("no free port is left")
 
-    return draw
+        yield draw
+
+
+def _can_bind(token: socket.socket, address: str | tuple[str, int]) -> bool:
+    try:
+        token.bind(address)
+    except OSError:
+        return False
+    return True
