@@ -66,8 +66,8 @@ class Experiment:
     otherwise: whoever reaches the port can stop it, or run commands.
 
     Args:
-        nni: The NNI to start managers of: a virtual environment, a `python` in one, an `nni_node`
-            folder, or a found installation. None: the variable NNICLI_NNI, else the environment
+        nni: The NNI to start managers of: a virtual environment, a `python` in one, the folder of
+            its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the environment
             of the running interpreter.
         experiments_directory: Parent of the experiments' folders. It beats the config's own
             `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
@@ -251,6 +251,8 @@ class Experiment:
         Raises:
             NotConnectedError: There is no experiment.
             StopError: Something of it is still alive.
+            StopNotSupportedError: It is on another host, and its release (1.x, 2.0) knows no
+                request to stop; it goes on.
         """
         session = self._connected()
         outcome = session.stop(self._timeouts)

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 _READY_INTERVAL_S = 0.01
 _READY_PROBE_TIMEOUT_S = 1.0
+# What a resume by nnictl of 1.x or 2.0 sends just as it stands in the kept config.
+_SENT_BY_NNICTL = ("maxExecDuration", "searchSpace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,13 +291,19 @@ class _Launch:
         found = registry.get(exp_id)
         if found is None or found.get("pid") != entry.get("pid"):
             registry.ensure(exp_id, {**entry, "status": "RUNNING"})
+        plan = self.start.plan
+        as_sent = {
+            name: plan.requests.profile[name]
+            for name in _SENT_BY_NNICTL
+            if name in plan.requests.profile
+        }
         self.files.write_config(
             {
-                "experimentConfig": dict(self.start.plan.stored_config),
+                "experimentConfig": {**plan.stored_config, **as_sent},
                 "restServerPort": self.port,
                 "restServerPid": self.process.identity.pid,
                 "experimentId": exp_id,
-                "webuiUrl": [_url(self.start.plan, self.port)],
+                "webuiUrl": [_url(plan, self.port)],
             }
         )
 

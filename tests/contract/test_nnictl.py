@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from nnicli import Experiment, ExperimentStatus
@@ -19,23 +21,25 @@ from tests.managers import release_of
 from tests.support import REAL_NNIS
 
 RELEASES = ("3.0", "2.10.1", "2.5")
+# Its nnictl cannot read a YAML file any more, and so start nothing; the rest works.
+WITHOUT_CREATE = ("1.9",)
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 Nnictl = Callable[..., str]
 
 
-def _environments() -> list[Any]:
+def _environments(releases: tuple[str, ...]) -> list[Any]:
     found = {release_of(find_installation(place).version).version: place for place in REAL_NNIS}
-    return [pytest.param(Path(found[name]), id=name) for name in RELEASES if name in found]
-
-
-each_nni = pytest.mark.parametrize("nni", _environments())
+    return [pytest.param(Path(found[name]), id=name) for name in releases if name in found]
 
 
 @pytest.fixture
-def nnictl(nni: Path) -> Nnictl:
-    """Return a function that runs this release's nnictl and returns what it printed."""
+def nnictl(nni: Path, home: Path) -> Iterator[Nnictl]:
+    """Return a function that runs this release's nnictl and returns what it printed.
+
+    What it leaves running when it fails is ended.
+    """
     environment = manager_environment(find_installation(nni), os.environ)
 
     def run(*arguments: str) -> str:
@@ -50,7 +54,11 @@ def nnictl(nni: Path) -> Nnictl:
         )
         return answer.stdout
 
-    return run
+    yield run
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            if process.environ().get("HOME") == str(home):
+                process.kill()
 
 
 @pytest.fixture
@@ -59,7 +67,7 @@ def experiment(nni: Path) -> Iterator[Experiment]:
         yield experiment
 
 
-@each_nni
+@pytest.mark.parametrize("nni", _environments(RELEASES + WITHOUT_CREATE))
 def test_nnictl_lists_stops_and_resumes_what_nnicli_started(
     nni: Path,
     experiment: Experiment,
@@ -89,7 +97,7 @@ def test_nnictl_lists_stops_and_resumes_what_nnicli_started(
     assert_nothing_left(exp_id, port, home=home, nni=nni)
 
 
-@each_nni
+@pytest.mark.parametrize("nni", _environments(RELEASES))
 def test_nnicli_connects_to_stops_and_resumes_what_nnictl_started(
     nni: Path,
     experiment: Experiment,
