@@ -67,8 +67,8 @@ class Experiment:
 
     Args:
         nni: The NNI to start managers of: a virtual environment, a `python` in one, the folder of
-            its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the environment
-            of the running interpreter.
+            its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the
+            environment of the running interpreter.
         experiments_directory: Parent of the experiments' folders. It beats the config's own
             `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
         url_prefix: Path below which a started manager serves, such as `team/a`.
