@@ -132,8 +132,8 @@ class Session:
         directory = Path(profile["logDir"])
         is_here = process is not None and directory.is_dir()
         layout = layout_for(client.get_version())
-        entry = (layout.registry().get(exp_id) or {}) if is_here else {}
-        _, errors = layout.output_paths(directory, str(entry.get("fileName", "")))
+        folder = _launcher_folder(layout, exp_id) if is_here else ""
+        _, errors = layout.output_paths(directory, folder)
         status = client.get_experiment_status()["status"]
         return cls(
             client,
@@ -372,3 +372,14 @@ class Session:
                 f"{deadline.waited_s:.0f} s; end it on its own machine"
             )
         return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
+
+
+def _launcher_folder(layout: Layout, exp_id: str) -> str:
+    """Return the name of the folder that the launcher of a 1.x experiment made, else empty."""
+    try:
+        entry = layout.registry().get(exp_id) or {}
+    except RegistryError as error:
+        # Only the end of a log would be looked for there.
+        logger.warning("%s", error)
+        return ""
+    return str(entry.get("fileName", ""))

@@ -207,3 +207,20 @@ def test_a_manager_without_a_stop_request_is_told_where_to_end_it(
     assert experiment.exp_id == "aBcD"
     assert not [request for request, _ in httpserver.log if request.method != "GET"]
     experiment.disconnect()
+
+
+def test_a_damaged_registry_does_not_keep_anybody_from_a_manager(
+    experiment: Experiment, tmp_path: Path, home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
+    registry = home / "nni-experiments" / ".experiment"
+    content = registry.read_text()
+    registry.write_text("{")
+    other = Experiment()
+
+    other.connect_experiment(str(experiment.endpoint))
+
+    assert other.exp_id == experiment.exp_id
+    assert "is damaged" in caplog.text
+    other.disconnect()
+    registry.write_text(content)
