@@ -13,7 +13,7 @@ from nnicli.config.document import Document, sort_problems, summarise
 from nnicli.config.formats import Loss, to_v1, to_v2
 from nnicli.config.reading import read_file, read_mapping
 from nnicli.config.releases import Format, Release, release_for
-from nnicli.config.rules import RULES, Subject
+from nnicli.config.rules import ANNOTATION, RULES, Subject
 from nnicli.config.schema import validate
 from nnicli.config.search_space import check_search_space
 from nnicli.config.surprises import tell_surprises
@@ -150,7 +150,9 @@ def load_config(
     base, release = _base(config, base_path), release_for(nni_version)
     reading = _check(config, base, nni_version)
     problems = reading.problems()
-    errors = [problem for problem in problems if problem.severity == "error"]
+    errors = [
+        problem for problem in problems if problem.severity == "error" or problem.rule == ANNOTATION
+    ]
     if errors:
         raise _config_error(reading.config, errors)
     document, _ = _convert(reading, base=base, release=release, debug=debug)
@@ -226,7 +228,7 @@ def _check(config: Source, base: Path, nni_version: str | None) -> _Reading:
 def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
     """Report what the format of the release cannot hold of a config that is sound otherwise."""
     document = reading.config
-    if any(problem.severity == "error" for problem in reading.problems()):
+    if any(p.severity == "error" or p.rule == ANNOTATION for p in reading.problems()):
         return
     _, losses = _convert(reading, base=base, release=release, debug=False)
     for loss in losses:

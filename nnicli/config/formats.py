@@ -158,10 +158,18 @@ def _rename(section: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, A
 
 
 def _local_to_v2(config: Mapping[str, Any], result: Converted) -> dict[str, Any]:
-    service = {"platform": "local", **_rename(config.get("localConfig", {}), _LOCAL)}
+    return {"platform": "local", **_gpus_to_v2(config.get("localConfig", {}), _LOCAL, result)}
+
+
+def _gpus_to_v2(
+    section: Mapping[str, Any], names: Mapping[str, str], result: Converted
+) -> dict[str, Any]:
+    """Return a section under its new names; v2 has no say in GPUs where none is asked for."""
+    converted = _rename(section, names)
     if "trialGpuNumber" in result.document:
-        service.setdefault("useActiveGpu", False)
-    return service
+        return {"useActiveGpu": False, **converted}
+    converted.pop("maxTrialNumberPerGpu", None)
+    return converted
 
 
 def _remote_to_v2(config: Mapping[str, Any], result: Converted) -> dict[str, Any]:
@@ -170,7 +178,7 @@ def _remote_to_v2(config: Mapping[str, Any], result: Converted) -> dict[str, Any
         if "preCommand" in machine:
             message = "has no place in the v2 format; name the folder of the Python with pythonPath"
             result.lose(("machineList", index, "preCommand"), message)
-        machines.append(_rename(machine, _MACHINE))
+        machines.append(_gpus_to_v2(machine, _MACHINE, result))
     # v1's own default; that of v2 has changed twice.
     reuse = config.get("remoteConfig", {}).get("reuse", False)
     return {"platform": "remote", "reuseMode": reuse, "machineList": machines}

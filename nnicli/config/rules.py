@@ -15,6 +15,9 @@ from nnicli.config.secrets import show
 from nnicli.errors import InvalidValueError
 from nnicli.units import parse_duration
 
+ANNOTATION = "annotation"
+"""Rule of a problem that is an error to a start, whatever its severity."""
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -60,17 +63,24 @@ def _one_search_space(subject: Subject) -> None:
 
 
 def check_annotation(subject: Subject) -> None:
-    """Refuse `useAnnotation: true`, which only nnictl can expand."""
+    """Tell of `useAnnotation: true`, which only nnictl can expand.
+
+    It is valid where the release has it, so that a check warns only; a start refuses it.
+    """
     if subject.data.get("useAnnotation") is not True:
         return
+    is_known = subject.release.has_annotation
     reason = (
-        "only nnictl expands annotations"
-        if subject.release.has_annotation
+        "only nnictl expands annotations, so nnicli cannot start this"
+        if is_known
         else "this release has no annotations any more"
     )
     message = f"found true; {reason}. Write a search space, and read parameters with "
     subject.document.report(
-        ("useAnnotation",), message + "nni.get_next_parameter()", rule="annotation"
+        ("useAnnotation",),
+        message + "nni.get_next_parameter()",
+        rule=ANNOTATION,
+        severity="warning" if is_known else "error",
     )
 
 
@@ -197,7 +207,7 @@ def check_code_folder(subject: Subject, keys: Keys, directory: Any) -> None:
 def _gpus(subject: Subject) -> None:
     service = subject.section("trainingService")
     here: Keys = ("trainingService",)
-    _check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
+    check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
     _, number = subject.effective("trialGpuNumber")
     takes_gpu = isinstance(number, int) and number > 0
     if service.get("platform") == "local":
@@ -216,7 +226,7 @@ def _check_shared_gpu(
         value = show(section["maxTrialNumberPerGpu"], ())
         message = f"found {value}; without trialGpuNumber it has to be 1"
         subject.document.report((*here, "maxTrialNumberPerGpu"), message, rule="gpu")
-    _check_gpu_text(subject, (*here, "gpuIndices"), section.get("gpuIndices"))
+    check_gpu_text(subject, (*here, "gpuIndices"), section.get("gpuIndices"))
 
 
 def machines_of(service: dict[str, Any]) -> list[tuple[Keys, dict[str, Any]]]:
@@ -244,7 +254,8 @@ def _machines(subject: Subject) -> None:
             subject.document.report((*keys, "sshKeyFile"), message, rule="path")
 
 
-def _check_gpu_text(subject: Subject, keys: Keys, value: Any) -> None:
+def check_gpu_text(subject: Subject, keys: Keys, value: Any) -> None:
+    """Refuse text that names a GPU twice."""
     if not isinstance(value, str):
         return
     try:

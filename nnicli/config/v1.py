@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from nnicli.config.rules import (
     Subject,
     check_annotation,
     check_code_folder,
-    check_duration,
     check_folder_can_be,
+    check_gpu_text,
     check_newer_fields,
     check_only_json,
     is_there,
 )
 from nnicli.config.schema import load_schema, validate
+from nnicli.config.secrets import show
 
 # Algorithm -> the key that names a built-in one, and its schema in the v2 format.
 ALGORITHMS = {
@@ -27,6 +29,7 @@ ALGORITHMS = {
     "assessor": ("builtinAssessorName", "assessor"),
     "advisor": ("builtinAdvisorName", "tuner"),
 }
+_DURATION = re.compile(r"[1-9][0-9]*[smhd]", re.ASCII)
 _CLASS_KEYS = ("codeDir", "classFileName", "className")
 # Platform -> the sections that it may have; the schema says which it needs.
 SECTIONS = {
@@ -103,7 +106,7 @@ def _algorithms(subject: Subject) -> None:
         report(("tuner",), "is required and missing", rule="required")
     for name, (key, definition) in ALGORITHMS.items():
         algorithm = subject.section(name)
-        if not algorithm:
+        if not isinstance(data.get(name), dict):
             continue
         given = [part for part in _CLASS_KEYS if part in algorithm]
         if key in algorithm:
@@ -118,8 +121,10 @@ def _check_arguments(subject: Subject, name: str, key: str, definition: str) -> 
     """Check the arguments of a built-in algorithm, which are those of the v2 format."""
     algorithm = subject.section(name)
     known = load_schema("experiment-v1")["$defs"][name]["properties"][key]["enum"]
-    if algorithm[key] in known and isinstance(algorithm.get("classArgs"), dict):
-        named = {"name": algorithm[key], "classArgs": algorithm["classArgs"]}
+    arguments = algorithm.get("classArgs")
+    # Without any, NNI takes the defaults, and checks nothing.
+    if algorithm[key] in known and isinstance(arguments, dict) and arguments:
+        named = {"name": algorithm[key], "classArgs": arguments}
         validate(subject.document, f"experiment-v2#{definition}", data=named, base=(name,))
 
 
@@ -141,17 +146,22 @@ def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[s
 
 def _durations(subject: Subject) -> None:
     for name in ("maxExecDuration", "maxTrialDuration"):
-        check_duration(subject, (name,), subject.data.get(name))
+        value = subject.data.get(name)
+        if isinstance(value, str) and not _DURATION.fullmatch(value):
+            allowed = "a whole number with a unit, s, m, h or d, such as 90s or 2h"
+            message = f"found {show(value, ())}; allowed: {allowed}"
+            subject.document.report((name,), message, rule="duration")
 
 
 def _trial(subject: Subject) -> None:
     trial = subject.section("trial")
     if subject.data.get("trainingServicePlatform") != "adl":
         check_code_folder(subject, ("trial", "codeDir"), trial.get("codeDir"))
-    needs_gpu = subject.section("localConfig").get("maxTrialNumPerGpu", 1) != 1
-    if needs_gpu and not trial.get("gpuNum"):
-        message = "without trial.gpuNum it has to be 1"
-        subject.document.report(("localConfig", "maxTrialNumPerGpu"), message, rule="gpu")
+
+
+def _gpus(subject: Subject) -> None:
+    for name in ("tuner", "advisor", "localConfig"):
+        check_gpu_text(subject, (name, "gpuIndices"), subject.section(name).get("gpuIndices"))
 
 
 def _machines(subject: Subject) -> None:
@@ -161,6 +171,10 @@ def _machines(subject: Subject) -> None:
             continue
         here: Keys = ("machineList", index)
         _check_one_of(subject, here, machine, ("passwd", "sshKeyPath"))
+        check_gpu_text(subject, (*here, "gpuIndices"), machine.get("gpuIndices"))
+        if "passphrase" in machine and "sshKeyPath" not in machine:
+            message = "goes with sshKeyPath only: it opens the key"
+            subject.document.report((*here, "passphrase"), message, rule="exclusive")
         key = machine.get("sshKeyPath")
         if isinstance(key, str):
             path = Path(absolute_path(key, subject.base))
@@ -218,6 +232,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     _algorithms,
     _durations,
     _trial,
+    _gpus,
     _machines,
     _credentials,
     _search_space,

@@ -316,13 +316,14 @@ def test_a_blank_in_the_path_of_the_code_is_refused_before_3_0(
     assert found == ([expected] if refused else [])
 
 
-def test_annotations_are_refused_for_releases_that_had_them(check: Check) -> None:
+def test_annotations_are_told_for_releases_that_had_them(check: Check) -> None:
     found = check(HEAD + "useAnnotation: true\n", nni_version="2.8")
 
     assert found == [
         (
-            "config.yml:5:1: useAnnotation: found true; only nnictl expands annotations. Write a "
-            "search space, and read parameters with nni.get_next_parameter()"
+            "config.yml:5:1: useAnnotation: found true; only nnictl expands annotations, so nnicli "
+            "cannot start this. Write a search space, and read parameters with "
+            "nni.get_next_parameter()"
         )
     ]
 

@@ -82,10 +82,16 @@ def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, versi
         ("gpuNum: 0", "gpuNumber: 0", "10:48: trial.gpuNumber: is no known key; allowed: "),
         ("space.json", "none.json", "7:1: searchSpacePath: "),
         ("searchSpacePath: space.json\n", "", "1:1: searchSpacePath: is required and missing"),
+        ("1h", "1.5h", '4:1: maxExecDuration: found "1.5h"; allowed: a whole number with a unit'),
         (
-            "useAnnotation: false",
-            "useAnnotation: true",
-            "8:1: useAnnotation: found true; only nnictl expands annotations. Write a search",
+            "{builtinTunerName: TPE, classArgs: {optimize_mode: maximize}}",
+            "{}",
+            "9:1: tuner.builtinTunerName: is required and missing; give a built-in name, or ",
+        ),
+        (
+            "{builtinTunerName: TPE,",
+            "{gpuIndices: '0,0', builtinTunerName: TPE,",
+            '9:9: tuner.gpuIndices: found "0,0"; allowed: each GPU once',
         ),
         (
             "useAnnotation: false",
@@ -106,11 +112,6 @@ def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, versi
             "{builtinTunerName: TPE,",
             "{className: A, codeDir: ., classFileName: none.py,",
             "9:35: tuner.classFileName: there is no file ",
-        ),
-        (
-            "useAnnotation: false",
-            "localConfig: {maxTrialNumPerGpu: 2}",
-            "8:15: localConfig.maxTrialNumPerGpu: without trial.gpuNum it has to be 1",
         ),
     ],
 )
@@ -133,6 +134,7 @@ def test_a_broken_field_is_told_with_its_place(
         ("port: 22", "passwd: is required and missing; give it, or sshKeyPath"),
         ("sshKeyPath: none", "sshKeyPath: there is no file "),
         ("passwd: hush, pythonPath: /x", "pythonPath: is no key of this release, which has pre"),
+        ("passwd: hush, passphrase: hush", "passphrase: goes with sshKeyPath only"),
         ("passwd: hush, gpuIndices: '0,x'", 'gpuIndices: found "0,x"; allowed: GPUs that'),
     ],
 )
@@ -144,6 +146,26 @@ def test_a_broken_machine_is_told_without_its_password(
     assert len(found) == 1
     assert f": machineList[0].{expected}" in found[0]
     assert "hush" not in found[0]
+
+
+@pytest.mark.parametrize("version", ["1.9", "2.10.1"])
+def test_annotations_are_valid_where_they_exist_but_cannot_be_started(
+    write_config: WriteConfig, version: str
+) -> None:
+    config = write_config(V1.replace("useAnnotation: false", "useAnnotation: true"))
+
+    (problem,) = check_config(config, nni_version=version)
+    with pytest.raises(ConfigError, match=r"8:1: useAnnotation: .* Write a search space"):
+        load_config(config, nni_version=version)
+
+    assert problem.severity == "warning"
+
+
+def test_annotations_are_an_error_where_they_are_gone(check: Check) -> None:
+    found = check(V1.replace("useAnnotation: false", "useAnnotation: true"), nni_version="3.0")
+
+    assert len(found) == 1
+    assert "useAnnotation: found true; this release has no annotations any more" in found[0]
 
 
 @pytest.mark.parametrize(
