@@ -32,7 +32,16 @@ from nnicli.launcher import (
 )
 from nnicli.models import ExperimentProfile, ExperimentStatus
 from nnicli.rest import ManagerClient
-from nnicli.store import ExperimentDatabase, Layout, has_started, last_error, layout_for, tail_text
+from nnicli.store import (
+    ExperimentDatabase,
+    Layout,
+    died_with_tuner,
+    has_started,
+    last_error,
+    layout_for,
+    size_of,
+    tail_text,
+)
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = logging.getLogger(__name__)
@@ -45,12 +54,12 @@ _GATEWAY_ERRORS = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
-class DispatcherLog:
-    """The part of dispatcher.log that the present tuner writes.
+class LogPart:
+    """The part of a log that the present manager or its tuner writes.
 
     Attributes:
         path: The file.
-        since: Its size in bytes before the manager was started.
+        since: Its size in bytes before the manager was started, or connected to.
     """
 
     path: Path
@@ -63,6 +72,10 @@ class DispatcherLog:
     def last_error(self) -> str:
         """Return the last traceback, empty without one."""
         return last_error(self.path, since=self.since)
+
+    def manager_died_with_tuner(self) -> bool:
+        """Return whether the manager's last words are that its tuner was gone."""
+        return died_with_tuner(self.path, since=self.since)
 
 
 class Session:
@@ -85,8 +98,8 @@ class Session:
         layout: Layout,
         process: ManagerProcess | None = None,
         directory: Path | None = None,
-        error_output: Path | None = None,
-        dispatcher_log: DispatcherLog | None = None,
+        error_output: LogPart | None = None,
+        dispatcher_log: LogPart | None = None,
         is_owned: bool = False,
         is_view: bool = False,
     ) -> None:
@@ -106,14 +119,14 @@ class Session:
     def of_started(cls, started: StartedManager, *, is_view: bool) -> Session:
         """Return the session of a manager that was just started."""
         directory = started.directory
-        log = DispatcherLog(directory / "log" / "dispatcher.log", started.dispatcher_log_size)
+        log = LogPart(directory / "log" / "dispatcher.log", started.dispatcher_log_size)
         return cls(
             started.client,
             started.traces.exp_id,
             layout=started.layout,
             process=started.process,
             directory=directory,
-            error_output=started.error_output,
+            error_output=LogPart(started.error_output, started.error_output_size),
             dispatcher_log=log,
             is_owned=True,
             is_view=is_view,
@@ -141,7 +154,7 @@ class Session:
             layout=layout,
             process=process,
             directory=directory if is_here else None,
-            error_output=errors if is_here else None,
+            error_output=LogPart(errors, size_of(errors)) if is_here else None,
             # Up to 2.1 the status does not tell.
             is_view=status == ExperimentStatus.VIEWED
             or (process is not None and is_viewing(process)),
@@ -215,6 +228,11 @@ class Session:
         """Return the last traceback that this tuner wrote, empty without one."""
         return self._dispatcher_log.last_error() if self._dispatcher_log is not None else ""
 
+    def died_with_tuner(self) -> bool:
+        """Return whether the manager is known to have died because its tuner was gone."""
+        output = self._error_output
+        return bool(self.tuner_error()) or (output is not None and output.manager_died_with_tuner())
+
     def crash_log(self) -> str:
         """Return the end of what the tuner, else the manager, wrote about its failure."""
         if text := self.tuner_error():
@@ -222,7 +240,8 @@ class Session:
         if self.directory is None:
             return ""
         # What fails before the tuner has opened its log goes to the manager's error output.
-        logs = (self._error_output, self.directory / "log" / "dispatcher.log")
+        errors = self._error_output.path if self._error_output is not None else None
+        logs = (errors, self.directory / "log" / "dispatcher.log")
         texts = (tail_text(log).strip() for log in logs if log is not None)
         return next((text for text in texts if text), "")
 

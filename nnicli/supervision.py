@@ -130,7 +130,7 @@ class Supervisor:
         if session.process is None:
             return False
         if session.manager_is_gone():
-            return bool(session.tuner_error())
+            return session.died_with_tuner()
         return session.process.tuner() is None
 
     def _nothing_succeeded(self, numbers: dict[str, int]) -> NoTrialSucceededError:

@@ -85,6 +85,7 @@ class StartedManager:
         traces: By what its processes are known.
         directory: The experiment's own folder.
         error_output: The file with what it writes about its failures.
+        error_output_size: Its size in bytes before the start; it is appended to.
         dispatcher_log_size: Size of dispatcher.log in bytes before the start. The log is appended
             to, so after a resume older lines stand before it.
     """
@@ -96,6 +97,7 @@ class StartedManager:
     traces: Traces
     directory: Path
     error_output: Path
+    error_output_size: int
     dispatcher_log_size: int
 
 
@@ -211,6 +213,7 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
         url_prefix=plan.url_prefix,
     )
     argv = start.generation.argv(start.installation, arguments)
+    error_output_size = size_of(files.error_output)
     dispatcher_log_size = size_of(files.dispatcher_log) if files.exp_id else 0
     with files.open_output() as (stdout, stderr), uninterrupted():
         process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
@@ -239,6 +242,7 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
         files.traces(process),
         plan.experiments_directory / files.exp_id,
         files.error_output,
+        error_output_size,
         dispatcher_log_size,
     )
 

@@ -2,7 +2,7 @@
 
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.layouts import LAYOUTS, Layout, Run, layout_for
-from nnicli.store.logs import has_started, last_error, size_of, tail_text
+from nnicli.store.logs import died_with_tuner, has_started, last_error, size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
 
@@ -12,6 +12,7 @@ __all__ = [
     "Layout",
     "Registry",
     "Run",
+    "died_with_tuner",
     "has_started",
     "last_error",
     "layout_for",

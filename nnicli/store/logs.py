@@ -10,6 +10,8 @@ _TAIL_BYTES = 1 << 16
 # What NNI's tuner process writes once it has connected to its manager (1.8 to 3.0).
 _STARTED = b"Dispatcher started"
 _TRACEBACK = re.compile(r"^Traceback \(most recent call last\):$", re.MULTILINE)
+# The last words of a manager that dies with its tuner (2.10 and 2.10.1, seen live).
+_DIED_WITH_TUNER = re.compile(rb"^Error: tuner_command_channel: ", re.MULTILINE)
 # A record of NNI's Python side, which ends a traceback that stands before it.
 _RECORD = re.compile(r"^\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]", re.MULTILINE)
 
@@ -53,6 +55,17 @@ def last_error(path: Path, *, since: int) -> str:
     text = text[found[-1].start() :]
     end = _RECORD.search(text)
     return text[: end.start() if end else None].strip()
+
+
+def died_with_tuner(path: Path, *, since: int) -> bool:
+    """Return whether a manager died because its tuner was gone, according to its error output.
+
+    Args:
+        path: The error output.
+        since: Where this manager's part begins, in bytes; earlier runs stand before it.
+    """
+    start = max(since, size_of(path) - _TAIL_BYTES)
+    return _DIED_WITH_TUNER.search(_read_from(path, start)) is not None
 
 
 def _read_from(path: Path, offset: int) -> bytes:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.store import has_started, last_error, size_of, tail_text
+from nnicli.store import died_with_tuner, has_started, last_error, size_of, tail_text
 
 # As dispatcher.log has it (3.0).
 STARTED = (
@@ -31,6 +31,27 @@ def test_a_missing_log_is_empty(log: Path) -> None:
     assert tail_text(log) == ""
     assert not has_started(log, since=0)
     assert last_error(log, since=0) == ""
+    assert not died_with_tuner(log, since=0)
+
+
+def test_a_manager_s_last_words_tell_that_its_tuner_was_gone(log: Path) -> None:
+    """2.10 and 2.10.1 die with their tuner; a tuner that was killed leaves no traceback."""
+    log.write_text(
+        "node:events:504\n      throw er;\n\n"
+        "Error: tuner_command_channel: Tuner closed connection\n    at WebSocket.emit\n"
+    )
+
+    assert died_with_tuner(log, since=0)
+
+
+def test_the_last_words_of_an_earlier_manager_do_not_count(log: Path) -> None:
+    """A resumed manager appends to the output of the one before."""
+    log.write_text("Error: tuner_command_channel: Tuner closed connection\n")
+    since = size_of(log)
+    with log.open("a") as file:
+        file.write("Error: listen EADDRINUSE: address already in use\n")
+
+    assert not died_with_tuner(log, since=since)
 
 
 def test_the_tail_is_the_last_lines(log: Path) -> None:
