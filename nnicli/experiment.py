@@ -592,10 +592,10 @@ class Experiment:
     def _read(self, read: Callable[[TrialSource], T]) -> T:
         """Read from the manager, or from the files when it is stopped or has died."""
         if self._session is None and self._stopped is not None:
-            return read(_files_of(self._stopped))
+            return read(results.PairedTrials(_files_of(self._stopped)))
         session = self._connected()
         try:
-            return read(session.client)
+            return read(results.PairedTrials(session.client))
         except (ConnectError, ConnectionLostError):
             if not session.manager_is_gone():
                 raise
@@ -609,7 +609,7 @@ class Experiment:
                 "stop_experiment() to end what it left running",
                 session.exp_id,
             )
-        return read(files)
+        return read(results.PairedTrials(files))
 
 
 def _files_of(session: Session) -> ExperimentDatabase:

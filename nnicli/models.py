@@ -7,13 +7,16 @@ the names of hyper-parameters, which NNI itself writes in snake_case. `raw` keep
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Any, Protocol, TypedDict
+from typing import Any, Protocol, TypedDict, TypeVar
 
 from nnicli.decoding import decode_hyper_parameters, decode_metric, decode_result, decode_trial
 from nnicli.units import from_epoch_ms
+
+T = TypeVar("T")
 
 
 class ExperimentStatus(str, Enum):
@@ -114,6 +117,12 @@ def _set(instance: object, fields: Mapping[str, Any]) -> None:
         object.__setattr__(instance, name, value)
 
 
+def _changed(instance: T, **fields: Any) -> T:
+    changed = copy(instance)
+    _set(changed, fields)
+    return changed
+
+
 @dataclass(frozen=True, slots=True, init=False)
 class TrialHyperParameters:
     """The hyper-parameters of a trial.
@@ -206,6 +215,10 @@ class TrialResult:
         """Take it as the manager sends it."""
         _set(self, {**decode_result(json_obj), "raw": json_obj})
 
+    def with_parameter(self, parameter: dict[str, Any]) -> TrialResult:
+        """Return the same result with other hyper-parameters; `raw` stays."""
+        return _changed(self, parameter=parameter)
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class TrialJob:
@@ -242,6 +255,10 @@ class TrialJob:
         trial["hyperParameters"] = [TrialHyperParameters(item) for item in trial["hyperParameters"]]
         trial["finalMetricData"] = [TrialMetricData(item) for item in trial["finalMetricData"]]
         _set(self, {**trial, "raw": json_obj})
+
+    def with_hyper_parameters(self, sets: list[TrialHyperParameters]) -> TrialJob:
+        """Return the same trial with other hyper-parameters; `raw` stays."""
+        return _changed(self, hyperParameters=sets)
 
     @property
     def parameter_index(self) -> int | None:
