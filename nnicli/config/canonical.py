@@ -1,117 +1,20 @@
-"""One spelling of every field, and the document that a manager takes."""
+"""The document that a manager takes, of a config without errors."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.document import Document, Keys
+from nnicli.config.reading import read_file
 from nnicli.config.releases import Release
-from nnicli.config.schema import load_schema
 from nnicli.units import parse_duration
 
 ALGORITHMS = ("tuner", "assessor", "advisor")
-_ADVISORS = ("Hyperband", "BOHB")
+ADVISORS = ("Hyperband", "BOHB")
 # Fields of the whole experiment that a training service may override (2.6 to 3.0).
 SHORTCUTS = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "debug")
-
-
-def unify_spelling(document: Document) -> None:
-    """Give every field NNI's own spelling and leave out those that are null.
-
-    NNI ignores case and underscores in keys, and takes null for "not set". Keys inside classArgs
-    and search spaces are the user's own.
-    """
-    definitions = load_schema("experiment-v2")["$defs"]
-    data = _unify(document, document.data, (), load_schema("experiment-v2")["properties"])
-    for name in ALGORITHMS:
-        if isinstance(data.get(name), dict):
-            fields = definitions["tuner"]["properties"]
-            data[name] = _unify(document, data[name], (name,), fields)
-            _unify_name(data[name], definitions[_definition(name)]["properties"]["name"]["enum"])
-    if isinstance(data.get("sharedStorage"), dict):
-        fields = definitions["sharedStorage"]["properties"]
-        data["sharedStorage"] = _unify(document, data["sharedStorage"], ("sharedStorage",), fields)
-    if isinstance(data.get("trainingService"), dict):
-        data["trainingService"] = _unify_service(document, data["trainingService"], definitions)
-    document.data = data
-
-
-def _unify_service(
-    document: Document, service: Mapping[str, Any], definitions: Mapping[str, Any]
-) -> dict[str, Any]:
-    here: Keys = ("trainingService",)
-    fields = {**definitions["local"]["properties"], **definitions["remote"]["properties"]}
-    unified = _unify(document, service, here, fields)
-    machines = unified.get("machineList")
-    if isinstance(machines, list):
-        fields = definitions["machine"]["properties"]
-        unified["machineList"] = [
-            _unify(document, machine, (*here, "machineList", index), fields)
-            if isinstance(machine, dict)
-            else machine
-            for index, machine in enumerate(machines)
-        ]
-    return unified
-
-
-def _definition(algorithm: str) -> str:
-    return "tuner" if algorithm == "advisor" else algorithm
-
-
-def _unify(
-    document: Document, data: Mapping[str, Any], keys: Keys, fields: Iterable[str]
-) -> dict[str, Any]:
-    spellings = {_fold(field): field for field in fields}
-    unified: dict[str, Any] = {}
-    written: dict[str, str] = {}
-    # The first spelling of a field takes the place of the others with it.
-    places = {key: document.places.get((*keys, key)) for key in data}
-    for key, value in data.items():
-        field = spellings.get(_fold(key), key)
-        if field in written:
-            document.report(
-                (*keys, key),
-                f"the same field as {written[field]}; write it once",
-                rule="duplicate-key",
-                place=places[key],
-            )
-            continue
-        written[field] = key
-        if field != key:
-            _move_places(document, (*keys, key), (*keys, field))
-        if value is not None:
-            unified[field] = value
-    return unified
-
-
-def _fold(key: str) -> str:
-    return key.replace("_", "").lower()
-
-
-def _move_places(document: Document, old: Keys, new: Keys) -> None:
-    for notes in (document.places, document.surprises):
-        _rename(notes, old, new)
-
-
-def _rename(notes: dict[Keys, Any], old: Keys, new: Keys) -> None:
-    for keys in [keys for keys in notes if keys[: len(old)] == old]:
-        notes[new + keys[len(old) :]] = notes.pop(keys)
-
-
-def _unify_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
-    """Give a built-in algorithm the name that every release knows: 2.8 and later have aliases."""
-    name = algorithm.get("name")
-    if not isinstance(name, str):
-        return
-    known = {spelling: full for full in names for spelling in _spellings(full)}
-    algorithm["name"] = known.get(name.lower(), name)
-
-
-def _spellings(name: str) -> tuple[str, str]:
-    return name.lower(), name.lower().removesuffix("tuner")
 
 
 def absolute_path(text: str, base: Path) -> str:
@@ -164,8 +67,11 @@ def to_canonical(
         for name in ("maxExperimentDuration", "maxTrialDuration"):
             if name in document:
                 document[name] = f"{parse_duration(document[name])}s"
-    document["trainingService"] = _canonical_service(
-        data["trainingService"], document, base, release
+    services = data["trainingService"]
+    document["trainingService"] = (
+        [_canonical_service(service, document, base, release) for service in services]
+        if isinstance(services, list)
+        else _canonical_service(services, document, base, release)
     )
     return document
 
@@ -183,7 +89,7 @@ def _place_of(name: str, algorithm: Mapping[str, Any], release: Release) -> str:
     # A class of the user's own is what its writer says that it is.
     if "className" in algorithm:
         return name
-    return "advisor" if algorithm["name"] in _ADVISORS else "tuner"
+    return "advisor" if algorithm["name"] in ADVISORS else "tuner"
 
 
 def _canonical_algorithm(algorithm: Mapping[str, Any], base: Path) -> dict[str, Any]:
@@ -201,22 +107,92 @@ def _canonical_service(
         if name in document:
             canonical.setdefault(name, document[name])
     canonical["trialCodeDirectory"] = absolute_path(canonical["trialCodeDirectory"], base)
-    if "machineList" in canonical:
-        canonical.setdefault("reuseMode", release.reuses_machines)
-        canonical["machineList"] = [
-            _canonical_machine(machine, base) for machine in canonical["machineList"]
-        ]
-        return canonical
+    return _FILLS[canonical["platform"]](canonical, base, release)
+
+
+def _fill_local(service: dict[str, Any], _base: Path, _release: Release) -> dict[str, Any]:
     # The local service has no use for the manager's address, and NNI leaves it out there.
-    canonical.pop("nniManagerIp", None)
-    return _canonical_gpus({"reuseMode": False, **canonical})
+    service.pop("nniManagerIp", None)
+    return _canonical_gpus({"reuseMode": False, **service})
+
+
+def _fill_remote(service: dict[str, Any], base: Path, release: Release) -> dict[str, Any]:
+    machines = [_canonical_machine(machine, base) for machine in service["machineList"]]
+    return {"reuseMode": release.reuses_machines, **service, "machineList": machines}
 
 
 def _canonical_machine(machine: Mapping[str, Any], base: Path) -> dict[str, Any]:
     canonical = {"port": 22, "useActiveGpu": False, **machine}
-    if "password" not in canonical:
+    if "password" in canonical:
+        canonical.pop("sshKeyFile", None)
+    else:
         canonical["sshKeyFile"] = absolute_path(canonical.get("sshKeyFile", "~/.ssh/id_rsa"), base)
     return _canonical_gpus(canonical)
+
+
+def _fill_openpai(service: dict[str, Any], base: Path, _release: Release) -> dict[str, Any]:
+    host = service["host"]
+    filled = {
+        "dockerImage": _IMAGE,
+        "reuseMode": True,
+        **service,
+        "host": host if "://" in host else f"https://{host}",
+        "localStorageMountPoint": absolute_path(service["localStorageMountPoint"], base),
+    }
+    file = filled.pop("openpaiConfigFile", None)
+    if file is not None:
+        # The manager knows the job itself only (2.10.1, `openPaiEnvironmentService.js`).
+        filled["openpaiConfig"] = read_file(Path(absolute_path(file, base))).data
+    return filled
+
+
+def _fill_aml(service: dict[str, Any], _base: Path, _release: Release) -> dict[str, Any]:
+    return {"dockerImage": _IMAGE, "maxTrialNumberPerGpu": 1, **service}
+
+
+def _fill_dlc(service: dict[str, Any], _base: Path, _release: Release) -> dict[str, Any]:
+    return {"type": "Worker", "jobType": "TFJob", **service}
+
+
+def _fill_kubeflow(service: dict[str, Any], base: Path, _release: Release) -> dict[str, Any]:
+    roles = {
+        name: {
+            "gpuNumber": 0,
+            "dockerImage": _IMAGE,
+            **service[name],
+            # NNI would leave it relative, and look from the manager's own folder.
+            "codeDirectory": absolute_path(service[name]["codeDirectory"], base),
+        }
+        for name in KUBEFLOW_ROLES
+        if name in service
+    }
+    return {"reuseMode": True, "trialCommand": "", **service, **roles}
+
+
+def _fill_frameworkcontroller(
+    service: dict[str, Any], _base: Path, _release: Release
+) -> dict[str, Any]:
+    roles = [{"dockerImage": _IMAGE, **role} for role in service["taskRoles"]]
+    return {"reuseMode": True, "trialCommand": "", **service, "taskRoles": roles}
+
+
+def _fill_adl(service: dict[str, Any], _base: Path, _release: Release) -> dict[str, Any]:
+    return {"dockerImage": _IMAGE, **service}
+
+
+_IMAGE = "msranni/nni:latest"
+KUBEFLOW_ROLES = ("worker", "ps", "master")
+# Platform -> what NNI's own client fills in for it (2.10.1, `nni/experiment/config`).
+_FILLS: Mapping[str, Callable[[dict[str, Any], Path, Release], dict[str, Any]]] = {
+    "local": _fill_local,
+    "remote": _fill_remote,
+    "openpai": _fill_openpai,
+    "aml": _fill_aml,
+    "dlc": _fill_dlc,
+    "kubeflow": _fill_kubeflow,
+    "frameworkcontroller": _fill_frameworkcontroller,
+    "adl": _fill_adl,
+}
 
 
 def _canonical_gpus(section: Mapping[str, Any]) -> dict[str, Any]:

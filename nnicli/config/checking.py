@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical, unify_spelling
+from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
 from nnicli.config.document import Document, sort_problems, summarise
 from nnicli.config.formats import Loss, to_v1, to_v2
 from nnicli.config.reading import read_file, read_mapping
 from nnicli.config.releases import Format, Release, release_for
-from nnicli.config.rules import ANNOTATION, RULES, Subject
+from nnicli.config.rules import RULES
 from nnicli.config.schema import validate
 from nnicli.config.search_space import check_search_space
+from nnicli.config.spelling import unify_spelling
+from nnicli.config.subject import ANNOTATION, Subject
 from nnicli.config.surprises import tell_surprises
 from nnicli.config.v1 import (
     ALGORITHMS as V1_ALGORITHMS,
@@ -211,15 +213,15 @@ def _check(config: Source, base: Path, nni_version: str | None) -> _Reading:
         return reading
     if is_v1(document.data):
         drop_nulls(document.data)
-        validate(document, "experiment-v1")
+        validate(document, "experiment-v1", arguments=release.arguments)
         rules = V1_RULES
     else:
         unify_spelling(document)
-        validate(document, "experiment-v2")
+        validate(document, "experiment-v2", arguments=release.arguments)
         rules = RULES
     for rule in rules:
         rule(Subject(document, base, release))
-    _check_space(reading, base)
+    _check_space(reading, base, release)
     tell_surprises(document, is_space=False)
     _check_conversion(reading, base, release)
     return reading
@@ -235,40 +237,43 @@ def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
         document.report(loss.keys, loss.message, rule="format", severity=loss.severity)
 
 
-def _check_space(reading: _Reading, base: Path) -> None:
+def _check_space(reading: _Reading, base: Path, release: Release) -> None:
     data = reading.config.data
     tuner = _tuner_name(data)
     field = "searchSpacePath" if is_v1(data) else "searchSpaceFile"
     file = data.get(field)
     if isinstance(file, str) and file:
-        _check_space_file(reading, field, Path(absolute_path(file, base)), tuner)
+        space = _read_space(reading, field, Path(absolute_path(file, base)))
+        if space is not None:
+            reading.space, reading.search_space = space, space.data
+            check_search_space(space, tuner=tuner, release=release)
+            tell_surprises(space, is_space=True)
     elif isinstance(data.get("searchSpace"), dict):
         reading.space = reading.config
         reading.search_space = data["searchSpace"]
         check_search_space(
-            reading.config, keys=("searchSpace",), data=reading.search_space, tuner=tuner
+            reading.config,
+            keys=("searchSpace",),
+            data=reading.search_space,
+            tuner=tuner,
+            release=release,
         )
 
 
-def _check_space_file(reading: _Reading, field: str, path: Path, tuner: str | None) -> None:
+def _read_space(reading: _Reading, field: str, path: Path) -> Document | None:
     space = read_file(path, within="searchSpace")
     unread = [problem.message for problem in space.problems if problem.rule == "file"]
     for message in unread:
         # The place to mend it is the config.
         reading.config.report((field,), f"{path} {message}", rule="file")
-    if unread:
-        return
-    reading.space = space
-    reading.search_space = space.data
-    check_search_space(space, tuner=tuner)
-    tell_surprises(space, is_space=True)
+    return None if unread else space
 
 
 def _tuner_name(data: Mapping[str, Any]) -> str | None:
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):
-            found = algorithm.get("name", algorithm.get(V1_ALGORITHMS[name][0]))
+            found = algorithm.get("name", algorithm.get(V1_ALGORITHMS[name]))
             return found if isinstance(found, str) else None
     return None
 

@@ -19,6 +19,22 @@ _PLATFORMS_1 = (
     "dlts",
     "aml",
 )
+_TUNERS_1 = (
+    "TPE",
+    "Random",
+    "Anneal",
+    "Evolution",
+    "BatchTuner",
+    "GridSearch",
+    "NetworkMorphism",
+    "MetisTuner",
+    "GPTuner",
+    "PBTTuner",
+    "SMAC",
+    "PPOTuner",
+)
+_SERVICES = ("local", "remote", "openpai", "aml")
+_KUBERNETES = ("kubeflow", "frameworkcontroller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +45,22 @@ class Release:
         since: First release for which the row holds.
         format: The format that the manager takes.
         v1_platforms: What `trainingServicePlatform` may be.
+        v2_platforms: What the one training service of a v2 config may be.
+        hybrid_platforms: What those in a list may be.
+        tuners: Built-in tuners, without the advisors.
+        arguments: Schema whose `classArgs...` definitions describe the built-in algorithms: their
+            constructors changed in 2.6.
         legacy_platforms: Those of them that are handed over in the v1 format although the manager
             takes v2.
+        converts_kubernetes: Whether those of kubeflow and frameworkcontroller are converted, unless
+            they say `reuse: false`.
         has_annotation: Whether `useAnnotation` exists; even then only nnictl expands it.
         has_experiment_type: Whether the manager takes `experimentType`.
         has_trial_duration: Whether it takes `maxTrialDuration`.
         has_shared_storage: Whether it takes `sharedStorage`.
         advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they stand as `advisor`.
+        grids_anything: Whether GridSearch takes more than choice, randint and quniform.
+        needs_dlc_workspace: Whether dlc needs `workspaceId`.
         takes_seconds: Whether a duration may be a number of seconds, too.
         takes_blank_in_code_path: Whether trials run in a folder with a blank in its path.
         reuses_machines: The default of `reuseMode` for remote machines.
@@ -45,12 +70,19 @@ class Release:
     since: str
     format: Format
     v1_platforms: tuple[str, ...]
+    v2_platforms: tuple[str, ...]
+    hybrid_platforms: tuple[str, ...]
+    tuners: tuple[str, ...]
+    arguments: Literal["experiment-v1", "experiment-v2"]
     legacy_platforms: tuple[str, ...]
+    converts_kubernetes: bool
     has_annotation: bool
     has_experiment_type: bool
     has_trial_duration: bool
     has_shared_storage: bool
     advisor_is_tuner: bool
+    grids_anything: bool
+    needs_dlc_workspace: bool
     takes_seconds: bool
     takes_blank_in_code_path: bool
     reuses_machines: bool
@@ -61,19 +93,37 @@ _1_8 = Release(
     since="1.8",
     format="v1",
     v1_platforms=_PLATFORMS_1,
+    v2_platforms=(*_SERVICES, *_KUBERNETES),
+    hybrid_platforms=(),
+    tuners=_TUNERS_1,
+    arguments="experiment-v1",
     legacy_platforms=(),
+    converts_kubernetes=False,
     has_annotation=True,
     has_experiment_type=False,
     has_trial_duration=False,
     has_shared_storage=False,
     advisor_is_tuner=False,
+    grids_anything=False,
+    needs_dlc_workspace=False,
     takes_seconds=False,
     takes_blank_in_code_path=False,
     reuses_machines=False,
     machine_command="",
 )
-_1_9 = replace(_1_8, since="1.9", machine_command="preCommand")
-_2_0 = replace(_1_9, since="2.0", v1_platforms=(*_PLATFORMS_1, "adl", "hybrid"))
+_1_9 = replace(
+    _1_8,
+    since="1.9",
+    tuners=(*_TUNERS_1, "RegularizedEvolutionTuner"),
+    machine_command="preCommand",
+)
+_2_0 = replace(
+    _1_9,
+    since="2.0",
+    v1_platforms=(*_PLATFORMS_1, "adl", "hybrid"),
+    v2_platforms=(*_SERVICES, *_KUBERNETES, "adl"),
+    hybrid_platforms=_SERVICES,
+)
 _2_1 = replace(
     _2_0,
     since="2.1",
@@ -81,27 +131,47 @@ _2_1 = replace(
     has_shared_storage=True,
     machine_command="pythonPath",
 )
+# Between, kubeflow and frameworkcontroller have other fields in v2 than from 2.5 on.
 _2_2 = replace(
     _2_1,
     since="2.2",
     format="v2",
+    v2_platforms=(*_SERVICES, "adl"),
     legacy_platforms=("kubeflow", "frameworkcontroller", "adl"),
     reuses_machines=True,
 )
-_2_4 = replace(_2_2, since="2.4", has_trial_duration=True)
-_2_6 = replace(_2_4, since="2.6", takes_seconds=True)
-_2_8 = replace(_2_6, since="2.8", advisor_is_tuner=True)
+_2_3 = replace(_2_2, since="2.3", tuners=(*_2_2.tuners, "DNGOTuner"))
+_2_4 = replace(_2_3, since="2.4", has_trial_duration=True)
+_2_5 = replace(
+    _2_4,
+    since="2.5",
+    v2_platforms=(*_SERVICES, *_KUBERNETES, "dlc", "adl"),
+    hybrid_platforms=(*_SERVICES, *_KUBERNETES, "dlc"),
+)
+_2_6 = replace(
+    _2_5,
+    since="2.6",
+    v2_platforms=tuple(name for name in _2_5.v2_platforms if name != "adl"),
+    tuners=(*_2_5.tuners, "TPE_legacy"),
+    arguments="experiment-v2",
+    converts_kubernetes=True,
+    grids_anything=True,
+    takes_seconds=True,
+)
+_2_8 = replace(_2_6, since="2.8", advisor_is_tuner=True, needs_dlc_workspace=True)
 _2_9 = replace(_2_8, since="2.9", has_experiment_type=True)
 _3_0 = replace(
     _2_9,
     since="3.0",
-    legacy_platforms=("kubeflow", "frameworkcontroller"),
+    v2_platforms=("local", "remote", *_KUBERNETES),
+    hybrid_platforms=("local", "remote", "aml", "dlc", *_KUBERNETES),
+    legacy_platforms=_KUBERNETES,
     has_annotation=False,
     takes_blank_in_code_path=True,
     reuses_machines=False,
 )
 
-RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_4, _2_6, _2_8, _2_9, _3_0)
+RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_8, _2_9, _3_0)
 
 
 def release_for(version: str | None) -> Release:

@@ -49,7 +49,7 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str) -> Validator:
+def _validator(name: str, arguments: str) -> Validator:
     # jsonschema takes longer to load than all the rest, so only a check loads it.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
     from jsonschema.validators import extend  # noqa: PLC0415
@@ -59,10 +59,14 @@ def _validator(name: str) -> Validator:
     kind: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema left it bare
         Draft202012Validator, {"uniqueItems": _find_repeated}, type_checker=types
     )
-    schema = load_schema(name.partition("#")[0])
-    if part := name.partition("#")[2]:
-        schema = {"$ref": f"#/$defs/{part}", "$defs": schema["$defs"]}
-    return kind(schema)
+    return kind(_with_arguments(load_schema(name), arguments))
+
+
+def _with_arguments(schema: Mapping[str, Any], source: str) -> Mapping[str, Any]:
+    """Return a schema with the arguments of built-in algorithms that another one describes."""
+    definitions = load_schema(source)["$defs"] if source else {}
+    described = {name: part for name, part in definitions.items() if name.startswith("classArgs")}
+    return {**schema, "$defs": {**schema.get("$defs", {}), **described}}
 
 
 def _find_repeated(
@@ -81,16 +85,20 @@ def _is_integer(_checker: object, value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def validate(document: Document, name: str, *, data: Any = None, base: Keys = ()) -> bool:
+def validate(
+    document: Document, name: str, *, data: Any = None, base: Keys = (), arguments: str = ""
+) -> bool:
     """Report in what a document breaks a schema; return whether it was looked at to its end.
 
     Args:
         document: Where the problems are reported.
-        name: The schema, or one of its definitions, as `experiment-v2#tuner`.
+        name: The schema.
+        arguments: The schema whose definitions describe the arguments of built-in algorithms, if
+            they are not its own.
         data: What is checked; None: the whole document.
         base: Way from the document's top to the data.
     """
-    errors = _validator(name).iter_errors(document.data if data is None else data)
+    errors = _validator(name, arguments).iter_errors(document.data if data is None else data)
     for error in itertools.islice(errors, _MOST_ERRORS):
         keys = (*base, *error.absolute_path)
         _TELLERS[str(error.validator)](document, keys, error)

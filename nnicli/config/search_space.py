@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from nnicli.config.document import Document, Keys, find_non_finite, sort_problems, summarise
 from nnicli.config.reading import read_file, read_mapping
+from nnicli.config.releases import RELEASES, Release
 from nnicli.config.schema import validate
 from nnicli.config.secrets import show
 from nnicli.errors import SearchSpaceError
@@ -44,7 +46,9 @@ _KINDS: Mapping[str, frozenset[str]] = {
     "PPOTuner": _ARCHITECTURE,
     "RegularizedEvolutionTuner": _ARCHITECTURE,
 }
-_NESTED = frozenset(("TPE", "TPE_legacy", "Random", "Anneal", "Evolution", "GridSearch"))
+# Up to 2.5.
+_OLD_GRID = frozenset(("choice", "randint", "quniform"))
+_NESTED = frozenset(("TPE", "TPE_legacy", "Random", "Anneal", "Evolution"))
 _NUMERIC_CHOICE = frozenset(("MetisTuner", "GPTuner", "DNGOTuner"))
 
 Numbers = list[float]
@@ -79,7 +83,12 @@ def load_search_space(
 
 
 def check_search_space(
-    document: Document, *, keys: Keys = (), data: Any = None, tuner: str | None = None
+    document: Document,
+    *,
+    keys: Keys = (),
+    data: Any = None,
+    tuner: str | None = None,
+    release: Release | None = None,
 ) -> None:
     """Report everything that is wrong with a search space.
 
@@ -88,86 +97,99 @@ def check_search_space(
         keys: Way to it from the document's top.
         data: The search space; None: the whole document.
         tuner: Built-in tuner that has to use it, None for any.
+        release: The NNI that is to run it; None: the newest.
     """
     space = document.data if data is None else data
     if space is None and document.problems:
         return
-    _check_parameters(document, keys, space, tuner)
+    release = release or RELEASES[-1]
+    _Checker(document, tuner, release).check(keys, space)
     if not isinstance(space, dict):
         return
     if tuner == "BatchTuner" and len(space) != 1:
         message = f"found {len(space)} parameters; BatchTuner takes one, a choice of whole sets"
         document.report(keys, message, rule="tuner-type")
-    if tuner == "GridSearch" and not space:
+    if tuner == "GridSearch" and release.grids_anything and not space:
         # 2.6 and later; an error in the tuner's log would be all that is seen of it.
         document.report(keys, "is empty; GridSearch wants a parameter", rule="tuner-type")
 
 
-def _check_parameters(document: Document, keys: Keys, space: Any, tuner: str | None) -> None:
-    before = len(document.problems)
-    is_complete = validate(document, "search-space", data=space, base=keys)
-    for bad in find_non_finite(space, keys):
-        document.report(bad, "NaN and infinity are not allowed", rule="finite")
-    if not isinstance(space, dict) or not is_complete:
-        return
-    broken = {problem.location for problem in document.problems[before:]}
-    for name, parameter in space.items():
-        if isinstance(parameter, dict):
-            _check_parameter(document, (*keys, name), parameter, tuner, broken)
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Checks parameters, nested ones included, for one tuner of one release."""
+
+    document: Document
+    tuner: str | None
+    release: Release
+
+    def check(self, keys: Keys, space: Any) -> None:
+        """Report what is wrong with the parameters of a space, or of an option of a choice."""
+        document = self.document
+        before = len(document.problems)
+        is_complete = validate(document, "search-space", data=space, base=keys)
+        for bad in find_non_finite(space, keys):
+            document.report(bad, "NaN and infinity are not allowed", rule="finite")
+        if not isinstance(space, dict) or not is_complete:
+            return
+        broken = tuple(problem.location for problem in document.problems[before:])
+        for name, parameter in space.items():
+            here = (*keys, name)
+            if isinstance(parameter, dict) and not _is_at(document.locate(here), broken):
+                self._check_parameter(here, parameter)
+
+    def _check_parameter(self, keys: Keys, parameter: dict[str, Any]) -> None:
+        kind, value = str(parameter.get("_type")), parameter.get("_value")
+        if kind in _NUMBERS and isinstance(value, list):
+            _NUMBERS[kind](self.document, (*keys, "_value"), value)
+        if kind == "choice" and isinstance(value, list):
+            self._check_choice((*keys, "_value"), value)
+        allowed = self._kinds
+        if kind not in allowed:
+            self.document.report(
+                (*keys, "_type"),
+                f"the tuner {self.tuner} cannot use {kind}; allowed: {', '.join(sorted(allowed))}",
+                rule="tuner-type",
+            )
+
+    @property
+    def _kinds(self) -> frozenset[str]:
+        if self.tuner == "GridSearch" and not self.release.grids_anything:
+            return _OLD_GRID
+        return _KINDS.get(self.tuner or "", _ALL | _ARCHITECTURE)
+
+    @property
+    def _takes_nested(self) -> bool:
+        if self.tuner == "GridSearch":
+            return self.release.grids_anything
+        return self.tuner not in _KINDS or self.tuner in _NESTED
+
+    def _check_choice(self, keys: Keys, options: list[Any]) -> None:
+        for index, option in enumerate(options):
+            here = (*keys, index)
+            if isinstance(option, dict) and self.tuner != "BatchTuner":
+                self._check_nested(here, option)
+            elif option is None or isinstance(option, list):
+                message = f"found {show(option, here)}; allowed: numbers, text, true or false, or "
+                self.document.report(here, message + "objects with _name", rule="choice")
+            if self.tuner in _NUMERIC_CHOICE and not _is_number(option):
+                message = f"found {show(option, here)}; the tuner {self.tuner} takes numbers only"
+                self.document.report(here, message, rule="tuner-type")
+
+    def _check_nested(self, keys: Keys, option: dict[str, Any]) -> None:
+        if not self._takes_nested:
+            message = f"the tuner {self.tuner} cannot use nested options"
+            self.document.report(keys, message, rule="tuner-type")
+            return
+        if not isinstance(option.get("_name"), str):
+            message = "is missing: an option that is an object is named by it"
+            self.document.report((*keys, "_name"), message, rule="required")
+            return
+        self.check(keys, {name: value for name, value in option.items() if name != "_name"})
 
 
-def _check_parameter(
-    document: Document,
-    keys: Keys,
-    parameter: dict[str, Any],
-    tuner: str | None,
-    broken: set[str],
-) -> None:
-    here = document.locate(keys)
-    if any(
-        location == here or location.startswith((f"{here}.", f"{here}[")) for location in broken
-    ):
-        return
-    kind, value = str(parameter.get("_type")), parameter.get("_value")
-    if kind in _NUMBERS and isinstance(value, list):
-        _NUMBERS[kind](document, (*keys, "_value"), value)
-    if kind == "choice" and isinstance(value, list):
-        _check_choice(document, (*keys, "_value"), value, tuner)
-    allowed = _KINDS.get(tuner or "", _ALL | _ARCHITECTURE)
-    if kind not in allowed:
-        document.report(
-            (*keys, "_type"),
-            f"the tuner {tuner} cannot use {kind}; allowed: {', '.join(sorted(allowed))}",
-            rule="tuner-type",
-        )
-
-
-def _check_choice(document: Document, keys: Keys, options: list[Any], tuner: str | None) -> None:
-    for index, option in enumerate(options):
-        here = (*keys, index)
-        if isinstance(option, dict) and tuner != "BatchTuner":
-            _check_nested(document, here, option, tuner)
-        elif option is None or isinstance(option, list):
-            message = f"found {show(option, here)}; allowed: numbers, text, true or false, or "
-            document.report(here, message + "objects with _name", rule="choice")
-        if tuner in _NUMERIC_CHOICE and not _is_number(option):
-            message = f"found {show(option, here)}; the tuner {tuner} takes numbers only"
-            document.report(here, message, rule="tuner-type")
-
-
-def _check_nested(
-    document: Document, keys: Keys, option: dict[str, Any], tuner: str | None
-) -> None:
-    if tuner is not None and tuner in _KINDS and tuner not in _NESTED:
-        message = f"the tuner {tuner} cannot use nested options"
-        document.report(keys, message, rule="tuner-type")
-        return
-    if not isinstance(option.get("_name"), str):
-        message = "is missing: an option that is an object is named by it"
-        document.report((*keys, "_name"), message, rule="required")
-        return
-    inner = {name: value for name, value in option.items() if name != "_name"}
-    _check_parameters(document, keys, inner, tuner)
+def _is_at(here: str, locations: tuple[str, ...]) -> bool:
+    inside = (f"{here}.", f"{here}[")
+    return any(location == here or location.startswith(inside) for location in locations)
 
 
 def _is_number(value: Any) -> bool:

@@ -10,25 +10,30 @@ from typing import Any
 from nnicli.config.canonical import absolute_path
 from nnicli.config.document import Keys
 from nnicli.config.releases import Release
-from nnicli.config.rules import (
+from nnicli.config.schema import load_schema
+from nnicli.config.secrets import show
+from nnicli.config.sections import check_sections
+from nnicli.config.subject import (
     Subject,
     check_annotation,
     check_code_folder,
+    check_file,
     check_folder_can_be,
     check_gpu_text,
     check_newer_fields,
     check_only_json,
+    check_tuner_exists,
     is_there,
+    machines_of,
 )
-from nnicli.config.schema import load_schema, validate
-from nnicli.config.secrets import show
 
-# Algorithm -> the key that names a built-in one, and its schema in the v2 format.
+# Algorithm -> the key that names a built-in one.
 ALGORITHMS = {
-    "tuner": ("builtinTunerName", "tuner"),
-    "assessor": ("builtinAssessorName", "assessor"),
-    "advisor": ("builtinAdvisorName", "tuner"),
+    "tuner": "builtinTunerName",
+    "assessor": "builtinAssessorName",
+    "advisor": "builtinAdvisorName",
 }
+_TUNER_KEYS = ("builtinTunerName", "builtinAdvisorName")
 _DURATION = re.compile(r"[1-9][0-9]*[smhd]", re.ASCII)
 _CLASS_KEYS = ("codeDir", "classFileName", "className")
 # Platform -> the sections that it may have; the schema says which it needs.
@@ -66,13 +71,15 @@ def is_v1(data: Mapping[str, Any]) -> bool:
 def is_legacy(data: Mapping[str, Any], release: Release) -> bool:
     """Return whether a v1 config is handed over as such to a manager that takes v2.
 
-    Those of Kubernetes are where they say `reuse: false`, and those of adl (2.6 to 3.0).
+    Those of Kubernetes are: all of them up to 2.5, then where they say `reuse: false`, and those
+    of adl.
     """
     platform = data["trainingServicePlatform"]
     if platform not in release.legacy_platforms:
         return False
     section = data.get(f"{platform}Config", {})
-    return platform == "adl" or section.get("reuse") is False
+    converts = release.converts_kubernetes and platform != "adl"
+    return not converts or section.get("reuse") is False
 
 
 def drop_nulls(data: dict[str, Any]) -> None:
@@ -104,7 +111,7 @@ def _algorithms(subject: Subject) -> None:
                 report((name,), f"{name} and advisor exclude each other", rule="exclusive")
     elif "tuner" not in data:
         report(("tuner",), "is required and missing", rule="required")
-    for name, (key, definition) in ALGORITHMS.items():
+    for name, key in ALGORITHMS.items():
         algorithm = subject.section(name)
         if not isinstance(data.get(name), dict):
             continue
@@ -112,20 +119,11 @@ def _algorithms(subject: Subject) -> None:
         if key in algorithm:
             for part in given:
                 report((name, part), f"{part} and {key} exclude each other", rule="exclusive")
-            _check_arguments(subject, name, key, definition)
         else:
             _check_custom_class(subject, name, key, algorithm)
-
-
-def _check_arguments(subject: Subject, name: str, key: str, definition: str) -> None:
-    """Check the arguments of a built-in algorithm, which are those of the v2 format."""
-    algorithm = subject.section(name)
-    known = load_schema("experiment-v1")["$defs"][name]["properties"][key]["enum"]
-    arguments = algorithm.get("classArgs")
-    # Without any, NNI takes the defaults, and checks nothing.
-    if algorithm[key] in known and isinstance(arguments, dict) and arguments:
-        named = {"name": algorithm[key], "classArgs": arguments}
-        validate(subject.document, f"experiment-v2#{definition}", data=named, base=(name,))
+    known = load_schema("experiment-v1")["$defs"]["tuner"]["properties"]["builtinTunerName"]["enum"]
+    built_in = subject.section("tuner").get("builtinTunerName")
+    check_tuner_exists(subject, ("tuner", "builtinTunerName"), built_in, known)
 
 
 def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[str, Any]) -> None:
@@ -165,22 +163,13 @@ def _gpus(subject: Subject) -> None:
 
 
 def _machines(subject: Subject) -> None:
-    machines = subject.data.get("machineList")
-    for index, machine in enumerate(machines if isinstance(machines, list) else []):
-        if not isinstance(machine, dict):
-            continue
-        here: Keys = ("machineList", index)
+    for here, machine in machines_of(subject.data, ()):
         _check_one_of(subject, here, machine, ("passwd", "sshKeyPath"))
         check_gpu_text(subject, (*here, "gpuIndices"), machine.get("gpuIndices"))
         if "passphrase" in machine and "sshKeyPath" not in machine:
             message = "goes with sshKeyPath only: it opens the key"
             subject.document.report((*here, "passphrase"), message, rule="exclusive")
-        key = machine.get("sshKeyPath")
-        if isinstance(key, str):
-            path = Path(absolute_path(key, subject.base))
-            if not is_there(path.is_file):
-                message = f"there is no file {path}"
-                subject.document.report((*here, "sshKeyPath"), message, rule="path")
+        check_file(subject, (*here, "sshKeyPath"), machine.get("sshKeyPath"))
         for name in ("preCommand", "pythonPath"):
             if name in machine and name != subject.release.machine_command:
                 known = subject.release.machine_command or "neither that nor another"
@@ -207,13 +196,25 @@ def _check_one_of(
 
 
 def _search_space(subject: Subject) -> None:
-    is_custom = not any(
-        key in subject.section(name) for name, (key, _) in ALGORITHMS.items() if name != "assessor"
-    )
+    report, given = subject.document.report, "searchSpacePath" in subject.data
+    algorithms = [subject.section(name) for name in ("tuner", "advisor")]
+    names = [
+        section[key] for section, key in zip(algorithms, _TUNER_KEYS, strict=True) if key in section
+    ]
     is_annotated = subject.data.get("useAnnotation") is True
-    if "searchSpacePath" not in subject.data and not (is_custom or is_annotated):
+    if given and is_annotated:
+        message = "excludes useAnnotation: true, which makes the search space from the code"
+        report(("searchSpacePath",), message, rule="exclusive")
+    # Network morphism searches architectures of its own.
+    elif not given and not is_annotated and names and names != ["NetworkMorphism"]:
         message = "is required and missing: the JSON file with the search space"
-        subject.document.report(("searchSpacePath",), message, rule="required")
+        report(("searchSpacePath",), message, rule="required")
+
+
+def _annotation_is_told(subject: Subject) -> None:
+    if "useAnnotation" not in subject.data and subject.release.format == "v1":
+        message = "is required and missing in a v1 config before 2.2; write false"
+        subject.document.report(("useAnnotation",), message, rule="required")
 
 
 def _gone(subject: Subject) -> None:
@@ -224,6 +225,12 @@ def _gone(subject: Subject) -> None:
 
 def _log_directory(subject: Subject) -> None:
     check_folder_can_be(subject, ("logDir",))
+    folder = subject.data.get("logDir")
+    if not isinstance(folder, str) or subject.release.format == "v2":
+        return
+    path = Path(absolute_path(folder, subject.base))
+    if not is_there(path.exists):
+        subject.document.report(("logDir",), f"there is no folder {path}", rule="path")
 
 
 RULES: tuple[Callable[[Subject], None], ...] = (
@@ -236,6 +243,8 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     _machines,
     _credentials,
     _search_space,
+    _annotation_is_told,
+    check_sections,
     _gone,
     check_newer_fields,
     _log_directory,

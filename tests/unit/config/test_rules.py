@@ -256,20 +256,6 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         ),
         # training services
         (
-            _with("platform: local", "platform: openpai"),
-            (
-                "4:19: trainingService.platform: found openpai, which is not supported by nnicli "
-                "yet; allowed: local, remote"
-            ),
-        ),
-        (
-            _with("{platform: local}", "[{platform: local}]"),
-            (
-                "4:1: trainingService: found a list (hybrid), which is not supported by nnicli "
-                "yet; allowed: a mapping with platform: local or remote"
-            ),
-        ),
-        (
             _with("local}", "local, reuseMode: true}"),
             (
                 "4:36: trainingService.reuseMode: found true, with which local experiments of 3.0 "
@@ -289,13 +275,6 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
 )
 def test_a_broken_rule_is_told_with_its_place(check: Check, text: str, expected: str) -> None:
     assert check(text) == [f"config.yml:{expected}"]
-
-
-def test_rules_of_the_local_service_are_not_for_others(check: Check) -> None:
-    found = check(_with("local", "dlc") + "trialGpuNumber: 1\n")
-
-    assert len(found) == 1
-    assert "not supported by nnicli yet" in found[0]
 
 
 @pytest.mark.parametrize(

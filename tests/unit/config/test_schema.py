@@ -14,7 +14,18 @@ from tests.unit.config.conftest import HEAD, SPACE, Check
 
 # Keywords that only choose, describe or hold other schemas, so that they cannot be broken.
 SILENT = frozenset(("$schema", "$id", "$ref", "$defs", "title", "description", "default")) | {
-    *("deprecated", "examples", "properties", "items", "allOf", "if", "then", "const", "$comment")
+    *(
+        "deprecated",
+        "examples",
+        "properties",
+        "items",
+        "allOf",
+        "if",
+        "then",
+        "else",
+        "const",
+        "$comment",
+    )
 }
 
 
@@ -80,9 +91,8 @@ def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> No
             "platform: locla",
             (
                 "4:19: trainingService.platform: found "
-                '"locla"; allowed: local, remote, openpai, aml, dlc, kubeflow, frameworkcontroller '
-                "(did "
-                "you mean 'local'?)"
+                '"locla"; allowed: local, remote, openpai, aml, dlc, kubeflow, '
+                "frameworkcontroller, adl (did you mean 'local'?)"
             ),
         ),
         ("{platform: local}", "{}", "4:1: trainingService.platform: is required and missing"),
@@ -237,9 +247,9 @@ def test_a_misspelt_platform_is_told_at_its_key(check: Check, key: str) -> None:
     assert any("trainingService.platform: is required and missing" in each for each in problems)
 
 
-def test_a_list_of_services_is_told_once(check: Check) -> None:
-    text = f"{HEAD}{SPACE}".replace("{platform: local}", "[{platform: local}]")
+def test_the_services_of_a_list_are_told_each_with_its_place(check: Check) -> None:
+    text = f"{HEAD}{SPACE}".replace("{platform: local}", "[{platform: local}, {platform: locla}]")
 
     (problem,) = check(text)
 
-    assert "is not supported by nnicli yet" in problem
+    assert 'trainingService[1].platform: found "locla"' in problem

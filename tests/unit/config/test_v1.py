@@ -32,6 +32,9 @@ sharedStorage:
   {storageType: NFS, localMountPoint: /a, remoteMountPoint: /b, localMounted: usermount,
    nfsServer: h, exportedDirectory: /c}
 """
+ANNOTATED = "".join(
+    line for line in V1.splitlines(keepends=True) if "searchSpacePath" not in line
+).replace("useAnnotation: false", "useAnnotation: true")
 REMOTE = (
     V1.replace("Platform: local", "Platform: remote")
     + "machineList:\n- {ip: 10.0.0.1, username: me, passwd: hush}\n"
@@ -120,6 +123,8 @@ def test_a_broken_field_is_told_with_its_place(
 ) -> None:
     text = V1.replace(old, new, 1)
     assert text != V1
+    # Some of them take its line.
+    text += "" if "useAnnotation" in text else "useAnnotation: false\n"
 
     found = check(text, nni_version="1.9")
 
@@ -152,17 +157,17 @@ def test_a_broken_machine_is_told_without_its_password(
 def test_annotations_are_valid_where_they_exist_but_cannot_be_started(
     write_config: WriteConfig, version: str
 ) -> None:
-    config = write_config(V1.replace("useAnnotation: false", "useAnnotation: true"))
+    config = write_config(ANNOTATED)
 
     (problem,) = check_config(config, nni_version=version)
-    with pytest.raises(ConfigError, match=r"8:1: useAnnotation: .* Write a search space"):
+    with pytest.raises(ConfigError, match=r"7:1: useAnnotation: .* Write a search space"):
         load_config(config, nni_version=version)
 
     assert problem.severity == "warning"
 
 
 def test_annotations_are_an_error_where_they_are_gone(check: Check) -> None:
-    found = check(V1.replace("useAnnotation: false", "useAnnotation: true"), nni_version="3.0")
+    found = check(ANNOTATED, nni_version="3.0")
 
     assert len(found) == 1
     assert "useAnnotation: found true; this release has no annotations any more" in found[0]

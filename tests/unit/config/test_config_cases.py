@@ -1,0 +1,53 @@
+"""Real and mutated configs with verdicts, where they are beside the project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.config_cases import CASES, check_corpus_file, judge_mutations, read_corpus
+
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES.name}")
+
+# Valid for NNI, refused by nnicli: the reason.
+REFUSED = {
+    "v2.5/docs__en_US__TrainingService__DLCMode.rst__L33.yml": "a key stands twice",
+}
+LEAST_AGREEMENT = 0.99
+
+
+@pytest.mark.usefixtures("home")
+def test_the_mutations_are_judged_as_they_should_be() -> None:
+    verdicts = list(judge_mutations())
+    differing = [str(verdict) for verdict in verdicts if not verdict.agrees]
+
+    assert len(verdicts) > 2000
+    assert len(differing) <= len(verdicts) * (1 - LEAST_AGREEMENT), "\n".join(differing)
+
+
+@pytest.mark.usefixtures("home")
+def test_the_errors_name_the_mutated_field() -> None:
+    rejected = [v for v in judge_mutations() if v.errors and v.record["should_be_rejected"]]
+    elsewhere = [str(verdict) for verdict in rejected if not verdict.names_the_field]
+
+    assert len(elsewhere) <= len(rejected) * (1 - LEAST_AGREEMENT), "\n".join(elsewhere)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(row, id=row["file"])
+        for row in (read_corpus() if CASES.is_dir() else [])
+        if row["validity"] == "valid" and not row["doubt"]
+    ],
+)
+def test_a_valid_file_of_the_corpus_is_accepted(
+    row: dict[str, str], tmp_path: Path, home: Path
+) -> None:
+    (home / ".ssh").mkdir()
+    (home / ".ssh" / "id_rsa").touch()
+
+    errors = check_corpus_file(row, tmp_path / "there")
+
+    assert bool(errors) == (row["file"] in REFUSED), errors
