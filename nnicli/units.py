@@ -1,4 +1,4 @@
-"""Durations and points in time, between people's words and the manager's numbers."""
+"""Durations, sizes and points in time, between people's words and the manager's numbers."""
 
 from __future__ import annotations
 
@@ -41,6 +41,34 @@ def _to_seconds(value: object) -> float | None:
         return value
     match = _DURATION.fullmatch(value) if isinstance(value, str) else None
     return float(match[1]) * _SECONDS[match[2].lower()] if match else None
+
+
+_MEGABYTES = {"tb": 2**20, "gb": 2**10, "mb": 1, "kb": 2**-10, "b": 2**-20}
+_MEMORY = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*([tgmk]?b)\s*", re.ASCII | re.IGNORECASE)
+
+
+def parse_memory(value: object) -> int:
+    """Return a size of memory in whole MB (of 2^20 bytes), rounded up.
+
+    Args:
+        value: Text such as `8gb` or `512mb`, or a number of MB.
+
+    Raises:
+        InvalidValueError: It is neither, or not above zero.
+    """
+    size: float = 0
+    if isinstance(value, str) and (match := _MEMORY.fullmatch(value)):
+        size = float(match[1]) * _MEGABYTES[match[2].lower()]
+    elif isinstance(value, int) and not isinstance(value, bool):
+        size = value
+    if not 0 < size < math.inf:
+        raise InvalidValueError(
+            f"{value!r} is no size of memory; allowed: a number with a unit, such as '8gb' or "
+            "'512mb', or a number of MB",
+            field="memory",
+            value=value,
+        )
+    return math.ceil(size)
 
 
 def format_duration(seconds: float) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 import nnicli
+from nnicli.cli.configs import convert, schema, validate
 from nnicli.cli.managers import managers
 from nnicli.cli.run import run
 
@@ -19,3 +20,6 @@ def main() -> None:
 
 main.add_command(run)
 main.add_command(managers)
+main.add_command(validate)
+main.add_command(convert)
+main.add_command(schema)

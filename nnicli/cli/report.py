@@ -10,8 +10,9 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from nnicli import ConfigError, Problem, TrialJob
+from nnicli import ConfigError, TrialJob
 from nnicli.cli.display import brief_parameters
+from nnicli.cli.problems import to_document as to_problem_document
 from nnicli.results import Mode, rank_trials
 from nnicli.units import format_duration
 
@@ -120,20 +121,7 @@ def _error_document(report: Report) -> dict[str, Any]:
     return {
         "type": type(error).__name__,
         "message": report.error_text,
-        "problems": [_problem_document(problem) for problem in problems],
-    }
-
-
-def _problem_document(problem: Problem) -> dict[str, Any]:
-    return {
-        "file": None if problem.file is None else str(problem.file),
-        "line": problem.line,
-        "column": problem.column,
-        "location": problem.location,
-        "message": problem.message,
-        "rule": problem.rule,
-        "severity": problem.severity,
-        "suggestion": problem.suggestion,
+        "problems": [to_problem_document(problem) for problem in problems],
     }
 
 

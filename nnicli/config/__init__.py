@@ -1,6 +1,20 @@
 """Configs and search spaces: checked, and turned into what a manager takes."""
 
-from nnicli.config.checking import DIRECTORY_KEYS, LoadedConfig, check_config, load_config
+from nnicli.config.checking import (
+    DIRECTORY_KEYS,
+    LoadedConfig,
+    check_config,
+    load_config,
+)
+from nnicli.config.conversion import Conversion, convert_config
 from nnicli.config.search_space import load_search_space
 
-__all__ = ["DIRECTORY_KEYS", "LoadedConfig", "check_config", "load_config", "load_search_space"]
+__all__ = [
+    "DIRECTORY_KEYS",
+    "Conversion",
+    "LoadedConfig",
+    "check_config",
+    "convert_config",
+    "load_config",
+    "load_search_space",
+]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nnicli.config import renames
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
+from nnicli.config.carrying import Note
 from nnicli.config.document import Document, sort_problems, summarise
-from nnicli.config.formats import Loss, to_v1, to_v2
 from nnicli.config.reading import read_file, read_mapping
 from nnicli.config.releases import Format, Release, release_for
 from nnicli.config.rules import RULES
@@ -19,8 +20,9 @@ from nnicli.config.search_space import check_search_space
 from nnicli.config.spelling import unify_spelling
 from nnicli.config.subject import ANNOTATION, Subject
 from nnicli.config.surprises import tell_surprises
+from nnicli.config.to_v1 import to_v1
+from nnicli.config.to_v2 import to_v2
 from nnicli.config.v1 import (
-    ALGORITHMS as V1_ALGORITHMS,
     RULES as V1_RULES,
     drop_nulls,
     is_legacy,
@@ -124,7 +126,7 @@ def check_config(
     Raises:
         UnsupportedVersionError: nnicli knows no such release.
     """
-    return _check(config, _base(config, base_path), nni_version).problems()
+    return _examine(config, _base_of(config, base_path), nni_version).problems()
 
 
 def load_config(
@@ -149,14 +151,14 @@ def load_config(
         ConfigSchemaError: The config has errors.
         UnsupportedVersionError: nnicli knows no such release.
     """
-    base, release = _base(config, base_path), release_for(nni_version)
-    reading = _check(config, base, nni_version)
+    base, release = _base_of(config, base_path), release_for(nni_version)
+    reading = _examine(config, base, nni_version)
     problems = reading.problems()
     errors = [
         problem for problem in problems if problem.severity == "error" or problem.rule == ANNOTATION
     ]
     if errors:
-        raise _config_error(reading.config, errors)
+        raise config_error(reading.config, errors)
     document, _ = _convert(reading, base=base, release=release, debug=debug)
     return LoadedConfig(
         format="v1" if "trainingServicePlatform" in document else "v2",
@@ -168,57 +170,60 @@ def load_config(
 
 def _convert(
     reading: _Reading, *, base: Path, release: Release, debug: bool
-) -> tuple[dict[str, Any], list[Loss]]:
-    """Return a config without errors in the format of its release, and what that loses."""
+) -> tuple[dict[str, Any], list[Note]]:
+    """Return a config without errors as its release takes it, and what that loses.
+
+    Where it loses something that the experiment needs, the document is of no use.
+    """
     data, space = reading.config.data, reading.search_space
-    if not is_v1(data):
+    takes_v1 = release.format == "v1"
+    if is_v1(data):
+        if takes_v1 or is_legacy(data, release):
+            return to_canonical_v1(data, base=base, search_space=space, debug=debug), []
+        carrier = to_v2(data)
+    elif takes_v1:
+        carrier = to_v1(data, machine_command=release.machine_command)
+    else:
         document = to_canonical(data, base=base, release=release, search_space=space, debug=debug)
-        if release.format == "v2":
-            return document, []
-        converted = to_v1(document, machine_command=release.machine_command)
-        return _with_log_level(converted.document, document), converted.losses
-    document = to_canonical_v1(data, base=base, search_space=space, debug=debug)
-    if release.format == "v1" or is_legacy(data, release):
         return document, []
-    converted = to_v2(document)
-    if any(loss.severity == "error" for loss in converted.losses):
-        return converted.document, converted.losses
-    document = to_canonical(
-        converted.document,
-        base=base,
-        release=release,
-        search_space=converted.document["searchSpace"],
-        debug=debug,
-    )
-    return document, converted.losses
+    if any(note.severity == "error" for note in carrier.notes):
+        return {}, carrier.notes
+    if takes_v1:
+        document = to_canonical_v1(carrier.target, base=base, search_space=space, debug=debug)
+    else:
+        document = to_canonical(
+            carrier.target, base=base, release=release, search_space=space or {}, debug=debug
+        )
+    return document, carrier.notes
 
 
-def _with_log_level(document: dict[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
-    return {**document, "logLevel": config["logLevel"]}
-
-
-def _base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
+def _base_of(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
     if base_path is not None:
         return Path(base_path).absolute()
     return Path.cwd() if isinstance(config, Mapping) else Path(config).absolute().parent
 
 
-def _check(config: Source, base: Path, nni_version: str | None) -> _Reading:
-    release = release_for(nni_version)
+def read_config(config: Source) -> Document:
+    """Read a config; fields of the v2 format get NNI's own spelling, and nulls are left out."""
     document = read_mapping(config) if isinstance(config, Mapping) else read_file(Path(config))
-    reading = _Reading(document)
     if not isinstance(document.data, dict):
         if not document.problems:
             document.report((), "a config is a mapping of fields", rule="type")
-        return reading
-    if is_v1(document.data):
+    elif is_v1(document.data):
         drop_nulls(document.data)
-        validate(document, "experiment-v1", arguments=release.arguments)
-        rules = V1_RULES
     else:
         unify_spelling(document)
-        validate(document, "experiment-v2", arguments=release.arguments)
-        rules = RULES
+    return document
+
+
+def _examine(config: Source, base: Path, nni_version: str | None) -> _Reading:
+    release = release_for(nni_version)
+    document = read_config(config)
+    reading = _Reading(document)
+    if not isinstance(document.data, dict):
+        return reading
+    format_, rules = ("v1", V1_RULES) if is_v1(document.data) else ("v2", RULES)
+    validate(document, f"experiment-{format_}", arguments=release.arguments)
     for rule in rules:
         rule(Subject(document, base, release))
     _check_space(reading, base, release)
@@ -232,9 +237,10 @@ def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
     document = reading.config
     if any(p.severity == "error" or p.rule == ANNOTATION for p in reading.problems()):
         return
-    _, losses = _convert(reading, base=base, release=release, debug=False)
-    for loss in losses:
-        document.report(loss.keys, loss.message, rule="format", severity=loss.severity)
+    _, notes = _convert(reading, base=base, release=release, debug=False)
+    for note in notes:
+        if note.fate == "lost":
+            document.report(note.keys, note.message, rule="format", severity=note.severity)
 
 
 def _check_space(reading: _Reading, base: Path, release: Release) -> None:
@@ -273,17 +279,20 @@ def _tuner_name(data: Mapping[str, Any]) -> str | None:
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):
-            found = algorithm.get("name", algorithm.get(V1_ALGORITHMS[name]))
+            found = algorithm.get("name", algorithm.get(renames.ALGORITHMS[name]))
             return found if isinstance(found, str) else None
     return None
 
 
-def _config_error(config: Document, errors: list[Problem]) -> ConfigError:
+def config_error(
+    config: Document, errors: list[Problem], *, consequence: str = "nothing was started"
+) -> ConfigError:
+    """Return the error that lists these problems of a config."""
     kind: type[ConfigError] = ConfigSchemaError
     if not isinstance(config.data, dict):
         kind = ConfigSyntaxError
     elif all(problem.location.startswith("searchSpace") for problem in errors):
         kind = SearchSpaceError
     title = "config" if config.file is None else str(config.file)
-    message = summarise(title, errors, consequence="nothing was started")
+    message = summarise(title, errors, consequence=consequence)
     return kind(message, path=config.file, problems=errors)

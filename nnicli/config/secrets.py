@@ -13,8 +13,12 @@ _MOST_SHOWN = 80
 
 def is_secret(keys: Keys) -> bool:
     """Return whether a value is, or lies inside, a field whose name tells of a secret."""
-    names = [key.lower() for key in keys if isinstance(key, str)]
-    return any(word in name for name in names for word in _SECRET_WORDS)
+    return any(names_secret(key) for key in keys if isinstance(key, str))
+
+
+def names_secret(key: str) -> bool:
+    """Return whether the name of a field tells of a secret."""
+    return any(word in key.lower() for word in _SECRET_WORDS)
 
 
 def show(value: Any, keys: Keys) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from nnicli.config.canonical import absolute_path
 from nnicli.config.document import Keys
 from nnicli.config.releases import Release
+from nnicli.config.renames import ALGORITHMS
 from nnicli.config.schema import load_schema
 from nnicli.config.secrets import show
 from nnicli.config.sections import check_sections
@@ -27,14 +28,9 @@ from nnicli.config.subject import (
     machines_of,
 )
 
-# Algorithm -> the key that names a built-in one.
-ALGORITHMS = {
-    "tuner": "builtinTunerName",
-    "assessor": "builtinAssessorName",
-    "advisor": "builtinAdvisorName",
-}
 _TUNER_KEYS = ("builtinTunerName", "builtinAdvisorName")
-_DURATION = re.compile(r"[1-9][0-9]*[smhd]", re.ASCII)
+DURATION = re.compile(r"[1-9][0-9]*[smhd]", re.ASCII)
+"""How v1 writes a time limit."""
 _CLASS_KEYS = ("codeDir", "classFileName", "className")
 # Platform -> the sections that it may have; the schema says which it needs.
 SECTIONS = {
@@ -145,7 +141,7 @@ def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[s
 def _durations(subject: Subject) -> None:
     for name in ("maxExecDuration", "maxTrialDuration"):
         value = subject.data.get(name)
-        if isinstance(value, str) and not _DURATION.fullmatch(value):
+        if isinstance(value, str) and not DURATION.fullmatch(value):
             allowed = "a whole number with a unit, s, m, h or d, such as 90s or 2h"
             message = f"found {show(value, ())}; allowed: {allowed}"
             subject.document.report((name,), message, rule="duration")
@@ -284,6 +280,8 @@ def to_canonical_v1(
             _with_gpu_text(_with_paths({"port": 22, **machine}, ("sshKeyPath",), base))
             for machine in data["machineList"]
         ]
+    if "sharedStorage" in data:
+        document["sharedStorage"] = _with_paths(data["sharedStorage"], ("localMountPoint",), base)
     if "frameworkcontrollerConfig" in data:
         document["frameworkcontrollerConfig"] = _with_paths(
             data["frameworkcontrollerConfig"], ("configPath",), base

@@ -9,75 +9,7 @@ from typing import Any
 import pytest
 
 from nnicli.config import check_config, load_config
-
-K8S = {"storageType": "nfs", "server": "10.0.0.1", "path": "/export"}
-ROLE = {"replicas": 1, "command": "python3 t.py", "cpuNumber": 1, "memorySize": "8gb"}
-SERVICES: dict[str, dict[str, Any]] = {
-    "openpai": {
-        "host": "pai.example.org",
-        "username": "me",
-        "token": "hush",
-        "trialCpuNumber": 1,
-        "trialMemorySize": "8gb",
-        "storageConfigName": "team",
-        "localStorageMountPoint": "mount",
-        "containerStorageMountPoint": "/mnt",
-    },
-    "aml": {
-        "subscriptionId": "s",
-        "resourceGroup": "r",
-        "workspaceName": "w",
-        "computeTarget": "c",
-    },
-    "dlc": {
-        "image": "i",
-        "podCount": 1,
-        "ecsSpec": "ecs.c6.large",
-        "region": "cn-hangzhou",
-        "workspaceId": "w",
-        "nasDataSourceId": "n",
-        "accessKeyId": "k",
-        "accessKeySecret": "hush",
-        "localStorageMountPoint": "/a",
-        "containerStorageMountPoint": "/b",
-    },
-    "kubeflow": {
-        "operator": "tf-operator",
-        "apiVersion": "v1",
-        "storage": K8S,
-        "worker": {**ROLE, "codeDirectory": "."},
-    },
-    "frameworkcontroller": {
-        "storage": K8S,
-        "taskRoles": [
-            {
-                "name": "worker",
-                "taskNumber": 1,
-                "command": "python3 t.py",
-                "gpuNumber": 0,
-                "cpuNumber": 1,
-                "memorySize": 1024,
-                "frameworkAttemptCompletionPolicy": {
-                    "minFailedTaskCount": 1,
-                    "minSucceedTaskCount": -1,
-                },
-            }
-        ],
-    },
-    "adl": {},
-}
-RELEASES = {"openpai": "2.10.1", "aml": "2.10.1", "dlc": "2.10.1", "adl": "2.5"}
-
-
-def _config(service: Any) -> dict[str, Any]:
-    return {
-        "trialConcurrency": 1,
-        "trialCommand": "python3 t.py",
-        "trialGpuNumber": 0,
-        "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
-        "tuner": {"name": "TPE"},
-        "trainingService": service,
-    }
+from tests.sample_configs import SERVICES, V2_RELEASES, make_files, v2_config
 
 
 def _service(platform: str, **changes: Any) -> dict[str, Any]:
@@ -97,21 +29,21 @@ def _service(platform: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path) -> Path:
-    (tmp_path / "mount").mkdir()
+    make_files(tmp_path)
     (tmp_path / "job.yml").write_text("taskRoles: {worker: {instances: 1}}\n")
     return tmp_path
 
 
 @pytest.mark.parametrize("platform", SERVICES)
 def test_every_service_is_valid_where_its_release_takes_it(platform: str, folder: Path) -> None:
-    version = RELEASES.get(platform, "3.0")
+    version = V2_RELEASES.get(platform, "3.0")
 
-    assert check_config(_config(_service(platform)), base_path=folder, nni_version=version) == []
+    assert check_config(v2_config(_service(platform)), base_path=folder, nni_version=version) == []
 
 
 @pytest.mark.parametrize("platform", ["openpai", "aml", "dlc", "adl"])
 def test_a_service_that_3_0_does_not_take_is_told(platform: str, folder: Path) -> None:
-    problems = check_config(_config(_service(platform)), base_path=folder, nni_version="3.0")
+    problems = check_config(v2_config(_service(platform)), base_path=folder, nni_version="3.0")
 
     (problem,) = [one for one in problems if one.rule == "training-service"]
     assert problem.location == "trainingService.platform"
@@ -123,7 +55,7 @@ def test_a_service_that_3_0_does_not_take_is_told(platform: str, folder: Path) -
 def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
     services = [{"platform": "local"}, _service("aml"), _service("openpai"), {"platform": "aml"}]
 
-    problems = check_config(_config(services), base_path=folder, nni_version="3.0")
+    problems = check_config(v2_config(services), base_path=folder, nni_version="3.0")
 
     assert [problem.location for problem in problems] == [
         "trainingService[2].platform",
@@ -166,9 +98,9 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
 def test_a_broken_service_is_told(
     folder: Path, platform: str, changes: dict[str, Any], location: str, message: str
 ) -> None:
-    config = _config(_service(platform, **changes))
+    config = v2_config(_service(platform, **changes))
 
-    problems = check_config(config, base_path=folder, nni_version=RELEASES.get(platform, "3.0"))
+    problems = check_config(config, base_path=folder, nni_version=V2_RELEASES.get(platform, "3.0"))
 
     (problem,) = problems
     assert problem.location == f"trainingService.{location}"
@@ -190,11 +122,11 @@ def test_every_spelling_of_a_service_is_understood(folder: Path) -> None:
         },
     }
 
-    assert check_config(_config(service), base_path=folder) == []
+    assert check_config(v2_config(service), base_path=folder) == []
 
 
 def test_a_secret_of_a_service_is_never_shown(folder: Path) -> None:
-    config = _config(_service("openpai", token=7, host=""))
+    config = v2_config(_service("openpai", token=7, host=""))
 
     problems = check_config(config, base_path=folder, nni_version="2.10.1")
 
@@ -205,9 +137,9 @@ def test_a_secret_of_a_service_is_never_shown(folder: Path) -> None:
 def test_what_is_sent_has_the_defaults_and_absolute_paths(folder: Path) -> None:
     def sent(platform: str, **changes: Any) -> dict[str, Any]:
         loaded = load_config(
-            _config(_service(platform, **changes)),
+            v2_config(_service(platform, **changes)),
             base_path=folder,
-            nni_version=RELEASES.get(platform, "3.0"),
+            nni_version=V2_RELEASES.get(platform, "3.0"),
         )
         service: dict[str, Any] = loaded.document["trainingService"]
         return service
@@ -231,7 +163,7 @@ def test_what_is_sent_has_the_defaults_and_absolute_paths(folder: Path) -> None:
 def test_a_hybrid_list_is_sent_as_one(folder: Path) -> None:
     services = [{"platform": "local"}, _service("aml")]
 
-    document = load_config(_config(services), base_path=folder).document
+    document = load_config(v2_config(services), base_path=folder).document
 
     assert [one["platform"] for one in document["trainingService"]] == ["local", "aml"]
     assert all(one["trialCodeDirectory"] == str(folder) for one in document["trainingService"])

@@ -10,7 +10,6 @@ import pytest
 import yaml
 
 from nnicli.config import check_config, load_config
-from nnicli.config.formats import to_v1, to_v2
 from nnicli.errors import ConfigError
 from tests.unit.config.conftest import HEAD, SPACE, Check, WriteConfig
 
@@ -328,7 +327,6 @@ def test_a_v2_config_becomes_v1_where_the_manager_takes_that(
         "trial": {"command": "python3 trial.py", "codeDir": str(tmp_path), "gpuNum": 0},
         "searchSpace": json.loads(SPACE_TEXT),
         "tuner": {"builtinTunerName": "TPE", "gpuIndices": "0,1"},
-        "localConfig": {"maxTrialNumPerGpu": 1},
     }
 
 
@@ -347,20 +345,6 @@ def test_what_the_v1_format_cannot_hold_is_an_error(check: Check, text: str, exp
 
     assert len(found) == 1
     assert found[0].startswith(f"config.yml:{expected}")
-
-
-@pytest.mark.parametrize("text", [V1, REMOTE], ids=["local", "remote"])
-def test_nothing_is_lost_there_and_back(tmp_path: Path, text: str) -> None:
-    v1 = load_config(_changed(text), base_path=tmp_path, nni_version="2.1").document
-    v2 = load_config(_changed(text), base_path=tmp_path, nni_version="3.0").document
-
-    there, back = to_v2(v1), to_v1(v2, machine_command="pythonPath")
-
-    assert there.losses == back.losses == []
-    for name in ("trialCommand", "trialCodeDirectory", "maxTrialNumber", "searchSpace", "tuner"):
-        assert there.document[name] == v2[name]
-    for name in ("trial", "maxTrialNum", "searchSpace", "tuner", "trainingServicePlatform"):
-        assert back.document[name] == v1[name]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+"""`nnicli validate`, `convert` and `schema`: configs without an experiment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from nnicli.cli.exits import Exit
+
+if TYPE_CHECKING:
+    from nnicli.config import Conversion
+    from nnicli.errors import Problem
+
+_VALIDATE_CODES = """\b
+Exit codes:
+  0    no errors (with --strict: no warnings either)
+  1    problems
+  2    bad usage, or a file that cannot be read
+"""
+_CONVERT_CODES = """\b
+Exit codes:
+  0    converted
+  1    converted, but something is lost that the experiment needs
+  2    bad usage, or a file that cannot be read
+"""
+_SCHEMAS = {"v1": "experiment-v1", "v2": "experiment-v2", "search-space": "search-space"}
+# Rules that say that there was nothing to check.
+_UNREADABLE = frozenset(("file", "encoding"))
+
+
+@click.command(short_help="Check configs.", epilog=_VALIDATE_CODES)
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--nni-version", metavar="V", help="NNI that is to run them; default: the newest.")
+@click.option("--strict", is_flag=True, help="Count warnings as problems, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of all problems.")
+@click.option(
+    "--format",
+    "style",
+    type=click.Choice(("text", "github")),
+    default="text",
+    help="github: annotations for its workflows.",
+)
+def validate(
+    *, files: tuple[str, ...], nni_version: str | None, strict: bool, as_json: bool, style: str
+) -> None:
+    """Check configs, v1 or v2, as a start would, and print every problem with its place."""
+    if as_json and style != "text":
+        raise click.UsageError("--json and --format exclude each other")
+    problems = [problem for file in files for problem in _check(file, nni_version)]
+    if as_json:
+        import json
+
+        from nnicli.cli.problems import to_document
+
+        click.echo(json.dumps([to_document(one) for one in problems], indent=2))
+    elif style == "github":
+        from nnicli.cli.problems import to_annotation
+
+        for problem in problems:
+            click.echo(to_annotation(problem))
+    else:
+        _print_problems(problems, number_of_files=len(files))
+    raise SystemExit(_exit_code(problems, strict=strict))
+
+
+def _check(file: str, nni_version: str | None) -> list[Problem]:
+    from nnicli.config import check_config
+    from nnicli.errors import UnsupportedVersionError
+
+    try:
+        return check_config(file, nni_version=nni_version)
+    except UnsupportedVersionError as error:
+        raise click.BadParameter(str(error), param_hint="--nni-version") from error
+
+
+def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
+    from rich.console import Console
+
+    from nnicli.cli.problems import print_problem
+
+    console = Console(highlight=False)
+    for problem in problems:
+        print_problem(console, problem)
+    errors = sum(problem.severity == "error" for problem in problems)
+    found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
+    click.echo(f"{found} in {_count(number_of_files, 'file')}", err=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'' if number == 1 else 's'}"
+
+
+def _exit_code(problems: list[Problem], *, strict: bool) -> Exit:
+    if any(problem.rule in _UNREADABLE and not problem.location for problem in problems):
+        return Exit.USAGE
+    if any(strict or problem.severity == "error" for problem in problems):
+        return Exit.FAILED
+    return Exit.SUCCESS
+
+
+@click.command(short_help="Convert a config to the other format.", epilog=_CONVERT_CODES)
+@click.argument("file")
+@click.option("--to", type=click.Choice(("v2", "v1")), default="v2", show_default=True)
+@click.option("--output", "-o", metavar="PATH", help="Write there; default: print it.")
+@click.option("--force", is_flag=True, help="Replace the file at PATH.")
+@click.option("--json", "as_json", is_flag=True, help="Print the document and the notes as JSON.")
+def convert(
+    *, file: str, to: Literal["v1", "v2"], output: str | None, force: bool, as_json: bool
+) -> None:
+    """Convert a config to the other format, with its comments and its order.
+
+    What is lost or assumed is told on stderr, field by field. Paths stay as they are, so write the
+    result into the same folder.
+    """
+    from nnicli.config import convert_config
+    from nnicli.config.yaml_writing import write_yaml
+    from nnicli.errors import ConfigError
+
+    if as_json and output is not None:
+        raise click.UsageError("--json and --output exclude each other")
+    try:
+        conversion = convert_config(file, to)
+    except ConfigError as error:
+        click.echo(f"nnicli: {error}", err=True)
+        raise SystemExit(Exit.USAGE) from error
+    if as_json:
+        _print_conversion(conversion)
+    else:
+        _write(write_yaml(conversion), output, force=force)
+        _tell_notes(conversion)
+    is_complete = all(note.severity != "error" for note in conversion.notes)
+    raise SystemExit(Exit.SUCCESS if is_complete else Exit.FAILED)
+
+
+def _print_conversion(conversion: Conversion) -> None:
+    import json
+
+    from nnicli.cli.problems import to_document
+
+    notes = [to_document(note) for note in conversion.notes]
+    document = {"format": conversion.format, "config": conversion.document, "notes": notes}
+    click.echo(json.dumps(document, indent=2))
+
+
+def _write(text: str, output: str | None, *, force: bool) -> None:
+    if output is None:
+        click.echo(text, nl=False)
+        return
+    import os
+
+    # It may hold passwords, and is whole or not there.
+    path = Path(output)
+    if path.exists() and not force:
+        raise click.UsageError(f"{path} exists already; --force replaces it")
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            file.write(text)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _tell_notes(conversion: Conversion) -> None:
+    for note in conversion.notes:
+        place = f"line {note.line}: " if note.line and note.rule != "assumed" else ""
+        click.echo(f"{note.rule}: {place}{note.location}: {note.message}", err=True)
+
+
+@click.command(short_help="Print a JSON schema.")
+@click.argument("name", type=click.Choice(tuple(_SCHEMAS)))
+def schema(*, name: str) -> None:
+    """Print the JSON schema (draft 2020-12) of configs or search spaces, for editors and tools."""
+    import json
+
+    from nnicli.config.schema import load_schema
+
+    click.echo(json.dumps(load_schema(_SCHEMAS[name]), indent=2, ensure_ascii=False))

@@ -1,0 +1,73 @@
+"""A config in the other format, with what that loses and assumes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from nnicli.config.checking import DIRECTORY_KEYS, Source, config_error, read_config
+from nnicli.config.document import Document, Keys, sort_problems
+from nnicli.config.releases import Format
+from nnicli.config.to_v1 import to_v1
+from nnicli.config.to_v2 import to_v2
+from nnicli.config.v1 import is_v1
+from nnicli.errors import InvalidValueError, Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Conversion:
+    """A config in the other format.
+
+    Attributes:
+        format: The format of the document.
+        document: The config, its paths as they were; it may hold secrets.
+        notes: What was not simply carried over, as problems of the source by place. Their rules:
+            `lost`, without which the experiment is another one (an error where it cannot be used
+            like that); `dropped`, on which nothing depends; `assumed`, which was added and is
+            located in the new document.
+        moves: Way in the source, way in the document, of each field that was carried over.
+        source: The config that was converted, with the places of its fields.
+    """
+
+    format: Format
+    document: dict[str, Any]
+    notes: tuple[Problem, ...]
+    moves: tuple[tuple[Keys, Keys], ...]
+    source: Document = field(repr=False)
+
+    def __repr__(self) -> str:
+        return f"Conversion({self.format}, {len(self.document)} fields, {len(self.notes)} notes)"
+
+
+def convert_config(config: Source, to: Format = "v2") -> Conversion:
+    """Return a config in another format, and field by field what that loses and assumes.
+
+    The config is converted as it is written: its paths need not exist here, and values that are
+    wrong stay wrong; `check_config` tells them.
+
+    Args:
+        config: Path of a YAML or JSON file, or the config itself.
+        to: `v2` or `v1`. A config that is in that format already stays as it is.
+
+    Raises:
+        ConfigSyntaxError: The file is missing, unreadable or no plain YAML or JSON.
+        InvalidValueError: There is no such format.
+    """
+    if to not in DIRECTORY_KEYS:
+        raise InvalidValueError(
+            f"to: {to!r} is not allowed; allowed: {' or '.join(DIRECTORY_KEYS)}",
+            field="to",
+            value=to,
+        )
+    document = read_config(config)
+    if document.problems or not isinstance(document.data, dict):
+        raise config_error(document, document.problems, consequence="nothing was converted")
+    source_format: Format = "v1" if is_v1(document.data) else "v2"
+    if source_format == to:
+        moves = tuple(((key,), (key,)) for key in document.data)
+        return Conversion(to, document.data, (), moves, document)
+    carrier = to_v2(document.data) if to == "v2" else to_v1(document.data)
+    for note in carrier.notes:
+        document.report(note.keys, note.message, rule=note.fate, severity=note.severity)
+    notes = sort_problems(document.problems, first=document.file)
+    return Conversion(to, carrier.target, tuple(notes), tuple(carrier.moves), document)

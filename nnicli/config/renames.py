@@ -1,0 +1,120 @@
+"""Fields that are the same in both formats of a config but for their names: v1 -> v2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+TOP = {
+    "experimentName": "experimentName",
+    "trialConcurrency": "trialConcurrency",
+    "maxExecDuration": "maxExperimentDuration",
+    "maxTrialNum": "maxTrialNumber",
+    "maxTrialDuration": "maxTrialDuration",
+    "nniManagerIp": "nniManagerIp",
+    "useAnnotation": "useAnnotation",
+    "debug": "debug",
+    "logLevel": "logLevel",
+    "logDir": "experimentWorkingDirectory",
+    "searchSpacePath": "searchSpaceFile",
+}
+TRIAL = {"command": "trialCommand", "codeDir": "trialCodeDirectory", "gpuNum": "trialGpuNumber"}
+GPUS = {
+    "maxTrialNumPerGpu": "maxTrialNumberPerGpu",
+    "useActiveGpu": "useActiveGpu",
+    "gpuIndices": "gpuIndices",
+}
+MACHINE = {
+    "ip": "host",
+    "port": "port",
+    "username": "user",
+    "passwd": "password",
+    "sshKeyPath": "sshKeyFile",
+    "passphrase": "sshPassphrase",
+    "pythonPath": "pythonPath",
+    **GPUS,
+}
+PLATFORMS = {
+    "local": "local",
+    "remote": "remote",
+    "pai": "openpai",
+    "aml": "aml",
+    "kubeflow": "kubeflow",
+    "frameworkcontroller": "frameworkcontroller",
+    "adl": "adl",
+}
+PAI_TRIAL = {
+    "nniManagerNFSMountPath": "localStorageMountPoint",
+    "containerNFSMountPath": "containerStorageMountPoint",
+    "cpuNum": "trialCpuNumber",
+    "memoryMB": "trialMemorySize",
+    "image": "dockerImage",
+    "virtualCluster": "virtualCluster",
+    "paiStorageConfigName": "storageConfigName",
+    "paiConfigPath": "openpaiConfigFile",
+}
+PAI = {"userName": "username", "token": "token", "host": "host", "reuse": "reuseMode"}
+AML = {
+    "subscriptionId": "subscriptionId",
+    "resourceGroup": "resourceGroup",
+    "workspaceName": "workspaceName",
+    "computeTarget": "computeTarget",
+    "maxTrialNumPerGpu": "maxTrialNumberPerGpu",
+}
+KUBEFLOW = {
+    "operator": "operator",
+    "apiVersion": "apiVersion",
+    "reuse": "reuseMode",
+    "namespace": "namespace",
+}
+FRAMEWORKCONTROLLER = {
+    "serviceAccountName": "serviceAccountName",
+    "reuse": "reuseMode",
+    "namespace": "namespace",
+}
+ROLE = {
+    "command": "command",
+    "gpuNum": "gpuNumber",
+    "cpuNum": "cpuNumber",
+    "memoryMB": "memorySize",
+    "image": "dockerImage",
+}
+KUBEFLOW_ROLE = {"replicas": "replicas", **ROLE}
+TASK_ROLE = {"name": "name", "taskNum": "taskNumber", **ROLE}
+POLICY = {
+    "minFailedTaskCount": "minFailedTaskCount",
+    "minSucceededTaskCount": "minSucceedTaskCount",
+}
+# Section and field in v1 -> field of `storage` in v2.
+STORAGE: Mapping[str, Mapping[tuple[str, str], str]] = {
+    "nfs": {("nfs", "server"): "server", ("nfs", "path"): "path"},
+    "azureStorage": {
+        ("azureStorage", "accountName"): "azureAccount",
+        ("azureStorage", "azureShare"): "azureShare",
+        ("keyVault", "vaultName"): "keyVaultName",
+        ("keyVault", "name"): "keyVaultKey",
+    },
+}
+SHARED_STORAGE = {
+    name: name
+    for name in (
+        "storageType",
+        "nfsServer",
+        "exportedDirectory",
+        "localMountPoint",
+        "remoteMountPoint",
+        "localMounted",
+        "storageAccountName",
+        "storageAccountKey",
+        "containerName",
+    )
+}
+ALGORITHMS = {
+    "tuner": "builtinTunerName",
+    "assessor": "builtinAssessorName",
+    "advisor": "builtinAdvisorName",
+}
+
+
+def invert(names: Mapping[str, str]) -> dict[str, str]:
+    """Return the names of v2 -> those of v1."""
+    return {new: old for old, new in names.items()}
