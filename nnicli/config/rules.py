@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.canonical import ADVISORS, ALGORITHMS, absolute_path
+from nnicli.config.doubts import check_direction, check_placeholders, check_reuse_mode
 from nnicli.config.schema import load_schema
 from nnicli.config.services import check_services
 from nnicli.config.subject import (
@@ -121,4 +122,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     check_services,
     _working_directory,
     check_only_json,
+    check_placeholders,
+    check_direction,
+    check_reuse_mode,
 )

@@ -108,6 +108,11 @@ def validate(
     return False
 
 
+def conforms(name: str, data: Any) -> bool:
+    """Return whether data obeys a schema."""
+    return _validator(name, "").is_valid(data)
+
+
 def closest(value: object, allowed: Iterable[object]) -> str | None:
     """Return a hint at the allowed word that was probably meant, None without one near."""
     if not isinstance(value, str) or len(value) > _LONGEST_WORD:
@@ -140,6 +145,8 @@ def _rewrite(
     value = error.instance
     if is_secret(keys):
         return None
+    if isinstance(value, dict) and list(value.values()) == [None] and "object" not in names:
+        return f"YAML reads {{{next(iter(value))}}} as a mapping; replace the placeholder"
     if isinstance(value, str) and {"integer", "number"} & set(names):
         return _unquote(value)
     if isinstance(value, str) and keys == ("searchSpace",):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from nnicli.config.document import Document, Keys, find_non_finite, sort_problems, summarise
 from nnicli.config.reading import read_file, read_mapping
 from nnicli.config.releases import RELEASES, Release
-from nnicli.config.schema import validate
+from nnicli.config.schema import conforms, validate
 from nnicli.config.secrets import show
 from nnicli.errors import SearchSpaceError
 
@@ -52,6 +52,7 @@ _NESTED = frozenset(("TPE", "TPE_legacy", "Random", "Anneal", "Evolution"))
 _NUMERIC_CHOICE = frozenset(("MetisTuner", "GPTuner", "DNGOTuner"))
 
 Numbers = list[float]
+Shape = tuple[object, ...]
 
 
 def load_search_space(
@@ -121,12 +122,16 @@ class _Checker:
     document: Document
     tuner: str | None
     release: Release
+    shapes: dict[Shape, bool] = field(default_factory=dict)
 
     def check(self, keys: Keys, space: Any) -> None:
         """Report what is wrong with the parameters of a space, or of an option of a choice."""
         document = self.document
         before = len(document.problems)
-        is_complete = validate(document, "search-space", data=space, base=keys)
+        odd = space
+        if isinstance(space, dict):
+            odd = {name: item for name, item in space.items() if not self._has_good_shape(item)}
+        is_complete = validate(document, "search-space", data=odd, base=keys)
         for bad in find_non_finite(space, keys):
             document.report(bad, "NaN and infinity are not allowed", rule="finite")
         if not isinstance(space, dict) or not is_complete:
@@ -136,6 +141,15 @@ class _Checker:
             here = (*keys, name)
             if isinstance(parameter, dict) and not _is_at(document.locate(here), broken):
                 self._check_parameter(here, parameter)
+
+    def _has_good_shape(self, parameter: Any) -> bool:
+        """Return whether the schema takes parameters of this shape; each is tried only once."""
+        shape = _shape_of(parameter)
+        if shape is None:
+            return False
+        if shape not in self.shapes:
+            self.shapes[shape] = conforms("search-space", {"parameter": parameter})
+        return self.shapes[shape]
 
     def _check_parameter(self, keys: Keys, parameter: dict[str, Any]) -> None:
         kind, value = str(parameter.get("_type")), parameter.get("_value")
@@ -185,6 +199,14 @@ class _Checker:
             self.document.report((*keys, "_name"), message, rule="required")
             return
         self.check(keys, {name: value for name, value in option.items() if name != "_name"})
+
+
+def _shape_of(parameter: Any) -> Shape | None:
+    """Return all of a plain parameter that the schema looks at: kinds, not values."""
+    if not isinstance(parameter, dict) or not isinstance(parameter.get("_value"), list):
+        return None
+    value = parameter["_value"]
+    return (*parameter, str(parameter.get("_type")), len(value), frozenset(map(type, value)))
 
 
 def _is_at(here: str, locations: tuple[str, ...]) -> bool:

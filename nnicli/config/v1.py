@@ -9,6 +9,7 @@ from typing import Any
 
 from nnicli.config.canonical import absolute_path
 from nnicli.config.document import Keys
+from nnicli.config.doubts import check_direction, check_placeholders
 from nnicli.config.releases import Release
 from nnicli.config.renames import ALGORITHMS
 from nnicli.config.schema import load_schema
@@ -245,6 +246,8 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     check_newer_fields,
     _log_directory,
     check_only_json,
+    check_placeholders,
+    check_direction,
 )
 
 

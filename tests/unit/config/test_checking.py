@@ -99,8 +99,9 @@ def test_warnings_stop_nothing_and_are_kept(write_config: WriteConfig) -> None:
 def test_problems_come_in_the_order_of_the_file(write_config: WriteConfig) -> None:
     """The config's own come first, whatever finds them."""
     space = write_config('{"x": 1}', name="a-space.json")
+    head = HEAD.replace("TPE", "Random")
     config = write_config(
-        "unknown: 1\n" + HEAD + "searchSpaceFile: a-space.json\nmaxTrialDuration: x\nz: 1\n"
+        f"unknown: 1\n{head}searchSpaceFile: a-space.json\nmaxTrialDuration: x\nz: 1\n"
     )
 
     places = [(problem.file, problem.line) for problem in check_config(config)]
@@ -133,7 +134,7 @@ def test_a_config_is_checked_from_inside_a_zip(tmp_path: Path, write_config: Wri
         "assert c.__file__.startswith(sys.argv[1]), c.__file__;"
         "print(len(c.check_config(sys.argv[2])), len(c.check_config({})))"
     )
-    config = write_config()
+    config = write_config(HEAD.replace("TPE", "Random") + SPACE)
 
     output = subprocess.check_output(
         [sys.executable, "-c", code, str(archive), str(config)], cwd=tmp_path, text=True

@@ -36,7 +36,7 @@ def test_a_merge_of_a_merge_is_read(tmp_path: Path) -> None:
     config.write_text(
         "trialCommand: python3 trial.py\n"
         "trialConcurrency: 1\n"
-        "tuner: {name: TPE}\n"
+        "tuner: {name: Random}\n"
         "trainingService: {platform: local}\n"
         "searchSpace:\n"
         "  x: &x {_type: uniform, _value: [0, 1]}\n"

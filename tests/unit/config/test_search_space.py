@@ -278,7 +278,9 @@ def test_problems_of_a_space_file_carry_its_name_and_lines(
 ) -> None:
     space = tmp_path / "space.yml"
     space.write_text("x:\n  _type: uniform\n  _value: [2, 1]\n")
-    config = write_config(HEAD + "searchSpaceFile: space.yml\nmaxTrialNumber: 0\n")
+    config = write_config(
+        HEAD.replace("TPE", "Random") + "searchSpaceFile: space.yml\nmaxTrialNumber: 0\n"
+    )
 
     found = [str(problem) for problem in check_config(config)]
 
