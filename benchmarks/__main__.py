@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import yaml
 from rich.console import Console
 
 from benchmarks.bare import BareManager
 from benchmarks.measure import Claim, interleave, medians, show, time_call, time_command
 from nnicli import Experiment, NniInstallation, find_installation
-from nnicli.config import load_config
+from nnicli.config import check_config, load_config
 from nnicli.launcher.ports import is_free
 from nnicli.store import Registry
 
@@ -190,6 +192,37 @@ class Bench:
         ]
         self.report("Import in a fresh interpreter", seconds, claims)
 
+    def configs(self) -> None:
+        head = CONFIG.partition("searchSpace:")[0]
+        tail = "tuner: {name: Random}\ntrainingService: {platform: local}\n"
+        spaces = {
+            f"p{number}": {"_type": "choice", "_value": [1, 2, number]}
+            if number % 2
+            else {"_type": "uniform", "_value": [0, number + 1]}
+            for number in range(10_000)
+        }
+        large, named = self.home / "large.yml", self.home / "named.yml"
+        large.write_text(head + tail + yaml.safe_dump({"searchSpace": spaces}))
+        (self.home / "large.json").write_text(json.dumps(spaces))
+        named.write_text(head + tail + "searchSpaceFile: large.json\n")
+        assert check_config(self.config) == check_config(large) == check_config(named) == []
+        seconds = interleave(
+            {
+                "a config with one parameter": lambda: time_call(lambda: check_config(self.config)),
+                "10,000 parameters in the config": lambda: time_call(lambda: check_config(large)),
+                "10,000 parameters in a JSON file": lambda: time_call(lambda: check_config(named)),
+            },
+            rounds=self.rounds,
+        )
+        one, *many = medians(seconds).values()
+        claims = [
+            Claim("checking a config takes under 20 ms", one < 0.02, f"{one * 1000:.1f} ms"),
+            Claim(
+                "checking 10,000 parameters takes under 2 s", max(many) < 2, f"{max(many):.2f} s"
+            ),
+        ]
+        self.report("Check of a config", seconds, claims)
+
     def stop(self) -> None:
         totals: list[float] = []
         space = self.home / "space1.json"
@@ -289,7 +322,7 @@ def run_python(python: str, code: str) -> str:
 
 
 def main() -> int:
-    groups = ("imports", "start", "updates", "stop", "cycles")
+    groups = ("imports", "configs", "start", "updates", "stop", "cycles")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nni", required=True, help="virtual environment with NNI 3.0")
     parser.add_argument("--rounds", type=int, default=15, help="measurements of each variant")
