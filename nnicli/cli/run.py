@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
-from nnicli.errors import NnicliError, WaitTimeoutError
+from nnicli.errors import ConfigError, NnicliError, WaitTimeoutError
 
 if TYPE_CHECKING:
     # Loaded by the command itself: `nnicli --version` and `--help` are to answer at once.
@@ -54,9 +54,24 @@ def run(config: str, *, as_json: bool, **options: Any) -> None:
             # The width of a file or a pipe is nobody's screen.
             output = Console(width=200)
         print_report(output, report)
-    if report.error_text:
-        click.echo(f"nnicli: {report.error_text}", err=True)
+    _tell_error(report)
     raise SystemExit(report.exit_code)
+
+
+def _tell_error(report: Report) -> None:
+    from rich.console import Console
+
+    from nnicli.cli.problems import print_problem
+
+    problems = report.error.problems if isinstance(report.error, ConfigError) else ()
+    if problems:
+        # The first line says how many; each is shown with its own.
+        title, *_ = report.error_text.splitlines()
+        click.echo(f"nnicli: {title}", err=True)
+        for problem in problems:
+            print_problem(Console(stderr=True, highlight=False), problem)
+    elif report.error_text:
+        click.echo(f"nnicli: {report.error_text}", err=True)
 
 
 def _run(config: str, report: Report, messages: Console, **options: Any) -> None:

@@ -146,9 +146,9 @@ def test_an_error_in_the_config_is_2_and_names_the_place(
 
     assert result.returncode == 2
     assert f"{config} has 2 errors; nothing was started:" in result.stderr
-    assert f"{config}:4:1: trialConcurrency: found 0; allowed: at least 1" in result.stderr
-    assert f"{config}:5:1: maxTrialNumbr: " in result.stderr
-    assert "(did you mean 'maxTrialNumber'?)" in result.stderr
+    assert f"{config}:4:1: error: trialConcurrency: found 0; allowed: at least 1" in result.stderr
+    assert f"{config}:5:1: error: maxTrialNumbr: " in result.stderr
+    assert "^ did you mean 'maxTrialNumber'?" in result.stderr
     assert result.stdout == ""
     assert installation.starts() == 0
 
@@ -189,7 +189,7 @@ def test_a_missing_config_is_2(installation: FakeInstallation, tmp_path: Path) -
     result = _run(installation, tmp_path / "none.yml")
 
     assert result.returncode == 2
-    assert "none.yml: cannot be read: No such file or directory" in result.stderr
+    assert "none.yml: error: cannot be read: No such file or directory" in result.stderr
 
 
 def test_no_nni_is_4(config: Path, tmp_path: Path) -> None:
