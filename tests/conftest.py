@@ -18,13 +18,15 @@ _INHERITED = ("proxy", "nni_", "nnicli_", "virtual_env", "pythonpath")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def heed_ctrl_c() -> None:
-    """Let children end on Ctrl-C also where a shell runs the tests in its background.
+def heed_signals() -> None:
+    """Let children end on Ctrl-C and hang-ups also where whoever runs the tests ignores them.
 
-    There SIGINT is ignored, and children inherit that.
+    A shell's background ignores SIGINT, nohup SIGHUP, and children inherit that.
     """
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture(autouse=True)
