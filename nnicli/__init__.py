@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         WaitTimeoutError as WaitTimeoutError,
     )
     from nnicli.experiment import Experiment as Experiment
+    from nnicli.housekeeping import list_experiments as list_experiments
     from nnicli.launcher import (
         FoundInstallation as FoundInstallation,
         ManagerProcess as ManagerProcess,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     )
     from nnicli.models import (
         ExperimentProfile as ExperimentProfile,
+        ExperimentRecord as ExperimentRecord,
         ExperimentStatus as ExperimentStatus,
         MetricType as MetricType,
         NNIManagerStatus as NNIManagerStatus,
@@ -116,6 +118,7 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "nnicli.experiment": ("Experiment",),
+    "nnicli.housekeeping": ("list_experiments",),
     "nnicli.launcher": (
         "FoundInstallation",
         "ManagerProcess",
@@ -126,6 +129,7 @@ _HOMES = {
     ),
     "nnicli.models": (
         "ExperimentProfile",
+        "ExperimentRecord",
         "ExperimentStatus",
         "MetricType",
         "NNIManagerStatus",
