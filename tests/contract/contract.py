@@ -6,6 +6,7 @@ it passes what the real one passes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -20,6 +21,7 @@ import pytest
 
 from nnicli import (
     Experiment,
+    ExperimentProfile,
     ExperimentStatus,
     LaunchError,
     ManagerClient,
@@ -28,8 +30,10 @@ from nnicli import (
     TrialJobNotFoundError,
     TunerCrashedError,
     list_experiments,
+    open_experiment,
 )
 from nnicli.launcher.ports import find_listener
+from nnicli.reading import ExperimentReader
 from tests.contract.scenes import (
     DEAF_TRIAL,
     LIMIT_S,
@@ -220,6 +224,30 @@ class ManagerContract:
         profile = finished.experiment.get_experiment_profile()
         assert str(record.directory) == profile["logDir"]
 
+    def test_the_files_answer_as_the_manager_does(self, finished: Finished) -> None:
+        """Field by field, beside the living manager."""
+        profile = finished.experiment.get_experiment_profile()
+        recorded = open_experiment(profile["logDir"])
+        for read in (read_all, read_logs):
+            # One final is NaN, which equals nothing; its text does.
+            assert repr(read(recorded)) == repr(read(finished.experiment))
+
+        assert recorded.exp_id == finished.experiment.exp_id
+        assert recorded.best_trial(mode="maximize") == finished.experiment.best_trial(
+            mode="maximize"
+        )
+        for trial in finished.experiment.list_trial_jobs():
+            assert recorded.get_trial_job(trial.trialJobId).raw == {
+                # 1.x calls it `id`.
+                ("trialJobId" if key == "id" else key): value
+                for key, value in trial.raw.items()
+            }
+            metrics = finished.experiment.get_job_metrics(trial.trialJobId)
+            assert repr(recorded.get_job_metrics(trial.trialJobId)) == repr(metrics)
+        # A manager stores its profile every 10 s only.
+        changing = {"revision", "execDuration", "nextSequenceId", "endTime"}
+        assert without(recorded.get_experiment_profile(), changing) == without(profile, changing)
+
     # Steering
 
     def test_updates_right_after_the_start_are_applied(
@@ -269,6 +297,9 @@ class ManagerContract:
         assert mine.hyperParameters[0].parameters == {"x": 0.125}
         assert mine.hyperParameters[0].parameter_source == "customized"
         assert mine.hyperParameters[0].parameter_id is None
+        profile = experiment.get_experiment_profile()
+        recorded = open_experiment(profile["logDir"])
+        wait_for(lambda: read_all(recorded) == read_all(experiment), "the files say the same")
 
     # Stopping
 
@@ -287,6 +318,10 @@ class ManagerContract:
         experiment.stop_experiment()
 
         assert read_all(experiment) == before
+        directory = home / "nni-experiments" / exp_id
+        files = checksums(directory)
+        assert read_all(open_experiment(exp_id)) == before
+        assert checksums(directory) == files
         assert experiment.get_experiment_status() == {"status": "STOPPED", "errors": []}
 
         experiment.view_experiment(exp_id)
@@ -465,7 +500,31 @@ class ManagerContract:
             assert_nothing_left(exp_id, None, home=home, nni=nni)
 
 
-def read_all(experiment: Experiment) -> list[object]:
+def without(profile: ExperimentProfile, keys: set[str]) -> dict[str, object]:
+    return {key: value for key, value in profile.items() if key not in keys}
+
+
+def read_logs(experiment: ExperimentReader) -> list[str]:
+    """Return what every trial wrote."""
+    return [
+        experiment.trial_log(trial.trialJobId, kind)
+        for trial in experiment.list_trial_jobs()
+        for kind in ("stderr", "trial")
+    ]
+
+
+def checksums(directory: Path) -> dict[Path, tuple[str, int]]:
+    """Return the content and the time of change of all that is below a folder."""
+    return {
+        path: (
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+            path.lstat().st_mtime_ns,
+        )
+        for path in directory.rglob("*")
+    }
+
+
+def read_all(experiment: ExperimentReader) -> list[object]:
     """Return what can be read, in a form that is the same with and without a manager."""
     return [
         experiment.list_trial_jobs(),
