@@ -387,11 +387,16 @@ class Experiment(ExperimentReader):
             rows: `{"parameter": {...}, "value": number or dict with "default"}` each.
 
         Raises:
-            InvalidValueError: A row has another form; nothing was sent.
+            InvalidValueError: A row has another form, or is no point of the search space; nothing
+                was sent.
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
         session = self._steerable()
         checked = [arguments.check_row(row, index) for index, row in enumerate(rows)]
+        params = session.client.get_experiment_profile()["params"]
+        if space := session.client.dialect.decode("search_space", params.get("searchSpace")):
+            for index, row in enumerate(checked):
+                arguments.check_is_in_space(row, index, space)
         session.send_import(checked, self._timeouts.tuner_s)
 
     # Wait

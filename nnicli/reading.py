@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 from nnicli import results
+from nnicli.errors import InvalidValueError
 from nnicli.models import (
     ExperimentProfile,
     TrialJob,
@@ -78,6 +82,50 @@ class ExperimentReader(ABC):
     def export_data(self) -> list[TrialResult]:
         """Return the parameters and the final metric of every trial that succeeded with one."""
         return self._read(lambda source: source.export_data())
+
+    def write_export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        kind: results.ExportFormat | None = None,
+        intermediate: bool = False,
+    ) -> None:
+        """Write the results of `export_data()` to a file, in the form in which nnictl does.
+
+        A file that is there already is replaced in one step.
+
+        Args:
+            path: The file.
+            kind: `csv` or `json`; None: what the name ends in.
+            intermediate: Whether to add the metrics that were reported on the way.
+
+        Raises:
+            InvalidValueError: The kind is neither, or not given and not in the name.
+            OSError: The file cannot be written.
+        """
+        target = Path(path)
+        wanted = kind or target.suffix.removeprefix(".").lower()
+        for known in results.EXPORT_FORMATS:
+            if wanted == known:
+                text = self.export_text(known, intermediate=intermediate)
+                _replace(target, text)
+                return
+        raise InvalidValueError(
+            f"kind: {wanted!r} is not allowed; allowed: {', '.join(results.EXPORT_FORMATS)}",
+            field="kind",
+            value=wanted,
+        )
+
+    def export_text(self, kind: results.ExportFormat, *, intermediate: bool = False) -> str:
+        """Return what `write_export()` writes.
+
+        Args:
+            kind: `csv` or `json`.
+            intermediate: Whether to add the metrics that were reported on the way.
+        """
+        return self._read(
+            lambda source: results.export_text(source, kind, intermediate=intermediate)
+        )
 
     def best_trial(self, *, metric: str = "default", mode: results.Mode | None = None) -> TrialJob:
         """Return the trial with the best final metric.
@@ -204,3 +252,17 @@ class ExperimentReader(ABC):
         return self._dispatcher_log().follow(
             deadline=Deadline(timeout), is_complete=lambda: not self._is_running(), tail=tail
         )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file beside itself and rename it, so that a full disk costs no earlier export."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            file.write(text)
+            file.flush()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

@@ -23,6 +23,7 @@ from nnicli import (
     Experiment,
     ExperimentProfile,
     ExperimentStatus,
+    InvalidValueError,
     LaunchError,
     ManagerClient,
     StateError,
@@ -40,6 +41,8 @@ from tests.contract.scenes import (
     LONG_TRIAL,
     PLAIN_TRIAL,
     SPACE,
+    TALKING_TRIAL,
+    TALKS,
     Finished,
     at_home,
     deaf_pids,
@@ -248,6 +251,34 @@ class ManagerContract:
         changing = {"revision", "execDuration", "nextSequenceId", "endTime"}
         assert without(recorded.get_experiment_profile(), changing) == without(profile, changing)
 
+    def test_the_logs_of_manager_and_tuner_are_there(self, finished: Finished) -> None:
+        profile = finished.experiment.get_experiment_profile()
+        recorded = open_experiment(profile["logDir"])
+
+        # 1.x says "Start dispatcher", later ones "Dispatcher started".
+        assert "dispatcher" in finished.experiment.dispatcher_log().lower()
+        assert finished.experiment.dispatcher_log() == recorded.dispatcher_log()
+        assert finished.experiment.manager_log(head=3) == recorded.manager_log(head=3)
+        assert len(recorded.manager_log(head=3).splitlines()) == 3
+        with at_home(finished.home):
+            for kind in ("stdout", "stderr"):
+                assert finished.experiment.manager_log(kind) == recorded.manager_log(kind)
+
+    def test_a_trial_is_followed_to_its_end(self, experiment: Experiment, tmp_path: Path) -> None:
+        config = write_config(tmp_path / "project", TALKING_TRIAL, maxTrialNumber=1)
+        experiment.start_experiment(config)
+        wait_for(experiment.list_trial_jobs, "there is a trial")
+        (trial,) = experiment.list_trial_jobs()
+        recorded = open_experiment(experiment.get_experiment_profile()["logDir"])
+
+        live = list(experiment.follow_trial_log(trial.trialJobId, "stderr", timeout=LIMIT_S))
+        at_rest = list(recorded.follow_trial_log(trial.trialJobId, "stderr", timeout=LIMIT_S))
+
+        spoken = [f"word {number}" for number in range(TALKS)]
+        assert [line for line in "".join(live).splitlines() if "word" in line] == spoken
+        assert len(live) > 1
+        assert "".join(at_rest) == "".join(live)
+
     # Steering
 
     def test_updates_right_after_the_start_are_applied(
@@ -276,6 +307,10 @@ class ManagerContract:
             tmp_path / "project", LONG_TRIAL, trialConcurrency=1, maxTrialNumber=5
         )
         experiment.start_experiment(config)
+        with pytest.raises(
+            InvalidValueError, match=r"rows\[0\].parameter: .* has x = 7; the search"
+        ):
+            experiment.import_data([{"parameter": {"x": 7}, "value": 1.0}])
         experiment.import_data([{"parameter": {"x": 0.5}, "value": 1.0}])
         wait_for(lambda: running_trials(experiment), "a trial runs")
         (victim,) = running_trials(experiment)
