@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         WaitTimeoutError as WaitTimeoutError,
     )
     from nnicli.experiment import Experiment as Experiment
+    from nnicli.housekeeping import list_experiments as list_experiments
     from nnicli.launcher import (
         FoundInstallation as FoundInstallation,
         ManagerProcess as ManagerProcess,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     )
     from nnicli.models import (
         ExperimentProfile as ExperimentProfile,
+        ExperimentRecord as ExperimentRecord,
         ExperimentStatus as ExperimentStatus,
         MetricType as MetricType,
         NNIManagerStatus as NNIManagerStatus,
@@ -69,6 +71,10 @@ if TYPE_CHECKING:
         TrialMetricData as TrialMetricData,
         TrialResult as TrialResult,
         TrialSource as TrialSource,
+    )
+    from nnicli.recorded import (
+        RecordedExperiment as RecordedExperiment,
+        open_experiment as open_experiment,
     )
     from nnicli.rest import ManagerClient as ManagerClient
     from nnicli.waiting import Timeouts as Timeouts
@@ -116,6 +122,7 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "nnicli.experiment": ("Experiment",),
+    "nnicli.housekeeping": ("list_experiments",),
     "nnicli.launcher": (
         "FoundInstallation",
         "ManagerProcess",
@@ -126,6 +133,7 @@ _HOMES = {
     ),
     "nnicli.models": (
         "ExperimentProfile",
+        "ExperimentRecord",
         "ExperimentStatus",
         "MetricType",
         "NNIManagerStatus",
@@ -137,6 +145,7 @@ _HOMES = {
         "TrialResult",
         "TrialSource",
     ),
+    "nnicli.recorded": ("RecordedExperiment", "open_experiment"),
     "nnicli.rest": ("ManagerClient",),
     "nnicli.waiting": ("Timeouts",),
 }

@@ -1,12 +1,8 @@
 """Configs and search spaces: checked, and turned into what a manager takes."""
 
-from nnicli.config.checking import (
-    DIRECTORY_KEYS,
-    LoadedConfig,
-    check_config,
-    load_config,
-)
+from nnicli.config.checking import DIRECTORY_KEYS, LoadedConfig, check_config, load_config
 from nnicli.config.conversion import Conversion, convert_config
+from nnicli.config.membership import find_mismatch
 from nnicli.config.search_space import load_search_space
 
 __all__ = [
@@ -15,6 +11,7 @@ __all__ = [
     "LoadedConfig",
     "check_config",
     "convert_config",
+    "find_mismatch",
     "load_config",
     "load_search_space",
 ]
