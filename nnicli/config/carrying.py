@@ -31,7 +31,7 @@ class Note:
     severity: Severity = "warning"
 
 
-@dataclass
+@dataclass(repr=False)
 class Carrier:
     """Carries fields of a document over and remembers which.
 
@@ -47,6 +47,25 @@ class Carrier:
     notes: list[Note] = field(default_factory=list)
     moves: list[tuple[Keys, Keys]] = field(default_factory=list)
     _taken: set[Keys] = field(default_factory=set)
+
+    def __repr__(self) -> str:
+        return f"Carrier({len(self.moves)} fields, {len(self.notes)} notes)"
+
+    def origin_of(self, keys: Keys) -> Keys:
+        """Return the way in the source to what stands at a way in the target.
+
+        What is missing there is placed beside its neighbours, under the target's name.
+        """
+        for depth in range(len(keys), 0, -1):
+            for old, new in self.moves:
+                if new == keys[:depth]:
+                    return (*old, *keys[depth:])
+        for depth in range(len(keys) - 1, 0, -1):
+            for old, new in self.moves:
+                if new[:depth] == keys[:depth]:
+                    beside = old[: len(old) - len(new) + depth]
+                    return (*beside, *keys[depth:]) if beside else old
+        return keys
 
     def get(self, keys: Keys) -> Any:
         """Return a value of the source, None when it is missing."""
@@ -131,9 +150,9 @@ class Carrier:
         self._leave(keys, Note(keys, why, "lost", severity))
 
     def _leave(self, keys: Keys, note: Note) -> None:
-        self._taken.add(keys)
-        if self.get(keys) is not None:
+        if keys not in self._taken and self.get(keys) is not None:
             self.notes.append(note)
+        self._taken.add(keys)
 
     def skip(self, keys: Keys) -> None:
         """Leave a field out that says nothing, or whose content was carried over by hand."""

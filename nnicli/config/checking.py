@@ -10,12 +10,12 @@ from typing import Any
 
 from nnicli.config import renames
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
-from nnicli.config.carrying import Note
+from nnicli.config.carrying import Carrier
 from nnicli.config.document import Document, sort_problems, summarise
 from nnicli.config.reading import read_file, read_mapping
-from nnicli.config.releases import Format, Release, release_for
+from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
 from nnicli.config.rules import RULES
-from nnicli.config.schema import validate
+from nnicli.config.schema import described_algorithms, validate
 from nnicli.config.search_space import check_search_space
 from nnicli.config.spelling import unify_spelling
 from nnicli.config.subject import ANNOTATION, Subject
@@ -159,42 +159,38 @@ def load_config(
     ]
     if errors:
         raise config_error(reading.config, errors)
-    document, _ = _convert(reading, base=base, release=release, debug=debug)
+    format_, document = _canonical(reading, base=base, release=release, debug=debug)
     return LoadedConfig(
-        format="v1" if "trainingServicePlatform" in document else "v2",
+        format=format_,
         document=document,
         path=reading.config.file,
         warnings=tuple(problems),
     )
 
 
-def _convert(
-    reading: _Reading, *, base: Path, release: Release, debug: bool
-) -> tuple[dict[str, Any], list[Note]]:
-    """Return a config without errors as its release takes it, and what that loses.
-
-    Where it loses something that the experiment needs, the document is of no use.
-    """
-    data, space = reading.config.data, reading.search_space
-    takes_v1 = release.format == "v1"
+def _carry(data: Mapping[str, Any], release: Release) -> Carrier | None:
+    """Return a config in the format of its release, None where it has that already."""
     if is_v1(data):
-        if takes_v1 or is_legacy(data, release):
-            return to_canonical_v1(data, base=base, search_space=space, debug=debug), []
-        carrier = to_v2(data)
-    elif takes_v1:
-        carrier = to_v1(data, machine_command=release.machine_command)
-    else:
-        document = to_canonical(data, base=base, release=release, search_space=space, debug=debug)
-        return document, []
-    if any(note.severity == "error" for note in carrier.notes):
-        return {}, carrier.notes
-    if takes_v1:
-        document = to_canonical_v1(carrier.target, base=base, search_space=space, debug=debug)
-    else:
-        document = to_canonical(
-            carrier.target, base=base, release=release, search_space=space or {}, debug=debug
-        )
-    return document, carrier.notes
+        if release.format == "v1" or is_legacy(data, release):
+            return None
+        return to_v2(data, has_old_tpe="TPE" in release.old_constructors)
+    if release.format == "v2":
+        return None
+    return to_v1(data, machine_command=release.machine_command, takes_space=True)
+
+
+def _canonical(
+    reading: _Reading, *, base: Path, release: Release, debug: bool
+) -> tuple[Format, dict[str, Any]]:
+    """Return a config without errors as its release takes it."""
+    data, space = reading.config.data, reading.search_space
+    carrier = _carry(data, release)
+    if carrier is not None:
+        data = carrier.target
+    if is_v1(data):
+        return "v1", to_canonical_v1(data, base=base, search_space=space, debug=debug)
+    document = to_canonical(data, base=base, release=release, search_space=space or {}, debug=debug)
+    return "v2", document
 
 
 def _base_of(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
@@ -222,14 +218,30 @@ def _examine(config: Source, base: Path, nni_version: str | None) -> _Reading:
     reading = _Reading(document)
     if not isinstance(document.data, dict):
         return reading
-    format_, rules = ("v1", V1_RULES) if is_v1(document.data) else ("v2", RULES)
-    validate(document, f"experiment-{format_}", arguments=release.arguments)
-    for rule in rules:
-        rule(Subject(document, base, release))
+    _apply_rules(document, base, release)
     _check_space(reading, base, release)
     tell_surprises(document, is_space=False)
     _check_conversion(reading, base, release)
     return reading
+
+
+def _apply_rules(document: Document, base: Path, release: Release) -> None:
+    check_schema(document, release)
+    for rule in V1_RULES if is_v1(document.data) else RULES:
+        rule(Subject(document, base, release))
+
+
+def check_schema(document: Document, release: Release) -> None:
+    """Report in what a config breaks the schema of its format, as a release has that."""
+    if is_v1(document.data):
+        changed = described_algorithms("experiment-v1") - {*release.old_constructors}
+        if release.checks_arguments:
+            changed &= {*CHANGED_CONSTRUCTORS}
+        others = tuple((name, "experiment-v2") for name in sorted(changed))
+        validate(document, "experiment-v1", others=others)
+    else:
+        others = tuple((name, "experiment-v1") for name in release.old_constructors)
+        validate(document, "experiment-v2", others=others)
 
 
 def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
@@ -237,10 +249,27 @@ def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
     document = reading.config
     if any(p.severity == "error" or p.rule == ANNOTATION for p in reading.problems()):
         return
-    _, notes = _convert(reading, base=base, release=release, debug=False)
-    for note in notes:
+    carrier = _carry(document.data, release)
+    if carrier is None:
+        return
+    for note in carrier.notes:
         if note.fate == "lost":
             document.report(note.keys, note.message, rule="format", severity=note.severity)
+    target = Document(None, data=dict(carrier.target))
+    if is_v1(target.data):
+        # It is sent in place of its file.
+        target.data["searchSpacePath"] = "."
+    _apply_rules(target, base, release)
+    report_of_target(document, target, carrier)
+
+
+def report_of_target(document: Document, target: Document, carrier: Carrier) -> None:
+    """Report errors of a converted config where the fields that they are about come from."""
+    format_ = "v1" if is_v1(target.data) else "v2"
+    for keys, problem in target.reported:
+        if problem.severity == "error":
+            told = f"as {problem.location} of the {format_} format: {problem.message}"
+            document.report(carrier.origin_of(keys), told, rule="format")
 
 
 def _check_space(reading: _Reading, base: Path, release: Release) -> None:

@@ -5,9 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnicli.config.checking import DIRECTORY_KEYS, Source, config_error, read_config
+from nnicli.config.carrying import Carrier
+from nnicli.config.checking import (
+    DIRECTORY_KEYS,
+    Source,
+    check_schema,
+    config_error,
+    read_config,
+    report_of_target,
+)
 from nnicli.config.document import Document, Keys, sort_problems
-from nnicli.config.releases import Format
+from nnicli.config.releases import Format, release_for
 from nnicli.config.to_v1 import to_v1
 from nnicli.config.to_v2 import to_v2
 from nnicli.config.v1 import is_v1
@@ -23,8 +31,8 @@ class Conversion:
         document: The config, its paths as they were; it may hold secrets.
         notes: What was not simply carried over, as problems of the source by place. Their rules:
             `lost`, without which the experiment is another one (an error where it cannot be used
-            like that); `dropped`, on which nothing depends; `assumed`, which was added and is
-            located in the new document.
+            like that); `format`, which is not valid in the new format; `dropped`, on which nothing
+            depends; `assumed`, which was added and is located in the new document.
         moves: Way in the source, way in the document, of each field that was carried over.
         source: The config that was converted, with the places of its fields.
     """
@@ -67,7 +75,26 @@ def convert_config(config: Source, to: Format = "v2") -> Conversion:
         moves = tuple(((key,), (key,)) for key in document.data)
         return Conversion(to, document.data, (), moves, document)
     carrier = to_v2(document.data) if to == "v2" else to_v1(document.data)
+    _report_invalid(document, carrier, to)
     for note in carrier.notes:
         document.report(note.keys, note.message, rule=note.fate, severity=note.severity)
     notes = sort_problems(document.problems, first=document.file)
     return Conversion(to, carrier.target, tuple(notes), tuple(carrier.moves), document)
+
+
+def _report_invalid(document: Document, carrier: Carrier, to: Format) -> None:
+    """Report what is valid in the source, and not in the document."""
+    source, target = (Document(None, data=data) for data in (document.data, carrier.target))
+    check_schema(source, _NEWEST["v1" if to == "v2" else "v2"])
+    check_schema(target, _NEWEST[to])
+    wrong = [keys for keys, _ in source.reported]
+    target.reported = [
+        (keys, problem)
+        for keys, problem in target.reported
+        if not any(carrier.origin_of(keys)[: len(way)] == way for way in wrong)
+    ]
+    report_of_target(document, target, carrier)
+
+
+# The newest release that has the format as its own.
+_NEWEST = {"v1": release_for("2.1"), "v2": release_for(None)}

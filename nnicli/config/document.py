@@ -28,7 +28,7 @@ class TooLargeError(Exception):
     """The values of a document are too many, or too deep."""
 
 
-@dataclass
+@dataclass(repr=False)
 class Document:
     """Plain values and their places.
 
@@ -38,7 +38,7 @@ class Document:
         places: Way to a value -> where it, or its key, stands.
         surprises: Way to a value -> its text, where YAML 1.1 reads that as something else than
             people and YAML 1.2 do.
-        problems: What was found wrong so far.
+        reported: What was found wrong so far, each with the way to its value.
         within: Field of the config that the whole document is the value of; empty for a config.
     """
 
@@ -46,8 +46,11 @@ class Document:
     data: Any = None
     places: dict[Keys, Place] = field(default_factory=dict)
     surprises: dict[Keys, str] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    reported: list[tuple[Keys, Problem]] = field(default_factory=list)
     within: str = ""
+
+    def __repr__(self) -> str:
+        return f"Document({self.file}, {len(self.reported)} problems)"
 
     def report(
         self,
@@ -64,9 +67,15 @@ class Document:
         while place is None and known not in self.places and known:
             known = known[:-1]
         line, column = place or self.places.get(known) or (None, None)
-        self.problems.append(
-            Problem(self.file, line, column, self.locate(keys), message, rule, severity, suggestion)
+        problem = Problem(
+            self.file, line, column, self.locate(keys), message, rule, severity, suggestion
         )
+        self.reported.append((keys, problem))
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What was found wrong so far."""
+        return [problem for _, problem in self.reported]
 
     def locate(self, keys: Keys) -> str:
         """Return the way to a value as its problem tells it."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from nnicli.config.document import Keys
 from nnicli.versions import row_for
 
 Format = Literal["v1", "v2"]
@@ -33,6 +35,8 @@ _TUNERS_1 = (
     "SMAC",
     "PPOTuner",
 )
+CHANGED_CONSTRUCTORS = ("TPE", "Random", "GridSearch")
+"""Built-in tuners that take other arguments since some release."""
 _SERVICES = ("local", "remote", "openpai", "aml")
 _KUBERNETES = ("kubeflow", "frameworkcontroller")
 
@@ -48,16 +52,15 @@ class Release:
         v2_platforms: What the one training service of a v2 config may be.
         hybrid_platforms: What those in a list may be.
         tuners: Built-in tuners, without the advisors.
-        arguments: Schema whose `classArgs...` definitions describe the built-in algorithms: their
-            constructors changed in 2.6.
+        old_constructors: Built-in tuners that take other arguments than in 3.0; the v1 schema
+            describes those.
+        checks_arguments: Whether v1 files are read as v1 has it: with the limits of its schema.
         legacy_platforms: Those of them that are handed over in the v1 format although the manager
             takes v2.
         converts_kubernetes: Whether those of kubeflow and frameworkcontroller are converted, unless
             they say `reuse: false`.
         has_annotation: Whether `useAnnotation` exists; even then only nnictl expands it.
         has_experiment_type: Whether the manager takes `experimentType`.
-        has_trial_duration: Whether it takes `maxTrialDuration`.
-        has_shared_storage: Whether it takes `sharedStorage`.
         advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they stand as `advisor`.
         grids_anything: Whether GridSearch takes more than choice, randint and quniform.
         needs_dlc_workspace: Whether dlc needs `workspaceId`.
@@ -73,13 +76,12 @@ class Release:
     v2_platforms: tuple[str, ...]
     hybrid_platforms: tuple[str, ...]
     tuners: tuple[str, ...]
-    arguments: Literal["experiment-v1", "experiment-v2"]
+    old_constructors: tuple[str, ...]
+    checks_arguments: bool
     legacy_platforms: tuple[str, ...]
     converts_kubernetes: bool
     has_annotation: bool
     has_experiment_type: bool
-    has_trial_duration: bool
-    has_shared_storage: bool
     advisor_is_tuner: bool
     grids_anything: bool
     needs_dlc_workspace: bool
@@ -87,6 +89,11 @@ class Release:
     takes_blank_in_code_path: bool
     reuses_machines: bool
     machine_command: str
+
+    def has(self, since: str) -> bool:
+        """Return whether it is that release of the table, or a later one."""
+        order = [release.since for release in RELEASES]
+        return order.index(self.since) >= order.index(since)
 
 
 _1_8 = Release(
@@ -96,13 +103,12 @@ _1_8 = Release(
     v2_platforms=(*_SERVICES, *_KUBERNETES),
     hybrid_platforms=(),
     tuners=_TUNERS_1,
-    arguments="experiment-v1",
+    old_constructors=CHANGED_CONSTRUCTORS,
+    checks_arguments=True,
     legacy_platforms=(),
     converts_kubernetes=False,
     has_annotation=True,
     has_experiment_type=False,
-    has_trial_duration=False,
-    has_shared_storage=False,
     advisor_is_tuner=False,
     grids_anything=False,
     needs_dlc_workspace=False,
@@ -128,10 +134,9 @@ _2_1 = replace(
     _2_0,
     since="2.1",
     v1_platforms=tuple(name for name in _2_0.v1_platforms if name != "paiYarn"),
-    has_shared_storage=True,
     machine_command="pythonPath",
 )
-# Between, kubeflow and frameworkcontroller have other fields in v2 than from 2.5 on.
+# Before, kubeflow (2.4) and frameworkcontroller (2.5) had other fields in v2.
 _2_2 = replace(
     _2_1,
     since="2.2",
@@ -141,10 +146,11 @@ _2_2 = replace(
     reuses_machines=True,
 )
 _2_3 = replace(_2_2, since="2.3", tuners=(*_2_2.tuners, "DNGOTuner"))
-_2_4 = replace(_2_3, since="2.4", has_trial_duration=True)
+_2_4 = replace(_2_3, since="2.4", v2_platforms=(*_SERVICES, "kubeflow", "adl"))
 _2_5 = replace(
     _2_4,
     since="2.5",
+    old_constructors=("TPE", "GridSearch"),
     v2_platforms=(*_SERVICES, *_KUBERNETES, "dlc", "adl"),
     hybrid_platforms=(*_SERVICES, *_KUBERNETES, "dlc"),
 )
@@ -153,12 +159,14 @@ _2_6 = replace(
     since="2.6",
     v2_platforms=tuple(name for name in _2_5.v2_platforms if name != "adl"),
     tuners=(*_2_5.tuners, "TPE_legacy"),
-    arguments="experiment-v2",
+    old_constructors=(),
+    checks_arguments=False,
     converts_kubernetes=True,
     grids_anything=True,
     takes_seconds=True,
 )
-_2_8 = replace(_2_6, since="2.8", advisor_is_tuner=True, needs_dlc_workspace=True)
+_2_7 = replace(_2_6, since="2.7")
+_2_8 = replace(_2_7, since="2.8", advisor_is_tuner=True, needs_dlc_workspace=True)
 _2_9 = replace(_2_8, since="2.9", has_experiment_type=True)
 _3_0 = replace(
     _2_9,
@@ -171,7 +179,7 @@ _3_0 = replace(
     reuses_machines=False,
 )
 
-RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_8, _2_9, _3_0)
+RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_7, _2_8, _2_9, _3_0)
 
 
 def release_for(version: str | None) -> Release:
@@ -181,3 +189,28 @@ def release_for(version: str | None) -> Release:
         UnsupportedVersionError: The release is older than every row.
     """
     return RELEASES[-1] if version is None else row_for(RELEASES, version)
+
+
+# Format, way to a field (a number for every item of a list) -> first release that has it.
+NEWER_FIELDS: Mapping[tuple[Format, Keys], str] = {
+    ("v1", ("maxTrialDuration",)): "2.4",
+    ("v1", ("sharedStorage",)): "2.1",
+    ("v1", ("frameworkcontrollerConfig", "pvc")): "2.2",
+    ("v1", ("frameworkcontrollerConfig", "configPath")): "2.2",
+    ("v1", ("frameworkcontrollerConfig", "namespace")): "2.2",
+    ("v1", ("kubeflowConfig", "namespace")): "2.7",
+    ("v2", ("maxTrialDuration",)): "2.4",
+    ("v2", ("sharedStorage",)): "2.1",
+    ("v2", ("trainingService", "namespace")): "2.7",
+    ("v2", ("trainingService", "ossDataSourceId")): "2.7",
+    **{
+        ("v2", ("trainingService", name)): "2.6"
+        for name in (
+            "trialCommand",
+            "trialCodeDirectory",
+            "trialGpuNumber",
+            "nniManagerIp",
+            "debug",
+        )
+    },
+}

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
+Others = tuple[tuple[str, str], ...]
+"""Built-in algorithm and the schema that describes its arguments, where that is another one."""
+
 # Who has more reads the first ones.
 _MOST_ERRORS = 200
 # Longer text is no misspelt word, and comparing it takes its time.
@@ -49,7 +52,17 @@ def load_schema(name: str) -> dict[str, Any]:
 
 
 @cache
-def _validator(name: str, arguments: str) -> Validator:
+def described_algorithms(name: str) -> frozenset[str]:
+    """Return the built-in algorithms whose arguments a schema describes."""
+    return frozenset(
+        part.removeprefix("classArgs")
+        for part in load_schema(name)["$defs"]
+        if part.startswith("classArgs")
+    )
+
+
+@cache
+def _validator(name: str, others: Others) -> Validator:
     # jsonschema takes longer to load than all the rest, so only a check loads it.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
     from jsonschema.validators import extend  # noqa: PLC0415
@@ -59,14 +72,12 @@ def _validator(name: str, arguments: str) -> Validator:
     kind: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema left it bare
         Draft202012Validator, {"uniqueItems": _find_repeated}, type_checker=types
     )
-    return kind(_with_arguments(load_schema(name), arguments))
-
-
-def _with_arguments(schema: Mapping[str, Any], source: str) -> Mapping[str, Any]:
-    """Return a schema with the arguments of built-in algorithms that another one describes."""
-    definitions = load_schema(source)["$defs"] if source else {}
-    described = {name: part for name, part in definitions.items() if name.startswith("classArgs")}
-    return {**schema, "$defs": {**schema.get("$defs", {}), **described}}
+    schema = load_schema(name)
+    definitions = {
+        f"classArgs{algorithm}": load_schema(source)["$defs"][f"classArgs{algorithm}"]
+        for algorithm, source in others
+    }
+    return kind({**schema, "$defs": {**schema.get("$defs", {}), **definitions}})
 
 
 def _find_repeated(
@@ -86,19 +97,18 @@ def _is_integer(_checker: object, value: object) -> bool:
 
 
 def validate(
-    document: Document, name: str, *, data: Any = None, base: Keys = (), arguments: str = ""
+    document: Document, name: str, *, data: Any = None, base: Keys = (), others: Others = ()
 ) -> bool:
     """Report in what a document breaks a schema; return whether it was looked at to its end.
 
     Args:
         document: Where the problems are reported.
         name: The schema.
-        arguments: The schema whose definitions describe the arguments of built-in algorithms, if
-            they are not its own.
+        others: Built-in algorithms whose arguments another schema describes.
         data: What is checked; None: the whole document.
         base: Way from the document's top to the data.
     """
-    errors = _validator(name, arguments).iter_errors(document.data if data is None else data)
+    errors = _validator(name, others).iter_errors(document.data if data is None else data)
     for error in itertools.islice(errors, _MOST_ERRORS):
         keys = (*base, *error.absolute_path)
         _TELLERS[str(error.validator)](document, keys, error)
@@ -110,7 +120,7 @@ def validate(
 
 def conforms(name: str, data: Any) -> bool:
     """Return whether data obeys a schema."""
-    return _validator(name, "").is_valid(data)
+    return _validator(name, ()).is_valid(data)
 
 
 def closest(value: object, allowed: Iterable[object]) -> str | None:

@@ -127,7 +127,7 @@ class _Checker:
     def check(self, keys: Keys, space: Any) -> None:
         """Report what is wrong with the parameters of a space, or of an option of a choice."""
         document = self.document
-        before = len(document.problems)
+        before = len(document.reported)
         odd = space
         if isinstance(space, dict):
             odd = {name: item for name, item in space.items() if not self._has_good_shape(item)}
@@ -136,7 +136,7 @@ class _Checker:
             document.report(bad, "NaN and infinity are not allowed", rule="finite")
         if not isinstance(space, dict) or not is_complete:
             return
-        broken = tuple(problem.location for problem in document.problems[before:])
+        broken = tuple(problem.location for _, problem in document.reported[before:])
         for name, parameter in space.items():
             here = (*keys, name)
             if isinstance(parameter, dict) and not _is_at(document.locate(here), broken):

@@ -99,7 +99,8 @@ def _unify(
         written[field] = key
         if field != key:
             _move_places(document, (*keys, key), (*keys, field))
-        if value is not None:
+        # Null is "not set", but not for a key that there is not.
+        if value is not None or field not in spellings.values():
             unified[field] = value
     return unified
 

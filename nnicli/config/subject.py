@@ -10,7 +10,7 @@ from typing import Any
 
 from nnicli.config.canonical import absolute_path, to_gpu_list
 from nnicli.config.document import Document, Keys, find_non_finite
-from nnicli.config.releases import Release
+from nnicli.config.releases import NEWER_FIELDS, Release
 from nnicli.config.secrets import show
 from nnicli.errors import InvalidValueError
 from nnicli.units import parse_duration
@@ -55,6 +55,12 @@ class Subject:
             for index, service in enumerate(given if isinstance(given, list) else [])
             if isinstance(service, dict)
         ]
+
+    def sections(self, way: Keys) -> list[tuple[Keys, dict[str, Any]]]:
+        """Return the mappings at a way, of training services all, each with the way to it."""
+        if way == ("trainingService",):
+            return self.services()
+        return [(way, self.section(str(way[0])) if way else self.data)]
 
     def effective(self, name: str, keys: Keys, service: Mapping[str, Any]) -> tuple[Keys, Any]:
         """Return a field that a training service may override, with the way to it."""
@@ -104,19 +110,15 @@ def check_duration(subject: Subject, keys: Keys, value: Any) -> None:
         subject.document.report(keys, message, rule="duration", suggestion=hint)
 
 
-# Field -> the column that tells whether a release has it, and the first one that has.
-_NEWER_FIELDS = {
-    "maxTrialDuration": ("has_trial_duration", "2.4"),
-    "sharedStorage": ("has_shared_storage", "2.1"),
-}
-
-
 def check_newer_fields(subject: Subject) -> None:
     """Refuse fields that came later than the release."""
-    for name, (column, since) in _NEWER_FIELDS.items():
-        if name in subject.data and not getattr(subject.release, column):
-            message = f"is no field of this release; it came with {since}"
-            subject.document.report((name,), message, rule="unknown-key")
+    is_v1 = bool(subject.data.get("trainingServicePlatform"))
+    for (format_, way), since in NEWER_FIELDS.items():
+        if (format_ == "v1") == is_v1 and not subject.release.has(since):
+            for keys, section in subject.sections(way[:-1]):
+                if way[-1] in section:
+                    message = f"is no field of this release; it came with {since}"
+                    subject.document.report((*keys, way[-1]), message, rule="unknown-key")
 
 
 def check_code_folder(subject: Subject, keys: Keys, directory: Any) -> None:

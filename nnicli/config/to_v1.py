@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnicli.config import renames
-from nnicli.config.canonical import to_gpu_list
+from nnicli.config.canonical import ADVISORS, to_gpu_list
 from nnicli.config.carrying import Carrier
 from nnicli.config.document import Keys
 from nnicli.config.v1 import DURATION
@@ -20,16 +20,24 @@ _WITH_ROLES = ("kubeflow", "frameworkcontroller")
 _SHORTCUTS = ("trialCommand", "trialCodeDirectory", "trialGpuNumber")
 
 
-def to_v1(config: Mapping[str, Any], *, machine_command: str = "pythonPath") -> Carrier:
+def to_v1(
+    config: Mapping[str, Any], *, machine_command: str = "pythonPath", takes_space: bool = False
+) -> Carrier:
     """Return a v2 config in the v1 format, with what could not be carried over.
 
     Args:
         config: The config, its fields in NNI's own spelling.
         machine_command: What the release calls a remote machine's own set-up.
+        takes_space: Whether whoever asks takes care of a search space that is in the config; v1
+            names a file.
     """
     carrier = Carrier(config)
     carrier.assume(("authorName",), "nnicli", "v1 wants one; nothing depends on it")
     _carry_top(carrier)
+    if takes_space:
+        carrier.skip(("searchSpace",))
+    message = "v1 has no place for it; write it into a JSON file and name that by searchSpacePath"
+    carrier.lose(("searchSpace",), message)
     carrier.assume(("experimentName",), "nnicli", "v1 wants one")
     carrier.assume(("maxExecDuration",), "999d", "v1 wants a limit")
     carrier.assume(("maxTrialNum",), 99_999, "v1 wants a limit")
@@ -39,9 +47,9 @@ def to_v1(config: Mapping[str, Any], *, machine_command: str = "pythonPath") -> 
     else:
         _carry_service(carrier, _SERVICE, machine_command)
     carrier.assume(("useAnnotation",), False, "v1 wants to be told")
-    for name, key in renames.ALGORITHMS.items():
+    for name in renames.ALGORITHMS:
         if isinstance(config.get(name), dict):
-            _carry_algorithm(carrier, name, key)
+            _carry_algorithm(carrier, name)
     if config.get("tunerGpuIndices") is not None:
         place = "advisor" if "advisor" in carrier.target else "tuner"
         carrier.move(("tunerGpuIndices",), (place, "gpuIndices"), _to_gpu_text)
@@ -57,9 +65,6 @@ def _carry_top(carrier: Carrier) -> None:
             carrier.move((name,), (names[name],), _to_duration)
         else:
             carrier.move((name,), (names[name],))
-    if isinstance(carrier.source.get("searchSpace"), dict):
-        # Managers take it in place of its file, and so does nnicli.
-        carrier.move(("searchSpace",), ("searchSpace",))
     if carrier.source.get("experimentType", "hpo") == "hpo":
         carrier.skip(("experimentType",))
 
@@ -74,21 +79,24 @@ def _to_gpu_text(indices: Any) -> str:
     return ",".join(map(str, to_gpu_list(indices)))
 
 
-def _carry_algorithm(carrier: Carrier, name: str, key: str) -> None:
+def _carry_algorithm(carrier: Carrier, name: str) -> None:
     algorithm = carrier.source[name]
+    # Since 2.8 they stand as tuners, in v1 as advisors.
+    is_advisor = name == "tuner" and algorithm.get("name") in ADVISORS
+    place = "advisor" if is_advisor else name
     if "className" in algorithm:
         *modules, class_name = str(algorithm["className"]).split(".")
         if len(modules) > 1:
             message = f"names a package, which {_NO_PLACE}; give a class of one module"
             carrier.lose((name, "className"), message)
         else:
-            carrier.move((name, "codeDirectory"), (name, "codeDir"))
-            carrier.put((name, "classFileName"), f"{''.join(modules)}.py")
-            carrier.move((name, "className"), (name, "className"), lambda _: class_name)
+            carrier.move((name, "codeDirectory"), (place, "codeDir"))
+            carrier.put((place, "classFileName"), f"{''.join(modules)}.py")
+            carrier.move((name, "className"), (place, "className"), lambda _: class_name)
     else:
-        carrier.move((name, "name"), (name, key))
+        carrier.move((name, "name"), (place, renames.ALGORITHMS[place]))
     if algorithm.get("classArgs"):
-        carrier.move((name, "classArgs"), (name, "classArgs"))
+        carrier.move((name, "classArgs"), (place, "classArgs"))
     carrier.skip((name, "classArgs"))
 
 
@@ -158,8 +166,8 @@ def _carry_remote(carrier: Carrier, here: Keys, command: str) -> None:
     }
     for old, new in carrier.open_items((*here, "machineList"), ("machineList",)):
         has_password = carrier.get((*old, "password")) is not None
-        if has_password:
-            carrier.drop((*old, "sshKeyFile"), "is not used, as there is a password")
+        for name in ("sshKeyFile", "sshPassphrase") if has_password else ():
+            carrier.drop((*old, name), "is not used, as there is a password")
         carrier.move_all(old, new, names)
         _carry_gpus(carrier, old, new)
         if command == "pythonPath":

@@ -6,25 +6,27 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnicli.config import renames
-from nnicli.config.carrying import Carrier
+from nnicli.config.carrying import Carrier, Note
 from nnicli.config.document import Keys
 
 _SERVICE: Keys = ("trainingService",)
 _NO_PLACE = "has no place in the v2 format"
 _NOTHING_DEPENDS = "has no place in the v2 format; nothing of the experiment depends on it"
+_OLD_TPE = frozenset(("parallel_optimize", "constant_liar_type"))
 _FOR_PEOPLE = ("authorName", "description", "multiThread", "versionCheck", "logCollection")
 
 
-def to_v2(config: Mapping[str, Any]) -> Carrier:
+def to_v2(config: Mapping[str, Any], *, has_old_tpe: bool = False) -> Carrier:
     """Return a v1 config in the v2 format, with what could not be carried over.
 
     Paths stay as they are: both formats count them from the config's folder.
+
+    Args:
+        config: The config.
+        has_old_tpe: Whether the release has the TPE of before 2.6 under that name.
     """
     carrier = Carrier(config)
     carrier.move_all((), (), renames.TOP)
-    if isinstance(config.get("searchSpace"), dict):
-        # Not of v1 itself: where a search space stands in place of its file.
-        carrier.move(("searchSpace",), ("searchSpace",))
     for name in _FOR_PEOPLE:
         carrier.drop((name,), _NOTHING_DEPENDS)
     if config.get("multiPhase"):
@@ -34,6 +36,11 @@ def to_v2(config: Mapping[str, Any]) -> Carrier:
     for name, key in renames.ALGORITHMS.items():
         if isinstance(config.get(name), dict):
             _carry_algorithm(carrier, name, key)
+    if not has_old_tpe:
+        _keep_old_tpe(carrier)
+    if config.get("searchSpacePath") is None and not config.get("useAnnotation"):
+        message = "v2 wants one; classes of your own and NetworkMorphism need none"
+        carrier.assume(("searchSpace",), {}, message)
     _carry_service(carrier)
     carrier.move_all(("sharedStorage",), ("sharedStorage",), renames.SHARED_STORAGE)
     carrier.lose_the_rest(f"{_NO_PLACE}; leave it out, or keep to a manager that takes v1")
@@ -51,9 +58,23 @@ def _carry_algorithm(carrier: Carrier, name: str, key: str) -> None:
         carrier.move((name, "codeDir"), (name, "codeDirectory"))
         carrier.skip((name, "classFileName"))
     carrier.move((name, "classArgs"), (name, "classArgs"))
+    if name == "assessor":
+        carrier.drop((name, "gpuIndices"), _NOTHING_DEPENDS)
     carrier.move((name, "gpuIndices"), ("tunerGpuIndices",))
     if algorithm.get("includeIntermediateResults") is not True:
         carrier.skip((name, "includeIntermediateResults"))
+    message = f"{_NO_PLACE}; trials without a final metric count for nothing there"
+    carrier.lose((name, "includeIntermediateResults"), message, "warning")
+
+
+def _keep_old_tpe(carrier: Carrier) -> None:
+    """Name the TPE of before 2.6 as it is called since, where its own arguments are given."""
+    arguments = carrier.get(("tuner", "classArgs"))
+    is_old = isinstance(arguments, dict) and not _OLD_TPE.isdisjoint(arguments)
+    if is_old and carrier.get(("tuner", "builtinTunerName")) == "TPE":
+        carrier.target["tuner"]["name"] = "TPE_legacy"
+        message = "is TPE_legacy, since the TPE of 2.6 and later takes other arguments"
+        carrier.notes.append(Note(("tuner", "name"), message, "assumed"))
 
 
 def _carry_service(carrier: Carrier) -> None:
@@ -137,6 +158,11 @@ def _carry_storage(carrier: Carrier, section: str) -> None:
     carrier.drop((section, "uploadRetryCount"), _NOTHING_DEPENDS)
 
 
+def _lose_registry(carrier: Carrier, role: Keys) -> None:
+    message = f"{_NO_PLACE}; let the service account pull from the registry"
+    carrier.lose((*role, "privateRegistryAuthPath"), message, "warning")
+
+
 def _carry_kubeflow(carrier: Carrier) -> None:
     carrier.move_all(("kubeflowConfig",), _SERVICE, renames.KUBEFLOW)
     _carry_storage(carrier, "kubeflowConfig")
@@ -145,6 +171,7 @@ def _carry_kubeflow(carrier: Carrier) -> None:
         if isinstance(carrier.get(("trial", name)), dict):
             new = (*_SERVICE, name)
             carrier.move_all(("trial", name), new, renames.KUBEFLOW_ROLE)
+            _lose_registry(carrier, ("trial", name))
             carrier.put((*new, "codeDirectory"), carrier.get(("trial", "codeDir")))
 
 
@@ -156,6 +183,7 @@ def _carry_frameworkcontroller(carrier: Carrier) -> None:
     roles = carrier.open_items(("trial", "taskRoles"), (*_SERVICE, "taskRoles"))
     for old, new in roles:
         carrier.move_all(old, new, renames.TASK_ROLE)
+        _lose_registry(carrier, old)
         carrier.move_all((*old, policy), (*new, policy), renames.POLICY)
     command = carrier.get((*roles[0][0], "command")) if roles else None
     if command is not None:

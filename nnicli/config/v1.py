@@ -84,6 +84,10 @@ def drop_nulls(data: dict[str, Any]) -> None:
     for name in _NULLABLE:
         if name in data and data[name] is None:
             del data[name]
+    machines = data.get("machineList")
+    for machine in machines if isinstance(machines, list) else []:
+        if isinstance(machine, dict) and "port" in machine and machine["port"] is None:
+            del machine["port"]
 
 
 def _platform(subject: Subject) -> None:

@@ -44,6 +44,7 @@ BETTER = {
     "trainingService.reuseMode": "v1's default was false; v2's is true in 2.2 to 2.10",
     "trainingService.machineList.passphrase": "no field of v2, so NNI refuses its own result",
     "trainingService.machineList.sshPassphrase": "the field that it is",
+    "searchSpace": "empty for classes of one's own: v2 wants one, so NNI refuses its own result",
     "trainingService.namespace": "lost by NNI",
     "trainingService.taskRoles": "made up by NNI, empty, where a configPath names the roles",
 }

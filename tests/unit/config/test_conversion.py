@@ -35,6 +35,11 @@ def _errors(config: Any, folder: Path, version: str) -> list[str]:
     return [str(problem) for problem in problems if problem.severity == "error"]
 
 
+def _with_file(config: dict[str, Any]) -> dict[str, Any]:
+    del config["searchSpace"]
+    return {**config, "searchSpaceFile": "space.json"}
+
+
 @pytest.mark.parametrize("platform", V1_SECTIONS)
 def test_the_v1_samples_are_valid(platform: str, folder: Path) -> None:
     version = V1_RELEASES.get(platform, "2.1")
@@ -62,17 +67,13 @@ def test_a_platform_that_v2_has_not_is_told(platform: str) -> None:
 
 @pytest.mark.parametrize("platform", TO_V1)
 def test_a_v2_config_becomes_a_valid_v1_config(platform: str, folder: Path) -> None:
-    config = v2_config({"platform": platform, **SERVICES[platform]})
+    config = _with_file(v2_config({"platform": platform, **SERVICES[platform]}))
 
     conversion = convert_config(config, to="v1")
 
     assert conversion.format == "v1"
-    lost = [note.location for note in conversion.notes if note.rule == "lost"]
-    assert lost == []
-    # A search space of its own file is the one thing that v1 needs beside it.
-    document = {**conversion.document, "searchSpacePath": "space.json"}
-    del document["searchSpace"]
-    assert _errors(document, folder, "2.1") == []
+    assert conversion.notes == tuple(one for one in conversion.notes if one.severity == "warning")
+    assert _errors(conversion.document, folder, "2.1") == []
 
 
 @pytest.mark.parametrize("platform", sorted({*TO_V1} - {"adl"}))
@@ -99,7 +100,7 @@ def test_every_field_without_a_place_is_told_with_its_place(tmp_path: Path) -> N
     file.write_text(
         "authorName: me\n"
         "experimentName: x\n"
-        "trialConcurrency: 1\n"
+        "searchSpacePath: space.json\n"
         "trainingServicePlatform: remote\n"
         "multiPhase: true\n"
         "useAnnotation: false\n"
@@ -115,7 +116,7 @@ def test_every_field_without_a_place_is_told_with_its_place(tmp_path: Path) -> N
         (1, "authorName", "dropped", "warning"),
         (1, "trainingService.reuseMode", "assumed", "warning"),
         (5, "multiPhase", "lost", "error"),
-        (7, "tuner.includeIntermediateResults", "lost", "error"),
+        (7, "tuner.includeIntermediateResults", "lost", "warning"),
         (8, "trial.nasMode", "lost", "error"),
         (10, "machineList[0].preCommand", "lost", "error"),
     ]
@@ -168,7 +169,7 @@ def test_a_hybrid_list_becomes_the_hybrid_of_v1() -> None:
         {"platform": "aml", **SERVICES["aml"]},
     ]
 
-    conversion = convert_config(v2_config(services), to="v1")
+    conversion = convert_config(_with_file(v2_config(services)), to="v1")
 
     document = conversion.document
     assert document["trainingServicePlatform"] == "hybrid"
@@ -179,7 +180,9 @@ def test_a_hybrid_list_becomes_the_hybrid_of_v1() -> None:
 
 
 def test_dlc_has_no_place_in_v1() -> None:
-    conversion = convert_config(v2_config({"platform": "dlc", **SERVICES["dlc"]}), to="v1")
+    config = _with_file(v2_config({"platform": "dlc", **SERVICES["dlc"]}))
+
+    conversion = convert_config(config, to="v1")
 
     (lost,) = [note for note in conversion.notes if note.rule == "lost"]
     assert (lost.location, lost.severity) == ("trainingService", "error")
@@ -194,7 +197,8 @@ def test_a_config_in_that_format_stays_as_it_is() -> None:
 
 
 def test_a_value_that_is_wrong_stays_wrong_or_is_told() -> None:
-    config = v2_config({"platform": "openpai", **SERVICES["openpai"], "trialMemorySize": "lots"})
+    service = {"platform": "openpai", **SERVICES["openpai"], "trialMemorySize": "lots"}
+    config = _with_file(v2_config(service))
     config["maxTrialNumber"] = "many"
 
     conversion = convert_config(config, to="v1")
@@ -224,3 +228,53 @@ def test_a_conversion_shows_no_secret() -> None:
 def test_releases_of_the_samples_are_those_of_the_table() -> None:
     assert set(V2_RELEASES) < set(SERVICES)
     assert set(V1_RELEASES) < set(V1_SECTIONS)
+
+
+def test_an_inline_search_space_has_to_become_a_file() -> None:
+    conversion = convert_config(v2_config({"platform": "local"}), to="v1")
+
+    assert "searchSpace" not in conversion.document
+    (lost,) = [note for note in conversion.notes if note.rule == "lost"]
+    assert (lost.location, lost.severity) == ("searchSpace", "error")
+    assert "name that by searchSpacePath" in lost.message
+
+
+def test_an_advisor_stands_where_v1_has_it() -> None:
+    config = v2_config({"platform": "local"})
+    config["tuner"] = {"name": "Hyperband", "classArgs": {"optimize_mode": "maximize"}}
+
+    document = convert_config(config, to="v1").document
+
+    assert document["advisor"] == {
+        "builtinAdvisorName": "Hyperband",
+        "classArgs": {"optimize_mode": "maximize"},
+    }
+    assert "tuner" not in document
+
+
+def test_the_old_arguments_of_tpe_belong_to_another_tuner_now() -> None:
+    config = v1_config("local")
+    config["tuner"]["classArgs"] = {"optimize_mode": "maximize", "parallel_optimize": True}
+
+    conversion = convert_config(config)
+
+    assert conversion.document["tuner"]["name"] == "TPE_legacy"
+    assert [note.rule for note in conversion.notes if note.location == "tuner.name"] == ["assumed"]
+
+
+@pytest.mark.parametrize(
+    ("change", "location"),
+    [
+        ({"tuner": {"name": "TPE_legacy"}}, "tuner.name"),
+        ({"tuner": {"name": "TPE", "classArgs": {"seed": 1}}}, "tuner.classArgs.seed"),
+        ({"maxTrialNumber": 1_000_000}, "maxTrialNumber"),
+    ],
+)
+def test_what_the_other_format_does_not_take_is_told(change: dict[str, Any], location: str) -> None:
+    config = {**_with_file(v2_config({"platform": "local"})), **change}
+
+    notes = convert_config(config, to="v1").notes
+
+    assert [(note.location, note.severity) for note in notes if note.rule == "format"] == [
+        (location, "error")
+    ]

@@ -288,10 +288,6 @@ def test_the_passphrase_survives_where_nni_itself_loses_it(tmp_path: Path) -> No
     [
         ({"trial": {"command": "x", "codeDir": ".", "nasMode": "enas_mode"}}, "trial.nasMode"),
         ({"multiPhase": True}, "multiPhase"),
-        (
-            {"tuner": {"builtinTunerName": "TPE", "includeIntermediateResults": True}},
-            "tuner.includeIntermediateResults",
-        ),
     ],
 )
 def test_what_the_v2_format_cannot_hold_is_an_error(

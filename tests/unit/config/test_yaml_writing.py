@@ -143,8 +143,8 @@ def test_text_stays_text_for_every_reader(value: str) -> None:
 
 def test_a_json_file_becomes_yaml(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
-    file.write_text('{\n\t"trainingServicePlatform": "local",\n\t"trialConcurrency": 1\n}\n')
+    file.write_text('{\n\t"trainingServicePlatform": "local",\n\t"searchSpacePath": "s"\n}\n')
 
     assert write_yaml(convert_config(file)) == (
-        "trainingService:\n  platform: local\ntrialConcurrency: 1\n"
+        "trainingService:\n  platform: local\nsearchSpaceFile: s\n"
     )

@@ -1,0 +1,134 @@
+"""A config whose release takes the other format has to be valid there, too."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnicli.config import check_config, load_config
+from tests.sample_configs import SERVICES, make_files, v1_config, v2_config
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path) -> Path:
+    make_files(tmp_path)
+    return tmp_path
+
+
+def _errors(config: Any, folder: Path, version: str) -> list[tuple[str, str]]:
+    problems = check_config(config, base_path=folder, nni_version=version)
+    return [(one.location, one.message) for one in problems if one.severity == "error"]
+
+
+@pytest.mark.parametrize("platform", ["pai", "aml"])
+def test_a_platform_that_the_release_has_no_more_is_told(platform: str, folder: Path) -> None:
+    ((location, message),) = _errors(v1_config(platform), folder, "3.0")
+
+    assert location == "trainingServicePlatform"
+    assert "which this release does not take" in message
+    assert _errors(v1_config(platform), folder, "2.10.1") == []
+
+
+def test_a_part_of_a_shared_storage_is_told_where_it_stands(folder: Path) -> None:
+    config = {**v1_config("local"), "sharedStorage": {"storageType": "NFS"}}
+
+    errors = _errors(config, folder, "2.10.1")
+
+    assert {location for location, _ in errors} == {
+        f"sharedStorage.{name}"
+        for name in (
+            "localMountPoint", "remoteMountPoint", "localMounted", "nfsServer", "exportedDirectory"
+        )
+    }  # fmt: skip
+    assert _errors(config, folder, "2.1") == []
+
+
+def test_a_job_file_alone_is_not_enough_for_openpai(folder: Path) -> None:
+    (folder / "job.yml").write_text("taskRoles: {worker: {}}\n")
+    config = v1_config("pai")
+    config["trial"] = {
+        "codeDir": ".",
+        "nniManagerNFSMountPath": "mount",
+        "containerNFSMountPath": "/mnt",
+        "paiConfigPath": "job.yml",
+    }
+
+    locations = {location for location, _ in _errors(config, folder, "2.10.1")}
+
+    assert "trialCommand" in locations
+    assert _errors(config, folder, "1.9") == []
+
+
+@pytest.mark.parametrize("name", ["Hyperband", "BOHB"])
+def test_an_advisor_is_sent_as_one_to_1_x(name: str, folder: Path) -> None:
+    config = v2_config({"platform": "local"})
+    config["tuner"] = {"name": name, "classArgs": {"optimize_mode": "maximize"}}
+
+    document = load_config(config, base_path=folder, nni_version="1.9").document
+
+    assert document["advisor"]["builtinAdvisorName"] == name
+    assert "tuner" not in document
+
+
+def test_the_limits_of_v1_hold_for_v2_configs_of_2_0(folder: Path) -> None:
+    config = {**v2_config({"platform": "local"}), "maxTrialNumber": 1_000_000}
+
+    ((location, message),) = _errors(config, folder, "2.0")
+
+    assert location == "maxTrialNumber"
+    assert "as maxTrialNum of the v1 format: found 1000000; allowed: at most 99999" in message
+
+
+@pytest.mark.parametrize(
+    ("version", "service", "field"),
+    [
+        ("2.6", {"platform": "kubeflow", **SERVICES["kubeflow"], "namespace": "x"}, "namespace"),
+        ("2.6", {"platform": "dlc", **SERVICES["dlc"], "ossDataSourceId": "x"}, "ossDataSourceId"),
+        ("2.5", {"platform": "local", "trialCommand": "x"}, "trialCommand"),
+    ],
+)
+def test_a_field_that_came_later_is_told(
+    version: str, service: dict[str, Any], field: str, folder: Path
+) -> None:
+    ((location, message),) = _errors(v2_config(service), folder, version)
+
+    assert location == f"trainingService.{field}"
+    assert "it came with" in message
+    assert not [one for one in _errors(v2_config(service), folder, "2.8") if one[0] == location]
+
+
+def test_a_kubeflow_of_2_4_is_that_of_today(folder: Path) -> None:
+    config = v2_config({"platform": "kubeflow", **SERVICES["kubeflow"]})
+
+    assert _errors(config, folder, "2.4") == []
+    assert _errors(config, folder, "2.3")
+
+
+@pytest.mark.parametrize(("version", "valid"), [("2.4", False), ("2.5", True), ("3.0", True)])
+def test_random_takes_a_seed_since_2_5(version: str, valid: bool, folder: Path) -> None:
+    v2 = v2_config({"platform": "local"})
+    v2["tuner"] = {"name": "Random", "classArgs": {"seed": 3}}
+    v1 = v1_config("local")
+    v1["tuner"] = {"builtinTunerName": "Random", "classArgs": {"seed": 3}}
+
+    for config in (v1, v2):
+        assert (_errors(config, folder, version) == []) == valid
+
+
+@pytest.mark.parametrize("config", [v2_config({"platform": "local"}), v1_config("local")])
+def test_a_key_that_is_not_known_is_told_with_null_too(
+    config: dict[str, Any], folder: Path
+) -> None:
+    changed = {**copy.deepcopy(config), "fooo": None}
+
+    assert [location for location, _ in _errors(changed, folder, "2.1")] == ["fooo"]
+
+
+def test_a_port_of_null_is_the_default(folder: Path) -> None:
+    config = v1_config("remote")
+    config["machineList"] = [{"ip": "a", "username": "b", "passwd": "hush", "port": None}]
+
+    assert _errors(config, folder, "1.9") == []
