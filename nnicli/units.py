@@ -9,7 +9,9 @@ from datetime import datetime, timedelta, timezone
 from nnicli.errors import InvalidValueError
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_DURATION = re.compile(r"\s*\+?(\d+(?:\.\d+)?|\.\d+)\s*([smhd])\s*", re.ASCII | re.IGNORECASE)
+_DURATION = re.compile(
+    r"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([smhd])\s*", re.ASCII | re.IGNORECASE
+)
 _LONGEST_S = 36_525 * _SECONDS["d"]
 _ALLOWED = "allowed: a number with a unit, such as '90s', '30m', '2h' or '1d', above zero"
 

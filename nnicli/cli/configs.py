@@ -26,6 +26,8 @@ Exit codes:
   2    bad usage, or a file that cannot be read
 """
 _SCHEMAS = {"v1": "experiment-v1", "v2": "experiment-v2", "search-space": "search-space"}
+# Who has more mends the first ones first.
+_MOST_PRINTED = 200
 # Rules that say that there was nothing to check.
 _UNREADABLE = frozenset(("file", "encoding"))
 
@@ -81,8 +83,10 @@ def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
     from nnicli.cli.problems import print_problem
 
     console = Console(highlight=False)
-    for problem in problems:
+    for problem in problems[:_MOST_PRINTED]:
         print_problem(console, problem)
+    if len(problems) > _MOST_PRINTED:
+        console.print(f"... and {len(problems) - _MOST_PRINTED} more; --json has them all")
     errors = sum(problem.severity == "error" for problem in problems)
     found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
     click.echo(f"{found} in {_count(number_of_files, 'file')}", err=True)
@@ -146,7 +150,8 @@ def _print_conversion(conversion: Conversion) -> None:
 
 def _write(text: str, output: str | None, *, force: bool) -> None:
     if output is None:
-        click.echo(text, nl=False)
+        # The locale may know fewer characters than the config has.
+        click.echo(text.encode(), nl=False)
         return
     import os
 
@@ -154,14 +159,18 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
     path = Path(output)
     if path.exists() and not force:
         raise click.UsageError(f"{path} exists already; --force replaces it")
+    if path.is_dir():
+        raise click.UsageError(f"{path} is a folder; name a file")
     part = path.with_name(f"{path.name}.part")
     try:
-        with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        part.replace(path)
+        part.replace(path.resolve())
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _tell_notes(conversion: Conversion) -> None:

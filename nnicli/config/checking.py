@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from nnicli.config import renames
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
 from nnicli.config.carrying import Carrier
 from nnicli.config.document import Document, sort_problems, summarise
-from nnicli.config.reading import read_file, read_mapping
+from nnicli.config.reading import read_file, read_mapping, read_nothing
 from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
 from nnicli.config.rules import RULES
 from nnicli.config.schema import described_algorithms, validate
@@ -195,13 +195,20 @@ def _canonical(
 
 def _base_of(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
     if base_path is not None:
-        return Path(base_path).absolute()
-    return Path.cwd() if isinstance(config, Mapping) else Path(config).absolute().parent
+        return Path(base_path).expanduser().absolute()
+    if isinstance(config, str | os.PathLike):
+        return Path(config).absolute().parent
+    return Path.cwd()
 
 
 def read_config(config: Source) -> Document:
     """Read a config; fields of the v2 format get NNI's own spelling, and nulls are left out."""
-    document = read_mapping(config) if isinstance(config, Mapping) else read_file(Path(config))
+    if isinstance(config, Mapping):
+        document = read_mapping(config)
+    elif isinstance(config, str | os.PathLike):
+        document = read_file(Path(config))
+    else:
+        document = read_nothing(config)
     if not isinstance(document.data, dict):
         if not document.problems:
             document.report((), "a config is a mapping of fields", rule="type")
@@ -282,6 +289,7 @@ def _check_space(reading: _Reading, base: Path, release: Release) -> None:
         if space is not None:
             reading.space, reading.search_space = space, space.data
             check_search_space(space, tuner=tuner, release=release)
+            _soften(space, data)
             tell_surprises(space, is_space=True)
     elif isinstance(data.get("searchSpace"), dict):
         reading.space = reading.config
@@ -293,6 +301,25 @@ def _check_space(reading: _Reading, base: Path, release: Release) -> None:
             tuner=tuner,
             release=release,
         )
+        _soften(reading.config, data)
+
+
+def _soften(space: Document, data: Mapping[str, Any]) -> None:
+    """Make the errors of a search space warnings: a tuner of the user's own may take anything."""
+    if _tuner_name(data) is not None or not any(data.get(name) for name in ("tuner", "advisor")):
+        return
+    space.reported = [
+        (keys, replace(problem, severity="warning") if _is_of_space(problem) else problem)
+        for keys, problem in space.reported
+    ]
+
+
+def _is_of_space(problem: Problem) -> bool:
+    return problem.location.startswith("searchSpace.") and problem.rule in _OF_SPACES
+
+
+# What is wrong only for the tuners of NNI.
+_OF_SPACES = frozenset(("enum", "type", "required", "unknown-key", "range", "size", "choice"))
 
 
 def _read_space(reading: _Reading, field: str, path: Path) -> Document | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnicli.config.secrets import show_key
 from nnicli.errors import Problem, Severity
 
 Keys = tuple[str | int, ...]
@@ -116,7 +117,7 @@ def to_location(keys: Keys) -> str:
             text += f"[{key}]"
         else:
             # A line break in a key must not break the line of its problem.
-            name = key if key.isprintable() else json.dumps(key)[1:-1]
+            name = show_key(key if key.isprintable() else json.dumps(key)[1:-1])
             text += f".{name}" if text else name
     return text
 

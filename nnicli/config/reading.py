@@ -41,6 +41,14 @@ def read_file(path: Path, *, within: str = "") -> Document:
     return document
 
 
+def read_nothing(value: object) -> Document:
+    """Return a document for a value that is neither a mapping nor a path, with that problem."""
+    document = Document(None)
+    message = f"found a {type(value).__name__}; allowed: a path, or a mapping of fields"
+    document.report((), message, rule="type")
+    return document
+
+
 def read_mapping(mapping: Mapping[Any, Any]) -> Document:
     """Copy a mapping of Python values; whatever cannot be JSON is among the problems."""
     document = Document(None)

@@ -188,7 +188,7 @@ def release_for(version: str | None) -> Release:
     Raises:
         UnsupportedVersionError: The release is older than every row.
     """
-    return RELEASES[-1] if version is None else row_for(RELEASES, version)
+    return RELEASES[-1] if version is None else row_for(RELEASES, str(version))
 
 
 # Format, way to a field (a number for every item of a list) -> first release that has it.

@@ -13,6 +13,7 @@ from nnicli.config.services import check_services
 from nnicli.config.subject import (
     Subject,
     check_annotation,
+    check_budgets,
     check_duration,
     check_folder_can_be,
     check_gpu_text,
@@ -122,6 +123,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     check_services,
     _working_directory,
     check_only_json,
+    check_budgets,
     check_placeholders,
     check_direction,
     check_reuse_mode,

@@ -144,7 +144,11 @@ def _tell_type(document: Document, keys: Keys, error: ValidationError) -> None:
     wanted = cast("str | list[str]", error.validator_value)
     names = [wanted] if isinstance(wanted, str) else list(wanted)
     allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
-    message = f"found {show(error.instance, keys)}; allowed: {allowed}"
+    # Text in place of a section may hold what the section should.
+    is_section = isinstance(error.instance, str) and not {"string", "boolean"} & {*names}
+    is_section = is_section and bool({"object", "array"} & {*names}) and keys != ("searchSpace",)
+    found = "text" if is_section else show(error.instance, keys)
+    message = f"found {found}; allowed: {allowed}"
     document.report(keys, message, rule="type", suggestion=_rewrite(document, keys, error, names))
 
 
@@ -202,11 +206,17 @@ def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> 
             (*keys, name),
             f"is no known key; allowed: {', '.join(known) or 'none'}",
             rule="unknown-key",
-            suggestion=closest(name, known),
+            suggestion=_mend_key(name, known),
         )
     if len(unknown) > _MOST_ERRORS:
         message = f"has {len(unknown)} unknown keys, of which {_MOST_ERRORS} are told"
         document.report(keys, message, rule="unknown-key")
+
+
+def _mend_key(name: str, known: Iterable[object]) -> str | None:
+    if name.partition(":")[0] in known:
+        return "a blank is missing after the colon"
+    return closest(name, known)
 
 
 def _tell_bound(sign: str) -> Callable[[Document, Keys, ValidationError], None]:

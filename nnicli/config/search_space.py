@@ -157,6 +157,8 @@ class _Checker:
             _NUMBERS[kind](self.document, (*keys, "_value"), value)
         if kind == "choice" and isinstance(value, list):
             self._check_choice((*keys, "_value"), value)
+        if kind == "input_choice":
+            self._check_inputs((*keys, "_value"), value)
         allowed = self._kinds
         if kind not in allowed:
             self.document.report(
@@ -180,7 +182,11 @@ class _Checker:
     def _check_choice(self, keys: Keys, options: list[Any]) -> None:
         for index, option in enumerate(options):
             here = (*keys, index)
-            if isinstance(option, dict) and self.tuner != "BatchTuner":
+            if isinstance(option, dict) and self.tuner == "BatchTuner":
+                if "_name" in option:
+                    message = "is no parameter: the sets of BatchTuner have no names"
+                    self.document.report((*here, "_name"), message, rule="tuner-type")
+            elif isinstance(option, dict):
                 self._check_nested(here, option)
             elif option is None or isinstance(option, list):
                 message = f"found {show(option, here)}; allowed: numbers, text, true or false, or "
@@ -188,6 +194,17 @@ class _Checker:
             if self.tuner in _NUMERIC_CHOICE and not _is_number(option):
                 message = f"found {show(option, here)}; the tuner {self.tuner} takes numbers only"
                 self.document.report(here, message, rule="tuner-type")
+
+    def _check_inputs(self, keys: Keys, value: Any) -> None:
+        number = value.get("n_chosen") if isinstance(value, dict) else 1
+        is_allowed = {
+            "PPOTuner": number in (0, 1) or number == [0, 1],
+            "RegularizedEvolutionTuner": isinstance(number, int),
+        }.get(self.tuner or "", True)
+        if not is_allowed:
+            allowed = "0, 1 or [0, 1]" if self.tuner == "PPOTuner" else "an integer"
+            message = f"found {show(number, keys)}; {self.tuner} takes {allowed}"
+            self.document.report((*keys, "n_chosen"), message, rule="tuner-type")
 
     def _check_nested(self, keys: Keys, option: dict[str, Any]) -> None:
         if not self._takes_nested:

@@ -2,38 +2,82 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from typing import Any
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
-from nnicli.config.document import Keys
+if TYPE_CHECKING:
+    from nnicli.config.document import Keys
 
-_SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key")
+_SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key", "pwd", "credential")
+# Of these a misspelt one still tells: `pasword`, `passprase`.
+_LONG_WORDS = ("password", "passphrase", "passwd", "credential")
+_LEAST_LIKENESS = 0.8
 _MOST_SHOWN = 80
+_MASK = "***"
+# What stands before the @ of a URL.
+_IN_URL = re.compile(r"(?<=//)[^/@\s]+(?=@)")
+# Whose keys are the user's own names, such as `max_tokens`.
+_SPACES = ("searchSpace",)
 
 
 def is_secret(keys: Keys) -> bool:
     """Return whether a value is, or lies inside, a field whose name tells of a secret."""
+    if keys and keys[0] in _SPACES:
+        return False
     return any(names_secret(key) for key in keys if isinstance(key, str))
 
 
+@lru_cache(maxsize=4096)
 def names_secret(key: str) -> bool:
-    """Return whether the name of a field tells of a secret."""
-    return any(word in key.lower() for word in _SECRET_WORDS)
+    """Return whether the name of a field tells of a secret, even misspelt."""
+    name = key.lower()
+    if name == "pass" or any(word in name for word in _SECRET_WORDS):
+        return True
+    return any(
+        difflib.SequenceMatcher(None, name, word).ratio() >= _LEAST_LIKENESS for word in _LONG_WORDS
+    )
 
 
 def show(value: Any, keys: Keys) -> str:
     """Return a value as a message may show it: `***` for a secret, its start when it is long."""
     if is_secret(keys):
-        return "***"
-    text = json.dumps(_masked(value), ensure_ascii=False, default=str)
+        return _MASK
+    masked = _masked(value)
+    text = json.dumps(masked, ensure_ascii=False, default=str)
     if not text.isprintable():
-        text = json.dumps(_masked(value), default=str)
+        text = json.dumps(masked, default=str)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
+def show_path(text: str, resolved: str) -> str:
+    """Return a path as a message may show it: not, where its text is what the file should hold."""
+    if len(text) > 4 * _MOST_SHOWN or "-----BEGIN" in text or not text.isprintable():
+        return "of that name: this looks like what the file should hold; give its path"
+    return resolved
+
+
+def show_key(key: str) -> str:
+    """Return a key as a message may show it; `password:x` is a secret that lacks a blank."""
+    name, sign, _ = key.partition(":" if ":" in key else "=")
+    return f"{name}{sign}{_MASK}" if sign and names_secret(name) else key
+
+
+def hide_in_urls(text: str) -> str:
+    """Return a text with what stands before the @ of URLs hidden."""
+    return _IN_URL.sub(_MASK, text)
+
+
 def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return hide_in_urls(value)
     if isinstance(value, dict):
-        return {key: "***" if is_secret((key,)) else _masked(item) for key, item in value.items()}
+        return {
+            show_key(key): _MASK if is_secret((key,)) else _masked(item)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         # Long lists are cut anyhow.
         return [_masked(item) for item in value[:_MOST_SHOWN]]

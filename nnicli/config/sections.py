@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from nnicli.config.canonical import absolute_path
 from nnicli.config.document import Keys
-from nnicli.config.reading import read_file
 from nnicli.config.subject import (
     Subject,
     check_file,
+    check_folder,
+    check_mapping_file,
     check_operator_roles,
     check_unique_names,
 )
@@ -35,6 +34,8 @@ def _check_pai(subject: Subject) -> None:
     """OpenPAI is told what a trial needs by the config, or by a job file of its own."""
     trial, config = subject.section("trial"), subject.section("paiConfig")
     report = subject.document.report
+    here = ("trial", "nniManagerNFSMountPath")
+    check_folder(subject, here, trial.get("nniManagerNFSMountPath"))
     if "paiConfigPath" in trial:
         _check_job_file(subject, ("trial", "paiConfigPath"), trial["paiConfigPath"])
         return
@@ -49,15 +50,10 @@ def _check_pai(subject: Subject) -> None:
 
 
 def _check_job_file(subject: Subject, keys: Keys, text: Any) -> None:
-    if not isinstance(text, str) or not text:
-        return
-    path = Path(absolute_path(text, subject.base))
-    document = read_file(path)
-    for problem in document.problems:
-        subject.document.report(keys, f"{path} {problem.message}", rule=problem.rule)
-    data = document.data
-    if not document.problems and not (isinstance(data, dict) and data.get("taskRoles")):
-        message = f"{path} has no taskRoles; expected a job file of OpenPAI"
+    before = len(subject.document.reported)
+    job = check_mapping_file(subject, keys, text)
+    if len(subject.document.reported) == before and not job.get("taskRoles"):
+        message = f"{text} has no taskRoles; expected a job file of OpenPAI"
         subject.document.report(keys, message, rule="required")
 
 
@@ -125,6 +121,9 @@ def _refuse(
 def _check_task_roles(subject: Subject) -> None:
     trial, config = subject.section("trial"), subject.section("frameworkcontrollerConfig")
     roles = trial.get("taskRoles")
+    if "configPath" in config:
+        here = ("frameworkcontrollerConfig", "configPath")
+        check_mapping_file(subject, here, config["configPath"])
     if roles is None and "configPath" not in config:
         hint = ", or a configPath in frameworkcontrollerConfig (2.2 and later)"
         message = f"is required and missing: the roles of a trial{hint}"

@@ -8,12 +8,12 @@ from typing import Any
 
 from nnicli.config.canonical import KUBEFLOW_ROLES, absolute_path
 from nnicli.config.document import Keys
-from nnicli.config.reading import read_file
-from nnicli.config.secrets import show
+from nnicli.config.secrets import show, show_path
 from nnicli.config.subject import (
     Subject,
     check_code_folder,
     check_gpu_text,
+    check_mapping_file,
     check_operator_roles,
     check_unique_names,
     is_there,
@@ -113,9 +113,12 @@ def _check_machines(subject: Subject, keys: Keys, service: Service) -> None:
                     (*here, "sshKeyFile"), message, rule="exclusive", severity="warning"
                 )
             continue
-        path = Path(absolute_path(key if isinstance(key, str) else "~/.ssh/id_rsa", subject.base))
+        text = key if isinstance(key, str) else "~/.ssh/id_rsa"
+        path = Path(absolute_path(text, subject.base))
         if not is_there(path.is_file):
-            message = f"there is no file {path}; give a key file, or a password"
+            message = (
+                f"there is no file {show_path(text, str(path))}; give a key file, or a password"
+            )
             subject.document.report((*here, "sshKeyFile"), message, rule="path")
 
 
@@ -133,10 +136,7 @@ def _check_openpai(subject: Subject, keys: Keys, service: Service) -> None:
         message = "openpaiConfig and openpaiConfigFile exclude each other"
         subject.document.report((*keys, "openpaiConfigFile"), message, rule="exclusive")
     elif isinstance(file, str):
-        path = Path(absolute_path(file, subject.base))
-        for problem in read_file(path).problems:
-            message = f"{path} {problem.message}"
-            subject.document.report((*keys, "openpaiConfigFile"), message, rule=problem.rule)
+        check_mapping_file(subject, (*keys, "openpaiConfigFile"), file)
 
 
 def _check_dlc(subject: Subject, keys: Keys, service: Service) -> None:

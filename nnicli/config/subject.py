@@ -10,8 +10,9 @@ from typing import Any
 
 from nnicli.config.canonical import absolute_path, to_gpu_list
 from nnicli.config.document import Document, Keys, find_non_finite
+from nnicli.config.reading import read_file
 from nnicli.config.releases import NEWER_FIELDS, Release
-from nnicli.config.secrets import show
+from nnicli.config.secrets import show, show_path
 from nnicli.errors import InvalidValueError
 from nnicli.units import parse_duration
 
@@ -197,12 +198,51 @@ def check_tuner_exists(subject: Subject, keys: Keys, name: Any, known: Iterable[
         subject.document.report(keys, message, rule="enum")
 
 
+def check_budgets(subject: Subject) -> None:
+    """Check that BOHB's budgets are a range, in `tuner` or `advisor`."""
+    for name in ("tuner", "advisor"):
+        algorithm = subject.section(name)
+        arguments = algorithm.get("classArgs")
+        is_bohb = "BOHB" in (algorithm.get("name"), algorithm.get("builtinAdvisorName"))
+        if not is_bohb or not isinstance(arguments, dict):
+            continue
+        least, most = arguments.get("min_budget", 1), arguments.get("max_budget", 3)
+        if isinstance(least, int | float) and isinstance(most, int | float) and least > most > 0:
+            message = f"found {show(most, ())}; allowed: at least min_budget, which is {least}"
+            keys = (name, "classArgs", "max_budget")
+            subject.document.report(keys, message, rule="range")
+
+
 def check_file(subject: Subject, keys: Keys, text: Any) -> None:
     """Check that a file that is named is there."""
     if isinstance(text, str) and text:
         path = Path(absolute_path(text, subject.base))
         if not is_there(path.is_file):
-            subject.document.report(keys, f"there is no file {path}", rule="path")
+            message = f"there is no file {show_path(text, str(path))}"
+            subject.document.report(keys, message, rule="path")
+
+
+def check_folder(subject: Subject, keys: Keys, text: Any) -> None:
+    """Check that a folder that is named is there."""
+    if isinstance(text, str) and text:
+        path = Path(absolute_path(text, subject.base))
+        if not is_there(path.is_dir):
+            subject.document.report(keys, f"there is no folder {path}", rule="path")
+
+
+def check_mapping_file(subject: Subject, keys: Keys, text: Any) -> dict[str, Any]:
+    """Check that a YAML or JSON file that is named holds a mapping, and return that."""
+    if not isinstance(text, str) or not text:
+        return {}
+    path = Path(absolute_path(text, subject.base))
+    document = read_file(path)
+    for problem in document.problems:
+        subject.document.report(keys, f"{path} {problem.message}", rule=problem.rule)
+    if isinstance(document.data, dict):
+        return document.data
+    if not document.problems:
+        subject.document.report(keys, f"{path} holds no mapping", rule="type")
+    return {}
 
 
 def check_folder_can_be(subject: Subject, keys: tuple[str]) -> None:

@@ -18,6 +18,7 @@ from nnicli.config.sections import check_sections
 from nnicli.config.subject import (
     Subject,
     check_annotation,
+    check_budgets,
     check_code_folder,
     check_file,
     check_folder_can_be,
@@ -136,6 +137,10 @@ def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[s
     for part in _CLASS_KEYS:
         if part not in algorithm:
             report((name, part), "is required and missing", rule="required")
+    class_name = algorithm.get("className")
+    if isinstance(class_name, str) and "." in class_name:
+        message = f"found {show(class_name, ())}; allowed: the name of the class alone"
+        report((name, "className"), message, rule="text")
     directory, file = algorithm.get("codeDir"), algorithm.get("classFileName")
     if isinstance(directory, str) and isinstance(file, str):
         path = Path(absolute_path(directory, subject.base)) / file
@@ -250,6 +255,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     check_newer_fields,
     _log_directory,
     check_only_json,
+    check_budgets,
     check_placeholders,
     check_direction,
 )

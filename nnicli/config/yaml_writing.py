@@ -42,11 +42,15 @@ def write_yaml(conversion: Conversion) -> str:
     Comments stay with the field that they stand above or beside, and fields in the order of the
     source; comments of fields that were left out go with them.
     """
-    file = conversion.source.file
-    text = "" if file is None else file.read_text("utf-8-sig")
-    comments = _read_comments(text, [line for line, _ in conversion.source.places.values()])
-    lines = [*comments.head, ""] if comments.head else []
-    lines += _Writer(conversion, comments).write_mapping(conversion.document, ())
+    source = conversion.source
+    text = "" if source.file is None else source.file.read_text("utf-8-sig")
+    if text and conversion.document is source.data:
+        return text
+    comments = _read_comments(text, [line for line, _ in source.places.values()])
+    writer = _Writer(conversion, comments)
+    head = [*comments.head, *writer.homeless]
+    lines = [*head, ""] if head else []
+    lines += writer.write_mapping(conversion.document, ())
     return "\n".join([*lines, *comments.tail]) + "\n"
 
 
@@ -105,7 +109,21 @@ class _Writer:
         self._comments = comments
         moves = list(_with_inner(conversion, places))
         self._lines = {new: places[old][0] for old, new in moves if old in places}
+        for name in conversion.document:
+            # A section that stays is not moved as such.
+            if (name,) in places:
+                self._lines.setdefault((name,), places[name,][0])
         self._above = self._assign_comments(conversion.document, moves, places)
+        self.homeless = self._find_homeless()
+        self._beside = dict(comments.beside)
+
+    def _find_homeless(self) -> list[str]:
+        """Return what stands at the very top, above a field that was left out."""
+        if self._comments.head or not self._comments.above:
+            return []
+        top = self._comments.above[min(self._comments.above)]
+        told = {line for lines in self._above.values() for line in lines}
+        return [line for line in top if line not in told]
 
     def _assign_comments(
         self,
@@ -127,7 +145,9 @@ class _Writer:
         for old, (line, _) in sorted(places.items(), key=lambda item: (item[1], len(item[0]))):
             if old in first_in and line not in seen:
                 seen.add(line)
-                assigned.setdefault(first_in[old], []).extend(self._comments.above.get(line, []))
+                above = self._comments.above.get(line, [])
+                if above:
+                    assigned.setdefault(first_in[old], []).extend(above)
         return assigned
 
     def write_mapping(self, mapping: Mapping[str, Any], keys: Keys) -> list[str]:
@@ -139,25 +159,40 @@ class _Writer:
         return lines
 
     def _write_entry(self, name: str, value: Any, here: Keys) -> list[str]:
-        beside = self._comments.beside.get(self._lines.get(here, 0))
-        end = f"  {beside}" if beside else ""
+        end = self._end_of(here)
         if isinstance(value, dict) and value:
             inner = self.write_mapping(value, here)
             return [f"{name}{end}", *(f"{_INDENT}{line}" for line in inner)]
-        if isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+        if isinstance(value, list) and self._needs_lines(value, here):
             return [f"{name}{end}", *self._write_list(value, here)]
         return [f"{name} {_scalar(value)}{end}"]
+
+    def _end_of(self, here: Keys) -> str:
+        """Return the comment at the end of a field's line; each line's stands once."""
+        beside = self._beside.pop(self._lines.get(here, 0), None)
+        return f"  {beside}" if beside else ""
+
+    def _needs_lines(self, items: list[Any], keys: Keys) -> bool:
+        """Return whether a list cannot stand on one line: its items are large, or have comments."""
+        if any(isinstance(item, dict | list) for item in items):
+            return True
+        own = self._lines.get(keys, 0)
+        lines = [self._lines.get((*keys, index), own) for index in range(len(items))]
+        has_beside = any(line != own and line in self._beside for line in lines)
+        return has_beside or any((*keys, index) in self._above for index in range(len(items)))
 
     def _write_list(self, items: list[Any], keys: Keys) -> list[str]:
         lines: list[str] = []
         for index, item in enumerate(items):
+            here = (*keys, index)
+            lines += self._above.get(here, [])
             if isinstance(item, dict) and item:
-                inner = self.write_mapping(item, (*keys, index))
+                inner = self.write_mapping(item, here)
                 while inner[0].startswith("#"):
                     lines.append(inner.pop(0))
                 lines += [f"- {inner[0]}", *(f"{_INDENT}{line}" for line in inner[1:])]
             else:
-                lines.append(f"- {_scalar(item)}")
+                lines.append(f"- {_scalar(item)}{self._end_of(here)}")
         return lines
 
     def _line(self, keys: Keys) -> int:

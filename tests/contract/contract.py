@@ -424,7 +424,7 @@ class ManagerContract:
 
             assert outcome.how == "already gone"
             # The tuner may have ended by itself, as nobody speaks with it any more.
-            assert {*deaf_pids(config)} <= {one.pid for one in outcome.survivors}
+            assert deaf_pids(config) <= {one.pid for one in outcome.survivors}
             assert_nothing_left(exp_id, port, home=home, nni=nni, pids=deaf_pids(config))
             assert leftovers(str(neighbour.exp_id)) == neighbours
             assert len(running_trials(neighbour)) == 2

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from nnicli.cli.problems import excerpt, mask, print_problem, to_annotation
+from nnicli.cli.excerpts import excerpt, mask
+from nnicli.cli.problems import print_problem, to_annotation, to_document
 from nnicli.config import check_config
 from nnicli.errors import Problem
-from tests.unit.config.conftest import HEAD, SPACE
+from tests.unit.config.conftest import HEAD
 
 
 def _shown(problem: Problem) -> str:
@@ -30,6 +31,11 @@ def _shown(problem: Problem) -> str:
         ("trialCommand: python3 t.py", "trialCommand: python3 t.py"),
         ("a: {b: {accessKeySecret: hunter2}}", "a: {b: {accessKeySecret: ***"),
         ("keyVaultKey: hunter2", "keyVaultKey: ***"),
+        ("pasword: hunter2", "pasword: ***"),
+        ("passprase: hunter2", "passprase: ***"),
+        ("wandb_pwd: hunter2", "wandb_pwd: ***"),
+        ("{ip: h, passwd:hunter2}", "{ip: h, passwd:***"),
+        ("a: https://u:hunter2@h/x, token: x", "a: https://***@h/x, token: ***"),
     ],
 )
 def test_a_line_is_shown_without_secrets(line: str, masked: str) -> None:
@@ -47,27 +53,40 @@ def test_a_line_is_shown_without_secrets(line: str, masked: str) -> None:
         "? token\n: hunter2: x: y\n",
         "a: {token:\n  hunter2: x: y\n",
         "{\n'token':\nhunter2: x: y\n",
+        '{\n"token"\n:\n"hunter2": [\n',
+        "--- hunter2\n",
+        "y: &q hunter2\npassword: *q\n",
+        "trialConcurrency: 0  # the password is hunter2\n",
+        "trainingService: 'remote u:hunter2'\n",
+        "trainingServicePlatform: remote\nmachineList: [{ip: h, passwd:hunter2}]\n",
+        "trainingService: {platform: remote, machineList: [{sshKeyFile: '-----BEGIN hunter2'}]}\n",
+        "logLevel: https://u:hunter2@h\n",
+        "trainingService: {platform: openpai, host: 'https://your_user:hunter2@h'}\n",
     ],
 )
-def test_no_excerpt_of_broken_yaml_shows_a_secret(tmp_path: Path, text: str) -> None:
+def test_no_problem_shows_a_secret_in_any_form(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.yml"
     file.write_text(text)
 
-    problems = check_config(file)
+    problems = check_config(file, nni_version="2.10.1")
 
     assert problems
-    assert not any("hunter2" in _shown(problem) for problem in problems)
+    shown = [
+        _shown(one) + str(one) + str(to_document(one)) + to_annotation(one) for one in problems
+    ]
+    assert not any("hunter2" in text for text in shown)
 
 
 def test_the_caret_stands_below_wide_characters(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
-    file.write_text(HEAD + SPACE + "experimentName: 実験\nsharedStorage: {'実': 1}\n", "utf-8")
+    file.write_text(HEAD + "searchSpace: {'実験': {_type: uniform, _value: [2, 1]}}\n", "utf-8")
 
-    (problem,) = [one for one in check_config(file) if one.location == "sharedStorage.実"]
-    _, line, caret, *_ = _shown(problem).splitlines()
+    (problem,) = [one for one in check_config(file) if one.rule == "range"]
+    _, line, caret = _shown(problem).splitlines()
 
-    assert line.endswith("sharedStorage: {'実': 1}")
-    assert caret.index("^") == line.index("'実'")
+    assert line == "    5 | searchSpace: {'実験': {_type: uniform, _value: [2, 1]}}"
+    # Two characters before it take two places each.
+    assert caret.index("^") == line.index("_value") + 2
 
 
 def test_a_file_that_is_gone_or_a_mapping_has_no_excerpt(tmp_path: Path) -> None:
@@ -76,6 +95,27 @@ def test_a_file_that_is_gone_or_a_mapping_has_no_excerpt(tmp_path: Path) -> None
 
     assert excerpt(gone) is excerpt(mapping) is None
     assert _shown(mapping) == "error: a: is wrong [type]\n        mend it\n"
+
+
+@pytest.mark.parametrize("break_", ["\u2028", "\u2029", "\x85", "\r\n", "\r"])
+def test_the_line_is_that_of_the_place_whatever_breaks_lines(tmp_path: Path, break_: str) -> None:
+    file = tmp_path / "config.yml"
+    file.write_bytes(f'experimentName: "a{break_}  b"\ntrialConcurrency: 0\n'.encode())
+
+    (problem,) = [one for one in check_config(file) if one.location == "trialConcurrency"]
+
+    assert excerpt(problem) == "trialConcurrency: 0"
+
+
+def test_many_problems_of_a_large_file_are_shown_in_no_time(tmp_path: Path) -> None:
+    """Each looked through the whole file, which took minutes."""
+    file = tmp_path / "config.yml"
+    space = "".join(f"  p{number}: {{_type: uniform, _value: [1, 0]}}\n" for number in range(9000))
+    file.write_text(f"searchSpace:\n{space}")
+
+    problems = check_config(file)
+
+    assert len([_shown(problem) for problem in problems]) > 9000
 
 
 def test_a_long_line_is_cut(tmp_path: Path) -> None:

@@ -169,3 +169,15 @@ def test_a_folder_with_blanks_is_no_obstacle(tmp_path: Path) -> None:
     assert document["trialCodeDirectory"] == str(folder)
     shutil.rmtree(folder)
     assert check_config(path)[0].rule == "file"
+
+
+@pytest.mark.parametrize("config", [[], None, b"config.yml", 3])
+def test_what_is_no_config_at_all_is_a_problem(config: Any) -> None:
+    (problem,) = check_config(config)
+
+    assert problem.rule == "type"
+    assert "allowed: a path, or a mapping of fields" in problem.message
+
+
+def test_a_release_may_be_a_number() -> None:
+    assert check_config({}, nni_version=3.0) == check_config({}, nni_version="3.0")  # type: ignore[arg-type]  # a slip

@@ -30,6 +30,7 @@ def _service(platform: str, **changes: Any) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path) -> Path:
     make_files(tmp_path)
+    (tmp_path / "list.yml").write_text("- 1\n")
     (tmp_path / "job.yml").write_text("taskRoles: {worker: {instances: 1}}\n")
     return tmp_path
 
@@ -77,6 +78,7 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
             "openpaiConfigFile",
             "exclude each other",
         ),
+        ("openpai", {"openpaiConfigFile": "list.yml"}, "openpaiConfigFile", "holds no mapping"),
         ("openpai", {"trialMemorySize": "8"}, "trialMemorySize", "a unit"),
         ("openpai", {"trialMemorySize": "0gb"}, "trialMemorySize", "a unit"),
         ("dlc", {"workspaceId": None}, "workspaceId", "2.8 and later"),

@@ -132,3 +132,70 @@ def test_a_port_of_null_is_the_default(folder: Path) -> None:
     config["machineList"] = [{"ip": "a", "username": "b", "passwd": "hush", "port": None}]
 
     assert _errors(config, folder, "1.9") == []
+
+
+def test_what_v1_names_has_to_be_there(folder: Path) -> None:
+    pai = v1_config("pai")
+    pai["trial"] = {**pai["trial"], "nniManagerNFSMountPath": "none"}
+    fc = v1_config("frameworkcontroller")
+    fc["frameworkcontrollerConfig"] = {**fc["frameworkcontrollerConfig"], "configPath": "none.yml"}
+    own = v1_config("local")
+    own["tuner"] = {"codeDir": ".", "classFileName": "t.py", "className": "t.T"}
+    (folder / "t.py").touch()
+
+    found = [
+        [location for location, _ in _errors(config, folder, "2.5")] for config in (pai, fc, own)
+    ]
+
+    assert found == [
+        ["trial.nniManagerNFSMountPath"],
+        ["frameworkcontrollerConfig.configPath"],
+        ["tuner.className"],
+    ]
+
+
+def test_a_tuner_of_one_s_own_may_have_any_search_space(folder: Path) -> None:
+    (folder / "mine.py").touch()
+    config = v2_config({"platform": "local"})
+    config["searchSpace"] = {"x": {"_type": "mine", "_value": 3}, "y": [1, 2]}
+    own = {**config, "tuner": {"className": "mine.Mine", "codeDirectory": "."}}
+
+    assert _errors(config, folder, "3.0")
+    assert _errors(own, folder, "3.0") == []
+    assert check_config(own, base_path=folder)
+
+
+def _inputs(number: Any) -> dict[str, Any]:
+    return {"_type": "input_choice", "_value": {"candidates": ["a"], "n_chosen": number}}
+
+
+@pytest.mark.parametrize(
+    ("tuner", "space", "is_valid"),
+    [
+        ("PPOTuner", _inputs(2), False),
+        ("PPOTuner", _inputs(1), True),
+        ("RegularizedEvolutionTuner", _inputs([0, 1]), False),
+        ("BatchTuner", {"_type": "choice", "_value": [{"_name": "a", "lr": 1}]}, False),
+        ("BatchTuner", {"_type": "choice", "_value": [{"lr": 1}, {"lr": 2}]}, True),
+    ],
+)
+def test_what_a_tuner_can_use(
+    tuner: str, space: dict[str, Any], is_valid: bool, folder: Path
+) -> None:
+    config = v2_config({"platform": "local"})
+    config["searchSpace"] = {"x": space}
+    config["tuner"] = {"name": tuner, "classArgs": {"optimize_mode": "maximize"}}
+    if tuner == "BatchTuner":
+        del config["tuner"]["classArgs"]
+
+    assert (_errors(config, folder, "3.0") == []) == is_valid
+
+
+def test_the_budgets_of_bohb_are_a_range(folder: Path) -> None:
+    config = v2_config({"platform": "local"})
+    arguments = {"optimize_mode": "maximize", "min_budget": 5, "max_budget": 1}
+    config["tuner"] = {"name": "BOHB", "classArgs": arguments}
+
+    ((location, _),) = _errors(config, folder, "3.0")
+
+    assert location == "tuner.classArgs.max_budget"

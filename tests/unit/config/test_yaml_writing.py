@@ -148,3 +148,39 @@ def test_a_json_file_becomes_yaml(tmp_path: Path) -> None:
     assert write_yaml(convert_config(file)) == (
         "trainingService:\n  platform: local\nsearchSpaceFile: s\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("source", "result"),
+    [
+        ("# Licence.\nauthorName: me\n", "# Licence.\n\n"),
+        ("tuner:  # chooses\n  builtinTunerName: TPE\n", "tuner:  # chooses\n  name: TPE\n"),
+        (
+            "tuner:\n  gpuIndices: 0,1\n  builtinTunerName: TPE\n  classArgs:\n    seed: 1  # s\n",
+            "tuner:\n  name: TPE\n  classArgs:\n    seed: 1  # s\n",
+        ),
+        ("trial: {command: c, codeDir: .}  # both\n", "trialCommand: c  # both\ntrialCode"),
+    ],
+)
+def test_every_comment_is_there_once(tmp_path: Path, source: str, result: str) -> None:
+    text = _written(f"{source}searchSpacePath: s\ntrainingServicePlatform: local\n", tmp_path)
+
+    assert result in text
+    assert text.count("#") == source.count("#")
+
+
+def test_comments_in_lists_are_kept(tmp_path: Path) -> None:
+    arguments = "      sizes:\n      - 1  # small\n      # The large one.\n      - 2\n"
+    source = (
+        "searchSpacePath: s\ntrainingServicePlatform: local\ntuner:\n    classArgs:\n" + arguments
+    )
+
+    text = _written(source, tmp_path)
+
+    assert "    sizes:\n    - 1  # small\n    # The large one.\n    - 2\n" in text
+
+
+def test_a_config_in_that_format_is_left_byte_for_byte(tmp_path: Path) -> None:
+    source = "trainingService: {platform: local}   # here\n\n\n# end\n"
+
+    assert _written(source, tmp_path) == source

@@ -1,0 +1,98 @@
+"""Lines of configs as they may be shown: short, and without secrets."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from nnicli.config.secrets import hide_in_urls, is_secret, names_secret
+from nnicli.errors import Problem
+
+_MOST_SHOWN = 200
+_MASK = "***"
+# Line breaks as YAML 1.1 and libyaml count them, and as JSON does.
+_YAML_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_JSON_BREAK = re.compile("\r\n|[\r\n]")
+_KEY = re.compile(r"""([\w-]+)["']?\s*(?::|=|$)""")
+_AFTER_KEY = re.compile(r"""(["']?([\w-]+)["']?\s*[:=]\s*)(.+)""")
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
+
+
+def excerpt(problem: Problem) -> str | None:
+    """Return the line that a problem stands in, without secrets; None where there is none."""
+    if problem.file is None or problem.line is None or problem.rule in ("encoding", "file"):
+        return None
+    is_whole = not problem.location and problem.rule == "type"
+    if is_whole or (problem.rule == "required" and "." not in problem.location):
+        # The place of what is missing at the top is the top, whatever stands there.
+        return None
+    lines, hidden = _read(problem.file)
+    if not 1 <= problem.line <= len(lines):
+        return None
+    # An item of a secret list stands on a line that does not name it.
+    names = tuple(re.split(r"[.\[]", problem.location))
+    if hidden[problem.line - 1] or is_secret(names):
+        return _MASK
+    line = lines[problem.line - 1][:_MOST_SHOWN].replace("\t", " ")
+    line = "".join(character if character.isprintable() else "?" for character in line)
+    is_unknown = problem.rule == "unknown-key" or problem.message.startswith("found text;")
+    return mask(_without_comment(line), hidden_from=problem.column if is_unknown else None)
+
+
+def mask(line: str, *, hidden_from: int | None = None) -> str:
+    """Return a line of a config with everything behind the first secret key hidden.
+
+    Args:
+        line: The line.
+        hidden_from: Column, from 1, of a key whose value is not to be trusted either.
+    """
+    line = hide_in_urls(line)
+    position = 0
+    while match := _AFTER_KEY.search(line, position):
+        is_told = hidden_from is not None and match.end(1) >= hidden_from
+        if names_secret(match[2]) or is_told:
+            return line[: match.start(3)] + _MASK
+        position = match.start(3)
+    return line
+
+
+def _without_comment(line: str) -> str:
+    """Return a line without the comment at its end, which may say anything."""
+    bare = _QUOTED.sub(lambda match: "_" * len(match[0]), line)
+    match = re.search(r"(^|\s)#", bare)
+    return line[: match.start()].rstrip() if match else line.rstrip()
+
+
+@lru_cache(maxsize=8)
+def _read(file: Path) -> tuple[list[str], list[bool]]:
+    """Return the lines of a file, and of each whether it may be a part of a secret value."""
+    try:
+        text = file.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError):
+        return [], []
+    is_json = text.lstrip().startswith("{") and '":' in text[:10_000].replace(" ", "")
+    lines = (_JSON_BREAK if is_json else _YAML_BREAK).split(text)
+    return lines, _find_hidden(lines)
+
+
+def _find_hidden(lines: list[str]) -> list[bool]:
+    hidden: list[bool] = []
+    # Of the lines above that are indented less: how far, and whether they name a secret.
+    above: list[tuple[float, bool]] = []
+    awaits_value = False
+    for line in lines:
+        stripped = line.strip()
+        if not stripped:
+            hidden.append(False)
+            continue
+        # An item of a list may stand right below the key that it belongs to.
+        depth = line.index(stripped[0]) + (0.5 if stripped[0] in "-:" else 0)
+        while above and above[-1][0] >= depth:
+            above.pop()
+        hidden.append(awaits_value or any(tells for _, tells in above))
+        tells = any(map(names_secret, _KEY.findall(line[:_MOST_SHOWN])))
+        is_open = stripped.endswith(":") or stripped.strip("\"'").isidentifier()
+        awaits_value = (tells or (awaits_value and stripped == ":")) and is_open
+        above.append((depth, tells))
+    return hidden
