@@ -6,8 +6,11 @@ import click
 
 import nnicli
 from nnicli.cli.configs import convert, schema, validate
+from nnicli.cli.experiment import experiment
+from nnicli.cli.log import log
 from nnicli.cli.managers import managers
 from nnicli.cli.run import run
+from nnicli.cli.trial import trial
 
 __all__ = ["main"]
 
@@ -18,8 +21,5 @@ def main() -> None:
     """Launch and control Microsoft NNI experiments, without nnictl."""
 
 
-main.add_command(run)
-main.add_command(managers)
-main.add_command(validate)
-main.add_command(convert)
-main.add_command(schema)
+for _command in (run, experiment, trial, log, validate, convert, schema, managers):
+    main.add_command(_command)

@@ -4,6 +4,7 @@ from nnicli.config.checking import DIRECTORY_KEYS, LoadedConfig, check_config, l
 from nnicli.config.conversion import Conversion, convert_config
 from nnicli.config.membership import find_mismatch
 from nnicli.config.search_space import load_search_space
+from nnicli.config.secrets import mask_secrets
 
 __all__ = [
     "DIRECTORY_KEYS",
@@ -14,4 +15,5 @@ __all__ = [
     "find_mismatch",
     "load_config",
     "load_search_space",
+    "mask_secrets",
 ]

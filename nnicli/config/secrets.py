@@ -45,7 +45,8 @@ def show(value: Any, keys: Keys) -> str:
     """Return a value as a message may show it: `***` for a secret, its start when it is long."""
     if is_secret(keys):
         return _MASK
-    masked = _masked(value)
+    # Long lists are cut anyhow.
+    masked = mask_secrets(value, most=_MOST_SHOWN)
     text = json.dumps(masked, ensure_ascii=False, default=str)
     if not text.isprintable():
         text = json.dumps(masked, default=str)
@@ -70,15 +71,20 @@ def hide_in_urls(text: str) -> str:
     return _IN_URL.sub(_MASK, text)
 
 
-def _masked(value: Any) -> Any:
+def mask_secrets(value: Any, *, most: int | None = None) -> Any:
+    """Return a value with `***` in every field whose name tells of a secret, and in URLs.
+
+    Args:
+        value: JSON values.
+        most: How many items to keep of each list, None for all.
+    """
     if isinstance(value, str):
         return hide_in_urls(value)
     if isinstance(value, dict):
         return {
-            show_key(key): _MASK if is_secret((key,)) else _masked(item)
+            show_key(key): _MASK if names_secret(key) else mask_secrets(item, most=most)
             for key, item in value.items()
         }
     if isinstance(value, list):
-        # Long lists are cut anyhow.
-        return [_masked(item) for item in value[:_MOST_SHOWN]]
+        return [mask_secrets(item, most=most) for item in value[:most]]
     return value
