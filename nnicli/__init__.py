@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnicli.errors import (
         AlreadyConnectedError as AlreadyConnectedError,
+        AlreadyExistsError as AlreadyExistsError,
+        ArchiveError as ArchiveError,
         ConfigError as ConfigError,
         ConfigSchemaError as ConfigSchemaError,
         ConfigSyntaxError as ConfigSyntaxError,
@@ -78,6 +80,8 @@ __version__ = "0.1.0"
 _HOMES = {
     "nnicli.errors": (
         "AlreadyConnectedError",
+        "AlreadyExistsError",
+        "ArchiveError",
         "ConfigError",
         "ConfigSchemaError",
         "ConfigSyntaxError",
