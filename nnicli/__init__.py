@@ -51,6 +51,7 @@ if TYPE_CHECKING:
         WaitTimeoutError as WaitTimeoutError,
     )
     from nnicli.experiment import Experiment as Experiment
+    from nnicli.housekeeping import list_experiments as list_experiments
     from nnicli.launcher import (
         FoundInstallation as FoundInstallation,
         ManagerProcess as ManagerProcess,
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     )
     from nnicli.models import (
         ExperimentProfile as ExperimentProfile,
+        ExperimentRecord as ExperimentRecord,
         ExperimentStatus as ExperimentStatus,
         MetricType as MetricType,
         NNIManagerStatus as NNIManagerStatus,
@@ -120,6 +122,7 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "nnicli.experiment": ("Experiment",),
+    "nnicli.housekeeping": ("list_experiments",),
     "nnicli.launcher": (
         "FoundInstallation",
         "ManagerProcess",
@@ -130,6 +133,7 @@ _HOMES = {
     ),
     "nnicli.models": (
         "ExperimentProfile",
+        "ExperimentRecord",
         "ExperimentStatus",
         "MetricType",
         "NNIManagerStatus",

@@ -11,9 +11,11 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar
 
 from nnicli.decoding import decode_hyper_parameters, decode_metric, decode_result, decode_trial
+from nnicli.errors import ProcessIdentity
 from nnicli.units import from_epoch_ms
 
 T = TypeVar("T")
@@ -309,6 +311,55 @@ class TrialJob:
         value = data.get(name) if isinstance(data, dict) else data if name == "default" else None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return value if is_number else None
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentRecord:
+    """What this machine knows of an experiment without asking its manager.
+
+    Attributes:
+        exp_id: Its id.
+        name: Its name, None without one.
+        status: An ExperimentStatus as text; STOPPED where no manager of it lives, whatever was
+            noted.
+        noted_status: What NNI's registry has, None for an experiment that is not registered.
+        platform: The training service, in the config's words; None where nothing tells it.
+        port: The manager's port, None while there is no manager.
+        url: The manager's address, None while there is no manager.
+        started_at: When it was started last, in UTC; None where nothing tells it.
+        ended_at: When it was stopped, in UTC; None while it runs, or where nothing tells it.
+        directory: Its own folder, None where there is none.
+        version: NNI's release while its manager lives, such as `2.10.1`; else the releases that
+            leave such files, such as `2.2-2.10`; None where nothing tells it.
+        owner: Its manager, None while there is none.
+        registry: The registry that has it, None where none has.
+        raw: Its entry there, empty where there is none.
+    """
+
+    exp_id: str
+    name: str | None
+    status: str
+    noted_status: str | None
+    platform: str | None
+    port: int | None
+    url: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    directory: Path | None
+    version: str | None
+    owner: ProcessIdentity | None
+    registry: Path | None
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its manager lives, be it for work or for a view."""
+        return self.owner is not None
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether a registry has it."""
+        return self.registry is not None
 
 
 class TrialSource(Protocol):

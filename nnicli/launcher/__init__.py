@@ -11,7 +11,9 @@ from nnicli.launcher.generations import (
 from nnicli.launcher.installation import NniInstallation, find_installation
 from nnicli.launcher.locating import (
     LocatedExperiment,
+    RunningManager,
     find_local_manager,
+    find_managers,
     is_viewing,
     locate_experiment,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "ManagerArguments",
     "ManagerProcess",
     "NniInstallation",
+    "RunningManager",
     "StartPlan",
     "StartedManager",
     "StopOutcome",
@@ -37,6 +40,7 @@ __all__ = [
     "find_installation",
     "find_installations",
     "find_local_manager",
+    "find_managers",
     "generation_for",
     "is_viewing",
     "locate_experiment",

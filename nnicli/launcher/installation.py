@@ -118,7 +118,7 @@ def _site_packages(prefix: Path) -> Iterator[Path]:
 def _read_installation(folder: Path) -> NniInstallation:
     nodes = [Path(os.path.normpath(folder / node)) for node in _NODES]
     installation = NniInstallation(
-        version=_read_version(folder),
+        version=read_version(folder),
         entry=folder / "main.js",
         node=next((node for node in nodes if node.is_file()), nodes[0]),
         bin_directory=_find_bin_directory(folder),
@@ -161,7 +161,12 @@ def _find_own_python(folder: Path) -> Path | None:
     return None
 
 
-def _read_version(folder: Path) -> str:
+def read_version(folder: Path) -> str:
+    """Return the release of the NNI whose `main.js` is in this folder.
+
+    Raises:
+        InstallationNotFoundError: Nothing there tells it.
+    """
     # The package's own folder; in 1.x, whose files lie in the prefix, all of the environment.
     places = (folder.parent, *_site_packages(folder.parent))
     for place in places:

@@ -18,16 +18,26 @@ from nnicli.decoding import decode_json
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
+    InstallationNotFoundError,
     LaunchError,
+    ProcessIdentity,
     StateError,
     UnsupportedVersionError,
 )
 from nnicli.launcher.generations import Action
-from nnicli.launcher.installation import NniInstallation
+from nnicli.launcher.installation import NniInstallation, read_version
 from nnicli.launcher.ports import find_listener
-from nnicli.launcher.process import ManagerProcess
+from nnicli.launcher.process import ManagerProcess, identify
 from nnicli.rest import dialect_for
-from nnicli.store import ExperimentDatabase, Layout, layout_for, mend_search_space
+from nnicli.store import (
+    ExperimentDatabase,
+    Layout,
+    is_folder_name,
+    layout_for,
+    mend_search_space,
+    places_of,
+    platform_of,
+)
 from nnicli.units import parse_duration
 
 logger = logging.getLogger(__name__)
@@ -36,6 +46,10 @@ _LOOPBACK_HOSTS = ("localhost", "::1")
 # What the managers of all releases call these on their command lines.
 _ID_FLAGS = ("--experiment-id", "--experiment_id")
 _FOLDER_FLAGS = ("--experiments-directory", "--log_dir")
+_PORT_FLAGS = ("--port",)
+_PREFIX_FLAGS = ("--url-prefix", "--url_prefix")
+# What every manager keeps open below its experiment's folder.
+_OWN_FILES = (("db", "nni.sqlite"), ("log", "nnimanager.log"))
 _VIEW_FLAGS = (("--action", "view"), ("--readonly", "true"))
 
 
@@ -64,11 +78,7 @@ class LocatedExperiment:
     @property
     def platform(self) -> str:
         """The training service, in the config's words."""
-        params = self._params()
-        service = params.get("trainingService", params.get("trainingServicePlatform", "local"))
-        if isinstance(service, list):
-            return "hybrid"
-        return str(service["platform"] if isinstance(service, dict) else service)
+        return platform_of(self._params())
 
     def _params(self) -> dict[str, Any]:
         return self.database.get_experiment_profile()["params"]
@@ -175,10 +185,10 @@ def locate_experiment(
     layout = layout_for(installation.version)
     entry = layout.registry().get(exp_id) or {}
     folder = str(entry.get("fileName") or "")
-    places = list(_places(entry, layout.config_path(None, folder), experiments_directory))
+    places = list(_places(entry, layout, experiments_directory))
     for place in places:
         path = place / exp_id / "db" / "nni.sqlite"
-        if path.is_file() and Path(exp_id).name == exp_id:
+        if is_folder_name(exp_id) and path.is_file():
             _check_is_stopped(exp_id, place)
             return LocatedExperiment(exp_id, installation, place, folder, ExperimentDatabase(path))
     looked = "".join(f"\n  {place / exp_id}" for place in places)
@@ -190,56 +200,124 @@ def locate_experiment(
 
 
 def _places(
-    entry: Mapping[str, Any], config: Path | None, experiments_directory: Path | None
+    entry: Mapping[str, Any], layout: Layout, experiments_directory: Path | None
 ) -> dict[Path, None]:
-    places = [experiments_directory or Path.home() / "nni-experiments"]
-    noted = entry.get("logDir") or _log_dir_of(config)
-    if noted:
-        places.insert(0 if experiments_directory is None else 1, Path(noted))
+    own = experiments_directory or Path.home() / "nni-experiments"
+    noted = list(places_of(entry, layout))
+    places = [*noted, own] if experiments_directory is None else [own, *noted]
     return dict.fromkeys(place.absolute() for place in places)
 
 
-def _log_dir_of(config: Path | None) -> str | None:
-    """Return the folder that the config of an experiment of 1.x names."""
-    if config is None:
-        return None
-    try:
-        noted = decode_json(config.read_text("utf-8"))["experimentConfig"].get("logDir")
-    except (OSError, DecodingError, KeyError, TypeError, AttributeError):
-        return None
-    return str(noted) if noted else None
-
-
 def _check_is_stopped(exp_id: str, experiments_directory: Path) -> None:
-    for process in psutil.process_iter(["cmdline"]):
-        argv = process.info["cmdline"] or []
-        if _is_manager_of(exp_id, process.pid, argv) and _same_folder(argv, experiments_directory):
+    for manager in find_managers():
+        if manager.runs(exp_id, experiments_directory / exp_id):
             raise StateError(
-                f"experiment {exp_id} still has a manager (pid {process.pid}); stop it first, or "
-                "use connect_experiment() with its address"
+                f"experiment {exp_id} still has a manager (pid {manager.identity.pid}); stop it "
+                "first, or use connect_experiment() with its address"
             )
 
 
-def _is_manager_of(exp_id: str, pid: int, argv: Sequence[str]) -> bool:
-    """Return whether a process is the manager of this experiment.
+@dataclass(frozen=True, slots=True)
+class RunningManager:
+    """A manager's process, and what it has open or was told.
 
-    One of 1.x that has made up the id itself is not told it, but has the experiment's files open.
+    Attributes:
+        identity: The process.
+        exp_id: Its experiment; None where that cannot be seen.
+        experiments_directory: Parent of the experiment's folder; None where that cannot be seen.
+        port: Where it listens, None where that cannot be seen.
+        url_prefix: Path below which it serves, empty for none.
+        version: Its NNI's release, None where that cannot be seen.
     """
-    if not any(argument.endswith("main.js") for argument in argv):
-        return False
-    told = [value for flag, value in pairwise(argv) if flag in _ID_FLAGS]
-    if told:
-        return exp_id in told
+
+    identity: ProcessIdentity
+    exp_id: str | None
+    experiments_directory: Path | None
+    port: int | None
+    url_prefix: str
+    version: str | None
+
+    def runs(self, exp_id: str, directory: Path | None) -> bool:
+        """Return whether this is the manager of the experiment in this folder.
+
+        Args:
+            exp_id: The experiment.
+            directory: Its own folder, None where it is not known.
+        """
+        if self.exp_id != exp_id:
+            return False
+        if directory is None or self.experiments_directory is None:
+            return True
+        return os.path.realpath(self.experiments_directory) == os.path.realpath(directory.parent)
+
+    @property
+    def url(self) -> str | None:
+        """Its address on this machine, None without a port."""
+        prefix = f"/{self.url_prefix}" if self.url_prefix else ""
+        return None if self.port is None else f"http://127.0.0.1:{self.port}{prefix}"
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it was told to show a stopped experiment only."""
+        return _is_view(self.identity.argv)
+
+
+def find_managers() -> list[RunningManager]:
+    """Return every manager that runs on this machine, as far as this user may see it."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        if _entry(process.info["cmdline"] or ()) is None:
+            continue
+        # The list may be older than a process of the same number.
+        identity = identify(process.pid)
+        if identity is not None and _entry(identity.argv) is not None:
+            found.append(_look_at(identity))
+    return found
+
+
+def _entry(argv: Sequence[str]) -> str | None:
+    """Return the `main.js` that a command line runs."""
+    return next((argument for argument in argv if argument.endswith("main.js")), None)
+
+
+def _look_at(identity: ProcessIdentity) -> RunningManager:
+    told = dict(pairwise(identity.argv))
+    # A manager of 1.x that has made up the id itself is not told it, but has its files open; and
+    # one that was told no folder has it below a HOME that only it knows.
+    opened = _open_experiment(identity.pid)
+    exp_id = _first_of(told, _ID_FLAGS) or (opened.name if opened is not None else None)
+    parent = _first_of(told, _FOLDER_FLAGS)
+    if parent is None and opened is not None and opened.name == exp_id:
+        parent = str(opened.parent)
+    port = _first_of(told, _PORT_FLAGS)
+    return RunningManager(
+        identity=identity,
+        exp_id=exp_id,
+        experiments_directory=Path(parent) if parent is not None else None,
+        port=int(port) if port is not None and port.isdecimal() else None,
+        url_prefix=_first_of(told, _PREFIX_FLAGS) or "",
+        version=_version_at(Path(_entry(identity.argv) or "")),
+    )
+
+
+def _first_of(told: Mapping[str, str], flags: Sequence[str]) -> str | None:
+    return next((told[flag] for flag in flags if flag in told), None)
+
+
+def _open_experiment(pid: int) -> Path | None:
+    """Return the folder of the experiment whose files a process has open."""
     try:
-        return any(exp_id in Path(file.path).parts for file in psutil.Process(pid).open_files())
+        paths = [Path(file.path) for file in psutil.Process(pid).open_files()]
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False
+        return None
+    return next((path.parent.parent for path in paths if path.parts[-2:] in _OWN_FILES), None)
 
 
-def _same_folder(argv: Sequence[str], experiments_directory: Path) -> bool:
-    told = [value for flag, value in pairwise(argv) if flag in _FOLDER_FLAGS]
-    wanted = os.path.realpath(experiments_directory)
-    return not told or any(os.path.realpath(folder) == wanted for folder in told)
+def _version_at(entry: Path) -> str | None:
+    try:
+        return read_version(entry.parent)
+    except InstallationNotFoundError:
+        return None
 
 
 def find_local_manager(endpoint: str, exp_id: str) -> ManagerProcess | None:
@@ -253,11 +331,15 @@ def find_local_manager(endpoint: str, exp_id: str) -> ManagerProcess | None:
     if address.port is None or not (host in _LOOPBACK_HOSTS or host.startswith("127.")):
         return None
     listener = find_listener(address.port)
-    if listener is None or not _is_manager_of(exp_id, listener.pid, listener.argv):
+    if listener is None or _entry(listener.argv) is None or _look_at(listener).exp_id != exp_id:
         return None
     return ManagerProcess.find(listener)
 
 
 def is_viewing(process: ManagerProcess) -> bool:
     """Return whether a manager was told to show a stopped experiment only."""
-    return any(pair in _VIEW_FLAGS for pair in pairwise(process.identity.argv))
+    return _is_view(process.identity.argv)
+
+
+def _is_view(argv: Sequence[str]) -> bool:
+    return any(pair in _VIEW_FLAGS for pair in pairwise(argv))

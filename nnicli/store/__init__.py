@@ -1,7 +1,14 @@
 """All of an experiment that is on disk and needs neither a manager nor a process."""
 
+from nnicli.store.catalogue import (
+    Parents,
+    find_experiment_directory,
+    list_recorded,
+    places_of,
+    platform_of,
+)
 from nnicli.store.database import ExperimentDatabase
-from nnicli.store.layouts import LAYOUTS, Layout, Run, layout_for
+from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
 from nnicli.store.logs import died_with_tuner, has_started, last_error, size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
@@ -10,13 +17,19 @@ __all__ = [
     "LAYOUTS",
     "ExperimentDatabase",
     "Layout",
+    "Parents",
     "Registry",
     "Run",
     "died_with_tuner",
+    "find_experiment_directory",
     "has_started",
+    "is_folder_name",
     "last_error",
     "layout_for",
+    "list_recorded",
     "mend_search_space",
+    "places_of",
+    "platform_of",
     "size_of",
     "tail_text",
 ]

@@ -49,6 +49,11 @@ class ExperimentDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
 
+    @classmethod
+    def of(cls, directory: Path) -> ExperimentDatabase:
+        """Return the records of the experiment in this folder, whether they are there or not."""
+        return cls(directory / "db" / "nni.sqlite")
+
     def __repr__(self) -> str:
         return f"ExperimentDatabase({str(self.path)!r})"
 

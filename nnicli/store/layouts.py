@@ -90,6 +90,7 @@ class Layout:
 
     Attributes:
         since: First release of the family.
+        releases: The releases whose files look like these, for people.
         registry_file: NNI's registry of experiments, below the home directory.
         encode_run: What it has of an experiment that was started.
         encode_time: Milliseconds since 1970 -> what it has of a time.
@@ -107,6 +108,7 @@ class Layout:
     """
 
     since: str
+    releases: str
     registry_file: str
     encode_run: Callable[[Run], dict[str, Any]]
     encode_time: Callable[[int], object]
@@ -145,8 +147,7 @@ class Layout:
             InvalidValueError: The id would lead out of the folder.
         """
         # A database may come from somebody else, so not even its own ids are trusted.
-        is_name = trial_job_id not in _NO_NAMES and Path(trial_job_id).name == trial_job_id
-        if not is_name or "\0" in trial_job_id:
+        if not is_folder_name(trial_job_id):
             raise InvalidValueError(
                 f"trial_job_id: {trial_job_id!r} cannot be the name of a folder",
                 field="trial_job_id",
@@ -156,12 +157,18 @@ class Layout:
         return directory / folder / self.trial_logs[kind]
 
 
+def is_folder_name(name: str) -> bool:
+    """Return whether this is the name of a folder in another one, and no way out of it."""
+    return name not in _NO_NAMES and Path(name).name == name and "\0" not in name
+
+
 def _place(template: str, experiment: Path | None, folder: str) -> Path:
     return Path(template.format(home=Path.home(), experiment=experiment, folder=folder))
 
 
 _1_8 = Layout(
     since="1.8",
+    releases="1.x",
     registry_file=".local/nnictl/.experiment",
     encode_run=_entry_of_1,
     encode_time=_to_local_text,
@@ -177,6 +184,7 @@ _1_8 = Layout(
 _2_0 = replace(
     _1_8,
     since="2.0",
+    releases="2.0",
     registry_file="nni-experiments/.experiment",
     encode_run=_entry_of_2,
     encode_time=_as_is,
@@ -184,12 +192,17 @@ _2_0 = replace(
     output_names=("nnictl_stdout.log", "nnictl_stderr.log"),
     config_file="{experiment}/.config",
 )
-_2_1 = replace(_2_0, since="2.1", config_file="", trial_event_columns=(*_COLUMNS, "message"))
-_2_2 = replace(_2_1, since="2.2", has_v1_profile=False, keeps_space_as_text=True)
+_2_1 = replace(
+    _2_0, since="2.1", releases="2.1", config_file="", trial_event_columns=(*_COLUMNS, "message")
+)
+_2_2 = replace(
+    _2_1, since="2.2", releases="2.2-2.10", has_v1_profile=False, keeps_space_as_text=True
+)
 _2_6 = replace(_2_2, since="2.6", keeps_space_as_text=False)
 _3_0 = replace(
     _2_6,
     since="3.0",
+    releases="3.0",
     trial_event_columns=(*_2_6.trial_event_columns, "environmentId"),
     trial_directory="environments/local-env/trials/{trial}",
     trial_logs={"stdout": "trial.stdout", "stderr": "trial.stderr", "trial": "trial.log"},
@@ -213,3 +226,28 @@ def layout_with(trial_event_columns: tuple[str, ...]) -> Layout:
     """Return the newest row whose database has these columns; the newest of all where none has."""
     fitting = (row for row in LAYOUTS[::-1] if row.trial_event_columns == trial_event_columns)
     return next(fitting, LAYOUTS[-1])
+
+
+def layout_of_files(
+    directory: Path, trial_event_columns: tuple[str, ...], params: Mapping[str, Any], folder: str
+) -> Layout:
+    """Return the first row of those that leave such files.
+
+    Args:
+        directory: The experiment's own folder.
+        trial_event_columns: The columns of the table TrialJobEvent.
+        params: The config in the database.
+        folder: Name of the launcher's own folder, empty where there is none.
+    """
+    is_v1 = "trainingService" not in params
+    rows = [
+        row
+        for row in LAYOUTS
+        if row.trial_event_columns == trial_event_columns and row.has_v1_profile == is_v1
+    ]
+    # 1.8 to 2.0 write the same tables, and keep the config in different places.
+    for row in rows:
+        config = row.config_path(directory, folder)
+        if config is None or config.is_file():
+            return row
+    return rows[0] if rows else layout_with(trial_event_columns)

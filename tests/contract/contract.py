@@ -27,6 +27,7 @@ from nnicli import (
     StatusError,
     TrialJobNotFoundError,
     TunerCrashedError,
+    list_experiments,
 )
 from nnicli.launcher.ports import find_listener
 from tests.contract.scenes import (
@@ -203,6 +204,21 @@ class ManagerContract:
         assert repr(other.list_trial_jobs()) == repr(finished.experiment.list_trial_jobs())
         other.disconnect()
         assert finished.experiment.get_experiment_status()["status"] == "DONE"
+
+    def test_the_experiment_is_listed_with_its_manager(self, finished: Finished) -> None:
+        """By its command line, or by its open files: 1.x is not told the id that it makes up."""
+        assert finished.experiment.process is not None
+        with at_home(finished.home):
+            (record,) = list_experiments(running_only=True)
+
+        assert record.exp_id == finished.experiment.exp_id
+        assert record.owner is not None
+        assert record.owner.pid == finished.experiment.process.identity.pid
+        assert record.port == finished.experiment.port
+        assert record.version == self.release.version
+        assert record.started_at is not None
+        profile = finished.experiment.get_experiment_profile()
+        assert str(record.directory) == profile["logDir"]
 
     # Steering
 

@@ -1,0 +1,133 @@
+"""Which experiments really run."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nnicli import Experiment, list_experiments
+from nnicli.testing import FakeInstallation
+from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, wait_for, write_config
+
+
+@pytest.fixture(params=["2.7", "3.0"])
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> FakeInstallation:
+    return FakeInstallation.create(tmp_path / "nni", version=request.param)
+
+
+@pytest.fixture
+def experiment(installation: FakeInstallation) -> Iterator[Experiment]:
+    with Experiment(nni=installation.prefix) as experiment:
+        yield experiment
+
+
+def test_a_running_experiment_is_told_with_its_manager(
+    experiment: Experiment,
+    installation: FakeInstallation,
+    tmp_path: Path,
+    home: Path,
+    free_port: Callable[[], int],
+) -> None:
+    port = free_port()
+    experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL), port)
+    assert experiment.process is not None
+
+    (record,) = list_experiments(running_only=True)
+
+    assert record.exp_id == experiment.exp_id
+    assert record.owner is not None
+    assert record.owner.pid == experiment.process.identity.pid
+    assert record.is_running
+    assert record.port == port
+    assert record.url == f"http://127.0.0.1:{port}"
+    assert record.version == installation.version
+    assert record.directory == home / "nni-experiments" / str(experiment.exp_id)
+    assert record.ended_at is None
+
+    experiment.stop_experiment()
+    (stopped,) = list_experiments()
+
+    assert list_experiments(running_only=True) == []
+    assert (stopped.status, stopped.owner) == ("STOPPED", None)
+    assert (stopped.port, stopped.url) == (None, None)
+    assert stopped.ended_at is not None
+    assert stopped.started_at == record.started_at
+
+
+def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
+    config = write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
+    experiment.start_experiment(config)
+    experiment.stop_experiment()
+    experiment.view_experiment(str(experiment.exp_id))
+
+    (record,) = list_experiments()
+
+    assert record.status == "VIEWED"
+    assert record.is_running
+
+
+def test_an_experiment_whose_manager_was_killed_is_stopped(
+    experiment: Experiment, tmp_path: Path
+) -> None:
+    """Its registry goes on to say RUNNING."""
+    experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
+    wait_for(lambda: list_experiments()[0].noted_status == "RUNNING", "it is noted as running")
+    assert experiment.process is not None
+    os.kill(experiment.process.identity.pid, signal.SIGKILL)
+    wait_for(lambda: not experiment.process.is_running(), "the manager is gone")  # type: ignore[union-attr]  # asserted above
+
+    (record,) = list_experiments()
+
+    assert (record.status, record.noted_status) == ("STOPPED", "RUNNING")
+    assert record.owner is None
+
+
+def test_a_pid_that_another_process_has_by_now_owns_nothing(home: Path) -> None:
+    """The registry knows a number only; this very process has it here."""
+    registry = home / "nni-experiments" / ".experiment"
+    registry.parent.mkdir()
+    entry = {"id": "old", "pid": os.getpid(), "status": "RUNNING", "port": 8080}
+    registry.write_text(json.dumps({"old": entry}), "utf-8")
+    assert psutil.pid_exists(os.getpid())
+
+    (record,) = list_experiments()
+
+    assert (record.status, record.owner, record.port) == ("STOPPED", None, None)
+
+
+def test_a_copy_of_a_running_experiment_does_not_run(
+    experiment: Experiment, tmp_path: Path, home: Path
+) -> None:
+    """It has the same id in another folder."""
+    experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
+    exp_id = str(experiment.exp_id)
+    database = home / "nni-experiments" / exp_id / "db" / "nni.sqlite"
+    copy = tmp_path / "copies" / exp_id / "db" / "nni.sqlite"
+    copy.parent.mkdir(parents=True)
+    copy.write_bytes(database.read_bytes())
+
+    records = list_experiments(experiments_directories=[tmp_path / "copies"])
+
+    running = {record.directory for record in records if record.is_running}
+    assert running == {home / "nni-experiments" / exp_id}
+    assert len(records) == 2
+
+
+def test_a_damaged_registry_is_told_by_a_warning(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    registry = home / "nni-experiments" / ".experiment"
+    registry.parent.mkdir()
+    registry.write_text("{", "utf-8")
+
+    with caplog.at_level(logging.WARNING):
+        assert list_experiments() == []
+
+    assert f"{registry} is damaged" in caplog.text

@@ -1,0 +1,250 @@
+"""What NNI's registries and the experiments' folders say together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nnicli.errors import ExperimentNotFoundError, RegistryError
+from nnicli.store import find_experiment_directory, list_recorded, platform_of
+from tests.unit.store.recordings import RECORDINGS
+
+ENTRY = {
+    "id": "aBcD1234",
+    "port": 8080,
+    "startTime": 1_700_000_000_000,
+    "endTime": "N/A",
+    "status": "RUNNING",
+    "platform": "local",
+    "experimentName": "mnist",
+    "tag": [],
+    "pid": 4711,
+    "webuiUrl": ["http://127.0.0.1:8080"],
+    "logDir": None,
+    "prefixUrl": None,
+}
+
+
+def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
+    """Put a recorded experiment's database into a folder; return the folder."""
+    database = parent / exp_id / "db" / "nni.sqlite"
+    database.parent.mkdir(parents=True)
+    shutil.copyfile(RECORDINGS / release / "store-nni.sqlite", database)
+    return parent / exp_id
+
+
+def register(path: Path, **entries: dict[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(entries), "utf-8")
+
+
+def test_without_anything_there_is_nothing(home: Path) -> None:
+    assert list_recorded() == []
+    assert list(home.iterdir()) == []
+
+
+def test_a_registered_experiment_is_told_whole(registry_path: Path, tmp_path: Path) -> None:
+    directory = make_experiment(tmp_path / "elsewhere", "aBcD1234")
+    entry = {**ENTRY, "logDir": str(directory.parent)}
+    register(registry_path, aBcD1234=entry)
+
+    (record,) = list_recorded()
+
+    assert record.exp_id == "aBcD1234"
+    assert record.name == "mnist"
+    assert record.status == record.noted_status == "RUNNING"
+    assert record.platform == "local"
+    assert record.port == 8080
+    assert record.url == "http://127.0.0.1:8080"
+    assert record.started_at == datetime.fromtimestamp(1_700_000_000, timezone.utc)
+    assert record.ended_at is None
+    assert record.directory == directory
+    assert record.version == "3.0"
+    assert record.owner is None
+    assert record.registry == registry_path
+    assert record.raw == entry
+
+
+def test_an_experiment_of_1_x_is_found_by_the_config_of_its_launcher(
+    home: Path, tmp_path: Path
+) -> None:
+    """The registry of 1.x names a folder of nnictl's, and only the config there the logDir."""
+    directory = make_experiment(tmp_path / "logs", "old", "2.7")
+    launcher = home / ".local" / "nnictl"
+    entry = {
+        "port": "8081",
+        "startTime": "2023-11-14 22:13:20",
+        "endTime": "2023/11/14 22:14:20",
+        "status": "STOPPED",
+        "fileName": "k2l3m4n5",
+        "platform": "local",
+        "experimentName": "old one",
+    }
+    register(launcher / ".experiment", old=entry)
+    (launcher / "k2l3m4n5").mkdir()
+    config = {"experimentConfig": {"logDir": str(directory.parent)}}
+    (launcher / "k2l3m4n5" / ".config").write_text(json.dumps(config), "utf-8")
+
+    (record,) = list_recorded()
+
+    assert record.directory == directory
+    assert record.port == 8081
+    assert record.name == "old one"
+    started = time.mktime((2023, 11, 14, 22, 13, 20, 0, 0, -1))
+    assert record.started_at == datetime.fromtimestamp(started, timezone.utc)
+    assert record.ended_at == datetime.fromtimestamp(started + 60, timezone.utc)
+    assert record.registry == launcher / ".experiment"
+
+
+def test_a_folder_that_no_registry_knows_tells_itself(home: Path) -> None:
+    directory = make_experiment(home / "nni-experiments", "stray", "2.7")
+
+    (record,) = list_recorded()
+
+    assert record.directory == directory
+    assert record.name == "recorded"
+    assert (record.status, record.noted_status) == ("STOPPED", None)
+    assert record.platform == "local"
+    assert record.version == "2.2-2.10"
+    assert record.started_at is not None
+    assert not record.is_registered
+
+
+def test_an_experiment_without_a_folder_is_told_too(registry_path: Path) -> None:
+    register(registry_path, ghost={**ENTRY, "id": "ghost"})
+
+    (record,) = list_recorded()
+
+    assert record.directory is None
+    assert record.is_registered
+    assert record.version is None
+
+
+def test_several_folders_are_searched_and_none_twice(registry_path: Path, tmp_path: Path) -> None:
+    """Those of the call, NNI's default one, and whatever the registry names."""
+    noted = make_experiment(tmp_path / "noted", "noted")
+    beside = make_experiment(tmp_path / "noted", "beside")
+    default = make_experiment(registry_path.parent, "default")
+    given = make_experiment(tmp_path / "given", "given")
+    (given.parent / "_latest").symlink_to(given)
+    (tmp_path / "alias").symlink_to(given.parent)
+    register(registry_path, noted={**ENTRY, "id": "noted", "logDir": str(noted.parent)})
+
+    records = list_recorded([given.parent, tmp_path / "alias", tmp_path / "missing"])
+
+    found = {record.exp_id: record.directory for record in records}
+    assert found == {"noted": noted, "beside": beside, "default": default, "given": given}
+    assert len(records) == 4
+
+
+def test_one_id_in_two_folders_is_two_experiments(registry_path: Path, tmp_path: Path) -> None:
+    """A copy of a registered experiment is a stray of its own."""
+    registered = make_experiment(registry_path.parent, "twin")
+    copied = make_experiment(tmp_path / "copies", "twin")
+    register(registry_path, twin={**ENTRY, "logDir": str(registered.parent)})
+
+    records = list_recorded([copied.parent])
+
+    assert {(record.directory, record.is_registered) for record in records} == {
+        (registered, True),
+        (copied, False),
+    }
+
+
+def test_the_newest_start_comes_first(registry_path: Path) -> None:
+    starts = {"middle": 2_000, "oldest": 1_000, "newest": 3_000, "unknown": "N/A"}
+    register(
+        registry_path, **{name: {**ENTRY, "startTime": start} for name, start in starts.items()}
+    )
+
+    assert [record.exp_id for record in list_recorded()] == [
+        "newest",
+        "middle",
+        "oldest",
+        "unknown",
+    ]
+
+
+def test_a_damaged_registry_is_an_error_or_told(registry_path: Path) -> None:
+    directory = make_experiment(registry_path.parent, "kept")
+    registry_path.write_text('{"kept": {"id"', "utf-8")
+    told: list[RegistryError] = []
+
+    with pytest.raises(RegistryError, match="is damaged"):
+        list_recorded()
+    (record,) = list_recorded(on_damage=told.append)
+
+    assert record.directory == directory
+    assert ["is damaged" in str(error) for error in told] == [True]
+    assert registry_path.read_text("utf-8") == '{"kept": {"id"'
+
+
+@pytest.mark.parametrize("content", [b"", b"no database" * 100], ids=["empty", "other"])
+def test_a_damaged_database_costs_only_what_it_would_tell(home: Path, content: bytes) -> None:
+    directory = make_experiment(home / "nni-experiments", "broken")
+    (directory / "db" / "nni.sqlite").write_bytes(content)
+
+    (record,) = list_recorded()
+
+    assert record.directory == directory
+    assert (record.name, record.version, record.started_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("exp_id", ["../outside", "/etc", ".."])
+def test_no_id_in_a_registry_leads_out_of_the_folder(
+    registry_path: Path, home: Path, exp_id: str
+) -> None:
+    make_experiment(home, "outside")
+    register(registry_path, **{exp_id: {**ENTRY, "logDir": str(registry_path.parent)}})
+
+    (record,) = list_recorded()
+
+    assert record.directory is None
+
+
+def test_a_folder_is_found_by_its_id(registry_path: Path, tmp_path: Path) -> None:
+    noted = make_experiment(tmp_path / "noted", "noted")
+    given = make_experiment(tmp_path / "given", "given")
+    register(registry_path, noted={**ENTRY, "logDir": str(noted.parent)})
+
+    assert find_experiment_directory("noted") == noted
+    assert find_experiment_directory("given", [given.parent]) == given
+
+
+def test_a_folder_is_found_although_the_registry_is_damaged(registry_path: Path) -> None:
+    directory = make_experiment(registry_path.parent, "kept")
+    registry_path.write_text("{", "utf-8")
+
+    assert find_experiment_directory("kept") == directory
+
+
+@pytest.mark.parametrize("exp_id", ["nope", "../kept", ""])
+def test_an_unknown_id_is_told_with_all_places(
+    registry_path: Path, tmp_path: Path, exp_id: str
+) -> None:
+    make_experiment(registry_path.parent, "kept")
+
+    with pytest.raises(ExperimentNotFoundError, match="looked for its database in:") as caught:
+        find_experiment_directory(exp_id, [tmp_path])
+
+    assert caught.value.exp_id == exp_id
+    assert f"\n  {tmp_path / exp_id}\n" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("params", "platform"),
+    [
+        ({"trainingService": {"platform": "remote"}}, "remote"),
+        ({"trainingService": [{"platform": "local"}, {"platform": "remote"}]}, "hybrid"),
+        ({"trainingServicePlatform": "pai"}, "pai"),
+        ({}, "local"),
+    ],
+)
+def test_the_platform_is_told_in_either_format(params: dict[str, Any], platform: str) -> None:
+    assert platform_of(params) == platform
