@@ -51,7 +51,13 @@ if TYPE_CHECKING:
         WaitTimeoutError as WaitTimeoutError,
     )
     from nnicli.experiment import Experiment as Experiment
-    from nnicli.housekeeping import list_experiments as list_experiments
+    from nnicli.housekeeping import (
+        LoadedExperiment as LoadedExperiment,
+        SavedExperiment as SavedExperiment,
+        list_experiments as list_experiments,
+        load_experiment as load_experiment,
+        save_experiment as save_experiment,
+    )
     from nnicli.launcher import (
         FoundInstallation as FoundInstallation,
         ManagerProcess as ManagerProcess,
@@ -122,7 +128,13 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "nnicli.experiment": ("Experiment",),
-    "nnicli.housekeeping": ("list_experiments",),
+    "nnicli.housekeeping": (
+        "LoadedExperiment",
+        "SavedExperiment",
+        "list_experiments",
+        "load_experiment",
+        "save_experiment",
+    ),
     "nnicli.launcher": (
         "FoundInstallation",
         "ManagerProcess",

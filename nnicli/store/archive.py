@@ -362,7 +362,7 @@ class ArchiveReader:
 
         Args:
             targets: Name of a folder -> the folder to make of it, which must not exist, in one
-                that nobody else writes to.
+                that nobody else writes to; a folder around several comes before them.
             progress: Is told how far it is.
 
         Raises:
@@ -370,15 +370,12 @@ class ArchiveReader:
                 then stays.
             OSError: Something cannot be written.
         """
-        total = sum(
-            info.file_size
-            for name in targets
-            for info in self._below(name)
-            if _kind_of(info) == "file"
-        )
+        sizes = {name: self._size_of(name) for name in targets}
+        total = sum(sizes.values())
         done = 0
         for name, target in targets.items():
-            self._check_space(target.parent, total - done)
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            self._check_space(target.parent, sizes[name])
             target.mkdir(mode=0o700)
             links = []
             for info in self._below(name):
@@ -402,6 +399,9 @@ class ArchiveReader:
             for name, info in self._members.items()
             if name.startswith(prefix) and name != prefix
         )
+
+    def _size_of(self, folder: str) -> int:
+        return sum(info.file_size for info in self._below(folder) if _kind_of(info) == "file")
 
     def _check_member(self, info: zipfile.ZipInfo) -> None:
         name = info.orig_filename

@@ -9,6 +9,7 @@ from typing import Any
 
 from nnicli.errors import ArchiveError
 from nnicli.store.archive import ArchiveReader
+from nnicli.store.layouts import is_folder_name
 
 MANIFEST = "manifest.json"
 EXPERIMENT = "experiment"
@@ -20,6 +21,7 @@ SEARCH_SPACE = "searchSpace"
 
 _FORMAT = "nnicli experiment"
 _VERSION = 1
+_LONGEST_ID = 128
 _NNICTL = "nnictl"
 _NNICTL_ENTRY = f"{_NNICTL}/.experiment"
 # The first rows of the layouts whose nnictl tells the two forms of its archives apart.
@@ -109,7 +111,7 @@ def _check(archive: ArchiveReader, manifest: Manifest) -> None:
     )
     if not are_typed:
         raise _refusal(archive, "it says nothing sensible of its experiment")
-    if not is_usable_id(manifest.exp_id):
+    if not _is_usable(manifest.exp_id):
         raise _refusal(archive, f"{manifest.exp_id[:80]!r} is no experiment id")
     missing = [
         name
@@ -120,13 +122,11 @@ def _check(archive: ArchiveReader, manifest: Manifest) -> None:
         raise _refusal(archive, f"the folder {missing[0]!r} is not in it")
 
 
-def is_usable_id(exp_id: str) -> bool:
-    """Return whether an id can be the name of a folder that is nobody else's."""
+def _is_usable(exp_id: str) -> bool:
+    """Return whether an id can be the name of a folder, on every system and hidden on none."""
+    has_bad = any(character in "\\:" or not character.isprintable() for character in exp_id)
     return (
-        0 < len(exp_id) <= 128
-        and not exp_id.startswith(".")
-        and exp_id.isprintable()
-        and not (set(exp_id) & set("/\\:"))
+        is_folder_name(exp_id) and len(exp_id) <= _LONGEST_ID and exp_id[0] != "." and not has_bad
     )
 
 

@@ -10,9 +10,11 @@ import json
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,8 @@ from nnicli import (
     TrialJobNotFoundError,
     TunerCrashedError,
     list_experiments,
+    load_experiment,
+    save_experiment,
 )
 from nnicli.launcher.ports import find_listener
 from tests.contract.scenes import (
@@ -309,6 +313,47 @@ class ManagerContract:
         experiment.stop_experiment()
         assert registry(home, nni)[exp_id]["status"] == "STOPPED"
 
+    def test_saved_experiment_is_loaded_viewed_and_resumed_at_another_home(
+        self,
+        experiment: Experiment,
+        tmp_path: Path,
+        home: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nothing of the old home is there any more, and the experiments' folder is another."""
+        experiment.start_experiment(
+            write_config(home / "project", PLAIN_TRIAL, maxTrialNumber=1, trialConcurrency=1)
+        )
+        experiment.wait(timeout=LIMIT_S)
+        exp_id = str(experiment.exp_id)
+        experiment.stop_experiment()
+        before = read_results(experiment)
+        saved = save_experiment(
+            exp_id, tmp_path / "saved.zip", include_code=True, include_trials=True
+        )
+        home.rename(tmp_path / "gone")
+        new_home = tmp_path / "new-home"
+        new_home.mkdir()
+        monkeypatch.setenv("HOME", str(new_home))
+
+        loaded = load_experiment(saved.path, experiments_directory=new_home / "experiments")
+
+        experiment.disconnect()
+        (record,) = list_experiments()
+        assert (record.exp_id, record.directory) == (exp_id, loaded.directory)
+        assert (record.status, record.is_registered) == ("STOPPED", True)
+        experiment.view_experiment(exp_id)
+        assert read_results(experiment) == before
+        experiment.stop_experiment()
+        experiment.resume_experiment(exp_id)
+        experiment.update_trailnum(2)
+        assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+        trials = experiment.list_trial_jobs()
+        assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
+        assert all(str(loaded.directory) in str(trial.logPath) for trial in trials)
+        experiment.stop_experiment()
+        assert str(home) not in dump(loaded.directory / "db" / "nni.sqlite")
+
     def test_stop_ends_trials_and_their_deaf_children(
         self,
         nni: Path,
@@ -474,6 +519,22 @@ def read_all(experiment: Experiment) -> list[object]:
         experiment.export_data(),
         experiment.get_experiment_profile()["params"],
     ]
+
+
+def read_results(experiment: Experiment) -> list[object]:
+    """Return what trials have come to, which is the same wherever their files lie."""
+    return [
+        [(trial.trialJobId, trial.hyperParameters) for trial in experiment.list_trial_jobs()],
+        experiment.get_job_metrics(),
+        experiment.get_job_statistics(),
+        experiment.export_data(),
+    ]
+
+
+def dump(database: Path) -> str:
+    """Return all that a database holds."""
+    with closing(sqlite3.connect(database)) as connection:
+        return "\n".join(connection.iterdump())
 
 
 def limits_of(experiment: Experiment) -> dict[str, object]:

@@ -1,0 +1,48 @@
+"""One experiment of this machine by its id."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from nnicli.errors import ExperimentNotFoundError
+from nnicli.housekeeping.listing import list_experiments
+from nnicli.models import ExperimentRecord
+from nnicli.store import LAYOUTS, Layout, Parents
+
+
+def find_record(exp_id: str, experiments_directories: Parents = ()) -> ExperimentRecord:
+    """Return what is known of an experiment.
+
+    Args:
+        exp_id: Its id.
+        experiments_directories: Further parents of experiments' folders to search.
+
+    Raises:
+        ExperimentNotFoundError: Neither a registry nor a folder has it.
+    """
+    records = list_experiments(experiments_directories=experiments_directories)
+    for record in records:
+        if record.exp_id == exp_id:
+            return record
+    raise ExperimentNotFoundError(
+        f"there is no experiment {exp_id!r} in NNI's registries, nor in the {len(records)} folders "
+        "that were found; if it lies elsewhere, pass the parent of its folder",
+        exp_id=exp_id,
+    )
+
+
+def layout_of(record: ExperimentRecord) -> Layout:
+    """Return the first row of those that keep an experiment where this one is noted.
+
+    One that no registry has gets that of a registry in which it would be noted.
+    """
+    if record.registry is None:
+        is_of_1 = record.version == LAYOUTS[0].releases
+        return LAYOUTS[0] if is_of_1 else LAYOUTS[1]
+    return next(layout for layout in LAYOUTS if layout.registry().path == record.registry)
+
+
+def launcher_folder(record: ExperimentRecord) -> Path | None:
+    """Return the folder that the launcher of 1.x has for an experiment, None without one."""
+    folder = layout_of(record).separate_folder(str(record.raw.get("fileName") or ""))
+    return folder if folder is not None and folder.is_dir() else None
