@@ -80,6 +80,10 @@ if TYPE_CHECKING:
         TrialResult as TrialResult,
         TrialSource as TrialSource,
     )
+    from nnicli.recorded import (
+        RecordedExperiment as RecordedExperiment,
+        open_experiment as open_experiment,
+    )
     from nnicli.rest import ManagerClient as ManagerClient
     from nnicli.waiting import Timeouts as Timeouts
 
@@ -157,6 +161,7 @@ _HOMES = {
         "TrialResult",
         "TrialSource",
     ),
+    "nnicli.recorded": ("RecordedExperiment", "open_experiment"),
     "nnicli.rest": ("ManagerClient",),
     "nnicli.waiting": ("Timeouts",),
 }

@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from nnicli.config import load_search_space
+from nnicli.config import find_mismatch, load_search_space
 from nnicli.errors import InvalidValueError
 from nnicli.launcher import check_port
 from nnicli.models import ExperimentStatus
@@ -105,3 +105,15 @@ def check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:
             value=row,
         )
     return {"parameter": dict(parameter), "value": value}
+
+
+def check_is_in_space(row: Mapping[str, Any], index: int, space: Mapping[str, Any]) -> None:
+    """Refuse a known result whose hyper-parameters are no point of the search space."""
+    mismatch = find_mismatch(row["parameter"], space)
+    if mismatch is not None:
+        raise InvalidValueError(
+            f"rows[{index}].parameter: {row['parameter']!r} {mismatch}; allowed: a point of the "
+            "experiment's search space (update_searchspace() changes it)",
+            field=f"rows[{index}].parameter",
+            value=row["parameter"],
+        )

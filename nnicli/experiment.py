@@ -35,15 +35,12 @@ from nnicli.models import (
     ExperimentProfile,
     ExperimentStatus,
     NNIManagerStatus,
-    TrialJob,
-    TrialJobStatistics,
-    TrialMetricData,
-    TrialResult,
     TrialSource,
 )
+from nnicli.reading import ExperimentReader
 from nnicli.rest import ManagerClient
 from nnicli.session import Session
-from nnicli.store import ExperimentDatabase
+from nnicli.store import MANAGER_LOGS, ExperimentDatabase, FetchedLog, Log, check_kind
 from nnicli.supervision import Supervisor
 from nnicli.waiting import Deadline, Timeouts
 
@@ -54,7 +51,7 @@ T = TypeVar("T")
 _WAIT_INTERVAL_S = 0.5
 
 
-class Experiment:
+class Experiment(ExperimentReader):
     """One NNI experiment: start it, or connect to it, then read and steer it.
 
     An instance is new, connected or stopped. Only a connected one can be updated; only one that is
@@ -290,63 +287,6 @@ class Experiment:
             return {"status": ExperimentStatus.STOPPED.value, "errors": []}
         return self._connected().client.get_experiment_status()
 
-    def get_experiment_profile(self) -> ExperimentProfile:
-        """Return the experiment's profile: `params` is its config, `execDuration` in seconds."""
-        return self._read(lambda source: source.get_experiment_profile())
-
-    def get_job_statistics(self) -> list[TrialJobStatistics]:
-        """Return how many trials are in each status; statuses without a trial are absent."""
-        return self._read(lambda source: source.get_job_statistics())
-
-    def get_trial_job(self, trial_job_id: str) -> TrialJob:
-        """Return one trial.
-
-        Raises:
-            TrialJobNotFoundError: The experiment has no such trial.
-        """
-        return self._read(lambda source: source.get_trial_job(trial_job_id))
-
-    def list_trial_jobs(self) -> list[TrialJob]:
-        """Return all trials in the order in which they were made."""
-        return self._read(lambda source: source.list_trial_jobs())
-
-    def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
-        """Return reported metrics by trial job id.
-
-        Args:
-            trial_job_id: One trial, or None for all of them.
-
-        Returns:
-            Trial job id -> its metrics in the order reported; ids without a metric are absent.
-        """
-        return self._read(lambda source: source.get_job_metrics(trial_job_id))
-
-    def export_data(self) -> list[TrialResult]:
-        """Return the parameters and the final metric of every trial that succeeded with one."""
-        return self._read(lambda source: source.export_data())
-
-    def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
-        """Return what a trial wrote.
-
-        Args:
-            trial_job_id: The trial.
-            kind: `stdout`, `stderr` or `trial`, which is what NNI logs inside the trial.
-        """
-        return self._read(lambda source: source.trial_log(trial_job_id, kind))
-
-    def best_trial(self, *, metric: str = "default", mode: results.Mode | None = None) -> TrialJob:
-        """Return the trial with the best final metric.
-
-        Args:
-            metric: Key in the final metric, where trials report a dict.
-            mode: `maximize` or `minimize`; None: the tuner's own `optimize_mode`.
-
-        Raises:
-            InvalidValueError: No mode was given, and the config has none.
-            NoTrialSucceededError: No trial has a number as this metric.
-        """
-        return self._read(lambda source: results.best_trial(source, metric=metric, mode=mode))
-
     # Steer
 
     def update_concurrency(self, value: int) -> None:
@@ -447,11 +387,16 @@ class Experiment:
             rows: `{"parameter": {...}, "value": number or dict with "default"}` each.
 
         Raises:
-            InvalidValueError: A row has another form; nothing was sent.
+            InvalidValueError: A row has another form, or is no point of the search space; nothing
+                was sent.
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
         session = self._steerable()
         checked = [arguments.check_row(row, index) for index, row in enumerate(rows)]
+        params = session.client.get_experiment_profile()["params"]
+        if space := session.client.dialect.decode("search_space", params.get("searchSpace")):
+            for index, row in enumerate(checked):
+                arguments.check_is_in_space(row, index, space)
         session.send_import(checked, self._timeouts.tuner_s)
 
     # Wait
@@ -610,6 +555,39 @@ class Experiment:
                 session.exp_id,
             )
         return read(results.PairedTrials(files))
+
+    def _trial_log(self, trial_job_id: str, kind: str) -> Log:
+        session, files = self._session_to_read()
+        if files is not None and (self._session is None or session.runs_trials_here()):
+            return files.trial_log_file(trial_job_id, kind)
+        client = session.client
+        check_kind(kind, client.dialect.trial_files)
+        client.get_trial_job(trial_job_id)
+        return FetchedLog(lambda: client.trial_log(trial_job_id, kind))
+
+    def _manager_log(self, kind: str) -> Log:
+        session, files = self._session_to_read()
+        if files is not None:
+            return files.manager_log_file(kind)
+        check_kind(kind, MANAGER_LOGS)
+        name = session.layout.served_log(kind)
+        return FetchedLog(lambda: session.client.get_log_file(name))
+
+    def _dispatcher_log(self) -> Log:
+        session, files = self._session_to_read()
+        if files is not None:
+            return files.dispatcher_log_file()
+        return FetchedLog(lambda: session.client.get_log_file("dispatcher.log"))
+
+    def _is_running(self) -> bool:
+        return self._session is not None and not self._session.manager_is_gone()
+
+    def _session_to_read(self) -> tuple[Session, ExperimentDatabase | None]:
+        """Return the session, and the files as far as they are on this machine."""
+        if self._session is None and self._stopped is not None:
+            return self._stopped, _files_of(self._stopped)
+        session = self._connected()
+        return session, session.database()
 
 
 def _files_of(session: Session) -> ExperimentDatabase:

@@ -38,7 +38,9 @@ from nnicli.store import (
     died_with_tuner,
     has_started,
     last_error,
+    launcher_folder,
     layout_for,
+    platform_of,
     size_of,
     tail_text,
 )
@@ -197,6 +199,13 @@ class Session:
             return None
         path = self.directory / "db" / "nni.sqlite"
         return ExperimentDatabase(path) if path.is_file() else None
+
+    def runs_trials_here(self) -> bool:
+        """Return whether the trials write into the experiment's folder on this machine."""
+        files = self.database()
+        if files is None:
+            return False
+        return platform_of(files.get_experiment_profile()["params"]) == "local"
 
     def manager_is_gone(self) -> bool:
         """Return whether the manager is known to have died."""
@@ -394,11 +403,9 @@ class Session:
 
 
 def _launcher_folder(layout: Layout, exp_id: str) -> str:
-    """Return the name of the folder that the launcher of a 1.x experiment made, else empty."""
     try:
-        entry = layout.registry().get(exp_id) or {}
+        return launcher_folder(layout, exp_id)
     except RegistryError as error:
         # Only the end of a log would be looked for there.
         logger.warning("%s", error)
         return ""
-    return str(entry.get("fileName", ""))

@@ -1,6 +1,14 @@
 """Configs and search spaces: checked, and turned into what a manager takes."""
 
 from nnicli.config.checking import DIRECTORY_KEYS, LoadedConfig, check_config, load_config
+from nnicli.config.membership import find_mismatch
 from nnicli.config.search_space import load_search_space
 
-__all__ = ["DIRECTORY_KEYS", "LoadedConfig", "check_config", "load_config", "load_search_space"]
+__all__ = [
+    "DIRECTORY_KEYS",
+    "LoadedConfig",
+    "check_config",
+    "find_mismatch",
+    "load_config",
+    "load_search_space",
+]

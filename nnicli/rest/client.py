@@ -44,6 +44,8 @@ T = TypeVar("T")
 _TRIES = 3
 _BACKOFF_S = 0.1
 _BODY_START = 200
+# How the web page begins that a manager sends for what it does not know.
+_WEB_PAGE = "<!doctype html"
 
 
 class ManagerClient:
@@ -184,7 +186,10 @@ class ManagerClient:
 
     def get_log_file(self, name: str) -> str:
         """Return a file of the experiment's log folder, such as `nnimanager.log`."""
-        return self._call(endpoints.GET_LOG_FILE, arguments={"name": name}, scans=True).text
+        response = self._call(endpoints.GET_LOG_FILE, arguments={"name": name}, scans=True)
+        if response.text.lstrip()[: len(_WEB_PAGE)].lower() == _WEB_PAGE:
+            raise _nonsense(endpoints.GET_LOG_FILE, response, f"the log {name}")
+        return response.text
 
     # The profile
 

@@ -9,22 +9,30 @@ from nnicli.store.catalogue import (
 )
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
+from nnicli.store.log_files import FetchedLog, Log, LogFile
+from nnicli.store.log_places import MANAGER_LOGS, check_kind, launcher_folder
 from nnicli.store.logs import died_with_tuner, has_started, last_error, size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
 
 __all__ = [
     "LAYOUTS",
+    "MANAGER_LOGS",
     "ExperimentDatabase",
+    "FetchedLog",
     "Layout",
+    "Log",
+    "LogFile",
     "Parents",
     "Registry",
     "Run",
+    "check_kind",
     "died_with_tuner",
     "find_experiment_directory",
     "has_started",
     "is_folder_name",
     "last_error",
+    "launcher_folder",
     "layout_for",
     "list_recorded",
     "mend_search_space",

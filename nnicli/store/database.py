@@ -12,7 +12,6 @@ from nnicli.decoding import decode_json
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
-    InvalidValueError,
     TrialJobNotFoundError,
 )
 from nnicli.models import (
@@ -25,6 +24,13 @@ from nnicli.models import (
 )
 from nnicli.store.events import count_statuses, export_rows, replay_trials
 from nnicli.store.layouts import layout_with
+from nnicli.store.log_files import LogFile
+from nnicli.store.log_places import (
+    check_kind,
+    dispatcher_log_path,
+    manager_log_path,
+    trial_log_path,
+)
 from nnicli.store.readonly import last_rowids, open_read_only, read_rows
 
 _EVENTS = "TrialJobEvent"
@@ -137,21 +143,32 @@ class ExperimentDatabase:
             InvalidValueError: The kind is none of these.
             TrialJobNotFoundError: There is no such trial.
         """
+        return self.trial_log_file(trial_job_id, kind).text()
+
+    def trial_log_file(self, trial_job_id: str, kind: str) -> LogFile:
+        """Return the file to which a trial wrote, or where it would if it has not.
+
+        Raises:
+            InvalidValueError: The kind is none of these.
+            TrialJobNotFoundError: There is no such trial.
+        """
         layout = layout_with(self.trial_event_columns())
-        if kind not in layout.trial_logs:
-            raise InvalidValueError(
-                f"kind: {kind!r} is not allowed; allowed: {', '.join(layout.trial_logs)}",
-                field="kind",
-                value=kind,
-            )
+        check_kind(kind, layout.trial_logs)
         # Only an id that is in the database gets into a path.
         trial = self.get_trial_job(trial_job_id)
-        path = layout.trial_log_path(self.directory, trial.trialJobId, kind)
-        try:
-            # As bytes: reading as text would turn the \r of progress bars into new lines.
-            return path.read_bytes().decode("utf-8", "replace")
-        except FileNotFoundError:
-            return ""
+        return LogFile(trial_log_path(self.directory, layout, trial.trialJobId, kind))
+
+    def manager_log_file(self, kind: str) -> LogFile:
+        """Return a log of the manager: `log`, or `stdout` or `stderr` for what it printed.
+
+        Raises:
+            InvalidValueError: The kind is none of these.
+        """
+        return LogFile(manager_log_path(self.directory, kind))
+
+    def dispatcher_log_file(self) -> LogFile:
+        """Return the log of the tuner's process."""
+        return LogFile(dispatcher_log_path(self.directory))
 
     def _trials(self, trial_job_id: str | None = None) -> list[dict[str, Any]]:
         equal = _only(trial_job_id)

@@ -146,6 +146,11 @@ class Layout:
             return None
         return _place(self.launcher_folder, None, folder)
 
+    def served_log(self, kind: str) -> str:
+        """Return the name by which a manager serves a log of its own: `log`, `stdout`, `stderr`."""
+        output, errors = self.output_names
+        return {"log": "nnimanager.log", "stdout": output, "stderr": errors}[kind]
+
     def config_path(self, experiment: Path | None, folder: str) -> Path | None:
         """Return the file that keeps the config for a resume, None where there is none."""
         return _place(self.config_file, experiment, folder) if self.config_file else None

@@ -6,6 +6,7 @@ it passes what the real one passes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -22,7 +23,9 @@ import pytest
 
 from nnicli import (
     Experiment,
+    ExperimentProfile,
     ExperimentStatus,
+    InvalidValueError,
     LaunchError,
     ManagerClient,
     StateError,
@@ -31,15 +34,19 @@ from nnicli import (
     TunerCrashedError,
     list_experiments,
     load_experiment,
+    open_experiment,
     save_experiment,
 )
 from nnicli.launcher.ports import find_listener
+from nnicli.reading import ExperimentReader
 from tests.contract.scenes import (
     DEAF_TRIAL,
     LIMIT_S,
     LONG_TRIAL,
     PLAIN_TRIAL,
     SPACE,
+    TALKING_TRIAL,
+    TALKS,
     Finished,
     at_home,
     deaf_pids,
@@ -224,6 +231,58 @@ class ManagerContract:
         profile = finished.experiment.get_experiment_profile()
         assert str(record.directory) == profile["logDir"]
 
+    def test_the_files_answer_as_the_manager_does(self, finished: Finished) -> None:
+        """Field by field, beside the living manager."""
+        profile = finished.experiment.get_experiment_profile()
+        recorded = open_experiment(profile["logDir"])
+        for read in (read_all, read_logs):
+            # One final is NaN, which equals nothing; its text does.
+            assert repr(read(recorded)) == repr(read(finished.experiment))
+
+        assert recorded.exp_id == finished.experiment.exp_id
+        assert recorded.best_trial(mode="maximize") == finished.experiment.best_trial(
+            mode="maximize"
+        )
+        for trial in finished.experiment.list_trial_jobs():
+            assert recorded.get_trial_job(trial.trialJobId).raw == {
+                # 1.x calls it `id`.
+                ("trialJobId" if key == "id" else key): value
+                for key, value in trial.raw.items()
+            }
+            metrics = finished.experiment.get_job_metrics(trial.trialJobId)
+            assert repr(recorded.get_job_metrics(trial.trialJobId)) == repr(metrics)
+        # A manager stores its profile every 10 s only.
+        changing = {"revision", "execDuration", "nextSequenceId", "endTime"}
+        assert without(recorded.get_experiment_profile(), changing) == without(profile, changing)
+
+    def test_the_logs_of_manager_and_tuner_are_there(self, finished: Finished) -> None:
+        profile = finished.experiment.get_experiment_profile()
+        recorded = open_experiment(profile["logDir"])
+
+        # 1.x says "Start dispatcher", later ones "Dispatcher started".
+        assert "dispatcher" in finished.experiment.dispatcher_log().lower()
+        assert finished.experiment.dispatcher_log() == recorded.dispatcher_log()
+        assert finished.experiment.manager_log(head=3) == recorded.manager_log(head=3)
+        assert len(recorded.manager_log(head=3).splitlines()) == 3
+        with at_home(finished.home):
+            for kind in ("stdout", "stderr"):
+                assert finished.experiment.manager_log(kind) == recorded.manager_log(kind)
+
+    def test_a_trial_is_followed_to_its_end(self, experiment: Experiment, tmp_path: Path) -> None:
+        config = write_config(tmp_path / "project", TALKING_TRIAL, maxTrialNumber=1)
+        experiment.start_experiment(config)
+        wait_for(experiment.list_trial_jobs, "there is a trial")
+        (trial,) = experiment.list_trial_jobs()
+        recorded = open_experiment(experiment.get_experiment_profile()["logDir"])
+
+        live = list(experiment.follow_trial_log(trial.trialJobId, "stderr", timeout=LIMIT_S))
+        at_rest = list(recorded.follow_trial_log(trial.trialJobId, "stderr", timeout=LIMIT_S))
+
+        spoken = [f"word {number}" for number in range(TALKS)]
+        assert [line for line in "".join(live).splitlines() if "word" in line] == spoken
+        assert len(live) > 1
+        assert "".join(at_rest) == "".join(live)
+
     # Steering
 
     def test_updates_right_after_the_start_are_applied(
@@ -252,6 +311,10 @@ class ManagerContract:
             tmp_path / "project", LONG_TRIAL, trialConcurrency=1, maxTrialNumber=5
         )
         experiment.start_experiment(config)
+        with pytest.raises(
+            InvalidValueError, match=r"rows\[0\].parameter: .* has x = 7; the search"
+        ):
+            experiment.import_data([{"parameter": {"x": 7}, "value": 1.0}])
         experiment.import_data([{"parameter": {"x": 0.5}, "value": 1.0}])
         wait_for(lambda: running_trials(experiment), "a trial runs")
         (victim,) = running_trials(experiment)
@@ -273,6 +336,9 @@ class ManagerContract:
         assert mine.hyperParameters[0].parameters == {"x": 0.125}
         assert mine.hyperParameters[0].parameter_source == "customized"
         assert mine.hyperParameters[0].parameter_id is None
+        profile = experiment.get_experiment_profile()
+        recorded = open_experiment(profile["logDir"])
+        wait_for(lambda: read_all(recorded) == read_all(experiment), "the files say the same")
 
     # Stopping
 
@@ -291,6 +357,10 @@ class ManagerContract:
         experiment.stop_experiment()
 
         assert read_all(experiment) == before
+        directory = home / "nni-experiments" / exp_id
+        files = checksums(directory)
+        assert read_all(open_experiment(exp_id)) == before
+        assert checksums(directory) == files
         assert experiment.get_experiment_status() == {"status": "STOPPED", "errors": []}
 
         experiment.view_experiment(exp_id)
@@ -510,7 +580,31 @@ class ManagerContract:
             assert_nothing_left(exp_id, None, home=home, nni=nni)
 
 
-def read_all(experiment: Experiment) -> list[object]:
+def without(profile: ExperimentProfile, keys: set[str]) -> dict[str, object]:
+    return {key: value for key, value in profile.items() if key not in keys}
+
+
+def read_logs(experiment: ExperimentReader) -> list[str]:
+    """Return what every trial wrote."""
+    return [
+        experiment.trial_log(trial.trialJobId, kind)
+        for trial in experiment.list_trial_jobs()
+        for kind in ("stderr", "trial")
+    ]
+
+
+def checksums(directory: Path) -> dict[Path, tuple[str, int]]:
+    """Return the content and the time of change of all that is below a folder."""
+    return {
+        path: (
+            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+            path.lstat().st_mtime_ns,
+        )
+        for path in directory.rglob("*")
+    }
+
+
+def read_all(experiment: ExperimentReader) -> list[object]:
     """Return what can be read, in a form that is the same with and without a manager."""
     return [
         experiment.list_trial_jobs(),

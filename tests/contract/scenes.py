@@ -52,6 +52,16 @@ nni.get_next_parameter()
 time.sleep(600)
 """
 
+TALKS = 8
+TALKING_TRIAL = f"""
+import sys, time, nni
+nni.get_next_parameter()
+for number in range({TALKS}):
+    print("word", number, file=sys.stderr, flush=True)
+    time.sleep(0.5)
+nni.report_final_result(1)
+"""
+
 # The child says who it is only when it has become deaf.
 DEAF_TRIAL = """
 import subprocess, sys, time

@@ -20,11 +20,12 @@ from nnicli import (
     InvalidValueError,
     StatusError,
     StopNotSupportedError,
+    TrialJobNotFoundError,
 )
 from nnicli.errors import ConnectError
 from nnicli.testing import FakeInstallation
 from tests.contract.contract import assert_nothing_left
-from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, write_config
+from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, running_trials, wait_for, write_config
 
 USER, PASSWORD, TEAM = "me", "hush", "blue"
 
@@ -109,6 +110,30 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
     path = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(path))
     return str(path)
+
+
+def test_logs_of_another_machine_come_from_its_manager(
+    proxy: ReverseProxy, bundle: str, experiment: Experiment
+) -> None:
+    """Behind a proxy nobody knows whose files those on this machine are."""
+    other = Experiment(headers={"X-Team": TEAM}, auth=(USER, PASSWORD), verify=bundle)
+    other.connect_experiment(proxy.endpoint)
+    wait_for(lambda: running_trials(experiment), "a trial runs")
+    (trial, *_) = running_trials(experiment)
+
+    assert other.process is None
+    assert "Dispatcher started" in other.dispatcher_log()
+    assert other.manager_log(head=1) == experiment.manager_log(head=1)
+    assert other.trial_log(trial.trialJobId) == experiment.trial_log(trial.trialJobId)
+    pieces = other.follow_trial_log(trial.trialJobId, "stderr", timeout=0)
+    assert "".join(pieces) == experiment.trial_log(trial.trialJobId, "stderr")
+    with pytest.raises(InvalidValueError, match="kind: 'nope' is not allowed"):
+        other.manager_log("nope")
+    with pytest.raises(InvalidValueError, match="kind: 'nope' is not allowed"):
+        other.trial_log(trial.trialJobId, "nope")
+    with pytest.raises(TrialJobNotFoundError):
+        other.trial_log("nope")
+    other.disconnect()
 
 
 def test_everything_works_through_a_proxy_that_wants_a_password(

@@ -1,0 +1,89 @@
+"""Whether hyper-parameters are a point of a search space."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+_NAME = "_name"
+
+
+def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> str | None:
+    """Return why a tuner would not know these hyper-parameters, None where they are in the space.
+
+    Kinds of parameters that NNI's tuners for architectures use are not looked into.
+
+    Args:
+        parameters: Name -> value.
+        space: Name -> `{"_type": ..., "_value": ...}`.
+    """
+    if (sets := _whole_sets(space)) is not None:
+        return None if dict(parameters) in sets else "is none of the sets in the search space"
+    for name, parameter in space.items():
+        if name not in parameters:
+            return f"lacks {name}, which the search space has"
+        kind, bounds, value = parameter.get("_type"), parameter.get("_value"), parameters[name]
+        if kind in _CHECKS and not _CHECKS[kind](value, bounds):
+            return f"has {name} = {value!r}; the search space has {kind} {bounds!r}"
+    if unknown := [name for name in parameters if name not in space]:
+        return f"has {unknown[0]}, which the search space has not"
+    return None
+
+
+def _whole_sets(space: Mapping[str, Any]) -> list[Any] | None:
+    """Return the sets of parameters among which a BatchTuner's search space lets choose."""
+    if len(space) != 1:
+        return None
+    (parameter,) = space.values()
+    options = parameter.get("_value")
+    if parameter.get("_type") != "choice" or not isinstance(options, list) or not options:
+        return None
+    is_batch = all(isinstance(option, dict) and _NAME not in option for option in options)
+    return options if is_batch else None
+
+
+def _is_option(value: Any, options: list[Any]) -> bool:
+    if not isinstance(value, Mapping):
+        # 1 is no True, though Python takes it for one.
+        return any(
+            option == value and isinstance(option, bool) == isinstance(value, bool)
+            for option in options
+        )
+    chosen = next(
+        (
+            option
+            for option in options
+            if isinstance(option, dict) and option.get(_NAME) == value.get(_NAME)
+        ),
+        None,
+    )
+    if chosen is None:
+        return False
+    inner = {name: item for name, item in value.items() if name != _NAME}
+    return find_mismatch(inner, {n: item for n, item in chosen.items() if n != _NAME}) is None
+
+
+def _is_number(value: Any, _bounds: list[Any]) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_in_range(value: Any, bounds: list[Any]) -> bool:
+    return _is_number(value, bounds) and bounds[0] <= value <= bounds[1]
+
+
+def _is_whole_in_range(value: Any, bounds: list[Any]) -> bool:
+    return _is_in_range(value, bounds) and value == int(value) and value < bounds[1]
+
+
+_CHECKS: Mapping[str, Callable[[Any, list[Any]], bool]] = {
+    "choice": _is_option,
+    "randint": _is_whole_in_range,
+    "uniform": _is_in_range,
+    "quniform": _is_in_range,
+    "loguniform": _is_in_range,
+    "qloguniform": _is_in_range,
+    "normal": _is_number,
+    "qnormal": _is_number,
+    "lognormal": _is_number,
+    "qlognormal": _is_number,
+}

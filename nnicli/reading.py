@@ -1,0 +1,268 @@
+"""What can be read of an experiment, whether its manager lives or not."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+from nnicli import results
+from nnicli.errors import InvalidValueError
+from nnicli.models import (
+    ExperimentProfile,
+    TrialJob,
+    TrialJobStatistics,
+    TrialMetricData,
+    TrialResult,
+    TrialSource,
+)
+from nnicli.store import Log
+from nnicli.waiting import Deadline
+
+T = TypeVar("T")
+
+
+class ExperimentReader(ABC):
+    """The read methods that a live experiment and a recorded one have in common."""
+
+    @abstractmethod
+    def _read(self, read: Callable[[TrialSource], T]) -> T:
+        """Return what is read from the best source that there is."""
+
+    @abstractmethod
+    def _trial_log(self, trial_job_id: str, kind: str) -> Log:
+        """Return a trial's log of this kind."""
+
+    @abstractmethod
+    def _manager_log(self, kind: str) -> Log:
+        """Return the manager's log of this kind."""
+
+    @abstractmethod
+    def _dispatcher_log(self) -> Log:
+        """Return the tuner's log."""
+
+    @abstractmethod
+    def _is_running(self) -> bool:
+        """Return whether the manager lives, as far as that can be known."""
+
+    def get_experiment_profile(self) -> ExperimentProfile:
+        """Return the experiment's profile: `params` is its config, `execDuration` in seconds."""
+        return self._read(lambda source: source.get_experiment_profile())
+
+    def get_job_statistics(self) -> list[TrialJobStatistics]:
+        """Return how many trials are in each status; statuses without a trial are absent."""
+        return self._read(lambda source: source.get_job_statistics())
+
+    def get_trial_job(self, trial_job_id: str) -> TrialJob:
+        """Return one trial.
+
+        Raises:
+            TrialJobNotFoundError: The experiment has no such trial.
+        """
+        return self._read(lambda source: source.get_trial_job(trial_job_id))
+
+    def list_trial_jobs(self) -> list[TrialJob]:
+        """Return all trials in the order in which they were made."""
+        return self._read(lambda source: source.list_trial_jobs())
+
+    def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
+        """Return reported metrics by trial job id.
+
+        Args:
+            trial_job_id: One trial, or None for all of them.
+
+        Returns:
+            Trial job id -> its metrics in the order reported; ids without a metric are absent.
+        """
+        return self._read(lambda source: source.get_job_metrics(trial_job_id))
+
+    def export_data(self) -> list[TrialResult]:
+        """Return the parameters and the final metric of every trial that succeeded with one."""
+        return self._read(lambda source: source.export_data())
+
+    def write_export(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        kind: results.ExportFormat | None = None,
+        intermediate: bool = False,
+    ) -> None:
+        """Write the results of `export_data()` to a file, in the form in which nnictl does.
+
+        A file that is there already is replaced in one step.
+
+        Args:
+            path: The file.
+            kind: `csv` or `json`; None: what the name ends in.
+            intermediate: Whether to add the metrics that were reported on the way.
+
+        Raises:
+            InvalidValueError: The kind is neither, or not given and not in the name.
+            OSError: The file cannot be written.
+        """
+        target = Path(path)
+        wanted = kind or target.suffix.removeprefix(".").lower()
+        for known in results.EXPORT_FORMATS:
+            if wanted == known:
+                text = self.export_text(known, intermediate=intermediate)
+                _replace(target, text)
+                return
+        raise InvalidValueError(
+            f"kind: {wanted!r} is not allowed; allowed: {', '.join(results.EXPORT_FORMATS)}",
+            field="kind",
+            value=wanted,
+        )
+
+    def export_text(self, kind: results.ExportFormat, *, intermediate: bool = False) -> str:
+        """Return what `write_export()` writes.
+
+        Args:
+            kind: `csv` or `json`.
+            intermediate: Whether to add the metrics that were reported on the way.
+        """
+        return self._read(
+            lambda source: results.export_text(source, kind, intermediate=intermediate)
+        )
+
+    def best_trial(self, *, metric: str = "default", mode: results.Mode | None = None) -> TrialJob:
+        """Return the trial with the best final metric.
+
+        Args:
+            metric: Key in the final metric, where trials report a dict.
+            mode: `maximize` or `minimize`; None: the tuner's own `optimize_mode`.
+
+        Raises:
+            InvalidValueError: No mode was given, and the config has none.
+            NoTrialSucceededError: No trial has a number as this metric.
+        """
+        return self._read(lambda source: results.best_trial(source, metric=metric, mode=mode))
+
+    def trial_log(
+        self,
+        trial_job_id: str,
+        kind: str = "stdout",
+        *,
+        head: int | None = None,
+        tail: int | None = None,
+    ) -> str:
+        """Return what a trial wrote; empty before it wrote.
+
+        Args:
+            trial_job_id: The trial.
+            kind: `stdout`, `stderr` or `trial`, which is what NNI logs inside the trial.
+            head: Only so many lines from the beginning.
+            tail: Only so many lines from the end.
+
+        Raises:
+            InvalidValueError: The kind is none of these, or a number of lines is not allowed.
+            TrialJobNotFoundError: The experiment has no such trial.
+        """
+        return self._trial_log(trial_job_id, kind).text(head=head, tail=tail)
+
+    def manager_log(
+        self, kind: str = "log", *, head: int | None = None, tail: int | None = None
+    ) -> str:
+        """Return what the manager wrote; empty before it wrote.
+
+        Args:
+            kind: `log`, its own log; `stdout` or `stderr`, what it printed, where a failure shows
+                that comes before its log is open.
+            head: Only so many lines from the beginning.
+            tail: Only so many lines from the end.
+
+        Raises:
+            InvalidValueError: The kind is none of these, or a number of lines is not allowed.
+        """
+        return self._manager_log(kind).text(head=head, tail=tail)
+
+    def dispatcher_log(self, *, head: int | None = None, tail: int | None = None) -> str:
+        """Return what the tuner's process wrote; empty before it wrote.
+
+        Args:
+            head: Only so many lines from the beginning.
+            tail: Only so many lines from the end.
+
+        Raises:
+            InvalidValueError: A number of lines is not allowed.
+        """
+        return self._dispatcher_log().text(head=head, tail=tail)
+
+    def follow_trial_log(
+        self,
+        trial_job_id: str,
+        kind: str = "stdout",
+        *,
+        tail: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[str]:
+        """Return what a trial writes, piece by piece, until it has ended.
+
+        A log that is replaced or cut meanwhile is followed into its new beginning.
+
+        Args:
+            trial_job_id: The trial.
+            kind: `stdout`, `stderr` or `trial`.
+            tail: Only so many lines of what is there already.
+            timeout: Seconds after which to end in any case.
+
+        Raises:
+            InvalidValueError: The kind is none of these, or the number of lines is not allowed.
+            TrialJobNotFoundError: The experiment has no such trial.
+        """
+        return self._trial_log(trial_job_id, kind).follow(
+            deadline=Deadline(timeout),
+            is_complete=lambda: (
+                self.get_trial_job(trial_job_id).is_finished or not self._is_running()
+            ),
+            tail=tail,
+        )
+
+    def follow_manager_log(
+        self, kind: str = "log", *, tail: int | None = None, timeout: float | None = None
+    ) -> Iterator[str]:
+        """Return what the manager writes, piece by piece, until it has ended.
+
+        Args:
+            kind: `log`, `stdout` or `stderr`.
+            tail: Only so many lines of what is there already.
+            timeout: Seconds after which to end in any case.
+
+        Raises:
+            InvalidValueError: The kind is none of these, or the number of lines is not allowed.
+        """
+        return self._manager_log(kind).follow(
+            deadline=Deadline(timeout), is_complete=lambda: not self._is_running(), tail=tail
+        )
+
+    def follow_dispatcher_log(
+        self, *, tail: int | None = None, timeout: float | None = None
+    ) -> Iterator[str]:
+        """Return what the tuner's process writes, piece by piece, until the manager has ended.
+
+        Args:
+            tail: Only so many lines of what is there already.
+            timeout: Seconds after which to end in any case.
+
+        Raises:
+            InvalidValueError: The number of lines is not allowed.
+        """
+        return self._dispatcher_log().follow(
+            deadline=Deadline(timeout), is_complete=lambda: not self._is_running(), tail=tail
+        )
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file beside itself and rename it, so that a full disk costs no earlier export."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            file.write(text)
+            file.flush()
+            Path(file.name).replace(path)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

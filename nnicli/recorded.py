@@ -1,0 +1,102 @@
+"""An experiment read from its files, without any manager."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from nnicli.errors import ExperimentNotFoundError
+from nnicli.launcher import find_managers
+from nnicli.models import TrialSource
+from nnicli.reading import ExperimentReader
+from nnicli.results import PairedTrials
+from nnicli.store import ExperimentDatabase, Log, Parents, find_experiment_directory
+
+T = TypeVar("T")
+
+
+class RecordedExperiment(ExperimentReader):
+    """An experiment as its files have it; `open_experiment()` returns one.
+
+    It has the read methods and the models of `Experiment`, and answers as the manager of the
+    experiment's own release (1.8 to 3.0) would. Each read opens the files anew and closes them, so
+    it may be used beside a living manager, and sees what that has written meanwhile. Nothing is
+    changed and nothing is left beside the files.
+
+    A file that is no database of an experiment raises DecodingError.
+    """
+
+    def __init__(self, database: ExperimentDatabase) -> None:
+        """Take the records of an experiment."""
+        self._database = database
+        self._source = PairedTrials(database)
+
+    def __repr__(self) -> str:
+        return f"<nnicli.RecordedExperiment {str(self.directory)!r}>"
+
+    @property
+    def directory(self) -> Path:
+        """The experiment's own folder."""
+        return self._database.directory
+
+    @property
+    def exp_id(self) -> str:
+        """The experiment's id; it is read from the database.
+
+        Raises:
+            ExperimentNotFoundError: The experiment was never started, and has none.
+        """
+        return self.get_experiment_profile()["id"]
+
+    def _read(self, read: Callable[[TrialSource], T]) -> T:
+        return read(self._source)
+
+    def _trial_log(self, trial_job_id: str, kind: str) -> Log:
+        return self._database.trial_log_file(trial_job_id, kind)
+
+    def _manager_log(self, kind: str) -> Log:
+        return self._database.manager_log_file(kind)
+
+    def _dispatcher_log(self) -> Log:
+        return self._database.dispatcher_log_file()
+
+    def _is_running(self) -> bool:
+        return any(manager.runs(self.directory.name, self.directory) for manager in find_managers())
+
+
+def open_experiment(
+    experiment: str | os.PathLike[str], *, experiments_directories: Parents = ()
+) -> RecordedExperiment:
+    """Return an experiment to be read from its files.
+
+    Args:
+        experiment: Its id, its own folder, or its `nni.sqlite`.
+        experiments_directories: Where to look for an id besides NNI's default folders and that
+            which NNI's registries name.
+
+    Raises:
+        ExperimentNotFoundError: There is none; the message lists the places.
+        DecodingError: There is a file, and it is no database of an experiment.
+    """
+    database = _find(experiment, experiments_directories)
+    # A file that is something else is told here, and not by the first read.
+    database.trial_event_columns()
+    return RecordedExperiment(database)
+
+
+def _find(experiment: str | os.PathLike[str], parents: Parents) -> ExperimentDatabase:
+    path = Path(experiment).expanduser().absolute()
+    if path.is_file():
+        return ExperimentDatabase(path)
+    database = ExperimentDatabase.of(path)
+    if database.path.is_file():
+        return database
+    if isinstance(experiment, str) and Path(experiment).name == experiment:
+        return ExperimentDatabase.of(find_experiment_directory(experiment, parents))
+    raise ExperimentNotFoundError(
+        f"there is no experiment at {path}; allowed: an experiment's id, its own folder (with "
+        "db/nni.sqlite in it), or its nni.sqlite",
+        exp_id=path.name,
+    )

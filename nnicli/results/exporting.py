@@ -1,0 +1,132 @@
+"""The results of an experiment as a file, in the two forms in which nnictl writes them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+from nnicli.decoding import decode_json
+from nnicli.errors import DecodingError
+from nnicli.models import MetricType, TrialMetricData, TrialResult, TrialSource
+
+ExportFormat = Literal["csv", "json"]
+EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
+
+# nnictl's names of the columns that are neither a hyper-parameter nor a part of a metric.
+_METRIC, _TRIAL, _INTERMEDIATE = "reward", "trialJobId", "intermediate"
+
+
+def export_text(source: TrialSource, kind: ExportFormat, *, intermediate: bool = False) -> str:
+    """Return the parameters and the final metric of every trial that succeeded with one.
+
+    `json` is a list of `{"parameter": {...}, "value": ..., "trialJobId": ...}`, in which `value` is
+    JSON text as trials report it. `csv` has a column for each hyper-parameter, `reward` or the
+    parts of a metric that is a dict, and `trialJobId` (2.0 to 3.0, `nnictl_utils.py`). What comes
+    on the way is a list of JSON texts in `json`, and one such list as text in `csv`; unlike with
+    nnictl the final metric is not in it.
+
+    Args:
+        source: The live manager or the experiment's files.
+        kind: `csv` or `json`.
+        intermediate: Whether to add `intermediate`, the metrics that were reported on the way.
+    """
+    metrics = source.get_job_metrics() if intermediate else None
+    rows = [
+        _row(result, metrics.get(result.trialJobId, ()) if metrics is not None else None)
+        for result in source.export_data()
+    ]
+    return json.dumps(rows) if kind == "json" else _to_csv(rows)
+
+
+def _row(result: TrialResult, metrics: Iterable[TrialMetricData] | None) -> dict[str, Any]:
+    row = {
+        "parameter": result.parameter,
+        "value": result.raw["value"],
+        _TRIAL: result.trialJobId,
+    }
+    if metrics is not None:
+        periodical = (metric for metric in metrics if metric.type == MetricType.PERIODICAL)
+        row[_INTERMEDIATE] = [decode_json(metric.raw["data"]) for metric in periodical]
+    return row
+
+
+def _to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+    flat = [_flatten(row) for row in rows]
+    # In nnictl the order of the columns is up to chance.
+    columns = dict.fromkeys(column for row in flat for column in row)
+    for last in (_METRIC, _TRIAL, _INTERMEDIATE):
+        if columns.pop(last, last) is None:
+            columns[last] = None
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(columns) or [_METRIC, _TRIAL], lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
+    value = decode_json(row["value"]) if isinstance(row["value"], str) else row["value"]
+    flat = {
+        **row["parameter"],
+        **(value if isinstance(value, dict) else {_METRIC: value}),
+        _TRIAL: row[_TRIAL],
+    }
+    if _INTERMEDIATE in row:
+        flat[_INTERMEDIATE] = f"[{','.join(map(str, row[_INTERMEDIATE]))}]"
+    return flat
+
+
+def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
+    """Return known results from a file of either form, as `Experiment.import_data` takes them.
+
+    In csv nothing tells text from numbers, nor parameters from parts of a metric: a cell that is
+    JSON is taken for what it says, and a file without the column `reward` is refused.
+
+    Args:
+        text: The file's content.
+        kind: `csv` or `json`.
+
+    Raises:
+        DecodingError: It is no such file.
+    """
+    if kind == "json":
+        rows = decode_json(text)
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise _no_results("no list of objects")
+        return [
+            {"parameter": row.get("parameter"), "value": _decoded(row.get("value"))} for row in rows
+        ]
+    reader = csv.DictReader(io.StringIO(text, newline=""))
+    if _METRIC not in (reader.fieldnames or ()):
+        raise _no_results(f"no column {_METRIC}")
+    return [
+        {
+            "parameter": {
+                name: _decoded(cell)
+                for name, cell in row.items()
+                if name not in (_METRIC, _TRIAL, _INTERMEDIATE) and cell
+            },
+            "value": _decoded(row[_METRIC]),
+        }
+        for row in reader
+    ]
+
+
+def _decoded(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return decode_json(value)
+    except DecodingError:
+        return value
+
+
+def _no_results(found: str) -> DecodingError:
+    return DecodingError(
+        f"found {found}; allowed: a JSON list of {{'parameter': {{...}}, 'value': number}}, or csv "
+        f"with a column for each hyper-parameter and {_METRIC}, as `nnicli experiment export` "
+        "writes them"
+    )

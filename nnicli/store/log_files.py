@@ -1,0 +1,266 @@
+"""Logs as text, from their beginning or their end, and while they are written."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Protocol, TypeVar
+
+from nnicli.errors import InvalidValueError
+from nnicli.waiting import Deadline
+
+_INTERVAL_S = 0.2
+# Asking whether a log is complete takes up a small part of the time.
+_ASKING_SHARE = 0.1
+_PORTION = 1 << 16
+# So many bytes before the place that was read up to tell whether it is still the same file.
+_MARK = 64
+
+
+_Piece = TypeVar("_Piece", str, bytes)
+
+
+class Log(Protocol):
+    """Something that is written line by line."""
+
+    def text(self, *, head: int | None = None, tail: int | None = None) -> str:
+        """Return all of it, or its first or last lines; empty while there is nothing.
+
+        Args:
+            head: How many lines from its beginning.
+            tail: How many lines from its end.
+
+        Raises:
+            InvalidValueError: A number is negative, or both are given.
+        """
+
+    def follow(
+        self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
+    ) -> Iterator[str]:
+        """Return its text piece by piece as it is written; it is there when all pieces are joined.
+
+        Args:
+            deadline: When to end at the latest.
+            is_complete: Asked whenever there is nothing new; once it is true, what has been
+                written by then is the rest.
+            tail: How many lines of what is there already; None: all of it.
+        """
+
+
+class LogFile:
+    """A log on disk; a missing file is one into which nothing was written yet."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __repr__(self) -> str:
+        return f"LogFile({str(self.path)!r})"
+
+    def text(self, *, head: int | None = None, tail: int | None = None) -> str:
+        """Return all of it, or its first or last lines; only those are read.
+
+        Bytes are decoded: reading as text would turn progress bars into lines.
+        """
+        _check_lines(head, tail)
+        try:
+            with self.path.open("rb") as file:
+                if head is not None:
+                    content = b"".join(line for line, _ in zip(file, range(head), strict=False))
+                else:
+                    file.seek(0 if tail is None else _start_of_tail(file, tail))
+                    content = file.read()
+        except FileNotFoundError:
+            return ""
+        return content.decode("utf-8", "replace")
+
+    def follow(
+        self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
+    ) -> Iterator[str]:
+        """Return its text piece by piece, also over a file that is replaced or cut meanwhile."""
+        _check_lines(None, tail)
+        return self._follow(deadline, is_complete, tail)
+
+    def _follow(
+        self, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None
+    ) -> Iterator[str]:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        with _GrowingFile(self.path, tail) as file:
+            for content in _pieces(file.read, deadline, is_complete):
+                yield decoder.decode(content)
+        if rest := decoder.decode(b"", final=True):
+            yield rest
+
+
+class FetchedLog:
+    """A log that can only be had as a whole, such as one that a manager sends.
+
+    Args:
+        fetch: Returns its text.
+    """
+
+    def __init__(self, fetch: Callable[[], str]) -> None:
+        self._fetch = fetch
+
+    def text(self, *, head: int | None = None, tail: int | None = None) -> str:
+        """Return all of it, or its first or last lines."""
+        _check_lines(head, tail)
+        text = self._fetch()
+        if head is not None:
+            return "".join(_lines(text)[:head])
+        return text if tail is None else _last_lines(text, tail)
+
+    def follow(
+        self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
+    ) -> Iterator[str]:
+        """Return its text piece by piece; one that no longer begins as before is told anew."""
+        _check_lines(None, tail)
+        return self._follow(deadline, is_complete, tail)
+
+    def _follow(
+        self, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None
+    ) -> Iterator[str]:
+        seen = ""
+        if tail is not None:
+            seen = self._fetch()
+            yield _last_lines(seen, tail)
+
+        def read() -> str:
+            nonlocal seen
+            before, seen = seen, self._fetch()
+            return seen.removeprefix(before)
+
+        yield from _pieces(read, deadline, is_complete)
+
+
+def _lines(text: str) -> list[str]:
+    # Not by splitlines(), for which more than \n ends a line.
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _last_lines(text: str, number: int) -> str:
+    return "".join(_lines(text)[-number:]) if number else ""
+
+
+def _pieces(
+    read: Callable[[], _Piece], deadline: Deadline, is_complete: Callable[[], bool]
+) -> Iterator[_Piece]:
+    """Return all that is read until nothing more is to come, and then once more what is left."""
+    is_last = False
+    while True:
+        if piece := read():
+            yield piece
+        elif is_last:
+            return
+        else:
+            asked = Deadline(None)
+            is_last = deadline.expired or is_complete()
+            if not is_last:
+                deadline.sleep(max(_INTERVAL_S, asked.waited_s / _ASKING_SHARE))
+
+
+class _GrowingFile:
+    """A file that somebody appends to, and may replace or cut."""
+
+    def __init__(self, path: Path, tail: int | None) -> None:
+        self._path = path
+        self._tail = tail
+        self._file: BinaryIO | None = None
+        self._position = 0
+        self._mark = b""
+
+    def __enter__(self) -> _GrowingFile:  # noqa: PYI034 - typing.Self needs Python 3.11
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+
+    def read(self) -> bytes:
+        """Return what is new, empty for nothing."""
+        if content := self._read_on():
+            return content
+        if self._was_replaced():
+            # The old one may have got its last words just before.
+            if content := self._read_on():
+                return content
+            self._open()
+            return self._read_on()
+        return b""
+
+    def _read_on(self) -> bytes:
+        if self._file is None:
+            return b""
+        self._file.seek(self._position - len(self._mark))
+        content = self._file.read(len(self._mark) + _PORTION)
+        if content[: len(self._mark)] == self._mark:
+            content = content[len(self._mark) :]
+        else:
+            # It was cut, and perhaps has grown again since.
+            self._file.seek(0)
+            self._position, self._mark = 0, b""
+            content = self._file.read(_PORTION)
+        self._position += len(content)
+        self._mark = (self._mark + content)[-_MARK:]
+        return content
+
+    def _was_replaced(self) -> bool:
+        try:
+            now = self._path.stat()
+        except FileNotFoundError:
+            return False
+        if self._file is None:
+            return True
+        return not os.path.samestat(now, os.fstat(self._file.fileno()))
+
+    def _open(self) -> None:
+        try:
+            file = self._path.open("rb", buffering=0)
+        except FileNotFoundError:
+            return
+        if self._file is not None:
+            self._file.close()
+        elif self._tail is not None:
+            self._position = _start_of_tail(file, self._tail)
+            self._file, self._mark = file, b""
+            return
+        self._file, self._position, self._mark = file, 0, b""
+
+
+def _start_of_tail(file: BinaryIO, lines: int) -> int:
+    """Return where the last lines of a file begin; it is read backwards from its end."""
+    end = position = file.seek(0, os.SEEK_END)
+    if lines == 0:
+        return end
+    # The last line may have its end already; that is none before a further line.
+    file.seek(max(0, end - 1))
+    wanted = lines if file.read(1) != b"\n" else lines + 1
+    while position > 0:
+        start = max(0, position - _PORTION)
+        file.seek(start)
+        portion = file.read(position - start)
+        at = len(portion)
+        while (at := portion.rfind(b"\n", 0, at)) != -1:
+            wanted -= 1
+            if wanted == 0:
+                return start + at + 1
+        position = start
+    return 0
+
+
+def _check_lines(head: int | None, tail: int | None) -> None:
+    if head is not None and tail is not None:
+        raise InvalidValueError(
+            f"head and tail: {head!r} and {tail!r} together are not allowed; pass one of them",
+            field="head",
+            value=head,
+        )
+    for name, value in (("head", head), ("tail", tail)):
+        if value is not None and value < 0:
+            raise InvalidValueError(
+                f"{name}: {value!r} is not allowed; allowed: a number of lines, 0 or more",
+                field=name,
+                value=value,
+            )

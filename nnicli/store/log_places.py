@@ -1,0 +1,92 @@
+"""Where an experiment's logs are, whatever release wrote them."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+from nnicli.errors import InvalidValueError, RegistryError
+from nnicli.store.layouts import LAYOUTS, Layout
+
+MANAGER_LOGS = ("log", "stdout", "stderr")
+"""Kinds of a manager's logs: what it logs itself, and what it prints."""
+# A trial's folder: of a local one up to 2.10, of others and of 3.0.
+_TRIAL_FOLDERS = ("trials", "environments/*/trials")
+
+
+def manager_log_path(directory: Path, kind: str) -> Path:
+    """Return a log of the manager of the experiment in this folder.
+
+    Args:
+        directory: The experiment's own folder.
+        kind: `log`, or `stdout` or `stderr` for what it printed, which is where a failure shows
+            that comes before its log is open.
+
+    Raises:
+        InvalidValueError: The kind is none of these.
+    """
+    check_kind(kind, MANAGER_LOGS)
+    if kind == "log":
+        return directory / "log" / "nnimanager.log"
+    # Newest first: those are in the experiment's own folder, that of 1.x in another one.
+    for layout in LAYOUTS[::-1]:
+        folder = ""
+        # A damaged registry is told by whoever lists or starts experiments.
+        with suppress(RegistryError):
+            folder = launcher_folder(layout, directory.name)
+        output, errors = layout.output_paths(directory, folder)
+        path = output if kind == "stdout" else errors
+        if path.is_file():
+            return path
+    return path
+
+
+def dispatcher_log_path(directory: Path) -> Path:
+    """Return the log of the tuner's process."""
+    return directory / "log" / "dispatcher.log"
+
+
+def trial_log_path(directory: Path, layout: Layout, trial_job_id: str, kind: str) -> Path:
+    """Return the file to which a trial wrote, or where it would if it has not.
+
+    Raises:
+        InvalidValueError: The kind is unknown, or the id would lead out of the folder.
+    """
+    check_kind(kind, layout.trial_logs)
+    expected = layout.trial_log_path(directory, trial_job_id, kind)
+    if expected.is_file():
+        return expected
+    return next(_trial_files(directory, trial_job_id, kind), expected)
+
+
+def _trial_files(directory: Path, trial_job_id: str, kind: str) -> Iterator[Path]:
+    names = dict.fromkeys(layout.trial_logs[kind] for layout in LAYOUTS[::-1])
+    for folder in _TRIAL_FOLDERS:
+        for trial in directory.glob(f"{folder}/{glob.escape(trial_job_id)}"):
+            yield from (trial / name for name in names if (trial / name).is_file())
+
+
+def launcher_folder(layout: Layout, exp_id: str) -> str:
+    """Return the name of the folder that the launcher of a 1.x experiment made, else empty.
+
+    Raises:
+        RegistryError: The registry cannot be read.
+    """
+    entry = layout.registry().get(exp_id) or {}
+    return str(entry.get("fileName") or "")
+
+
+def check_kind(kind: str, allowed: Collection[str]) -> None:
+    """Refuse a kind of log that there is not.
+
+    Raises:
+        InvalidValueError: The kind is none of those allowed.
+    """
+    if kind not in allowed:
+        raise InvalidValueError(
+            f"kind: {kind!r} is not allowed; allowed: {', '.join(allowed)}",
+            field="kind",
+            value=kind,
+        )
