@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         ConnectError as ConnectError,
         ConnectionLostError as ConnectionLostError,
         DecodingError as DecodingError,
+        DeletionError as DeletionError,
         ExperimentFailedError as ExperimentFailedError,
         ExperimentNotFoundError as ExperimentNotFoundError,
         InstallationNotFoundError as InstallationNotFoundError,
@@ -52,10 +53,15 @@ if TYPE_CHECKING:
     )
     from nnicli.experiment import Experiment as Experiment
     from nnicli.housekeeping import (
+        Deletion as Deletion,
+        Finding as Finding,
         LoadedExperiment as LoadedExperiment,
         SavedExperiment as SavedExperiment,
+        delete_experiments as delete_experiments,
         list_experiments as list_experiments,
         load_experiment as load_experiment,
+        prune_experiments as prune_experiments,
+        reconcile_experiments as reconcile_experiments,
         save_experiment as save_experiment,
     )
     from nnicli.launcher import (
@@ -100,6 +106,7 @@ _HOMES = {
         "ConnectError",
         "ConnectionLostError",
         "DecodingError",
+        "DeletionError",
         "ExperimentFailedError",
         "ExperimentNotFoundError",
         "InstallationNotFoundError",
@@ -133,10 +140,15 @@ _HOMES = {
     ),
     "nnicli.experiment": ("Experiment",),
     "nnicli.housekeeping": (
+        "Deletion",
+        "Finding",
         "LoadedExperiment",
         "SavedExperiment",
+        "delete_experiments",
         "list_experiments",
         "load_experiment",
+        "prune_experiments",
+        "reconcile_experiments",
         "save_experiment",
     ),
     "nnicli.launcher": (

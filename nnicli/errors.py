@@ -25,6 +25,7 @@ NnicliError
   RegistryError(OSError)
   ArchiveError(OSError)
   AlreadyExistsError(FileExistsError)
+  DeletionError(OSError)
   RestError
     ConnectError(ConnectionError)
     ConnectionLostError(ConnectionError)
@@ -288,6 +289,18 @@ class AlreadyExistsError(NnicliError, FileExistsError):
 
     Attributes:
         path: What is there.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DeletionError(NnicliError, OSError):
+    """Something of an experiment could not be deleted; what was, is gone.
+
+    Attributes:
+        path: What is still there.
     """
 
     def __init__(self, message: str, *, path: Path) -> None:

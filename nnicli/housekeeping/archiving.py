@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sqlite3
-import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,11 +24,12 @@ from nnicli.errors import (
     RegistryError,
     StateError,
 )
+from nnicli.housekeeping.entries import stopped_entry
 from nnicli.housekeeping.finding import find_record, launcher_folder, layout_of
 from nnicli.launcher import find_managers
 from nnicli.launcher.files import random_name
 from nnicli.models import ExperimentRecord
-from nnicli.store import ExperimentDatabase, Registry, Run, layout_for, platform_of
+from nnicli.store import ExperimentDatabase, Registry, layout_for
 from nnicli.store.archive import ArchiveReader, Part, Progress, open_archive, write_archive
 from nnicli.store.manifest import (
     CODE,
@@ -52,9 +52,6 @@ _COPIED = (_DATABASE, *(f"{_DATABASE}{suffix}" for suffix in ("-journal", "-wal"
 _RECORDS = ("db", "log", "checkpoint", ".config")
 # What 1.x and 2.0 keep for a resume.
 _CONFIG = ".config"
-# Of an entry in the registry, what is true on every machine, and what on none.
-_KEPT_OF_ENTRY = ("port", "startTime", "endTime", "platform", "experimentName", "tag")
-_OF_NO_PROCESS: Mapping[str, Any] = {"status": "STOPPED", "pid": None, "webuiUrl": []}
 # Under which a config names folders of code: in the v2 format, and in v1.
 _CODE_KEYS = ("trialCodeDirectory", "codeDirectory", "codeDir")
 
@@ -422,27 +419,14 @@ class _Load:
             undo.pop_all()
 
     def _entry(self) -> dict[str, Any]:
-        noted = self.manifest.entry
-        params = ExperimentDatabase.of(self._directory).get_experiment_profile()["params"]
-        run = Run(
-            exp_id=self.manifest.exp_id,
-            port=0,
-            pid=0,
-            started_ms=int(time.time() * 1000),
-            platform=platform_of(params),
-            name=params.get("experimentName"),
+        return stopped_entry(
+            self._layout,
+            self.manifest.exp_id,
             experiments_directory=self._parent,
-            url="",
-            url_prefix="",
+            params=ExperimentDatabase.of(self._directory).get_experiment_profile()["params"],
             folder=self._folder,
+            noted=self.manifest.entry,
         )
-        entry = self._layout.encode_run(run)
-        entry |= {key: noted[key] for key in _KEPT_OF_ENTRY if key in noted and key in entry}
-        # A process of that number is somebody else's here.
-        entry |= {key: value for key, value in _OF_NO_PROCESS.items() if key in entry}
-        if entry["endTime"] in (None, "N/A"):
-            entry["endTime"] = self._layout.encode_time(run.started_ms)
-        return entry
 
     def result(self) -> LoadedExperiment:
         params = ExperimentDatabase.of(self._directory).get_experiment_profile()["params"]

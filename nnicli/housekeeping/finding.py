@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 
 from nnicli.errors import ExperimentNotFoundError
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.models import ExperimentRecord
-from nnicli.store import LAYOUTS, Layout, Parents
+from nnicli.store import LAYOUTS, ExperimentDatabase, Layout, Parents
 
 
 def find_record(exp_id: str, experiments_directories: Parents = ()) -> ExperimentRecord:
@@ -20,13 +22,21 @@ def find_record(exp_id: str, experiments_directories: Parents = ()) -> Experimen
     Raises:
         ExperimentNotFoundError: Neither a registry nor a folder has it.
     """
-    records = list_experiments(experiments_directories=experiments_directories)
+    return pick_record(list_experiments(experiments_directories=experiments_directories), exp_id)
+
+
+def pick_record(records: Sequence[ExperimentRecord], exp_id: str) -> ExperimentRecord:
+    """Return the record of an experiment.
+
+    Raises:
+        ExperimentNotFoundError: There is none.
+    """
     for record in records:
         if record.exp_id == exp_id:
             return record
     raise ExperimentNotFoundError(
-        f"there is no experiment {exp_id!r} in NNI's registries, nor in the {len(records)} folders "
-        "that were found; if it lies elsewhere, pass the parent of its folder",
+        f"there is no experiment {exp_id!r} among the {len(records)} in NNI's registries and in "
+        "the folders that were searched; if it lies elsewhere, pass the parent of its folder",
         exp_id=exp_id,
     )
 
@@ -46,3 +56,14 @@ def launcher_folder(record: ExperimentRecord) -> Path | None:
     """Return the folder that the launcher of 1.x has for an experiment, None without one."""
     folder = layout_of(record).separate_folder(str(record.raw.get("fileName") or ""))
     return folder if folder is not None and folder.is_dir() else None
+
+
+def last_written(record: ExperimentRecord) -> datetime | None:
+    """Return when the records of an experiment were changed last, None where they are gone."""
+    if record.directory is None:
+        return None
+    try:
+        changed = ExperimentDatabase.of(record.directory).path.stat().st_mtime
+    except OSError:
+        return None
+    return datetime.fromtimestamp(changed, timezone.utc)

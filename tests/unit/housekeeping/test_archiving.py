@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -31,16 +31,8 @@ from nnicli import (
 )
 from nnicli.housekeeping.archiving import code_directories
 from nnicli.store import ExperimentDatabase, Registry
-from nnicli.testing import FakeInstallation
-from tests.contract.scenes import LONG_TRIAL, running_trials, wait_for, write_config
+from tests.contract.scenes import running_trials
 from tests.unit.store.recordings import load_recording
-
-
-@pytest.fixture
-def parent(home: Path) -> Path:
-    folder = home / "nni-experiments"
-    folder.mkdir()
-    return folder
 
 
 @pytest.fixture
@@ -313,14 +305,6 @@ def test_an_archive_of_a_later_nnicli_is_told(tmp_path: Path) -> None:
 
 
 # Beside a manager
-
-
-@pytest.fixture
-def running(tmp_path: Path) -> Iterator[Experiment]:
-    with Experiment(nni=FakeInstallation.create(tmp_path / "nni").prefix) as experiment:
-        experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
-        wait_for(lambda: running_trials(experiment), "a trial runs")
-        yield experiment
 
 
 def test_a_running_experiment_is_saved_and_goes_on(
