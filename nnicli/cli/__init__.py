@@ -5,8 +5,11 @@ from __future__ import annotations
 import click
 
 import nnicli
+from nnicli.cli.experiment import experiment
+from nnicli.cli.log import log
 from nnicli.cli.managers import managers
 from nnicli.cli.run import run
+from nnicli.cli.trial import trial
 
 __all__ = ["main"]
 
@@ -17,5 +20,5 @@ def main() -> None:
     """Launch and control Microsoft NNI experiments, without nnictl."""
 
 
-main.add_command(run)
-main.add_command(managers)
+for _command in (run, experiment, trial, log, managers):
+    main.add_command(_command)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnicli.cli.exits import Exit
+from nnicli.cli.output import open_output, print_json
 
 if TYPE_CHECKING:
     from nnicli.launcher import FoundInstallation
@@ -29,9 +30,7 @@ def managers(*, as_json: bool) -> None:
 
     found = find_installations()
     if as_json:
-        import json
-
-        click.echo(json.dumps([_to_document(one) for one in found], indent=2))
+        print_json([_to_document(one) for one in found])
     elif found:
         _print_table(found)
     if not any(one.is_usable for one in found):
@@ -52,14 +51,9 @@ def _to_document(found: FoundInstallation) -> dict[str, object]:
 
 def _print_table(found: list[FoundInstallation]) -> None:
     from rich import box
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    output = Console()
-    if not output.is_terminal:
-        # The width of a file or a pipe is nobody's screen.
-        output = Console(width=200)
     table = Table("NNI", "Python", "node.js", "usable", "where", box=box.SIMPLE_HEAD)
     for one in found:
         where = Text(str(one.path), overflow="fold")
@@ -72,4 +66,4 @@ def _print_table(found: list[FoundInstallation]) -> None:
             "yes" if one.is_usable else "no",
             where,
         )
-    output.print(table)
+    open_output().print(table)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
+from nnicli.cli.output import open_output, print_json
 from nnicli.errors import NnicliError, WaitTimeoutError
 
 if TYPE_CHECKING:
@@ -45,15 +46,9 @@ def run(config: str, *, as_json: bool, **options: Any) -> None:
     report = Report()
     _run(config, report, messages, **options)
     if as_json:
-        import json
-
-        click.echo(json.dumps(to_document(report), indent=2, allow_nan=False))
+        print_json(to_document(report))
     else:
-        output = Console()
-        if not output.is_terminal:
-            # The width of a file or a pipe is nobody's screen.
-            output = Console(width=200)
-        print_report(output, report)
+        print_report(open_output(), report)
     if report.error_text:
         click.echo(f"nnicli: {report.error_text}", err=True)
     raise SystemExit(report.exit_code)

@@ -3,6 +3,7 @@
 from nnicli.config.checking import DIRECTORY_KEYS, LoadedConfig, check_config, load_config
 from nnicli.config.membership import find_mismatch
 from nnicli.config.search_space import load_search_space
+from nnicli.config.secrets import mask_secrets
 
 __all__ = [
     "DIRECTORY_KEYS",
@@ -11,4 +12,5 @@ __all__ = [
     "find_mismatch",
     "load_config",
     "load_search_space",
+    "mask_secrets",
 ]

@@ -21,16 +21,26 @@ def show(value: Any, keys: Keys) -> str:
     """Return a value as a message may show it: `***` for a secret, its start when it is long."""
     if is_secret(keys):
         return "***"
-    text = json.dumps(_masked(value), ensure_ascii=False, default=str)
+    # Long lists are cut anyhow.
+    masked = mask_secrets(value, most=_MOST_SHOWN)
+    text = json.dumps(masked, ensure_ascii=False, default=str)
     if not text.isprintable():
-        text = json.dumps(_masked(value), default=str)
+        text = json.dumps(masked, default=str)
     return text if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]}..."
 
 
-def _masked(value: Any) -> Any:
+def mask_secrets(value: Any, *, most: int | None = None) -> Any:
+    """Return a value with `***` in every field whose name tells of a secret.
+
+    Args:
+        value: JSON values.
+        most: How many items to keep of each list, None for all.
+    """
     if isinstance(value, dict):
-        return {key: "***" if is_secret((key,)) else _masked(item) for key, item in value.items()}
+        return {
+            key: "***" if is_secret((key,)) else mask_secrets(item, most=most)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
-        # Long lists are cut anyhow.
-        return [_masked(item) for item in value[:_MOST_SHOWN]]
+        return [mask_secrets(item, most=most) for item in value[:most]]
     return value

@@ -49,7 +49,7 @@ def _with_owner(record: ExperimentRecord, managers: Sequence[RunningManager]) ->
         record,
         status=_status_of(record, owner),
         port=owner.port or record.port,
-        url=record.url or owner.url,
+        url=owner.url or record.url,
         ended_at=None,
         version=owner.version or record.version,
         owner=owner.identity,

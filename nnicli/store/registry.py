@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ logger = logging.getLogger(__name__)
 Entries = dict[str, dict[str, Any]]
 
 _TEMPORARY = ".nnicli.tmp"
+_DAMAGED = ".damaged-"
 # A manager truncates the file before it writes it anew, so a read may fall in between.
 _SETTLE_S = 1.0
 _SETTLE_INTERVAL_S = 0.02
@@ -115,6 +117,49 @@ class Registry:
         self._change_until(
             lambda entries: entries.pop(exp_id, None), lambda entries: exp_id not in entries
         )
+
+    def rebuild(self, entries: Mapping[str, Mapping[str, Any]]) -> Path | None:
+        """Put entries in the place of a file that is damaged, and keep that one beside it.
+
+        Args:
+            entries: Experiment id -> entry, as the experiments' folders tell them.
+
+        Returns:
+            Where the damaged file is kept; None where the file can be understood, or there is none:
+            then nothing was changed.
+
+        Raises:
+            RegistryError: The file cannot be locked, kept or written.
+        """
+        with self._locked(self._lock_timeout_s):
+            try:
+                self.read()
+            except RegistryError as error:
+                logger.warning("%s", error)
+            else:
+                return None
+            kept = self._keep_aside()
+            self._replace({exp_id: dict(entry) for exp_id, entry in entries.items()})
+        logger.info("%s is rebuilt; the damaged file is kept as %s", self.path, kept)
+        return kept
+
+    def _keep_aside(self) -> Path:
+        """Copy the file as it is, so that it is missing at no moment."""
+        try:
+            content = self.path.read_bytes()
+            places = (
+                self.path.with_name(f"{self.path.name}{_DAMAGED}{number}")
+                for number in itertools.count(1)
+            )
+            aside = next(place for place in places if not place.exists())
+            with aside.open("xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            shutil.copystat(self.path, aside)
+        except OSError as error:
+            raise self._failure("kept aside", error) from error
+        return aside
 
     @contextmanager
     def undisturbed(self, timeout_s: float) -> Iterator[None]:

@@ -129,6 +129,60 @@ def test_a_damaged_file_is_told_and_never_written_over(
     assert not list(registry.path.parent.glob("*.lock.*"))
 
 
+@pytest.mark.parametrize("content", [b"", b'{"early": {"id"', b"\xff\xfe", b"[]"])
+def test_a_damaged_file_is_kept_aside_and_rebuilt(registry: Registry, content: bytes) -> None:
+    registry.path.write_bytes(content)
+    registry.path.chmod(0o640)
+
+    kept = registry.rebuild({"found": {"id": "found", "status": "STOPPED"}})
+
+    assert kept is not None
+    assert kept.read_bytes() == content
+    assert kept.stat().st_mode & 0o777 == registry.path.stat().st_mode & 0o777 == 0o640
+    assert registry.read() == {"found": {"id": "found", "status": "STOPPED"}}
+    registry.ensure("next", {"id": "next", "pid": 1})
+    assert set(registry.read()) == {"found", "next"}
+
+
+def test_no_damaged_file_is_kept_in_another_one_s_place(registry: Registry) -> None:
+    kept = []
+    for content in ("{", "["):
+        registry.path.write_text(content)
+        kept.append(registry.rebuild({}))
+
+    assert [path.read_text() for path in kept if path is not None] == ["{", "["]
+
+
+def test_a_sound_file_is_not_rebuilt(registry: Registry) -> None:
+    registry.ensure("early", {"id": "early", "pid": 1})
+    content = registry.path.read_bytes()
+
+    assert registry.rebuild({}) is None
+
+    assert registry.path.read_bytes() == content
+
+
+def test_without_a_file_nothing_is_rebuilt(registry: Registry) -> None:
+    assert registry.rebuild({"found": {"id": "found"}}) is None
+
+    assert not registry.path.exists()
+
+
+def test_a_damaged_file_that_cannot_be_kept_stays(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.path.write_text("{")
+
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("os.fsync", refuse)
+
+    with pytest.raises(RegistryError, match="cannot be kept aside: No space left"):
+        registry.rebuild({})
+    assert registry.path.read_text() == "{"
+
+
 def test_a_read_waits_while_a_manager_rewrites_the_file(registry: Registry) -> None:
     """The manager truncates first, so a reader that does not wait takes it for damaged."""
     registry.path.write_text("")

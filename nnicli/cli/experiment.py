@@ -1,0 +1,260 @@
+"""`nnicli experiment`: the experiments of this machine, whether their managers live or not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from nnicli.cli.output import format_time, open_output, print_json, telling_errors
+from nnicli.cli.selection import open_record, select_record, with_experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from nnicli import ExperimentRecord
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+# In which the whole config is told once more, piece by piece and partly as text (1.x to 2.1).
+_REPEATS = "clusterMetaData"
+_SPACE = "searchSpace"
+
+
+@click.group(short_help="List, show, export and import experiments.")
+def experiment() -> None:
+    """List, show, export and import experiments, from their files where those suffice.
+
+    EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
+    experiment that runs is meant, else the only one that there is.
+    """
+
+
+@experiment.command("list", short_help="List experiments.")
+@click.option("--all", "is_all", is_flag=True, help="Those without a manager, too.")
+@click.option(
+    "--experiments-directory",
+    "parents",
+    metavar="DIR",
+    multiple=True,
+    help="Another parent of experiments' folders to search; may be given again.",
+)
+@_JSON
+@telling_errors
+def list_(*, is_all: bool, parents: Sequence[str], as_json: bool) -> None:
+    """List the experiments that run; with --all, every one that a registry or a folder tells of."""
+    from nnicli import list_experiments
+
+    records = list_experiments(experiments_directories=parents)
+    shown = [record for record in records if is_all or record.is_running]
+    if as_json:
+        print_json([_record_document(record) for record in shown])
+        return
+    if shown:
+        _print_records(shown)
+    hidden = len(records) - len(shown)
+    if not shown:
+        click.echo("no experiment runs" if not is_all else "no experiment is known here", err=True)
+    if hidden:
+        click.echo(f"{hidden} without a manager; --all lists them, too", err=True)
+
+
+@experiment.command("show", short_help="Show an experiment and its config.")
+@with_experiment
+@_JSON
+@telling_errors
+def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
+    """Show what is known of an experiment, and its config without its secrets."""
+    import yaml
+
+    record = select_record(experiment, parents)
+    profile: dict[str, Any] = {**open_record(record).get_experiment_profile()}
+    profile["params"] = _presentable(profile["params"])
+    if as_json:
+        print_json({**_record_document(record), "profile": profile})
+        return
+    _print_facts(record, {"config": ""})
+    click.echo(yaml.safe_dump(profile["params"], sort_keys=False, allow_unicode=True), nl=False)
+
+
+@experiment.command("status", short_help="Tell how far an experiment is.")
+@with_experiment
+@_JSON
+@telling_errors
+def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
+    """Tell an experiment's status, from its manager if that lives, and how many trials it has."""
+    record = select_record(experiment, parents)
+    said, errors = _ask_status(record)
+    statistics = open_record(record).get_job_statistics()
+    counts = {row["trialJobStatus"]: row["trialJobNumber"] for row in statistics}
+    if as_json:
+        document = _record_document(record)
+        print_json({**document, "status": said, "errors": errors, "trials": counts})
+        return
+    trials = ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
+    noted = record.noted_status
+    if not record.is_running and noted not in (None, said):
+        said = f"{said} (its manager is gone; the registry still says {noted})"
+    facts = {"status": said, "trials": trials}
+    _print_facts(record, {**facts, **({"errors": "; ".join(errors)} if errors else {})})
+
+
+@experiment.command("export", short_help="Write the results of an experiment to a file.")
+@with_experiment
+@click.option("-t", "--type", "kind", type=click.Choice(["csv", "json"]), help="Form of the file.")
+@click.option("-f", "--filename", metavar="FILE", help="The file.  [default: standard output]")
+@click.option("-i", "--intermediate", is_flag=True, help="Add the intermediate metrics.")
+@click.option("--json", "as_json", is_flag=True, help="The same as --type json.")
+@telling_errors
+def export(
+    experiment: str | None,
+    *,
+    parents: Sequence[str],
+    kind: Literal["csv", "json"] | None,
+    filename: str | None,
+    intermediate: bool,
+    as_json: bool,
+) -> None:
+    """Write the parameters and the final metric of every trial that succeeded with one.
+
+    The form is that of nnictl. Without --type it is what FILE ends in, else csv.
+    """
+    recorded = open_record(select_record(experiment, parents))
+    chosen: Literal["csv", "json"] | None = "json" if as_json else kind
+    if filename is not None:
+        recorded.write_export(filename, kind=chosen, intermediate=intermediate)
+        click.echo(f"wrote {filename}", err=True)
+    else:
+        text = recorded.export_text(chosen or "csv", intermediate=intermediate)
+        click.echo(text, nl=not text.endswith("\n"))
+
+
+@experiment.command("import", short_help="Tell a running experiment known results.")
+@with_experiment
+@click.option(
+    "-f", "--filename", metavar="FILE", required=True, help="json or csv as `export` writes it."
+)
+@_JSON
+@telling_errors
+def import_(
+    experiment: str | None, *, parents: Sequence[str], filename: str, as_json: bool
+) -> None:
+    """Tell the tuner of a running experiment results that are known already.
+
+    All of them have to be points of its search space; if one is not, nothing is sent.
+    """
+    from pathlib import Path
+
+    from nnicli import Experiment, NotConnectedError
+    from nnicli.results import parse_export
+
+    record = select_record(experiment, parents)
+    path = Path(filename).expanduser()
+    text = path.read_bytes().decode("utf-8", "replace")
+    rows = parse_export(text, "csv" if path.suffix.lower() == ".csv" else "json")
+    if record.url is None:
+        raise NotConnectedError(
+            f"experiment {record.exp_id} has no manager, and only a tuner that runs takes results; "
+            "resume it first"
+        )
+    connected = Experiment()
+    connected.connect_experiment(record.url)
+    try:
+        connected.import_data(rows)
+    finally:
+        connected.disconnect()
+    if as_json:
+        print_json({"exp_id": record.exp_id, "imported": len(rows)})
+    else:
+        click.echo(f"imported {len(rows)} results into experiment {record.exp_id}")
+
+
+def _ask_status(record: ExperimentRecord) -> tuple[str, list[str]]:
+    if record.url is None:
+        return record.status, []
+    from nnicli import ManagerClient
+
+    with ManagerClient(record.url) as client:
+        answer = client.get_experiment_status()
+    return answer["status"], answer["errors"]
+
+
+def _record_document(record: ExperimentRecord) -> dict[str, Any]:
+    return {
+        "exp_id": record.exp_id,
+        "name": record.name,
+        "status": record.status,
+        "noted_status": record.noted_status,
+        "is_running": record.is_running,
+        "platform": record.platform,
+        "port": record.port,
+        "url": record.url,
+        "pid": record.owner.pid if record.owner is not None else None,
+        "started_at": record.started_at.isoformat() if record.started_at else None,
+        "ended_at": record.ended_at.isoformat() if record.ended_at else None,
+        "directory": None if record.directory is None else str(record.directory),
+        "version": record.version,
+        "registry": None if record.registry is None else str(record.registry),
+    }
+
+
+def _presentable(params: dict[str, Any]) -> dict[str, Any]:
+    """Return a config as it may be shown; names in a search space are no secrets."""
+    from nnicli.config import mask_secrets
+
+    space = {_SPACE: params[_SPACE]} if _SPACE in params else {}
+    rest = {key: value for key, value in params.items() if key not in (_SPACE, _REPEATS)}
+    return {**mask_secrets(rest), **space}
+
+
+def _print_records(records: Sequence[ExperimentRecord]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("id", "status", "started", "NNI"):
+        table.add_column(column, no_wrap=True)
+    table.add_column("port", justify="right", no_wrap=True)
+    table.add_column("name", overflow="fold")
+    table.add_column("folder", overflow="fold")
+    for record in records:
+        table.add_row(
+            record.exp_id,
+            record.status,
+            format_time(record.started_at),
+            record.version or "?",
+            "" if record.port is None else str(record.port),
+            record.name or "",
+            _short(record.directory),
+            style="bold" if record.is_running else None,
+        )
+    open_output().print(table, markup=False)
+
+
+def _short(directory: Path | None) -> str:
+    """Return a folder as people write it."""
+    from pathlib import Path
+
+    if directory is None:
+        return "missing"
+    home = Path.home()
+    return f"~/{directory.relative_to(home)}" if directory.is_relative_to(home) else str(directory)
+
+
+def _print_facts(record: ExperimentRecord, more: dict[str, str]) -> None:
+    facts = {
+        "experiment": record.exp_id,
+        "name": record.name or "",
+        "status": record.status,
+        "platform": record.platform or "",
+        "NNI": record.version or "",
+        "manager": f"{record.url} (pid {record.owner.pid})" if record.owner else "none",
+        "started": format_time(record.started_at),
+        "ended": format_time(record.ended_at),
+        "folder": str(record.directory),
+        **more,
+    }
+    width = max(map(len, facts)) + 1
+    for name, value in facts.items():
+        if value or name in more:
+            click.echo(f"{name + ':':<{width}} {value}".rstrip())

@@ -1,0 +1,111 @@
+"""Which experiment a command is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from nnicli.errors import ExperimentNotFoundError, InvalidValueError
+
+if TYPE_CHECKING:
+    from nnicli import ExperimentRecord, RecordedExperiment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MOST_NAMED = 10
+
+
+def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentRecord:
+    """Return the experiment that is meant.
+
+    Args:
+        experiment: Its id, its own folder, or its `nni.sqlite`; None: the only one that runs, else
+            the only one that there is.
+        parents: Further parents of experiments' folders.
+
+    Raises:
+        ExperimentNotFoundError: There is none.
+        InvalidValueError: There are several.
+    """
+    from nnicli import list_experiments
+
+    own = _own_folder(experiment)
+    records = list_experiments(
+        experiments_directories=[*parents, *([own.parent] if own is not None else [])]
+    )
+    if own is not None:
+        fitting = [record for record in records if _is_at(record, own)]
+    elif experiment is not None:
+        fitting = [record for record in records if record.exp_id == experiment]
+    else:
+        fitting = records
+    chosen = [record for record in fitting if record.is_running] or fitting
+    if len(chosen) == 1:
+        return chosen[0]
+    if not chosen:
+        what = "there is no experiment" if experiment is None else f"no experiment {experiment!r}"
+        raise ExperimentNotFoundError(
+            f"{what} is known here; `nnicli experiment list --all` lists all that are, and "
+            "--experiments-directory adds a folder",
+            exp_id=experiment or "",
+        )
+    raise InvalidValueError(
+        f"there are {len(chosen)} of them; pass one of: {_names(chosen, experiment)}",
+        field="EXPERIMENT",
+        value=experiment,
+    )
+
+
+def open_record(record: ExperimentRecord) -> RecordedExperiment:
+    """Return an experiment's files.
+
+    Raises:
+        ExperimentNotFoundError: They are not there.
+    """
+    if record.directory is None:
+        raise ExperimentNotFoundError(
+            f"experiment {record.exp_id} is in the registry {record.registry}, and its folder is "
+            "not where that says; pass the folder itself if it was moved",
+            exp_id=record.exp_id,
+        )
+    from nnicli import open_experiment
+
+    return open_experiment(record.directory)
+
+
+def with_experiment(command: F) -> F:
+    """Give a command the argument and the option by which an experiment is chosen."""
+    command = click.option(
+        "--experiments-directory",
+        "parents",
+        metavar="DIR",
+        multiple=True,
+        help="Another parent of experiments' folders to search; may be given again.",
+    )(command)
+    return click.argument("experiment", metavar="[EXPERIMENT]", required=False)(command)
+
+
+def _own_folder(experiment: str | None) -> Path | None:
+    """Return the folder that was named, None where an id was."""
+    if experiment is None:
+        return None
+    path = Path(experiment).expanduser().absolute()
+    if path.is_file():
+        return path.parent.parent
+    return path if (path / "db" / "nni.sqlite").is_file() else None
+
+
+def _is_at(record: ExperimentRecord, folder: Path) -> bool:
+    return record.directory is not None and record.directory.resolve() == folder.resolve()
+
+
+def _names(records: Sequence[ExperimentRecord], experiment: str | None) -> str:
+    names = [
+        record.exp_id if experiment is None else str(record.directory or record.exp_id)
+        for record in records
+    ]
+    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
+    return ", ".join(names[:_MOST_NAMED]) + more

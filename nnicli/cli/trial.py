@@ -1,0 +1,82 @@
+"""`nnicli trial`: the trials of an experiment."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from nnicli.cli.output import open_output, print_json, telling_errors
+from nnicli.cli.selection import open_record, select_record, with_experiment
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nnicli import ExperimentProfile, TrialJob
+    from nnicli.results import Mode
+
+
+@click.group(short_help="List the trials of an experiment.")
+def trial() -> None:
+    """List the trials of an experiment, from its files."""
+
+
+@trial.command("ls", short_help="List trials.")
+@with_experiment
+@click.option("--status", "statuses", multiple=True, help="Only those in this status.")
+@click.option("--head", type=click.IntRange(min=1), metavar="N", help="Only the N best.")
+@click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the N worst.")
+@click.option(
+    "--mode",
+    type=click.Choice(["maximize", "minimize"]),
+    help="What is best.  [default: the tuner's optimize_mode]",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@telling_errors
+def ls(
+    experiment: str | None,
+    *,
+    parents: Sequence[str],
+    statuses: Sequence[str],
+    head: int | None,
+    tail: int | None,
+    mode: Mode | None,
+    as_json: bool,
+) -> None:
+    """List trials in the order in which they were made; with --head or --tail, the best first.
+
+    EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
+    experiment that runs is meant, else the only one that there is.
+    """
+    from nnicli.cli.trials import trial_document, trial_table
+    from nnicli.results import rank_trials
+
+    recorded = open_record(select_record(experiment, parents))
+    direction = _direction(recorded.get_experiment_profile(), mode, is_needed=bool(head or tail))
+    wanted = {status.upper() for status in statuses}
+    trials = [one for one in recorded.list_trial_jobs() if not wanted or one.status in wanted]
+    ranked = [one for one, _ in rank_trials(trials, mode=direction)] if direction else []
+    shown = _portion(ranked, head, tail) if head or tail else trials
+    if as_json:
+        print_json([trial_document(one) for one in shown])
+    elif shown:
+        open_output().print(trial_table(shown, ranked[0] if ranked else None))
+    else:
+        click.echo("no trial", err=True)
+
+
+def _portion(ranked: list[TrialJob], head: int | None, tail: int | None) -> list[TrialJob]:
+    if head is not None and tail is not None:
+        raise click.UsageError("--head and --tail cannot be used together.")
+    return ranked[:head] if head is not None else ranked[-(tail or 0) :]
+
+
+def _direction(profile: ExperimentProfile, mode: Mode | None, *, is_needed: bool) -> Mode | None:
+    from nnicli.results import optimize_mode
+
+    direction = mode or optimize_mode(profile)
+    if direction is None and is_needed:
+        raise click.UsageError(
+            "the tuner's classArgs have no optimize_mode to tell the best by; pass --mode."
+        )
+    return direction

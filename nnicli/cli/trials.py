@@ -1,0 +1,49 @@
+"""Trials for people and for machines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.box import SIMPLE
+from rich.table import Table
+
+from nnicli import TrialJob
+from nnicli.cli.display import brief_parameters
+from nnicli.units import format_duration
+
+
+def trial_table(trials: list[TrialJob], best: TrialJob | None) -> Table:
+    """Return a table with a row for each trial, the best one marked."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    table.add_column("#", justify="right")
+    table.add_column("trial", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("metric", justify="right", no_wrap=True)
+    table.add_column("duration", justify="right", no_wrap=True)
+    table.add_column("parameters", overflow="fold")
+    for trial in trials:
+        is_best = best is not None and trial.trialJobId == best.trialJobId
+        duration = trial.duration
+        table.add_row(
+            "" if trial.sequenceId is None else str(trial.sequenceId),
+            trial.trialJobId,
+            trial.status,
+            "" if trial.final_value is None else f"{trial.final_value:.6g}",
+            "" if duration is None else format_duration(duration.total_seconds()),
+            brief_parameters(trial.parameters),
+            style="bold green" if is_best else None,
+        )
+    return table
+
+
+def trial_document(trial: TrialJob) -> dict[str, Any]:
+    """Return a trial for machines."""
+    duration = trial.duration
+    return {
+        "id": trial.trialJobId,
+        "sequence_id": trial.sequenceId,
+        "status": trial.status,
+        "parameters": trial.parameters,
+        "metric": trial.finalMetricData[0].data if trial.finalMetricData else None,
+        "duration_s": None if duration is None else duration.total_seconds(),
+    }

@@ -1,0 +1,402 @@
+"""`nnicli experiment`, `trial` and `log` over experiments whose managers are gone, or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from nnicli import Experiment, open_experiment
+from nnicli.cli import main
+from nnicli.testing import FakeInstallation
+from tests.contract.scenes import LONG_TRIAL, running_trials, wait_for, write_config
+from tests.unit.store.recordings import RECORDINGS
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def document_of(*arguments: str) -> Any:
+    """Return what a command that succeeds prints as JSON."""
+    result = run(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def make_experiment(parent: Path, exp_id: str) -> Path:
+    """Put a recorded experiment and its logs into a folder; return its own one."""
+    directory = parent / exp_id
+    for folder in ("db", "log"):
+        (directory / folder).mkdir(parents=True)
+    shutil.copyfile(RECORDINGS / "3.0" / "store-nni.sqlite", directory / "db" / "nni.sqlite")
+    for name in ("nnimanager", "nnictl_stdout", "nnictl_stderr", "dispatcher"):
+        (directory / "log" / f"{name}.log").write_text(f"{name} 1\n{name} 2\n")
+    return directory
+
+
+@pytest.fixture
+def directory(home: Path) -> Path:
+    return make_experiment(home / "nni-experiments", "recorded")
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[Experiment]:
+    installation = FakeInstallation.create(tmp_path / "nni")
+    with Experiment(nni=installation.prefix) as experiment:
+        experiment.start_experiment(
+            write_config(tmp_path / "project", LONG_TRIAL, maxTrialNumber=5)
+        )
+        wait_for(lambda: len(running_trials(experiment)) == 2, "both trials run")
+        yield experiment
+
+
+# Which experiment
+
+
+def test_without_any_experiment_that_is_said() -> None:
+    result = run("experiment", "list", "--all")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "no experiment is known here\n"
+    assert document_of("experiment", "list", "--all") == []
+    assert run("trial", "ls").exit_code == 1
+
+
+def test_an_unknown_experiment_is_1_and_says_what_to_do(directory: Path) -> None:
+    result = run("trial", "ls", "nope")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "no experiment 'nope' is known here; `nnicli experiment list --all`" in result.stderr
+    assert directory.is_dir()
+
+
+def test_several_experiments_are_2_and_named(directory: Path) -> None:
+    make_experiment(directory.parent, "other")
+
+    result = run("trial", "ls")
+
+    assert result.exit_code == 2
+    assert "there are 2 of them; pass one of: " in result.stderr
+    assert {"recorded", "other"} <= set(result.stderr.replace(",", " ").split())
+
+
+def test_one_id_in_two_folders_is_2_and_told_by_folder(directory: Path, tmp_path: Path) -> None:
+    copy = make_experiment(tmp_path / "copies", "recorded")
+    parent = str(copy.parent)
+
+    result = run("trial", "ls", "recorded", "--experiments-directory", parent)
+
+    assert result.exit_code == 2
+    assert {str(directory), str(copy)} <= set(result.stderr.replace(",", " ").split())
+    assert len(document_of("trial", "ls", str(copy))) == 11
+
+
+def test_an_experiment_is_named_by_id_folder_or_file(tmp_path: Path) -> None:
+    directory = make_experiment(tmp_path / "elsewhere", "recorded")
+    names = [str(directory), str(directory / "db" / "nni.sqlite")]
+
+    assert [len(document_of("trial", "ls", name)) for name in names] == [11, 11]
+    parent = ("--experiments-directory", str(directory.parent))
+    assert len(document_of("trial", "ls", "recorded", *parent)) == 11
+
+
+def test_an_experiment_without_its_folder_is_told(home: Path) -> None:
+    registry = home / "nni-experiments" / ".experiment"
+    registry.parent.mkdir()
+    registry.write_text('{"ghost": {"id": "ghost", "status": "STOPPED"}}')
+
+    result = run("experiment", "show", "ghost")
+
+    assert result.exit_code == 1
+    assert f"is in the registry {registry}, and its folder is not where that says" in result.stderr
+    assert "missing" in run("experiment", "list", "--all").stdout
+
+
+# The experiments
+
+
+def test_the_list_hides_what_does_not_run(directory: Path) -> None:
+    result = run("experiment", "list")
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.stderr == "no experiment runs\n1 without a manager; --all lists them, too\n"
+    assert document_of("experiment", "list") == []
+    assert directory.is_dir()
+
+
+def test_the_list_tells_of_all(directory: Path) -> None:
+    (row,) = [
+        line for line in run("experiment", "list", "--all").stdout.splitlines() if "STOPPED" in line
+    ]
+
+    assert row.split()[:2] == ["recorded", "STOPPED"]
+    assert row.split()[-1] == "~/nni-experiments/recorded"
+    (document,) = document_of("experiment", "list", "--all")
+    assert document["directory"] == str(directory)
+    assert document["is_running"] is False
+    assert document["version"] == "3.0"
+    assert document["pid"] is None
+
+
+def test_a_damaged_registry_is_told_and_the_folders_are_listed(directory: Path) -> None:
+    (directory.parent / ".experiment").write_text("{")
+
+    result = run("experiment", "list", "--all")
+
+    assert result.exit_code == 0
+    assert "recorded" in result.stdout
+
+
+def test_show_tells_the_config_without_its_secrets(directory: Path) -> None:
+    result = run("experiment", "show")
+
+    assert result.exit_code == 0
+    assert "experiment: recorded\n" in result.stdout
+    assert "trialCommand: python3 trial.py\n" in result.stdout
+    document = document_of("experiment", "show")
+    assert document["profile"]["params"]["maxTrialNumber"] == 11
+    assert document["profile"]["logDir"]
+    assert directory.is_dir()
+
+
+def test_passwords_are_masked_and_names_in_the_search_space_are_not() -> None:
+    from nnicli.cli.experiment import _presentable
+
+    params = {
+        "trainingService": {"machineList": [{"host": "gpu", "password": "hush"}]},
+        "clusterMetaData": [{"key": "machine_list", "value": "hush"}],
+        "searchSpace": {"token_size": {"_type": "choice", "_value": [1]}},
+    }
+
+    assert _presentable(params) == {
+        "trainingService": {"machineList": [{"host": "gpu", "password": "***"}]},
+        "searchSpace": {"token_size": {"_type": "choice", "_value": [1]}},
+    }
+
+
+def test_the_status_counts_trials(directory: Path) -> None:
+    recorded = {
+        row["trialJobStatus"]: row["trialJobNumber"]
+        for row in open_experiment(directory).get_job_statistics()
+    }
+
+    result = run("experiment", "status")
+
+    assert result.exit_code == 0
+    assert "status:     STOPPED\n" in result.stdout
+    assert f"{recorded['SUCCEEDED']} SUCCEEDED" in result.stdout
+    document = document_of("experiment", "status")
+    assert document["trials"] == recorded
+    assert (document["status"], document["errors"]) == ("STOPPED", [])
+
+
+def test_a_manager_that_died_is_told(directory: Path) -> None:
+    entry = {"id": "recorded", "status": "RUNNING", "port": 8080}
+    (directory.parent / ".experiment").write_text(json.dumps({"recorded": entry}))
+
+    result = run("experiment", "status")
+
+    assert "STOPPED (its manager is gone; the registry still says RUNNING)" in result.stdout
+
+
+def test_a_running_experiment_is_asked_for_its_status(running: Experiment) -> None:
+    document = document_of("experiment", "status")
+
+    assert document["status"] == "RUNNING"
+    assert document["trials"] == {"RUNNING": 2}
+    assert document["port"] == running.port
+    assert f"manager:    {document['url']} (pid " in run("experiment", "status").stdout
+    assert str(running.exp_id) in run("experiment", "list").stdout
+
+
+# Results
+
+
+def test_results_go_to_standard_output(directory: Path) -> None:
+    recorded = open_experiment(directory)
+
+    result = run("experiment", "export", "recorded", "--intermediate")
+
+    rows = list(csv.DictReader(io.StringIO(result.stdout, newline="")))
+    assert [row["trialJobId"] for row in rows] == [one.trialJobId for one in recorded.export_data()]
+    assert {row["intermediate"] for row in rows} == {'[0.25,{"default": 0.5, "loss": 1}]'}
+    assert len(document_of("experiment", "export")) == len(rows)
+
+
+@pytest.mark.parametrize("arguments", [["-f", "out.json"], ["-f", "out", "-t", "json"]])
+def test_results_go_to_a_file(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    result = run("experiment", "export", *arguments)
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    rows = json.loads((tmp_path / arguments[1]).read_text())
+    assert len(rows) == len(open_experiment(directory).export_data())
+
+
+def test_a_file_that_cannot_be_written_is_1(directory: Path, tmp_path: Path) -> None:
+    result = run("experiment", "export", "recorded", "-f", str(tmp_path / "nope" / "out.csv"))
+
+    assert result.exit_code == 1
+    assert "No such file or directory" in result.stderr
+    assert directory.is_dir()
+
+
+def test_known_results_are_imported(running: Experiment, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("x,reward,trialJobId\r\n0.5,1.0,a\r\n0.25,2.0,b\r\n")
+
+    assert document_of("experiment", "import", "-f", str(path)) == {
+        "exp_id": running.exp_id,
+        "imported": 2,
+    }
+    (imported,) = running.client.get_imported_data()
+    assert imported == [
+        {"parameter": {"x": 0.5}, "value": 1.0},
+        {"parameter": {"x": 0.25}, "value": 2.0},
+    ]
+
+
+def test_results_outside_of_the_search_space_are_not_sent(
+    running: Experiment, tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text('[{"parameter": {"x": 0.5}, "value": 1}, {"parameter": {"x": 5}, "value": 1}]')
+
+    result = run("experiment", "import", "-f", str(path))
+
+    assert result.exit_code == 2
+    assert "rows[1].parameter: {'x': 5} has x = 5; the search space has uniform" in result.stderr
+    assert running.client.get_imported_data() == []
+
+
+def test_an_import_needs_a_manager(directory: Path, tmp_path: Path) -> None:
+    path = tmp_path / "rows.json"
+    path.write_text("[]")
+
+    result = run("experiment", "import", "-f", str(path))
+
+    assert result.exit_code == 4
+    assert "experiment recorded has no manager" in result.stderr
+    assert directory.is_dir()
+
+
+def test_a_missing_file_of_results_is_told(directory: Path, tmp_path: Path) -> None:
+    result = run("experiment", "import", "-f", str(tmp_path / "nope.json"))
+
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'nope.json'}: No such file or directory" in result.stderr
+    assert directory.is_dir()
+
+
+# Trials
+
+
+def test_trials_are_listed_in_their_order(directory: Path) -> None:
+    trials = [trial.trialJobId for trial in open_experiment(directory).list_trial_jobs()]
+
+    assert [trial["id"] for trial in document_of("trial", "ls")] == trials
+    lines = run("trial", "ls").stdout.splitlines()
+    assert [word for line in lines for word in line.split()[:2] if word in trials] == trials
+
+
+def test_the_best_and_the_worst_are_listed_by_a_direction(directory: Path) -> None:
+    best = open_experiment(directory).best_trial(mode="minimize").trialJobId
+
+    ranked = document_of("trial", "ls", "--head", "99", "--mode", "minimize")
+
+    assert ranked[0]["id"] == best
+    assert document_of("trial", "ls", "--head", "1", "--mode", "minimize") == ranked[:1]
+    assert document_of("trial", "ls", "--tail", "2", "--mode", "minimize") == ranked[-2:]
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        (["--head", "1"], "no optimize_mode to tell the best by; pass --mode"),
+        (["--head", "1", "--tail", "1", "--mode", "minimize"], "--head and --tail cannot be used"),
+        (["--head", "0"], "0 is not in the range"),
+    ],
+)
+def test_bad_usage_is_2(directory: Path, options: list[str], text: str) -> None:
+    result = run("trial", "ls", *options)
+
+    assert result.exit_code == 2
+    assert text in result.stderr
+    assert directory.is_dir()
+
+
+def test_trials_are_chosen_by_status(directory: Path) -> None:
+    failed = document_of("trial", "ls", "--status", "failed")
+
+    assert {trial["status"] for trial in failed} == {"FAILED"}
+    assert run("trial", "ls", "--status", "WAITING").stderr == "no trial\n"
+    assert directory.is_dir()
+
+
+# Logs
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("stdout", "nnictl_stdout"),
+        ("stderr", "nnictl_stderr"),
+        ("manager", "nnimanager"),
+        ("dispatcher", "dispatcher"),
+    ],
+)
+def test_logs_are_printed(directory: Path, command: str, name: str) -> None:
+    first, second = f"{name} 1\n", f"{name} 2\n"
+
+    assert run("log", command).stdout == first + second
+    assert run("log", command, "--head", "1").stdout == first
+    assert run("log", command, "-T", "1").stdout == second
+    assert run("log", command, "--follow", "--tail", "1").stdout == second
+    assert document_of("log", command, "recorded") == {
+        "exp_id": "recorded",
+        "log": command,
+        "text": first + second,
+    }
+    assert directory.is_dir()
+
+
+def test_what_a_trial_wrote_is_printed(directory: Path) -> None:
+    trial = open_experiment(directory).list_trial_jobs()[0].trialJobId
+    folder = directory / "environments" / "local-env" / "trials" / trial
+    folder.mkdir(parents=True)
+    (folder / "trial.stderr").write_text("Traceback\nKeyError: 1")
+
+    arguments = ("log", "trial", "--trial", trial, "--kind", "stderr")
+
+    assert run(*arguments).stdout == "Traceback\nKeyError: 1\n"
+    assert run(*arguments, "--follow").stdout == "Traceback\nKeyError: 1"
+    assert document_of(*arguments)["text"] == "Traceback\nKeyError: 1"
+    assert run("log", "trial", "--trial", trial).stdout == ""
+
+
+@pytest.mark.parametrize("option", [["--json"], ["--head", "1"]])
+def test_following_prints_all_from_somewhere_on(directory: Path, option: list[str]) -> None:
+    result = run("log", "stdout", "--follow", *option)
+
+    assert result.exit_code == 2
+    assert "--follow cannot be used together with --json or --head" in result.stderr
+    assert directory.is_dir()
+
+
+def test_an_unknown_trial_is_1(directory: Path) -> None:
+    result = run("log", "trial", "--trial", "nope")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr == "nnicli: experiment recorded has no trial 'nope'\n"
+    assert directory.is_dir()
