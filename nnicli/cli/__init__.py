@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 import nnicli
+from nnicli.cli.archives import load, save
+from nnicli.cli.cleanup import delete, prune, reconcile
 from nnicli.cli.experiment import experiment
 from nnicli.cli.log import log
 from nnicli.cli.managers import managers
@@ -20,5 +22,7 @@ def main() -> None:
     """Launch and control Microsoft NNI experiments, without nnictl."""
 
 
-for _command in (run, experiment, trial, log, managers):
+for _command in (run, experiment, trial, log, reconcile, managers):
     main.add_command(_command)
+for _command in (save, load, delete, prune):
+    experiment.add_command(_command)

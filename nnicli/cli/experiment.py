@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from nnicli.cli.output import format_time, open_output, print_json, telling_errors
+from nnicli.cli.output import (
+    format_time,
+    new_table,
+    open_output,
+    print_json,
+    telling_errors,
+)
 from nnicli.cli.selection import open_record, select_record, with_experiment
 
 if TYPE_CHECKING:
@@ -21,9 +27,9 @@ _REPEATS = "clusterMetaData"
 _SPACE = "searchSpace"
 
 
-@click.group(short_help="List, show, export and import experiments.")
+@click.group(short_help="List, show, export, save and delete experiments.")
 def experiment() -> None:
-    """List, show, export and import experiments, from their files where those suffice.
+    """List, show, export, save and delete experiments, from their files where those suffice.
 
     EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
     experiment that runs is meant, else the only one that there is.
@@ -208,12 +214,7 @@ def _presentable(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_records(records: Sequence[ExperimentRecord]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("id", "status", "started", "NNI"):
-        table.add_column(column, no_wrap=True)
+    table = new_table("id", "status", "started", "NNI")
     table.add_column("port", justify="right", no_wrap=True)
     table.add_column("name", overflow="fold")
     table.add_column("folder", overflow="fold")

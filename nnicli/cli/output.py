@@ -16,6 +16,7 @@ from nnicli.errors import NnicliError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -34,6 +35,17 @@ def open_output() -> Console:
     output = Console()
     # The width of a file or a pipe is nobody's screen.
     return output if output.is_terminal else Console(width=_WIDE)
+
+
+def new_table(*columns: str) -> Table:
+    """Return a table whose first columns are never folded."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
 
 
 def format_time(moment: datetime | None) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError, ExperimentNotFoundError, ProcessIdentity
@@ -18,7 +18,7 @@ from nnicli.housekeeping.finding import last_written, layout_of
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import WorkerProcess, find_managers, find_workers
 from nnicli.models import ExperimentRecord, ExperimentStatus
-from nnicli.store import ExperimentDatabase, Parents
+from nnicli.store import LAYOUTS, ExperimentDatabase, Parents
 from nnicli.waiting import Timeouts
 
 logger = logging.getLogger(__name__)
@@ -57,7 +57,8 @@ def reconcile_experiments(
 ) -> list[Finding]:
     """Find what NNI's registries say wrongly, and what dead managers have left running.
 
-    No file of an experiment is changed or deleted. A stray of another user is left to that user.
+    No file of an experiment is changed or deleted. A stray of another user is left to that user. A
+    registry that is damaged is, when mending, kept aside and made anew of the experiments' folders.
 
     Args:
         mend: Mend what can be mended: end orphans, note what is stale as stopped, take ghosts out
@@ -75,11 +76,13 @@ def reconcile_experiments(
     records = list_experiments(experiments_directories=experiments_directories)
     workers = find_workers()
     found = [finding for record in records for finding in _look_at(record, workers)]
-    return [_mend(finding, timeouts) for finding in found] if mend else found
+    return _mend_all(found, timeouts) if mend else found
 
 
 def _look_at(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Iterator[Finding]:
     if record.is_running:
+        if not record.is_registered and record.directory is not None:
+            yield Finding("stray", record, "runs, and is not registered; it is registered")
         return
     directory, noted = record.directory, record.raw.get("logDir")
     place = directory or Path(noted if isinstance(noted, str) else "", record.exp_id)
@@ -159,11 +162,30 @@ def _launcher_folder_of(record: ExperimentRecord) -> str | None:
     return None
 
 
+def _mend_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
+    strays = [one.record for one in found if one.kind == "stray" and one.can_be_mended]
+    # One row for each registry; one that is not damaged stays as it is.
+    for layout in {row.registry_file: row for row in LAYOUTS}.values():
+        entries = {
+            record.exp_id: _entry_of(record)
+            for record in strays
+            if layout_of(record).registry_file == layout.registry_file
+        }
+        if kept := layout.registry().rebuild(entries):
+            logger.warning(
+                "%s was damaged and is made anew of the experiments' folders; the damaged one is "
+                "kept as %s",
+                layout.registry().path,
+                kept,
+            )
+    return [_mend(finding, timeouts) for finding in found]
+
+
 def _mend(finding: Finding, timeouts: Timeouts) -> Finding:
     record = finding.record
     # Somebody may have resumed it since it was looked at.
     runs_now = any(manager.runs(record.exp_id, record.directory) for manager in find_managers())
-    if runs_now or not finding.can_be_mended:
+    if not finding.can_be_mended or runs_now != record.is_running:
         return finding
     _REMEDIES[finding.kind](record, timeouts)
     logger.info("experiment %s: %s", record.exp_id, finding.message)
@@ -185,9 +207,12 @@ def _note_stopped(record: ExperimentRecord, _timeouts: Timeouts) -> None:
 
 
 def _register(record: ExperimentRecord, _timeouts: Timeouts) -> None:
-    layout, directory = layout_of(record), record.directory
-    if directory is None:
-        return
+    layout_of(record).registry().ensure(record.exp_id, _entry_of(record))
+
+
+def _entry_of(record: ExperimentRecord) -> dict[str, Any]:
+    """Return what NNI's registry gets of an experiment that it lacks."""
+    layout, directory = layout_of(record), record.directory or Path()
     profile = ExperimentDatabase.of(directory).get_experiment_profile()
     times = {"startTime": profile.get("startTime"), "endTime": profile.get("endTime")}
     entry = stopped_entry(
@@ -198,7 +223,12 @@ def _register(record: ExperimentRecord, _timeouts: Timeouts) -> None:
         folder=_launcher_folder_of(record) or "",
         noted={key: layout.encode_time(value) for key, value in times.items() if value is not None},
     )
-    layout.registry().ensure(record.exp_id, entry)
+    if record.owner is None:
+        return entry
+    # 1.x has the port as text.
+    port = type(entry["port"])(record.port or 0)
+    running = {"status": record.status, "endTime": "N/A", "port": port, "pid": record.owner.pid}
+    return entry | {key: value for key, value in running.items() if key in entry}
 
 
 _REMEDIES: Mapping[FindingKind, Callable[[ExperimentRecord, Timeouts], None]] = {

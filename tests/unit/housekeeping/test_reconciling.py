@@ -103,16 +103,32 @@ def test_a_stray_of_another_user_is_left_to_that_user(
     assert Registry().read() == {}
 
 
-def test_a_damaged_registry_is_never_written_over(make_experiment: MakeExperiment) -> None:
+def test_a_damaged_registry_is_made_anew_only_when_told(
+    make_experiment: MakeExperiment, running: Experiment, caplog: pytest.LogCaptureFixture
+) -> None:
     make_experiment("one")
-    Registry().path.write_text("{", "utf-8")
+    path, exp_id = Registry().path, str(running.exp_id)
+    path.write_text("{", "utf-8")
 
     findings = reconcile_experiments()
 
-    assert kinds(findings) == {"one": ["stray"]}
-    with pytest.raises(OSError, match="is damaged"):
-        reconcile_experiments(mend=True)
-    assert Registry().path.read_text("utf-8") == "{"
+    assert kinds(findings) == {"one": ["stray"], exp_id: ["stray"]}
+    assert path.read_text("utf-8") == "{"
+
+    findings = reconcile_experiments(mend=True)
+
+    assert all(finding.is_mended for finding in findings)
+    assert "is made anew of the experiments' folders" in caplog.text
+    entries = Registry().read()
+    assert entries.keys() == {"one", exp_id}
+    assert running.process is not None
+    assert (entries[exp_id]["pid"], entries[exp_id]["port"], entries[exp_id]["status"]) == (
+        running.process.identity.pid,
+        running.port,
+        "RUNNING",
+    )
+    assert [file.read_text("utf-8") for file in path.parent.glob(".experiment*damaged*")] == ["{"]
+    assert reconcile_experiments() == []
 
 
 def test_a_running_experiment_is_in_order(running: Experiment) -> None:
