@@ -114,7 +114,9 @@ def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
     columns = (TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with (
         ConsoleHandler(messages),
-        Progress(*columns, console=messages, disable=not messages.is_terminal) as bar,
+        Progress(
+            *columns, console=messages, transient=True, disable=not messages.is_terminal
+        ) as bar,
     ):
         task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -7,7 +7,7 @@ import logging
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -347,10 +347,10 @@ class _Load:
 
     def make_room(self, stack: ExitStack) -> None:
         """Make the folders in which everything is put together."""
-        self._parent.mkdir(parents=True, exist_ok=True)
+        _make_parents(self._parent, stack)
         self._staged = stack.enter_context(staging(self._parent)) / self.manifest.exp_id
         if self._launcher is not None:
-            self._launcher.parent.mkdir(parents=True, exist_ok=True)
+            _make_parents(self._launcher.parent, stack)
             room = stack.enter_context(staging(self._launcher.parent))
             self._staged_launcher = room / self._launcher.name
 
@@ -440,6 +440,19 @@ class _Load:
                 code,
             )
         return LoadedExperiment(self.manifest.exp_id, self._directory, code, has_code)
+
+
+def _make_parents(folder: Path, stack: ExitStack) -> None:
+    """Make a folder and those around it; those that are empty in the end go again."""
+    missing = [place for place in (folder, *folder.parents) if not place.exists()]
+    for place in reversed(missing):
+        place.mkdir(exist_ok=True)
+        stack.callback(_remove_if_empty, place)
+
+
+def _remove_if_empty(folder: Path) -> None:
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def _read_config(path: Path) -> dict[str, Any]:

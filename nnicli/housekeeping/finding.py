@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from nnicli.errors import ExperimentNotFoundError
+from nnicli.errors import ExperimentNotFoundError, InvalidValueError
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.models import ExperimentRecord
 from nnicli.store import LAYOUTS, ExperimentDatabase, Layout, Parents
@@ -26,14 +26,24 @@ def find_record(exp_id: str, experiments_directories: Parents = ()) -> Experimen
 
 
 def pick_record(records: Sequence[ExperimentRecord], exp_id: str) -> ExperimentRecord:
-    """Return the record of an experiment.
+    """Return the record of an experiment; of several with one id the registered one.
 
     Raises:
         ExperimentNotFoundError: There is none.
+        InvalidValueError: There are several, and it is not known which is meant.
     """
-    for record in records:
-        if record.exp_id == exp_id:
-            return record
+    fitting = [record for record in records if record.exp_id == exp_id]
+    chosen = [record for record in fitting if record.is_registered] or fitting
+    if len(chosen) == 1:
+        return chosen[0]
+    if chosen:
+        places = ", ".join(str(record.directory or record.registry) for record in chosen)
+        raise InvalidValueError(
+            f"exp_id: {exp_id!r} is the id of {len(chosen)} experiments: {places}; move the one "
+            "that is not meant out of the folders that are searched",
+            field="exp_id",
+            value=exp_id,
+        )
     raise ExperimentNotFoundError(
         f"there is no experiment {exp_id!r} among the {len(records)} in NNI's registries and in "
         "the folders that were searched; if it lies elsewhere, pass the parent of its folder",
@@ -47,8 +57,8 @@ def layout_of(record: ExperimentRecord) -> Layout:
     One that no registry has gets that of a registry in which it would be noted.
     """
     if record.registry is None:
-        is_of_1 = record.version == LAYOUTS[0].releases
-        return LAYOUTS[0] if is_of_1 else LAYOUTS[1]
+        # A release such as 1.9 of one that runs, else 1.x as its files tell.
+        return LAYOUTS[0] if (record.version or "").startswith("1.") else LAYOUTS[1]
     return next(layout for layout in LAYOUTS if layout.registry().path == record.registry)
 
 

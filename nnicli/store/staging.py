@@ -15,7 +15,7 @@ try:
 except ImportError:  # Windows: what a killed process leaves stays there.
     fcntl = None  # type: ignore[assignment]  # tested before each use
 
-STAGING_PREFIX = ".nnicli-"
+STAGING_PREFIX = ".nnicli-staging-"
 """How the names of these folders begin."""
 
 _LOCK = ".lock"

@@ -32,9 +32,11 @@ from nnicli import (
     StatusError,
     TrialJobNotFoundError,
     TunerCrashedError,
+    delete_experiments,
     list_experiments,
     load_experiment,
     open_experiment,
+    reconcile_experiments,
     save_experiment,
 )
 from nnicli.launcher.ports import find_listener
@@ -473,6 +475,49 @@ class ManagerContract:
             assert_nothing_left(exp_id, port, home=home, nni=nni, pids=deaf_pids(config))
             assert leftovers(str(neighbour.exp_id)) == neighbours
             assert len(running_trials(neighbour)) == 2
+
+    # Cleaning up
+
+    def test_orphans_of_a_killed_manager_are_told_and_ended(
+        self, experiment: Experiment, tmp_path: Path, home: Path, nni: Path
+    ) -> None:
+        config = write_config(tmp_path / "project", DEAF_TRIAL)
+        experiment.start_experiment(config)
+        wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
+        exp_id = str(experiment.exp_id)
+        assert experiment.process is not None
+        assert reconcile_experiments() == []
+        os.kill(experiment.process.identity.pid, signal.SIGKILL)
+        assert experiment.process.wait(LIMIT_S)
+
+        orphans, stale = reconcile_experiments()
+
+        assert (orphans.kind, stale.kind) == ("orphans", "stale")
+        assert deaf_pids(config) <= {process.pid for process in orphans.processes}
+        with pytest.raises(StateError, match="still has processes"):
+            delete_experiments(exp_id)
+        assert all(finding.is_mended for finding in reconcile_experiments(mend=True))
+        assert_nothing_left(exp_id, None, home=home, nni=nni, pids=deaf_pids(config))
+        assert reconcile_experiments() == []
+
+    def test_a_running_experiment_is_stopped_and_deleted_when_told(
+        self, experiment: Experiment, tmp_path: Path, home: Path, nni: Path
+    ) -> None:
+        config = write_config(tmp_path / "project", DEAF_TRIAL)
+        experiment.start_experiment(config)
+        wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
+        exp_id = str(experiment.exp_id)
+        with pytest.raises(StateError, match=f"{exp_id} still has processes"):
+            delete_experiments(exp_id)
+        assert running_trials(experiment)
+
+        delete_experiments(exp_id, stop_running=True)
+
+        assert leftovers(exp_id) == []
+        assert [pid for pid in deaf_pids(config) if is_alive(pid)] == []
+        assert registry(home, nni) == {}
+        left = [path for path in home.rglob("*") if path.is_file() and "lock" not in path.name]
+        assert [path.name for path in left] == [".experiment"]
 
     # Failing
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,6 +57,23 @@ def test_everything_of_one_goes_and_the_others_stay(
     assert list(Registry().read()) == ["kept"]
     assert everything_below(parent) == sorted(["kept", *(f"kept/{name}" for name in before)])
     assert (tmp_path / "theirs" / "data").exists()
+
+
+def test_of_two_with_one_id_only_the_registered_one_is_meant(
+    make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    """A copy in another folder is not NNI's; of two copies nobody knows which is meant."""
+    folder = make_experiment("twice")
+    copies = [tmp_path / "a", tmp_path / "b"]
+    for copy in copies:
+        shutil.copytree(folder, copy / "twice")
+
+    delete_experiments("twice", experiments_directories=copies)
+
+    assert not folder.exists()
+    with pytest.raises(InvalidValueError, match=r"'twice' is the id of 2 experiments: .*/a/twice"):
+        delete_experiments("twice", experiments_directories=copies)
+    assert all((copy / "twice").exists() for copy in copies)
 
 
 def test_a_dry_run_tells_sizes_and_changes_nothing(

@@ -85,7 +85,7 @@ def test_what_a_living_process_works_in_is_left_alone(parent: Path) -> None:
 
 def test_a_half_deleted_folder_is_taken_away_too(parent: Path) -> None:
     """A process may be killed while it deletes, when the lock is gone already."""
-    abandoned = parent / ".nnicli-abandoned"
+    abandoned = parent / ".nnicli-staging-abandoned"
     abandoned.mkdir()
     (abandoned / "rest").touch()
 
@@ -97,13 +97,18 @@ def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "file").touch()
-    (parent / ".nnicli-link").symlink_to(theirs)
+    (parent / ".nnicli-staging-link").symlink_to(theirs)
     (parent / "experiment").mkdir()
+    (parent / ".nnicli-config").mkdir()
 
     with staging(parent):
         pass
 
-    assert sorted(path.name for path in parent.iterdir()) == [".nnicli-link", "experiment"]
+    assert sorted(path.name for path in parent.iterdir()) == [
+        ".nnicli-config",
+        ".nnicli-staging-link",
+        "experiment",
+    ]
     assert (theirs / "file").exists()
 
 
