@@ -509,7 +509,7 @@ class ManagerContract:
         exp_id = str(experiment.exp_id)
         with pytest.raises(StateError, match=f"{exp_id} still has processes"):
             delete_experiments(exp_id)
-        assert running_trials(experiment)
+        assert all(map(is_alive, deaf_pids(config)))
 
         delete_experiments(exp_id, stop_running=True)
 
