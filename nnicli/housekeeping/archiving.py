@@ -50,6 +50,7 @@ _DATABASE = "db/nni.sqlite"
 _COPIED = (_DATABASE, *(f"{_DATABASE}{suffix}" for suffix in ("-journal", "-wal", "-shm")))
 # What NNI has of an experiment beside the files of its trials.
 _RECORDS = ("db", "log", "checkpoint", ".config")
+_MOST_NAMED = 5
 # What 1.x and 2.0 keep for a resume.
 _CONFIG = ".config"
 # Under which a config names folders of code: in the v2 format, and in v1.
@@ -150,8 +151,13 @@ def save_experiment(
             _documents(record, params, code),
             progress=progress,
         )
-    for path in packed.skipped:
-        logger.warning("not saved, as it leads elsewhere or is no file: %s", path)
+    if packed.skipped:
+        logger.warning(
+            "%d paths are not saved, as they lead elsewhere or are no files: %s%s",
+            len(packed.skipped),
+            ", ".join(packed.skipped[:_MOST_NAMED]),
+            " ..." if len(packed.skipped) > _MOST_NAMED else "",
+        )
     logger.info("experiment %s is saved in %s", exp_id, target)
     return SavedExperiment(exp_id, target, target.stat().st_size, packed.files, packed.skipped)
 
