@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tempfile
 import textwrap
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 from rich.console import Console
 
+from benchmarks import records
 from benchmarks.bare import BareManager
 from benchmarks.measure import Claim, interleave, medians, show, time_call, time_command
-from nnicli import Experiment, NniInstallation, find_installation
+from nnicli import Experiment, NniInstallation, find_installation, open_experiment
 from nnicli.config import load_config
 from nnicli.launcher.ports import is_free
 from nnicli.store import Registry
@@ -259,6 +262,88 @@ class Bench:
         ]
         self.report("Start and stop, again and again", seconds, claims)
 
+    def records(self) -> None:
+        """Read a large experiment from its files, through nnicli, and through the bare manager."""
+        with self.experiment() as experiment:
+            experiment.start_experiment(self.config, next(self._ports))
+            exp_id = str(experiment.exp_id)
+        directory = self.home / "nni-experiments" / exp_id
+        records.fill(directory / "db" / "nni.sqlite", directory)
+        recorded = open_experiment(directory)
+        with self.experiment() as live:
+            live.view_experiment(exp_id, next(self._ports))
+            url = f"{live.endpoint}/api/v1/nni"
+
+            def bare(path: str) -> Callable[[], float]:
+                def fetch() -> object:
+                    with urllib.request.urlopen(f"{url}{path}", timeout=300) as answer:
+                        return json.loads(answer.read())
+
+                return lambda: time_call(fetch)
+
+            rounds = max(3, self.rounds // 5)
+            trials = interleave(
+                {
+                    "open_experiment().list_trial_jobs": lambda: time_call(
+                        recorded.list_trial_jobs
+                    ),
+                    "Experiment.list_trial_jobs": lambda: time_call(live.list_trial_jobs),
+                    "floor: GET /trial-jobs, json.loads": bare("/trial-jobs"),
+                },
+                rounds=rounds,
+            )
+            at_rest, connected, floor = medians(trials).values()
+            claims = [
+                Claim(
+                    "trials from the files are at least 2 times faster than through the manager",
+                    floor >= 2 * at_rest,
+                    f"{floor / at_rest:.2f} times the bare fetch, "
+                    f"{connected / at_rest:.2f} times Experiment's",
+                ),
+                Claim(
+                    "Experiment.list_trial_jobs takes at most 1.6 times the bare fetch",
+                    connected <= 1.6 * floor,
+                    f"{connected / floor:.2f} times",
+                ),
+            ]
+            self.report(f"The {records.TRIALS} trials of an experiment", trials, claims)
+            metrics = interleave(
+                {
+                    "open_experiment().get_job_metrics": lambda: time_call(
+                        recorded.get_job_metrics
+                    ),
+                    "Experiment.get_job_metrics": lambda: time_call(live.get_job_metrics),
+                    "floor: GET /metric-data, json.loads": bare("/metric-data"),
+                },
+                rounds=rounds,
+            )
+            _, connected, floor = medians(metrics).values()
+            claim = Claim(
+                "Experiment.get_job_metrics takes at most 1.6 times the bare fetch",
+                connected <= 1.6 * floor,
+                f"{connected / floor:.2f} times",
+            )
+            self.report(f"Their {records.METRICS} metrics each", metrics, [claim])
+            self._report_memory(directory, str(live.endpoint))
+
+    def _report_memory(self, directory: Path, endpoint: str) -> None:
+        claims = []
+        for read in ("list_trial_jobs", "get_job_metrics", "export_data"):
+            items, stays, peak = records.measure_memory(
+                f"open_experiment({str(directory)!r})", read
+            )
+            text = f"peak memory of open_experiment().{read} is at most 1.5 times what stays"
+            figure = f"{peak / stays:.2f} times {stays / 1e6:.0f} MB for {items} items"
+            claims.append(Claim(text, peak <= 1.5 * stays, figure))
+        self.report("Memory of recorded reads", {}, claims)
+        for read in ("list_trial_jobs", "get_job_metrics"):
+            source = f"ManagerClient({endpoint!r})"
+            items, stays, peak = records.measure_memory(source, read)
+            self.console.print(
+                f"  live {read}: peak {peak / 1e6:.0f} MB, {peak / stays:.2f} times the "
+                f"{stays / 1e6:.0f} MB that stay for {items} items"
+            )
+
 
 def watch_end(pid: int) -> Callable[[], float]:
     """Return a function that gives the moment at which a process ended."""
@@ -289,7 +374,7 @@ def run_python(python: str, code: str) -> str:
 
 
 def main() -> int:
-    groups = ("imports", "start", "updates", "stop", "cycles")
+    groups = ("imports", "start", "updates", "stop", "cycles", "records")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nni", required=True, help="virtual environment with NNI 3.0")
     parser.add_argument("--rounds", type=int, default=15, help="measurements of each variant")

@@ -15,6 +15,7 @@ from nnicli.errors import DecodingError
 _BODY_START = 200
 # A JavaScript number holds no larger integer exactly.
 _LARGEST = 2**53
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its constructor sets it
 
 
 def decode_json(text: str) -> Any:
@@ -23,6 +24,14 @@ def decode_json(text: str) -> Any:
     Raises:
         DecodingError: The text is no JSON, or nested too deeply.
     """
+    try:
+        # Without json.loads, which looks for blanks around the value first and takes twice as long.
+        value, end = _scan(text, 0)
+        if end == len(text):
+            return value
+    except (StopIteration, TypeError, ValueError, RecursionError):
+        # It begins with a blank, or json.loads says what is wrong.
+        pass
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -133,7 +142,8 @@ def _whole(raw: Mapping[str, Any], key: str) -> int | None:
         return None
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _LARGEST:
+    # A bool is an int of another type.
+    if type(value) is int and -_LARGEST <= value <= _LARGEST:
         return value
     raise DecodingError(f"{key}: expected an integer, found {value!r:.{_BODY_START}}")
 

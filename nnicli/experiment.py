@@ -558,7 +558,8 @@ class Experiment(ExperimentReader):
 
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
         session, files = self._session_to_read()
-        if files is not None and (self._session is None or session.runs_trials_here()):
+        is_at_rest = self._session is None or session.manager_is_gone()
+        if files is not None and (is_at_rest or session.runs_trials_here()):
             return files.trial_log_file(trial_job_id, kind)
         client = session.client
         check_kind(kind, client.dialect.trial_files)

@@ -18,7 +18,7 @@ from nnicli.decoding import decode_hyper_parameters, decode_metric, decode_resul
 from nnicli.errors import ProcessIdentity
 from nnicli.units import from_epoch_ms
 
-T = TypeVar("T")
+_Snapshot = TypeVar("_Snapshot", "TrialJob", "TrialResult")
 
 
 class ExperimentStatus(str, Enum):
@@ -113,15 +113,17 @@ class ExperimentProfile(_ProfileAlways, total=False):
     endTime: int
 
 
-def _set(instance: object, fields: Mapping[str, Any]) -> None:
+def _set(instance: Any, fields: Mapping[str, Any], raw: Any) -> None:
     # The classes are frozen, and their one published constructor takes a JSON object.
+    assign = object.__setattr__
     for name, value in fields.items():
-        object.__setattr__(instance, name, value)
+        assign(instance, name, value)
+    assign(instance, "raw", raw)
 
 
-def _changed(instance: T, **fields: Any) -> T:
+def _changed(instance: _Snapshot, **fields: Any) -> _Snapshot:
     changed = copy(instance)
-    _set(changed, fields)
+    _set(changed, fields, changed.raw)
     return changed
 
 
@@ -146,7 +148,7 @@ class TrialHyperParameters:
 
     def __init__(self, json_obj: Mapping[str, Any] | str) -> None:
         """Take them as the manager sends them: a JSON object, or its text."""
-        _set(self, {**decode_hyper_parameters(json_obj), "raw": json_obj})
+        _set(self, decode_hyper_parameters(json_obj), json_obj)
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -172,7 +174,7 @@ class TrialMetricData:
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
         """Take it as the manager sends it."""
-        _set(self, {**decode_metric(json_obj), "raw": json_obj})
+        _set(self, decode_metric(json_obj), json_obj)
 
     @property
     def reported_at(self) -> datetime | None:
@@ -215,7 +217,7 @@ class TrialResult:
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
         """Take it as the manager sends it."""
-        _set(self, {**decode_result(json_obj), "raw": json_obj})
+        _set(self, decode_result(json_obj), json_obj)
 
     def with_parameter(self, parameter: dict[str, Any]) -> TrialResult:
         """Return the same result with other hyper-parameters; `raw` stays."""
@@ -256,7 +258,7 @@ class TrialJob:
         trial = decode_trial(json_obj)
         trial["hyperParameters"] = [TrialHyperParameters(item) for item in trial["hyperParameters"]]
         trial["finalMetricData"] = [TrialMetricData(item) for item in trial["finalMetricData"]]
-        _set(self, {**trial, "raw": json_obj})
+        _set(self, trial, json_obj)
 
     def with_hyper_parameters(self, sets: list[TrialHyperParameters]) -> TrialJob:
         """Return the same trial with other hyper-parameters; `raw` stays."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
+from nnicli.allocation import collection_paused
 from nnicli.decoding import decode_json
 from nnicli.errors import (
     ConnectionLostError,
@@ -444,8 +445,9 @@ class ManagerClient:
         query: Mapping[str, str] | None = None,
     ) -> list[T]:
         response = self._call(endpoint, arguments=arguments, query=query)
-        items: list[Any] = _decode(endpoint, response, list)
-        return [_build(endpoint, response, model, item) for item in items]
+        with collection_paused():
+            items: list[Any] = _decode(endpoint, response, list)
+            return [_build(endpoint, response, model, item) for item in items]
 
     def _call(
         self,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from nnicli.allocation import collection_paused
 from nnicli.decoding import decode_json
 from nnicli.errors import (
     DecodingError,
@@ -42,7 +43,7 @@ _METRIC_COLUMNS = ("timestamp", "trialJobId", "parameterId", "type", "sequence",
 
 
 class ExperimentDatabase:
-    """The records of one experiment, of NNI 2.7 to 3.0; a TrialSource that needs no manager.
+    """The records of one experiment, of NNI 1.8 to 3.0; a TrialSource that needs no manager.
 
     Each read opens the file read-only and closes it, so it may be used beside a living manager. A
     file that is no such database, or may not be read, raises DecodingError, one that is not there
@@ -103,7 +104,8 @@ class ExperimentDatabase:
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials in the order in which they were made."""
-        return [TrialJob(trial) for trial in self._trials()]
+        with collection_paused():
+            return [TrialJob(trial) for trial in self._trials()]
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.
@@ -121,7 +123,7 @@ class ExperimentDatabase:
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
         """Return metrics by trial job id, of one trial or of all."""
-        with self._connection() as connection:
+        with collection_paused(), self._connection() as connection:
             (last,) = last_rowids(connection, _METRICS)
             rows = read_rows(
                 connection,

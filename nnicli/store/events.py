@@ -25,8 +25,8 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
 
     Args:
         events: Rows of TrialJobEvent in the order in which they were written.
-        final_metrics: Rows of MetricData of type FINAL, likewise. Of several for one trial the
-            first counts, and it counts for a trial that succeeded only (2.7 to 3.0, seen live).
+        final_metrics: Rows of MetricData of type FINAL, likewise. One counts for a trial that
+            succeeded only (1.8 to 3.0, seen live), and of several the first (2.7 to 3.0, likewise).
     """
     trials: dict[str, dict[str, Any]] = {}
     known: defaultdict[str, set[object]] = defaultdict(set)
@@ -46,8 +46,8 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
         if trial["status"] == "SUCCEEDED" and trial["trialJobId"] in finals:
             trial["finalMetricData"] = [dict(finals[trial["trialJobId"]])]
         if trial["status"] == "FAILED" and "logPath" in trial:
-            # Said by 2.7 to 3.0, though the file has another name in 3.0. The leading file:// of
-            # 2.x loses a slash, as paths do.
+            # Said by 1.8 to 3.0, though the file has another name in 3.0. The leading file:// of
+            # 1.x and 2.x loses a slash, as paths do.
             trial["stderrPath"] = posixpath.normpath(f"{trial['logPath']}/stderr")
     return list(trials.values())
 
@@ -97,7 +97,8 @@ def _add_hyper_parameters(text: object, trial: dict[str, Any], known: set[object
         parameters = javascript.parse(text)
         if not isinstance(parameters, dict):
             return
-        index = ("index", javascript.stringify(parameters.get("parameter_index")))
+        number = parameters.get("parameter_index")
+        index = ("index", str(number) if type(number) is int else javascript.stringify(number))
         if index not in known:
             trial["hyperParameters"].append(javascript.stringify(parameters))
     except (ValueError, RecursionError):

@@ -16,17 +16,30 @@ _INDEX = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_LIMIT = 2**32 - 1
 # A pair of them is one character by now, so what is left is half a character.
 _SURROGATE = re.compile("[\ud800-\udfff]")
+# What Python may write otherwise: floats that are whole or have an exponent, keys that are array
+# indices, half characters. A search for each of them is faster than one expression for all.
+_MARKS = (".0,", ".0}", ".0]", "e-", "e+", "Infinity")
+_INDEX_KEY = re.compile(r'"[0-9]+":')
+_ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
+# Fewer digits are exact in a double.
+_EXACT_DIGITS = 15
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _to_number(digits: str) -> float:
+    return int(digits) if len(digits) <= _EXACT_DIGITS else float(digits)
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_int=_to_number)
 
 
 def parse(text: str) -> Any:
     """Return the value of a JSON text; as in JavaScript, a bare NaN or Infinity is none.
+
+    A number that no double holds exactly is the double beside it.
 
     Raises:
         ValueError: It is no JSON.
@@ -43,11 +56,26 @@ def stringify(value: Any) -> str:
     Raises:
         RecursionError: It is nested too deeply.
     """
+    # Most texts are alike in both languages, and Python's own encoder is ten times faster.
+    text = _ENCODER.encode(value)
+    return _stringify(value) if _may_differ(text) else text
+
+
+def _may_differ(text: str) -> bool:
+    return (
+        any(mark in text for mark in _MARKS)
+        or text.endswith(".0")
+        or _INDEX_KEY.search(text) is not None
+        or not (text.isascii() or _SURROGATE.search(text) is None)
+    )
+
+
+def _stringify(value: Any) -> str:
     if isinstance(value, dict):
-        members = (f"{_quote(key)}:{stringify(value[key])}" for key in _in_order(value))
+        members = (f"{_quote(key)}:{_stringify(value[key])}" for key in _in_order(value))
         return "{" + ",".join(members) + "}"
     if isinstance(value, list):
-        return "[" + ",".join(stringify(item) for item in value) + "]"
+        return "[" + ",".join(_stringify(item) for item in value) + "]"
     if isinstance(value, str):
         return _quote(value)
     if value is None or isinstance(value, bool):

@@ -382,6 +382,7 @@ class ManagerContract:
         trials = experiment.list_trial_jobs()
         assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
         assert 7 <= trials[1].hyperParameters[0].parameters["x"] <= 8
+        assert read_all(open_experiment(exp_id)) == read_all(experiment)
         experiment.stop_experiment()
         assert registry(home, nni)[exp_id]["status"] == "STOPPED"
 

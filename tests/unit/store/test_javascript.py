@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 from nnicli.store import javascript
 
@@ -53,3 +55,25 @@ def test_what_javascript_does_not_read_is_refused(text: str) -> None:
     """Python reads bare NaN and Infinity."""
     with pytest.raises(ValueError, match=r"is no JSON|Expecting|Illegal trailing comma"):
         javascript.parse(text)
+
+
+# Values as JSON texts hold them; what node makes of each piece is in the table above.
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.sampled_from(["Infinity", "1e5", "7.0"]),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text() | st.integers(0, 5 * 10**9).map(str), inner)
+    ),
+)
+
+
+@given(VALUES)
+def test_the_short_way_gives_what_the_long_one_does(value: Any) -> None:
+    """Texts that both languages write alike are left to Python's own encoder."""
+    parsed = javascript.parse(json.dumps(value))
+
+    assert javascript.stringify(parsed) == javascript._stringify(parsed)
