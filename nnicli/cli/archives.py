@@ -7,9 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from nnicli.cli.output import print_json, telling_errors
-
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+from nnicli.cli.output import json_option, print_json, telling_errors
 
 
 @click.command(short_help="Save an experiment as one file.")
@@ -18,7 +16,7 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON doc
 @click.option("--code", is_flag=True, help="Save the folders with the trials' code, too.")
 @click.option("--trials", is_flag=True, help="Save what the trials have written, too.")
 @click.option("--experiments-directory", metavar="DIR", help="Where else to look for it.")
-@_JSON
+@json_option
 @telling_errors
 def save(
     experiment: str,
@@ -69,7 +67,7 @@ def save(
     help="Parent of the experiment's folder.  [default: ~/nni-experiments]",
 )
 @click.option("--code-directory", metavar="DIR", help="Where the trials' code is on this machine.")
-@_JSON
+@json_option
 @telling_errors
 def load(
     file: str, *, experiments_directory: str | None, code_directory: str | None, as_json: bool

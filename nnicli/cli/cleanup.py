@@ -11,24 +11,18 @@ import click
 from nnicli.cli.exits import Exit
 from nnicli.cli.output import (
     format_time,
+    json_option,
     new_table,
     open_output,
     print_json,
     telling_errors,
 )
+from nnicli.cli.selection import parents_option
 
 if TYPE_CHECKING:
     from nnicli import Deletion, Finding
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 _YES = click.option("--yes", is_flag=True, help="Do it without asking.")
-_PARENTS = click.option(
-    "--experiments-directory",
-    "parents",
-    metavar="DIR",
-    multiple=True,
-    help="Another parent of experiments' folders to search; may be given again.",
-)
 
 
 @click.command(short_help="Delete experiments.")
@@ -36,8 +30,8 @@ _PARENTS = click.option(
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
 @click.option("--stop", is_flag=True, help="Stop those that run.")
 @_YES
-@_PARENTS
-@_JSON
+@parents_option
+@json_option
 @telling_errors
 def delete(
     experiments: Sequence[str],
@@ -81,8 +75,8 @@ def delete(
 )
 @click.option("--larger-than", metavar="SIZE", help="With more on disk, such as 500MB.")
 @_YES
-@_PARENTS
-@_JSON
+@parents_option
+@json_option
 @telling_errors
 def prune(
     *,
@@ -125,8 +119,8 @@ def prune(
 
 @click.command(short_help="Find what NNI's registry says wrongly, and mend it.")
 @_YES
-@_PARENTS
-@_JSON
+@parents_option
+@json_option
 @telling_errors
 def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
     """Find ghosts, strays, stale entries and orphans, and mend them.

@@ -22,6 +22,9 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _WIDE = 200
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+"""The option of every command that can print one."""
+
 
 def print_json(document: Any) -> None:
     """Print one strict JSON document; NaN and the infinities become text."""

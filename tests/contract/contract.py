@@ -415,17 +415,7 @@ class ManagerContract:
         (record,) = list_experiments()
         assert (record.exp_id, record.directory) == (exp_id, loaded.directory)
         assert (record.status, record.is_registered) == ("STOPPED", True)
-        experiment.view_experiment(exp_id)
-        assert read_results(experiment) == before
-        experiment.stop_experiment()
-        experiment.resume_experiment(exp_id)
-        experiment.update_trailnum(2)
-        assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
-        trials = experiment.list_trial_jobs()
-        assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
-        assert all(str(loaded.directory) in str(trial.logPath) for trial in trials)
-        experiment.stop_experiment()
-        assert str(home) not in dump(loaded.directory / "db" / "nni.sqlite")
+        assert_goes_on(experiment, loaded.directory, before=before, old_home=home)
 
     def test_stop_ends_trials_and_their_deaf_children(
         self,
@@ -671,10 +661,22 @@ def read_results(experiment: Experiment) -> list[object]:
     ]
 
 
-def dump(database: Path) -> str:
-    """Return all that a database holds."""
-    with closing(sqlite3.connect(database)) as connection:
-        return "\n".join(connection.iterdump())
+def assert_goes_on(
+    experiment: Experiment, directory: Path, *, before: list[object], old_home: Path
+) -> None:
+    """Check that an experiment that was moved, with one trial, can be viewed and resumed there."""
+    experiment.view_experiment(directory.name)
+    assert read_results(experiment) == before
+    experiment.stop_experiment()
+    experiment.resume_experiment(directory.name)
+    experiment.update_trailnum(2)
+    assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+    trials = experiment.list_trial_jobs()
+    assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
+    assert all(str(directory) in str(trial.logPath) for trial in trials)
+    experiment.stop_experiment()
+    with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as connection:
+        assert str(old_home) not in "\n".join(connection.iterdump())
 
 
 def limits_of(experiment: Experiment) -> dict[str, object]:

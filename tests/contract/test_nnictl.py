@@ -15,7 +15,7 @@ import pytest
 from nnicli import Experiment, ExperimentStatus, load_experiment
 from nnicli.launcher import find_installation
 from nnicli.launcher.environment import manager_environment
-from tests.contract.contract import assert_nothing_left, dump, read_results
+from tests.contract.contract import assert_goes_on, assert_nothing_left, read_results
 from tests.contract.scenes import LIMIT_S, LONG_TRIAL, PLAIN_TRIAL, registry, write_config
 from tests.managers import release_of
 from tests.support import REAL_NNIS
@@ -155,12 +155,4 @@ def test_nnicli_loads_what_nnictl_saved(
     experiment.disconnect()
     assert loaded.has_code
     assert loaded.directory == new_home / "nni-experiments" / exp_id
-    experiment.view_experiment(exp_id)
-    assert read_results(experiment) == before
-    experiment.stop_experiment()
-    experiment.resume_experiment(exp_id)
-    experiment.update_trailnum(2)
-    assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
-    assert len(experiment.export_data()) == 2
-    experiment.stop_experiment()
-    assert str(home) not in dump(loaded.directory / "db" / "nni.sqlite")
+    assert_goes_on(experiment, loaded.directory, before=before, old_home=home)
