@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nnicli.errors import (
         AlreadyConnectedError as AlreadyConnectedError,
+        AlreadyExistsError as AlreadyExistsError,
+        ArchiveError as ArchiveError,
         ConfigError as ConfigError,
         ConfigSchemaError as ConfigSchemaError,
         ConfigSyntaxError as ConfigSyntaxError,
         ConnectError as ConnectError,
         ConnectionLostError as ConnectionLostError,
         DecodingError as DecodingError,
+        DeletionError as DeletionError,
         ExperimentFailedError as ExperimentFailedError,
         ExperimentNotFoundError as ExperimentNotFoundError,
         InstallationNotFoundError as InstallationNotFoundError,
@@ -49,7 +52,18 @@ if TYPE_CHECKING:
         WaitTimeoutError as WaitTimeoutError,
     )
     from nnicli.experiment import Experiment as Experiment
-    from nnicli.housekeeping import list_experiments as list_experiments
+    from nnicli.housekeeping import (
+        Deletion as Deletion,
+        Finding as Finding,
+        LoadedExperiment as LoadedExperiment,
+        SavedExperiment as SavedExperiment,
+        delete_experiments as delete_experiments,
+        list_experiments as list_experiments,
+        load_experiment as load_experiment,
+        prune_experiments as prune_experiments,
+        reconcile_experiments as reconcile_experiments,
+        save_experiment as save_experiment,
+    )
     from nnicli.launcher import (
         FoundInstallation as FoundInstallation,
         ManagerProcess as ManagerProcess,
@@ -84,12 +98,15 @@ __version__ = "0.1.0"
 _HOMES = {
     "nnicli.errors": (
         "AlreadyConnectedError",
+        "AlreadyExistsError",
+        "ArchiveError",
         "ConfigError",
         "ConfigSchemaError",
         "ConfigSyntaxError",
         "ConnectError",
         "ConnectionLostError",
         "DecodingError",
+        "DeletionError",
         "ExperimentFailedError",
         "ExperimentNotFoundError",
         "InstallationNotFoundError",
@@ -122,7 +139,18 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "nnicli.experiment": ("Experiment",),
-    "nnicli.housekeeping": ("list_experiments",),
+    "nnicli.housekeeping": (
+        "Deletion",
+        "Finding",
+        "LoadedExperiment",
+        "SavedExperiment",
+        "delete_experiments",
+        "list_experiments",
+        "load_experiment",
+        "prune_experiments",
+        "reconcile_experiments",
+        "save_experiment",
+    ),
     "nnicli.launcher": (
         "FoundInstallation",
         "ManagerProcess",

@@ -23,6 +23,9 @@ NnicliError
     ManagerStillAliveError(TimeoutError)
     StopNotSupportedError
   RegistryError(OSError)
+  ArchiveError(OSError)
+  AlreadyExistsError(FileExistsError)
+  DeletionError(OSError)
   RestError
     ConnectError(ConnectionError)
     ConnectionLostError(ConnectionError)
@@ -267,6 +270,42 @@ class StopNotSupportedError(StopError):
 
 class RegistryError(NnicliError, OSError):
     """NNI's registry of experiments is corrupt, not writable, or its lock is not to be had."""
+
+
+class ArchiveError(NnicliError, OSError):
+    """A saved experiment cannot be written or read, is damaged, or holds what none may hold.
+
+    Attributes:
+        path: The archive.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class AlreadyExistsError(NnicliError, FileExistsError):
+    """Something is there already, and nnicli does not write over it.
+
+    Attributes:
+        path: What is there.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class DeletionError(NnicliError, OSError):
+    """Something of an experiment could not be deleted; what was, is gone.
+
+    Attributes:
+        path: What is still there.
+    """
+
+    def __init__(self, message: str, *, path: Path) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 class RestError(NnicliError):

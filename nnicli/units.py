@@ -1,4 +1,4 @@
-"""Durations, sizes and points in time, between people's words and the manager's numbers."""
+"""Durations, points in time and sizes, between people's words and machines' numbers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ _DURATION = re.compile(
     r"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([smhd])\s*", re.ASCII | re.IGNORECASE
 )
 _LONGEST_S = 36_525 * _SECONDS["d"]
+_BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", re.ASCII | re.IGNORECASE)
 _ALLOWED = "allowed: a number with a unit, such as '90s', '30m', '2h' or '1d', above zero"
 
 
@@ -83,6 +85,31 @@ def format_duration(seconds: float) -> str:
     if whole < 86_400:
         return f"{whole // 3600}h {whole % 3600 // 60:02d}m"
     return f"{whole // 86_400}d {whole % 86_400 // 3600:02d}h"
+
+
+def parse_size(value: str, *, field: str = "size") -> int:
+    """Return a size in bytes, of text such as `500MB`, `1.5 GB` or `1000`; a MB has 10^6 bytes.
+
+    Raises:
+        InvalidValueError: It is no size.
+    """
+    match = _SIZE.fullmatch(value)
+    if match is None:
+        raise InvalidValueError(
+            f"{field}: {value!r} is no size; allowed: a number with a unit, such as '500MB' or "
+            "'1.5GB'",
+            field=field,
+            value=value,
+        )
+    return math.ceil(float(match[1]) * _BYTES[match[2].upper().removesuffix("B") + "B"])
+
+
+def format_size(size: int) -> str:
+    """Return a size in bytes for people: `0 B`, `12.3 kB`, `1.7 GB`."""
+    if size < _BYTES["KB"]:
+        return f"{size} B"
+    unit = next(name for name in reversed(_BYTES) if size >= _BYTES[name])
+    return f"{size / _BYTES[unit]:.1f} {unit.replace('K', 'k')}"
 
 
 def from_epoch_ms(milliseconds: int | None) -> datetime | None:

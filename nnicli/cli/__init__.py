@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 
 import nnicli
+from nnicli.cli.archives import load, save
+from nnicli.cli.cleanup import delete, prune, reconcile
 from nnicli.cli.configs import convert, schema, validate
 from nnicli.cli.experiment import experiment
 from nnicli.cli.log import log
@@ -21,5 +23,17 @@ def main() -> None:
     """Launch and control Microsoft NNI experiments, without nnictl."""
 
 
-for _command in (run, experiment, trial, log, validate, convert, schema, managers):
+for _command in (
+    run,
+    experiment,
+    trial,
+    log,
+    validate,
+    convert,
+    schema,
+    reconcile,
+    managers,
+):
     main.add_command(_command)
+for _command in (save, load, delete, prune):
+    experiment.add_command(_command)

@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from nnicli.cli.output import format_time, open_output, print_json, telling_errors
-from nnicli.cli.selection import open_record, select_record, with_experiment
+from nnicli.cli.output import (
+    format_time,
+    json_option,
+    new_table,
+    open_output,
+    print_json,
+    telling_errors,
+)
+from nnicli.cli.selection import open_record, parents_option, select_record, with_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,15 +22,14 @@ if TYPE_CHECKING:
 
     from nnicli import ExperimentRecord
 
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 # In which the whole config is told once more, piece by piece and partly as text (1.x to 2.1).
 _REPEATS = "clusterMetaData"
 _SPACE = "searchSpace"
 
 
-@click.group(short_help="List, show, export and import experiments.")
+@click.group(short_help="List, show, export, save and delete experiments.")
 def experiment() -> None:
-    """List, show, export and import experiments, from their files where those suffice.
+    """List, show, export, save and delete experiments, from their files where those suffice.
 
     EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
     experiment that runs is meant, else the only one that there is.
@@ -32,14 +38,8 @@ def experiment() -> None:
 
 @experiment.command("list", short_help="List experiments.")
 @click.option("--all", "is_all", is_flag=True, help="Those without a manager, too.")
-@click.option(
-    "--experiments-directory",
-    "parents",
-    metavar="DIR",
-    multiple=True,
-    help="Another parent of experiments' folders to search; may be given again.",
-)
-@_JSON
+@parents_option
+@json_option
 @telling_errors
 def list_(*, is_all: bool, parents: Sequence[str], as_json: bool) -> None:
     """List the experiments that run; with --all, every one that a registry or a folder tells of."""
@@ -61,7 +61,7 @@ def list_(*, is_all: bool, parents: Sequence[str], as_json: bool) -> None:
 
 @experiment.command("show", short_help="Show an experiment and its config.")
 @with_experiment
-@_JSON
+@json_option
 @telling_errors
 def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
     """Show what is known of an experiment, and its config without its secrets."""
@@ -79,7 +79,7 @@ def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> No
 
 @experiment.command("status", short_help="Tell how far an experiment is.")
 @with_experiment
-@_JSON
+@json_option
 @telling_errors
 def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
     """Tell an experiment's status, from its manager if that lives, and how many trials it has."""
@@ -134,7 +134,7 @@ def export(
 @click.option(
     "-f", "--filename", metavar="FILE", required=True, help="json or csv as `export` writes it."
 )
-@_JSON
+@json_option
 @telling_errors
 def import_(
     experiment: str | None, *, parents: Sequence[str], filename: str, as_json: bool
@@ -208,12 +208,7 @@ def _presentable(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_records(records: Sequence[ExperimentRecord]) -> None:
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in ("id", "status", "started", "NNI"):
-        table.add_column(column, no_wrap=True)
+    table = new_table("id", "status", "started", "NNI")
     table.add_column("port", justify="right", no_wrap=True)
     table.add_column("name", overflow="fold")
     table.add_column("folder", overflow="fold")

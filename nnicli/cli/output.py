@@ -16,10 +16,14 @@ from nnicli.errors import NnicliError
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WIDE = 200
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+"""The option of every command that can print one."""
 
 
 def print_json(document: Any) -> None:
@@ -34,6 +38,17 @@ def open_output() -> Console:
     output = Console()
     # The width of a file or a pipe is nobody's screen.
     return output if output.is_terminal else Console(width=_WIDE)
+
+
+def new_table(*columns: str) -> Table:
+    """Return a table whose first columns are never folded."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
+    return table
 
 
 def format_time(moment: datetime | None) -> str:

@@ -17,6 +17,15 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _MOST_NAMED = 10
 
+parents_option = click.option(
+    "--experiments-directory",
+    "parents",
+    metavar="DIR",
+    multiple=True,
+    help="Another parent of experiments' folders to search; may be given again.",
+)
+"""The option of every command that searches for experiments."""
+
 
 def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentRecord:
     """Return the experiment that is meant.
@@ -78,14 +87,8 @@ def open_record(record: ExperimentRecord) -> RecordedExperiment:
 
 def with_experiment(command: F) -> F:
     """Give a command the argument and the option by which an experiment is chosen."""
-    command = click.option(
-        "--experiments-directory",
-        "parents",
-        metavar="DIR",
-        multiple=True,
-        help="Another parent of experiments' folders to search; may be given again.",
-    )(command)
-    return click.argument("experiment", metavar="[EXPERIMENT]", required=False)(command)
+    argument = click.argument("experiment", metavar="[EXPERIMENT]", required=False)
+    return argument(parents_option(command))
 
 
 def _own_folder(experiment: str | None) -> Path | None:

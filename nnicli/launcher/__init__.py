@@ -21,6 +21,7 @@ from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.start import StartedManager, StartPlan, start_manager
 from nnicli.launcher.stopping import StopOutcome, Traces, reap, stop_manager
+from nnicli.launcher.workers import WorkerProcess, find_workers
 
 __all__ = [
     "GENERATIONS",
@@ -36,11 +37,13 @@ __all__ = [
     "StartedManager",
     "StopOutcome",
     "Traces",
+    "WorkerProcess",
     "check_port",
     "find_installation",
     "find_installations",
     "find_local_manager",
     "find_managers",
+    "find_workers",
     "generation_for",
     "is_viewing",
     "locate_experiment",

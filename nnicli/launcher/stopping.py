@@ -72,12 +72,13 @@ class Traces:
         exp_id: Trials carry it as NNI_EXP_ID. Empty before a manager of 1.x has told it.
         directory: The experiment's folder, None without an id; the tuner carries its `log` as
             NNI_LOG_DIRECTORY.
-        manager: The manager, which leads the process group of all of them.
+        manager: The manager, which leads the process group of all of them; None where nobody
+            knows any more which one it was.
     """
 
     exp_id: str
     directory: Path | None
-    manager: ProcessIdentity
+    manager: ProcessIdentity | None
 
 
 def stop_manager(
@@ -195,9 +196,9 @@ def _still_alive(identity: ProcessIdentity, what: str) -> ManagerStillAliveError
 def _find_remains(traces: Traces, known: Iterable[psutil.Process]) -> set[psutil.Process]:
     """Return what lives of an experiment, with everything below it."""
     remains = {process for process in known if is_alive(process)}
-    group = _group_of(traces.manager)
+    group = None if traces.manager is None else _group_of(traces.manager)
     for process in psutil.process_iter():
-        if _belongs(process, traces, group):
+        if _is_in_group(process, group) or _is_told(process, traces):
             remains.add(process)
     for process in tuple(remains):
         try:
@@ -211,22 +212,32 @@ def _find_remains(traces: Traces, known: Iterable[psutil.Process]) -> set[psutil
     }
 
 
-def _group_of(manager: ProcessIdentity) -> int | None:
-    """Return the manager's process group, None when its number may be another's by now."""
+def _group_of(manager: ProcessIdentity) -> ProcessIdentity | None:
+    """Return the leader of the group, None when the group's number may be another's by now."""
     current = identify(manager.pid)
-    return manager.pid if current is None or find_process(manager) is not None else None
+    return manager if current is None or find_process(manager) is not None else None
 
 
-def _belongs(process: psutil.Process, traces: Traces, group: int | None) -> bool:
+def _is_in_group(process: psutil.Process, leader: ProcessIdentity | None) -> bool:
     try:
-        if group is not None and os.getpgid(process.pid) == group:
-            # No process gets the number of a living group as its pid, so the members of this one
-            # are younger than its leader.
-            return process.create_time() >= traces.manager.create_time
-        if traces.directory is None:
-            return False
-        environ = process.environ()
+        # No process gets the number of a living group as its pid, so the members of this one are
+        # younger than its leader.
+        return (
+            leader is not None
+            and os.getpgid(process.pid) == leader.pid
+            and process.create_time() >= leader.create_time
+        )
     except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError):
+        return False
+
+
+def _is_told(process: psutil.Process, traces: Traces) -> bool:
+    """Return whether the environment of a process names the experiment."""
+    if traces.directory is None:
+        return False
+    try:
+        environ = process.environ()
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
     if environ.get("NNI_EXP_ID") == traces.exp_id:
         # Ids are unique within one folder only, so a folder that is told has to agree.

@@ -136,6 +136,16 @@ class Layout:
         output, errors = self.output_names
         return parent / output, parent / errors
 
+    def separate_folder(self, folder: str) -> Path | None:
+        """Return the launcher's own folder where that is outside of the experiment's, else None.
+
+        Args:
+            folder: Its name, as a registry has it; one that leads elsewhere is none.
+        """
+        if "{folder}" not in self.launcher_folder or not is_folder_name(folder):
+            return None
+        return _place(self.launcher_folder, None, folder)
+
     def served_log(self, kind: str) -> str:
         """Return the name by which a manager serves a log of its own: `log`, `stdout`, `stderr`."""
         output, errors = self.output_names

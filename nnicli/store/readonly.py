@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -12,10 +13,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from nnicli.errors import StateError
+from nnicli.waiting import Deadline
+
 _BUSY_TIMEOUT_S = 10.0
 # A statement holds the file's shared lock while it runs. A manager whose write has to wait for
 # longer than a second ends in ERROR, "SQLITE_BUSY: database is locked" (3.0, seen live).
 _ROWS_AT_A_TIME = 5_000
+# Some 4 MB, which takes milliseconds.
+_PAGES_AT_A_TIME = 1_000
+_BACKUP_PAUSE_S = 0.02
 # For readers, byte 19 of the file says 2 in write-ahead mode, which no NNI chooses itself.
 _WAL_MARK = slice(19, 20)
 _SIDE_FILES = ("-journal", "-wal")
@@ -46,6 +53,37 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
                 shutil.copyfile(side_file, copy.with_name(side_file.name))
         with closing(_connect(copy, mode="mode=rw")) as ours:
             yield ours
+
+
+def copy_database(source: Path, target: Path, *, timeout_s: float) -> None:
+    """Copy a database as it is at one moment, also while a manager writes to it.
+
+    The manager is let in between portions; what it changes then makes the copy begin anew.
+
+    Args:
+        source: The database.
+        target: The copy, which must not exist yet.
+        timeout_s: How long the copy may wait and begin anew; the first attempt is not cut off.
+
+    Raises:
+        StateError: It is written to so often that there was no copy in time.
+        sqlite3.Error: It is no database, or locked for longer than 10 s.
+        OSError: It cannot be read or copied.
+    """
+    deadline = Deadline(timeout_s)
+    least = sys.maxsize
+
+    def check(_status: int, remaining: int, _total: int) -> None:
+        nonlocal least
+        if remaining >= least and deadline.expired:
+            raise StateError(
+                f"{source} is written to so often that there was no consistent copy within "
+                f"{timeout_s:.0f} s; stop the experiment first, or allow more time"
+            )
+        least = min(least, remaining)
+
+    with open_read_only(source) as original, closing(sqlite3.connect(target)) as copy:
+        original.backup(copy, pages=_PAGES_AT_A_TIME, progress=check, sleep=_BACKUP_PAUSE_S)
 
 
 def read_rows(

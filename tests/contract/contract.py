@@ -11,9 +11,11 @@ import json
 import math
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +32,12 @@ from nnicli import (
     StatusError,
     TrialJobNotFoundError,
     TunerCrashedError,
+    delete_experiments,
     list_experiments,
+    load_experiment,
     open_experiment,
+    reconcile_experiments,
+    save_experiment,
 )
 from nnicli.launcher.ports import find_listener
 from nnicli.reading import ExperimentReader
@@ -380,6 +386,37 @@ class ManagerContract:
         experiment.stop_experiment()
         assert registry(home, nni)[exp_id]["status"] == "STOPPED"
 
+    def test_saved_experiment_is_loaded_viewed_and_resumed_at_another_home(
+        self,
+        experiment: Experiment,
+        tmp_path: Path,
+        home: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Nothing of the old home is there any more, and the experiments' folder is another."""
+        experiment.start_experiment(
+            write_config(home / "project", PLAIN_TRIAL, maxTrialNumber=1, trialConcurrency=1)
+        )
+        experiment.wait(timeout=LIMIT_S)
+        exp_id = str(experiment.exp_id)
+        experiment.stop_experiment()
+        before = read_results(experiment)
+        saved = save_experiment(
+            exp_id, tmp_path / "saved.zip", include_code=True, include_trials=True
+        )
+        home.rename(tmp_path / "gone")
+        new_home = tmp_path / "new-home"
+        new_home.mkdir()
+        monkeypatch.setenv("HOME", str(new_home))
+
+        loaded = load_experiment(saved.path, experiments_directory=new_home / "experiments")
+
+        experiment.disconnect()
+        (record,) = list_experiments()
+        assert (record.exp_id, record.directory) == (exp_id, loaded.directory)
+        assert (record.status, record.is_registered) == ("STOPPED", True)
+        assert_goes_on(experiment, loaded.directory, before=before, old_home=home)
+
     def test_stop_ends_trials_and_their_deaf_children(
         self,
         nni: Path,
@@ -429,6 +466,49 @@ class ManagerContract:
             assert_nothing_left(exp_id, port, home=home, nni=nni, pids=deaf_pids(config))
             assert leftovers(str(neighbour.exp_id)) == neighbours
             assert len(running_trials(neighbour)) == 2
+
+    # Cleaning up
+
+    def test_orphans_of_a_killed_manager_are_told_and_ended(
+        self, experiment: Experiment, tmp_path: Path, home: Path, nni: Path
+    ) -> None:
+        config = write_config(tmp_path / "project", DEAF_TRIAL)
+        experiment.start_experiment(config)
+        wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
+        exp_id = str(experiment.exp_id)
+        assert experiment.process is not None
+        assert reconcile_experiments() == []
+        os.kill(experiment.process.identity.pid, signal.SIGKILL)
+        assert experiment.process.wait(LIMIT_S)
+
+        orphans, stale = reconcile_experiments()
+
+        assert (orphans.kind, stale.kind) == ("orphans", "stale")
+        assert deaf_pids(config) <= {process.pid for process in orphans.processes}
+        with pytest.raises(StateError, match="still has processes"):
+            delete_experiments(exp_id)
+        assert all(finding.is_mended for finding in reconcile_experiments(mend=True))
+        assert_nothing_left(exp_id, None, home=home, nni=nni, pids=deaf_pids(config))
+        assert reconcile_experiments() == []
+
+    def test_a_running_experiment_is_stopped_and_deleted_when_told(
+        self, experiment: Experiment, tmp_path: Path, home: Path, nni: Path
+    ) -> None:
+        config = write_config(tmp_path / "project", DEAF_TRIAL)
+        experiment.start_experiment(config)
+        wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
+        exp_id = str(experiment.exp_id)
+        with pytest.raises(StateError, match=f"{exp_id} still has processes"):
+            delete_experiments(exp_id)
+        assert all(map(is_alive, deaf_pids(config)))
+
+        delete_experiments(exp_id, stop_running=True)
+
+        assert leftovers(exp_id) == []
+        assert [pid for pid in deaf_pids(config) if is_alive(pid)] == []
+        assert registry(home, nni) == {}
+        left = [path for path in home.rglob("*") if path.is_file() and "lock" not in path.name]
+        assert [path.name for path in left] == [".experiment"]
 
     # Failing
 
@@ -569,6 +649,34 @@ def read_all(experiment: ExperimentReader) -> list[object]:
         experiment.export_data(),
         experiment.get_experiment_profile()["params"],
     ]
+
+
+def read_results(experiment: Experiment) -> list[object]:
+    """Return what trials have come to, which is the same wherever their files lie."""
+    return [
+        [(trial.trialJobId, trial.hyperParameters) for trial in experiment.list_trial_jobs()],
+        experiment.get_job_metrics(),
+        experiment.get_job_statistics(),
+        experiment.export_data(),
+    ]
+
+
+def assert_goes_on(
+    experiment: Experiment, directory: Path, *, before: list[object], old_home: Path
+) -> None:
+    """Check that an experiment that was moved, with one trial, can be viewed and resumed there."""
+    experiment.view_experiment(directory.name)
+    assert read_results(experiment) == before
+    experiment.stop_experiment()
+    experiment.resume_experiment(directory.name)
+    experiment.update_trailnum(2)
+    assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+    trials = experiment.list_trial_jobs()
+    assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
+    assert all(str(directory) in str(trial.logPath) for trial in trials)
+    experiment.stop_experiment()
+    with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as connection:
+        assert str(old_home) not in "\n".join(connection.iterdump())
 
 
 def limits_of(experiment: Experiment) -> dict[str, object]:

@@ -12,10 +12,10 @@ from typing import Any
 import psutil
 import pytest
 
-from nnicli import Experiment, ExperimentStatus
+from nnicli import Experiment, ExperimentStatus, load_experiment
 from nnicli.launcher import find_installation
 from nnicli.launcher.environment import manager_environment
-from tests.contract.contract import assert_nothing_left
+from tests.contract.contract import assert_goes_on, assert_nothing_left, read_results
 from tests.contract.scenes import LIMIT_S, LONG_TRIAL, PLAIN_TRIAL, registry, write_config
 from tests.managers import release_of
 from tests.support import REAL_NNIS
@@ -125,3 +125,34 @@ def test_nnicli_connects_to_stops_and_resumes_what_nnictl_started(
     assert len(experiment.export_data()) == 2
     experiment.stop_experiment()
     assert registry(home, nni)[exp_id]["status"] == "STOPPED"
+
+
+@pytest.mark.parametrize("nni", _environments(RELEASES + WITHOUT_CREATE))
+def test_nnicli_loads_what_nnictl_saved(
+    nni: Path,
+    experiment: Experiment,
+    nnictl: Nnictl,
+    tmp_path: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From 2.1 on nnictl cannot load its own archives, and saves none with code."""
+    config = write_config(home / "project", PLAIN_TRIAL, maxTrialNumber=1, trialConcurrency=1)
+    experiment.start_experiment(config)
+    assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+    exp_id = str(experiment.exp_id)
+    experiment.stop_experiment()
+    with_code = ["--saveCodeDir"] if nni.name in WITHOUT_CREATE else []
+    nnictl("experiment", "save", exp_id, "--path", str(tmp_path), *with_code)
+    before = read_results(experiment)
+    code = None if with_code else home.rename(tmp_path / "gone") / "project" / "code"
+    new_home = tmp_path / "new-home"
+    new_home.mkdir()
+    monkeypatch.setenv("HOME", str(new_home))
+
+    loaded = load_experiment(tmp_path / f"nni_experiment_{exp_id}.zip", code_directory=code)
+
+    experiment.disconnect()
+    assert loaded.has_code
+    assert loaded.directory == new_home / "nni-experiments" / exp_id
+    assert_goes_on(experiment, loaded.directory, before=before, old_home=home)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +29,7 @@ VALUES: dict[str, Any] = {
     "identity": ProcessIdentity(1, 2.0, ("node",)),
     "log_tail": "tail",
     "method": "GET",
+    "path": Path("/archive.zip"),
     "port": 8080,
     "returncode": 1,
     "status": "RUNNING",

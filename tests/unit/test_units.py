@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nnicli.errors import InvalidValueError
-from nnicli.units import format_duration, from_epoch_ms, parse_duration
+from nnicli.units import (
+    format_duration,
+    format_size,
+    from_epoch_ms,
+    parse_duration,
+    parse_size,
+)
 
 
 @pytest.mark.parametrize(
@@ -73,3 +79,32 @@ def test_a_manager_s_time_is_aware() -> None:
         2023, 11, 14, 22, 13, 20, 500_000, tzinfo=timezone.utc
     )
     assert from_epoch_ms(None) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("0", 0),
+        ("1000", 1000),
+        ("1B", 1),
+        ("2k", 2000),
+        ("500MB", 5 * 10**8),
+        ("1.5 gb", 15 * 10**8),
+    ],
+)
+def test_sizes_are_read(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "MB", "-1", "1 PB", "1e3", "1MiB", "a lot"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match=r"larger_than: .* is no size; allowed: a number"):
+        parse_size(text, field="larger_than")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345, "12.3 kB"), (1_678_812_524, "1.7 GB")],
+)
+def test_sizes_are_told(size: int, text: str) -> None:
+    assert format_size(size) == text

@@ -6,12 +6,14 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
-from nnicli.store.readonly import last_rowids, open_read_only, read_rows
+from nnicli import StateError
+from nnicli.store import readonly
+from nnicli.store.readonly import copy_database, last_rowids, open_read_only, read_rows
 
 # Ends in the middle of a transaction that has already reached the file.
 DIES_WHILE_WRITING = """
@@ -188,3 +190,68 @@ def test_a_write_ahead_log_that_a_dead_writer_left_is_read(
     assert set(after) == set(before)
     for name in ("nni.sqlite", "nni.sqlite-wal"):
         assert after[name] == before[name]
+
+
+_WRITE_PAIRS = """
+import sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], timeout=60)
+connection.execute("create table left_table (value)")
+connection.execute("create table right_table (value)")
+print("ready", flush=True)
+for number in range(10**9):
+    with connection:
+        connection.execute("insert into left_table values (?)", (number,))
+        connection.execute("insert into right_table values (?)", (number,))
+    time.sleep(0.01)
+"""
+
+
+def test_a_copy_is_of_one_moment_while_a_manager_writes(path: Path, tmp_path: Path) -> None:
+    """Half of a transaction would be an experiment that never was."""
+    writer = subprocess.Popen(
+        [sys.executable, "-c", _WRITE_PAIRS, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        for number in range(10):
+            copy_database(path, tmp_path / f"copy{number}", timeout_s=60)
+    finally:
+        writer.kill()
+        writer.communicate()
+
+    for number in range(10):
+        with closing(sqlite3.connect(tmp_path / f"copy{number}")) as connection:
+            (left,) = connection.execute("select count(*) from left_table").fetchone()
+            (right,) = connection.execute("select count(*) from right_table").fetchone()
+            (verdict,) = connection.execute("pragma integrity_check").fetchone()
+        assert (left, verdict) == (right, "ok")
+
+
+def test_a_database_that_is_never_free_is_not_waited_for_without_end(
+    path: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(readonly, "_BUSY_TIMEOUT_S", 0.01)
+    open_as_ever = readonly.open_read_only
+
+    @contextmanager
+    def open_and_lock(source: Path) -> Iterator[sqlite3.Connection]:
+        with open_as_ever(source) as connection:
+            writer.execute("begin exclusive")
+            yield connection
+
+    monkeypatch.setattr(readonly, "open_read_only", open_and_lock)
+
+    with pytest.raises(StateError, match="no consistent copy within 0 s; stop the experiment"):
+        copy_database(path, tmp_path / "copy", timeout_s=0)
+
+
+def test_a_copy_leaves_the_original_alone(path: Path, tmp_path: Path) -> None:
+    before = path.read_bytes()
+
+    copy_database(path, tmp_path / "copy", timeout_s=60)
+
+    assert path.read_bytes() == before
+    assert [file.name for file in path.parent.iterdir() if file.name.startswith(path.name)] == [
+        path.name
+    ]

@@ -1,0 +1,233 @@
+"""`nnicli experiment delete` and `prune`, and `nnicli reconcile`: shown first, done when told."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from nnicli.cli.exits import Exit
+from nnicli.cli.output import (
+    format_time,
+    json_option,
+    new_table,
+    open_output,
+    print_json,
+    telling_errors,
+)
+from nnicli.cli.selection import parents_option
+
+if TYPE_CHECKING:
+    from nnicli import Deletion, Finding
+
+_YES = click.option("--yes", is_flag=True, help="Do it without asking.")
+
+
+@click.command(short_help="Delete experiments.")
+@click.argument("experiments", metavar="EXPERIMENT...", nargs=-1, required=True)
+@click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
+@click.option("--stop", is_flag=True, help="Stop those that run.")
+@_YES
+@parents_option
+@json_option
+@telling_errors
+def delete(
+    experiments: Sequence[str],
+    *,
+    dry_run: bool,
+    stop: bool,
+    yes: bool,
+    parents: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Delete the experiments of these ids: folders, links to them, entries in NNI's registry.
+
+    Links inside are not followed. On a terminal it shows what goes and asks; elsewhere, and with
+    --yes, it deletes at once.
+    """
+    from nnicli import delete_experiments
+
+    def act(*, dry_run: bool) -> list[Deletion]:
+        return delete_experiments(
+            experiments, dry_run=dry_run, stop_running=stop, experiments_directories=parents
+        )
+
+    if dry_run:
+        _show_deletions(act(dry_run=True), as_json=as_json)
+        return
+    if not yes and not as_json and _can_ask():
+        plans = act(dry_run=True)
+        _show_deletions(plans, as_json=False)
+        _require_yes(f"Delete {_count(plans)}?")
+    _show_deletions(act(dry_run=False), as_json=as_json)
+
+
+@click.command(short_help="Delete stopped experiments by age, status or size.")
+@click.option("--older-than", metavar="DURATION", help="Ended longer ago, such as 30d.")
+@click.option(
+    "--status",
+    "statuses",
+    metavar="STATUS",
+    multiple=True,
+    help="What the registry says, such as ERROR; may be given again.",
+)
+@click.option("--larger-than", metavar="SIZE", help="With more on disk, such as 500MB.")
+@_YES
+@parents_option
+@json_option
+@telling_errors
+def prune(
+    *,
+    older_than: str | None,
+    statuses: Sequence[str],
+    larger_than: str | None,
+    yes: bool,
+    parents: Sequence[str],
+    as_json: bool,
+) -> None:
+    """Delete the experiments that fulfil every condition, and of which nothing runs.
+
+    It shows what would go. On a terminal it asks then; elsewhere it deletes only with --yes.
+    """
+    from nnicli import prune_experiments
+    from nnicli.units import parse_size
+
+    least = None if larger_than is None else parse_size(larger_than, field="--larger-than")
+
+    def act(*, dry_run: bool) -> list[Deletion]:
+        return prune_experiments(
+            older_than=older_than,
+            statuses=[status.upper() for status in statuses],
+            larger_than=least,
+            dry_run=dry_run,
+            experiments_directories=parents,
+        )
+
+    if yes:
+        _show_deletions(act(dry_run=False), as_json=as_json)
+        return
+    plans = act(dry_run=True)
+    _show_deletions(plans, as_json=as_json)
+    if plans and not as_json and _can_ask():
+        _require_yes(f"Delete {_count(plans)}?")
+        _show_deletions(act(dry_run=False), as_json=False)
+    elif plans:
+        click.echo("nothing was deleted; --yes deletes them", err=True)
+
+
+@click.command(short_help="Find what NNI's registry says wrongly, and mend it.")
+@_YES
+@parents_option
+@json_option
+@telling_errors
+def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
+    """Find ghosts, strays, stale entries and orphans, and mend them.
+
+    A ghost is registered and not on disk, a stray on disk and not registered, a stale entry says
+    that something runs that does not, and orphans are processes that outlived their manager. It
+    shows them. On a terminal it asks then; elsewhere it mends only with --yes. Exit code 1 when
+    something is left.
+    """
+    from nnicli import reconcile_experiments
+
+    found = reconcile_experiments(mend=yes, experiments_directories=parents)
+    _show_findings(found, as_json=as_json)
+    mendable = [finding for finding in found if finding.can_be_mended]
+    if not yes and mendable and not as_json and _can_ask():
+        _require_yes(f"Mend {len(mendable)} of {len(found)}?")
+        found = reconcile_experiments(mend=True, experiments_directories=parents)
+        _show_findings(found, as_json=False)
+    elif mendable and not yes:
+        click.echo("nothing was changed; --yes mends what can be mended", err=True)
+    if not all(finding.is_mended for finding in found):
+        raise SystemExit(Exit.FAILED)
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _require_yes(question: str) -> None:
+    if not click.confirm(question):
+        click.echo("nothing was changed", err=True)
+        raise SystemExit(Exit.FAILED)
+
+
+def _count(plans: Sequence[Deletion]) -> str:
+    from nnicli.units import format_size
+
+    what = "1 experiment" if len(plans) == 1 else f"{len(plans)} experiments"
+    return f"{what} ({format_size(sum(plan.size for plan in plans))})"
+
+
+def _show_deletions(deletions: Sequence[Deletion], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_deletion_document(deletion) for deletion in deletions])
+    elif not deletions:
+        click.echo("no experiment fulfils the conditions", err=True)
+    elif deletions[0].is_done:
+        click.echo(f"deleted {_count(deletions)}")
+    else:
+        _print_deletions(deletions)
+
+
+def _deletion_document(deletion: Deletion) -> dict[str, Any]:
+    return {
+        "exp_id": deletion.record.exp_id,
+        "paths": [str(path) for path in deletion.paths],
+        "size": deletion.size,
+        "pids": [process.pid for process in deletion.processes],
+        "is_deleted": deletion.is_done,
+    }
+
+
+def _print_deletions(deletions: Sequence[Deletion]) -> None:
+    from nnicli.units import format_size
+
+    table = new_table("id", "status", "ended")
+    table.add_column("size", justify="right", no_wrap=True)
+    table.add_column("what is deleted", overflow="fold")
+    for deletion in deletions:
+        record = deletion.record
+        table.add_row(
+            record.exp_id,
+            "runs" if deletion.processes else record.noted_status or record.status,
+            format_time(record.ended_at),
+            format_size(deletion.size),
+            "\n".join(str(path) for path in deletion.paths) or "its entry in the registry",
+        )
+    open_output().print(table, markup=False)
+
+
+def _show_findings(found: Sequence[Finding], *, as_json: bool) -> None:
+    if as_json:
+        print_json([_finding_document(finding) for finding in found])
+    elif not found:
+        click.echo("NNI's registry is right, and nothing is left running")
+    else:
+        _print_findings(found)
+
+
+def _finding_document(finding: Finding) -> dict[str, Any]:
+    directory = finding.record.directory
+    return {
+        "kind": finding.kind,
+        "exp_id": finding.record.exp_id,
+        "directory": None if directory is None else str(directory),
+        "message": finding.message,
+        "pids": [process.pid for process in finding.processes],
+        "can_be_mended": finding.can_be_mended,
+        "is_mended": finding.is_mended,
+    }
+
+
+def _print_findings(found: Sequence[Finding]) -> None:
+    table = new_table("what", "id", "mended")
+    table.add_column("found", overflow="fold")
+    for finding in found:
+        mended = "yes" if finding.is_mended else "not yet" if finding.can_be_mended else "cannot be"
+        pids = "".join(f"\npid {process.pid}" for process in finding.processes)
+        table.add_row(finding.kind, finding.record.exp_id, mended, finding.message + pids)
+    open_output().print(table, markup=False)

@@ -1,0 +1,258 @@
+"""Experiments deleted: all of their files and links, and nothing else."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from nnicli.errors import DeletionError, InvalidValueError, ProcessIdentity, StateError
+from nnicli.housekeeping.finding import last_written, launcher_folder, layout_of, pick_record
+from nnicli.housekeeping.listing import list_experiments
+from nnicli.launcher import (
+    ManagerProcess,
+    Traces,
+    WorkerProcess,
+    find_workers,
+    reap,
+    stop_manager,
+)
+from nnicli.models import ExperimentRecord
+from nnicli.store import Parents
+from nnicli.store.staging import staging
+from nnicli.units import parse_duration
+from nnicli.waiting import Timeouts
+
+logger = logging.getLogger(__name__)
+
+# One of them is in the folder of every experiment whose start came so far as to make one.
+_MARKS = ("db/nni.sqlite", "log/nnimanager.log", "log/nnictl_stdout.log", "log/nnictl_stderr.log")
+_LATEST = "_latest"
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """What goes, or has gone, with an experiment.
+
+    Attributes:
+        record: The experiment.
+        paths: Its folders, and links to them, that are deleted.
+        size: The bytes in them.
+        processes: What still works for it.
+        is_done: Whether it is gone; not after a dry run.
+    """
+
+    record: ExperimentRecord
+    paths: tuple[Path, ...]
+    size: int
+    processes: tuple[ProcessIdentity, ...]
+    is_done: bool = False
+
+
+def delete_experiments(
+    exp_ids: str | Iterable[str],
+    *,
+    dry_run: bool = False,
+    stop_running: bool = False,
+    experiments_directories: Parents = (),
+    timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+) -> list[Deletion]:
+    """Delete experiments: their folders, links to them, and their entries in NNI's registry.
+
+    Links inside are deleted and not followed. What an experiment has on other machines, and code
+    outside of its folder, stays. Before anything is deleted, all ids are looked at.
+
+    Args:
+        exp_ids: The experiments.
+        dry_run: Only tell what would be deleted.
+        stop_running: Stop those that run; without it they are an error.
+        experiments_directories: Further parents of experiments' folders to search.
+        timeouts: Limits for the stop.
+
+    Raises:
+        ExperimentNotFoundError: There is none of an id; nothing was deleted.
+        StateError: One runs, or processes of it do; nothing was deleted.
+        StopError: One cannot be stopped; it is not deleted.
+        DeletionError: A file cannot be deleted.
+        RegistryError: NNI's registry cannot be read or written.
+    """
+    records = list_experiments(experiments_directories=experiments_directories)
+    ids = [exp_ids] if isinstance(exp_ids, str) else list(dict.fromkeys(exp_ids))
+    workers = find_workers()
+    plans = [_plan(pick_record(records, exp_id), workers) for exp_id in ids]
+    if dry_run:
+        return plans
+    if not stop_running:
+        _refuse_running(plans)
+    return [_delete(plan, timeouts) for plan in plans]
+
+
+def prune_experiments(
+    *,
+    older_than: str | float | timedelta | None = None,
+    statuses: Collection[str] = (),
+    larger_than: int | None = None,
+    dry_run: bool = True,
+    experiments_directories: Parents = (),
+) -> list[Deletion]:
+    """Delete stopped experiments that fulfil every condition that is given.
+
+    Only those count that NNI's registry of this user has, whose files are there, and of which
+    nothing runs.
+
+    Args:
+        older_than: Ended, else written to, longer ago than that: `30d`, a timedelta or seconds.
+        statuses: What the registry says of them, such as `ERROR` or `STOPPED`.
+        larger_than: Their files together have more bytes than that.
+        dry_run: Only tell what would be deleted, which is the default.
+        experiments_directories: Further parents of experiments' folders to search.
+
+    Raises:
+        InvalidValueError: No condition is given, or one is no duration or no size.
+        DeletionError: A file cannot be deleted.
+        RegistryError: NNI's registry cannot be read or written.
+    """
+    if older_than is None and not statuses and larger_than is None:
+        raise InvalidValueError(
+            "prune needs a condition, or it would delete every experiment: give older_than, "
+            "statuses or larger_than",
+            field="older_than",
+            value=None,
+        )
+    least_age = None if older_than is None else _to_age(older_than)
+    now = datetime.now(timezone.utc)
+    workers = find_workers()
+    plans = [
+        _plan(record, workers)
+        for record in list_experiments(experiments_directories=experiments_directories)
+        if record.is_registered
+        and record.directory is not None
+        and (not statuses or record.noted_status in statuses)
+        and (least_age is None or _is_older(record, now - least_age))
+    ]
+    chosen = [
+        plan
+        for plan in plans
+        if not _is_active(plan) and (larger_than is None or plan.size > larger_than)
+    ]
+    return chosen if dry_run else [_delete(plan, Timeouts()) for plan in chosen]
+
+
+def _to_age(given: str | float | timedelta) -> timedelta:
+    return timedelta(seconds=parse_duration(given, field="older_than"))
+
+
+def _is_older(record: ExperimentRecord, moment: datetime) -> bool:
+    # One that was never stopped in order may have run until yesterday.
+    ended = record.ended_at or last_written(record) or record.started_at
+    return ended is not None and ended < moment
+
+
+def _plan(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Deletion:
+    paths = _paths_of(record)
+    directory = record.directory
+    processes = [] if record.owner is None else [record.owner]
+    if directory is not None:
+        processes += [worker.identity for worker in workers if worker.works_for(directory)]
+    return Deletion(record, paths, sum(map(size_on_disk, paths)), tuple(processes))
+
+
+def _is_active(plan: Deletion) -> bool:
+    return bool(plan.processes)
+
+
+def _refuse_running(plans: Iterable[Deletion]) -> None:
+    for plan in plans:
+        if _is_active(plan):
+            pids = ", ".join(str(process.pid) for process in plan.processes)
+            raise StateError(
+                f"experiment {plan.record.exp_id} still has processes ({pids}), so nothing was "
+                "deleted; stop it first, or pass stop_running"
+            )
+
+
+def _paths_of(record: ExperimentRecord) -> tuple[Path, ...]:
+    launcher = launcher_folder(record)
+    paths = [] if launcher is None else [launcher]
+    directory = record.directory
+    if directory is None:
+        return tuple(paths)
+    # The registry is a file that anybody may have written, and names folders.
+    if not any((directory / mark).is_file() for mark in _MARKS):
+        logger.warning("%s holds no experiment, and stays where it is", directory)
+        return tuple(paths)
+    latest = directory.parent / _LATEST
+    if latest.is_symlink() and os.path.realpath(latest) == os.path.realpath(directory):
+        paths.insert(0, latest)
+    if directory.is_symlink():
+        logger.warning(
+            "%s is a link; it is deleted, and %s stays", directory, os.path.realpath(directory)
+        )
+    return (directory, *paths)
+
+
+def size_on_disk(path: Path) -> int:
+    """Return the bytes in a file, or in all files below a folder; links are not followed."""
+    if path.is_symlink() or not path.is_dir():
+        return path.lstat().st_size
+    total = 0
+    for place, _, names in os.walk(path):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - for speed
+            except FileNotFoundError:
+                continue
+    return total
+
+
+def _delete(plan: Deletion, timeouts: Timeouts) -> Deletion:
+    record = plan.record
+    if _is_active(plan):
+        stop_processes(record, timeouts)
+    with _told_of(record.exp_id):
+        for path in plan.paths:
+            _remove(path)
+    if record.is_registered:
+        layout_of(record).registry().remove(record.exp_id)
+    logger.info("experiment %s is deleted (%d bytes)", record.exp_id, plan.size)
+    return replace(plan, is_done=True)
+
+
+def stop_processes(record: ExperimentRecord, timeouts: Timeouts) -> None:
+    """End the manager of an experiment, if it has one, and everything that works for it.
+
+    Raises:
+        StopError: Something of it is still alive.
+    """
+    traces = Traces(record.exp_id, record.directory, record.owner)
+    process = None if record.owner is None else ManagerProcess.find(record.owner)
+    if process is None:
+        reap(traces)
+    else:
+        stop_manager(process, traces, ask=process.terminate, timeout_s=timeouts.stop_s)
+
+
+@contextmanager
+def _told_of(exp_id: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        place = Path(error.filename or "")
+        raise DeletionError(
+            f"experiment {exp_id} is not deleted altogether: {place}: {error.strerror or error}; "
+            "set that right, and delete it again",
+            path=place,
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    """Take a folder or a link away in one step, and then apart."""
+    if path.is_symlink() or not path.is_dir():
+        path.unlink(missing_ok=True)
+        return
+    with staging(path.parent) as bin_folder:
+        path.rename(bin_folder / path.name)

@@ -1,0 +1,54 @@
+"""What NNI's registry gets of an experiment that has no manager here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnicli.store import Layout, Run, platform_of
+
+# What is true of an experiment on every machine, and of one that does not run.
+_KEPT = ("port", "startTime", "endTime", "platform", "experimentName", "tag")
+_OF_NO_PROCESS: Mapping[str, Any] = {"status": "STOPPED", "pid": None, "webuiUrl": []}
+
+
+def stopped_entry(
+    layout: Layout,
+    exp_id: str,
+    *,
+    experiments_directory: Path,
+    params: Mapping[str, Any],
+    folder: str,
+    noted: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return an entry for NNI's registry.
+
+    Args:
+        layout: Whose registry it is.
+        exp_id: The experiment.
+        experiments_directory: Parent of its folder.
+        params: Its config.
+        folder: Name of the launcher's own folder, for 1.x.
+        noted: An entry that another registry had of it; empty where there is none.
+    """
+    run = Run(
+        exp_id=exp_id,
+        port=0,
+        pid=0,
+        started_ms=int(time.time() * 1000),
+        platform=platform_of(params),
+        name=params.get("experimentName"),
+        experiments_directory=experiments_directory,
+        url="",
+        url_prefix="",
+        folder=folder,
+    )
+    entry = layout.encode_run(run)
+    entry |= {key: noted[key] for key in _KEPT if key in noted and key in entry}
+    # A process of the number that was noted is somebody else's by now.
+    entry |= {key: value for key, value in _OF_NO_PROCESS.items() if key in entry}
+    if entry["endTime"] in (None, "N/A"):
+        entry["endTime"] = layout.encode_time(run.started_ms)
+    return entry

@@ -1,0 +1,522 @@
+"""Folders and files as one zip file with checksums: packed, checked and unpacked as a stream."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Literal
+
+from nnicli.errors import AlreadyExistsError, ArchiveError, NnicliError
+from nnicli.store.staging import STAGING_PREFIX, staging
+
+CHECKSUMS = "SHA256SUMS"
+"""The member that lists all files, in the form that `sha256sum --check` reads."""
+MEMBERS = "MEMBERS"
+"""The member that lists all before it: what each is, marked as by `ls -F`, and its name."""
+
+Progress = Callable[[int, int], None]
+"""Is told how many bytes are done, and how many there are to do."""
+
+_CHUNK = 1 << 20
+# Several times as fast as the default, for a little more size.
+_LEVEL = 1
+_ZIP64_FROM = 1 << 30
+_LARGEST_TEXT = 16 << 20
+_LONGEST_LINE = 8192
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_ENCRYPTED = 0x1
+# What some system cannot have in a name, or takes for the way to another folder.
+_NOT_PORTABLE = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]|(^|/)[A-Za-z]:")
+_SUM = re.compile(r"([0-9a-f]{64})  (.+)")
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_NO_WAIT = getattr(os, "O_NONBLOCK", 0)
+# What the reading of a damaged zip file raises.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OverflowError)
+
+Kind = Literal["file", "folder", "link", "other"]
+_KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+
+
+def _nothing(_path: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file or a folder that goes into an archive.
+
+    Attributes:
+        name: Its name there.
+        path: Where it is.
+        leaves_out: Relative path of something in it, with `/` -> whether that is left out.
+    """
+
+    name: str
+    path: Path
+    leaves_out: Callable[[str], bool] = _nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """What went into an archive.
+
+    Attributes:
+        files: Number of files.
+        size: Their size in bytes, before compression.
+        skipped: Paths of what no archive can hold: links that lead out of their folder, sockets
+            and the like, names that some system cannot have.
+    """
+
+    files: int
+    size: int
+    skipped: tuple[str, ...]
+
+
+def write_archive(
+    file: Path,
+    parts: Iterable[Part],
+    documents: Mapping[str, str],
+    *,
+    progress: Progress | None = None,
+) -> Packed:
+    """Write an archive, for the owner only, in one step; after a failure there is none.
+
+    A file that grows meanwhile is taken up to the size that it has when its turn comes.
+
+    Args:
+        file: The archive; nothing may be there, and its folder exists.
+        parts: What goes into it.
+        documents: Name -> text of further members.
+        progress: Is told how far it is.
+
+    Raises:
+        AlreadyExistsError: There is something of that name.
+        ArchiveError: Something cannot be read or written.
+    """
+    if os.path.lexists(file):
+        raise _exists_error(file)
+    try:
+        with staging(file.parent) as folder:
+            draft = folder / "archive"
+            with open(draft, "xb", opener=_open_for_owner) as stream:
+                packed = _Packer(tuple(parts), progress).pack(stream, documents)
+                stream.flush()
+                os.fsync(stream.fileno())
+            _publish(draft, file)
+    except AlreadyExistsError:
+        raise
+    except OSError as error:
+        raise ArchiveError(
+            f"{file} was not written: {error.filename or file}: {error.strerror or error}",
+            path=file,
+        ) from error
+    return packed
+
+
+def _exists_error(file: Path) -> AlreadyExistsError:
+    return AlreadyExistsError(
+        f"{file} exists and is not written over; choose another name, or delete it first",
+        path=file,
+    )
+
+
+def _open_for_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, mode=0o600)
+
+
+def _publish(draft: Path, file: Path) -> None:
+    """Give a finished file its name, unless that was taken meanwhile."""
+    try:
+        os.link(draft, file)
+    except FileExistsError:
+        raise _exists_error(file) from None
+    except OSError:
+        # A file system without hard links, where a rename is all there is.
+        if os.path.lexists(file):
+            raise _exists_error(file) from None
+        draft.rename(file)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Something on disk that may go into an archive.
+
+    Attributes:
+        name: Its name there.
+        path: Where it is.
+        kind: What it is; `other` is what no archive can hold.
+        size: A file's size in bytes, else 0.
+    """
+
+    name: str
+    path: str
+    kind: Kind
+    size: int
+
+
+class _Packer:
+    """Writes parts and documents into one zip file."""
+
+    def __init__(self, parts: tuple[Part, ...], progress: Progress | None) -> None:
+        self._parts = parts
+        self._progress = progress or (lambda _done, _total: None)
+        self._checksums: list[str] = []
+        self._done = 0
+        self._total = 0
+
+    def pack(self, stream: IO[bytes], documents: Mapping[str, str]) -> Packed:
+        self._total = sum(found.size for found in self._walk())
+        skipped = []
+        with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=_LEVEL) as archive:
+            for found in self._walk():
+                if found.kind == "other":
+                    skipped.append(found.path)
+                else:
+                    # What a running experiment deletes meanwhile is none of its records.
+                    with suppress(FileNotFoundError):
+                        self._add_found(archive, found)
+            files = len(self._checksums)
+            for name, text in documents.items():
+                self._add_summed(archive, name, (text.encode(),))
+            marks = [f"{_mark_of(info)} {info.filename}\n" for info in archive.infolist()]
+            self._add_summed(archive, MEMBERS, (mark.encode() for mark in marks))
+            _add(archive, CHECKSUMS, (line.encode() for line in self._checksums))
+        return Packed(files, self._done, tuple(skipped))
+
+    def _walk(self) -> Iterator[_Found]:
+        for part in self._parts:
+            yield from _walk(part)
+
+    def _add_found(self, archive: zipfile.ZipFile, found: _Found) -> None:
+        if found.kind == "folder":
+            _add(archive, f"{found.name}/", (), mode=stat.S_IFDIR)
+        elif found.kind == "link":
+            _add(
+                archive, found.name, (str(Path(found.path).readlink()).encode(),), mode=stat.S_IFLNK
+            )
+        else:
+            # A link or a pipe that took the file's place meanwhile is not followed or waited for.
+            handle = os.open(found.path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
+            with os.fdopen(handle, "rb") as source:
+                status = os.fstat(handle)
+                size, rights = status.st_size, stat.S_IMODE(status.st_mode)
+                chunks = self._told(_read_chunks(source, size))
+                self._add_summed(archive, found.name, chunks, size=size, mode=rights)
+
+    def _told(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._done += len(chunk)
+            self._progress(self._done, max(self._done, self._total))
+            yield chunk
+
+    def _add_summed(
+        self,
+        archive: zipfile.ZipFile,
+        name: str,
+        chunks: Iterable[bytes],
+        *,
+        size: int = 0,
+        mode: int = 0,
+    ) -> None:
+        digest = hashlib.sha256()
+
+        def digested() -> Iterator[bytes]:
+            for chunk in chunks:
+                digest.update(chunk)
+                yield chunk
+
+        _add(archive, name, digested(), size=size, mode=mode)
+        self._checksums.append(f"{digest.hexdigest()}  {name}\n")
+
+
+def _add(
+    archive: zipfile.ZipFile, name: str, chunks: Iterable[bytes], *, size: int = 0, mode: int = 0
+) -> None:
+    with archive.open(name, "w", force_zip64=size >= _ZIP64_FROM) as target:
+        for chunk in chunks:
+            target.write(chunk)
+    kind = stat.S_IFMT(mode) or stat.S_IFREG
+    # Whether it is a program is all that is kept of its mode: it will be the owner's alone.
+    archive.getinfo(name).external_attr = (kind | 0o600 | (mode & stat.S_IXUSR)) << 16
+
+
+def _read_chunks(source: IO[bytes], size: int) -> Iterator[bytes]:
+    while size > 0 and (chunk := source.read(min(_CHUNK, size))):
+        size -= len(chunk)
+        yield chunk
+
+
+def _walk(part: Part) -> Iterator[_Found]:
+    """Return what is in a part, each folder before its content."""
+    root = os.path.realpath(part.path)
+    if not os.path.isdir(root):  # noqa: PTH112
+        yield _classify(part.name, root, os.lstat(root), root)
+        return
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118
+            listed = sorted(entries, key=lambda entry: entry.name)
+        for entry in listed:
+            relative = folder + entry.name
+            if entry.name.startswith(STAGING_PREFIX) or part.leaves_out(relative):
+                continue
+            with suppress(FileNotFoundError):
+                status = entry.stat(follow_symlinks=False)
+                found = _classify(f"{part.name}/{relative}", entry.path, status, root)
+                yield found
+                if found.kind == "folder":
+                    folders.append(f"{relative}/")
+
+
+def _classify(name: str, path: str, status: os.stat_result, root: str) -> _Found:
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "other")
+    if not _is_portable(name) or (kind == "link" and not _leads_inside(path, root)):
+        kind = "other"
+    return _Found(name, path, kind, status.st_size if kind == "file" else 0)
+
+
+def _is_portable(name: str) -> bool:
+    """Return whether a name may stand in an archive, and on every system."""
+    parts = name.removesuffix("/").split("/")
+    return not _NOT_PORTABLE.search(name) and not {"", ".", ".."}.intersection(parts)
+
+
+def _leads_inside(link: str, root: str) -> bool:
+    target = Path(link).readlink()
+    if target.is_absolute() or _NOT_PORTABLE.search(str(target)):
+        return False
+    return Path(os.path.realpath(link)).is_relative_to(root)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[ArchiveReader]:
+    """Open an archive; what is wrong with it inside is raised as an ArchiveError.
+
+    Raises:
+        ArchiveError: It is missing, no archive, damaged, or holds what no archive may hold.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield ArchiveReader(path, archive)
+    except NnicliError:
+        raise
+    except OSError as error:
+        place = error.filename or path
+        raise ArchiveError(
+            f"{path} cannot be loaded: {place}: {error.strerror or error}", path=path
+        ) from error
+    except _DAMAGE as error:
+        raise _damage_error(path, error) from error
+
+
+def _damage_error(path: Path, reason: object) -> ArchiveError:
+    return ArchiveError(
+        f"{path} is damaged, or no saved experiment: {reason}; copy it again from where it was "
+        "saved",
+        path=path,
+    )
+
+
+class ArchiveReader:
+    """An open archive whose list of members was checked; contents are checked as they are read."""
+
+    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
+        self.path = path
+        self._archive = archive
+        self._members: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            self._check_member(info)
+            self._members[info.filename] = info
+        self._checksums: dict[str, bytes] = {}
+        if CHECKSUMS in self._members:
+            self._check_lists()
+
+    def has_file(self, name: str) -> bool:
+        """Return whether there is a file of this name."""
+        return name in self._members
+
+    def has_folder(self, name: str) -> bool:
+        """Return whether there is a folder of this name."""
+        return f"{name}/" in self._members or any(True for _ in self._below(name))
+
+    def read_text(self, name: str) -> str:
+        """Return the text of a member.
+
+        Raises:
+            ArchiveError: There is none, it is damaged or too long.
+        """
+        return self._read_text(name, _LARGEST_TEXT)
+
+    def unpack(self, targets: Mapping[str, Path], *, progress: Progress | None = None) -> None:
+        """Write folders of the archive to disk, files 0600 and folders 0700.
+
+        Args:
+            targets: Name of a folder -> the folder to make of it, which must not exist, in one
+                that nobody else writes to; a folder around several comes before them.
+            progress: Is told how far it is.
+
+        Raises:
+            ArchiveError: Something is damaged, or leads out of its folder. What was written until
+                then stays.
+            OSError: Something cannot be written.
+        """
+        sizes = {name: self._size_of(name) for name in targets}
+        total = sum(sizes.values())
+        done = 0
+        for name, target in targets.items():
+            target.parent.mkdir(mode=0o700, exist_ok=True)
+            self._check_space(target.parent, sizes[name])
+            target.mkdir(mode=0o700)
+            links = []
+            for info in self._below(name):
+                place = target / info.filename[len(name) + 1 :]
+                if _kind_of(info) == "link":
+                    links.append((info, place))
+                elif info.is_dir():
+                    _make_folders(place, target)
+                else:
+                    _make_folders(place.parent, target)
+                    for size in self._write(info, place):
+                        done += size
+                        if progress is not None:
+                            progress(done, total)
+            self._make_links(links, target)
+
+    def _below(self, folder: str) -> Iterator[zipfile.ZipInfo]:
+        prefix = f"{folder}/"
+        return (
+            info
+            for name, info in self._members.items()
+            if name.startswith(prefix) and name != prefix
+        )
+
+    def _size_of(self, folder: str) -> int:
+        return sum(info.file_size for info in self._below(folder) if _kind_of(info) == "file")
+
+    def _check_member(self, info: zipfile.ZipInfo) -> None:
+        name = info.orig_filename
+        if not _is_portable(name) or name != info.filename:
+            raise self._refusal(name, "leads out of the archive's own folder")
+        kind = _kind_of(info)
+        if kind == "other" or (kind == "folder") != info.is_dir():
+            raise self._refusal(name, "is no file, folder or link")
+        if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
+            raise self._refusal(name, "is packed in a way that nnicli does not use")
+        if name in self._members:
+            raise self._refusal(name, "is there twice")
+
+    def _refusal(self, name: str, what: str) -> ArchiveError:
+        return ArchiveError(
+            f"{self.path} is not loaded: its member {name[:200]!r} {what}; nnicli and nnictl write "
+            "no such archives",
+            path=self.path,
+        )
+
+    def _check_lists(self) -> None:
+        """Compare the members with those that were saved, and learn their checksums.
+
+        A checksum tells nothing of links and folders, so these are listed, too. An archive of
+        nnictl's has no lists.
+        """
+        sums = [_SUM.fullmatch(line) for line in self._read_list(CHECKSUMS)]
+        self._checksums = {match[2]: bytes.fromhex(match[1]) for match in sums if match is not None}
+        files = [name for name, info in self._members.items() if _kind_of(info) == "file"]
+        self._require_same(CHECKSUMS, self._checksums, files)
+        listed = self._read_list(MEMBERS)
+        marked = [f"{_mark_of(info)} {name}" for name, info in self._members.items()]
+        self._require_same(MEMBERS, listed, marked)
+
+    def _read_list(self, name: str) -> list[str]:
+        """Return the lines of a list, and forget the member that holds it."""
+        lines = self._read_text(name, _LONGEST_LINE * len(self._members)).split("\n")
+        del self._members[name]
+        return lines[:-1]
+
+    def _require_same(self, listing: str, listed: Iterable[str], found: Iterable[str]) -> None:
+        if different := set(listed) ^ set(found):
+            raise _damage_error(self.path, f"its {listing} differs in {min(different)!r}")
+
+    def _read_text(self, name: str, longest: int) -> str:
+        info = self._members.get(name)
+        if info is None:
+            raise _damage_error(self.path, f"it has no {name}")
+        if info.file_size > longest:
+            raise _damage_error(self.path, f"its {name} is {info.file_size:,} bytes long")
+        return b"".join(self._verified(info)).decode()
+
+    def _check_space(self, folder: Path, needed: int) -> None:
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise ArchiveError(
+                f"{self.path} is not loaded: it needs {needed:,} bytes, and {folder} has "
+                f"{free:,} left; make room, or choose another folder",
+                path=self.path,
+            )
+
+    def _verified(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
+        """Return a member's content in chunks, and raise at its end if it is not what it was."""
+        digest = hashlib.sha256()
+        with self._archive.open(info) as source:
+            while chunk := source.read(_CHUNK):
+                digest.update(chunk)
+                yield chunk
+        expected = self._checksums.get(info.filename)
+        if expected not in (None, digest.digest()):
+            raise _damage_error(self.path, f"{info.filename!r} is not what was saved")
+
+    def _write(self, info: zipfile.ZipInfo, place: Path) -> Iterator[int]:
+        """Write a file; return how many bytes came with each chunk."""
+        with open(place, "xb", opener=_open_for_owner) as target:
+            for chunk in self._verified(info):
+                target.write(chunk)
+                yield len(chunk)
+        if (info.external_attr >> 16) & stat.S_IXUSR:
+            place.chmod(0o700)
+
+    def _make_links(self, links: Iterable[tuple[zipfile.ZipInfo, Path]], root: Path) -> None:
+        """Make links when all files are there, so that no file is written through one."""
+        made = []
+        for info, place in links:
+            target = self.read_text(info.filename)
+            if Path(target).is_absolute() or _NOT_PORTABLE.search(target):
+                raise self._refusal(info.filename, "is a link to another folder")
+            _make_folders(place.parent, root)
+            place.symlink_to(target)
+            made.append((info, place))
+        real_root = os.path.realpath(root)
+        for info, place in made:
+            # Only now, as a link may lead over others.
+            if not Path(os.path.realpath(place)).is_relative_to(real_root):
+                raise self._refusal(info.filename, "is a link to another folder")
+
+
+def _kind_of(info: zipfile.ZipInfo) -> Kind:
+    form = stat.S_IFMT(info.external_attr >> 16)
+    if not form:
+        # Written on a system that has only these two.
+        return "folder" if info.is_dir() else "file"
+    return _KINDS.get(form, "other")
+
+
+def _mark_of(info: zipfile.ZipInfo) -> str:
+    is_program = (info.external_attr >> 16) & stat.S_IXUSR
+    return {"folder": "/", "link": "@"}.get(_kind_of(info), "*" if is_program else "-")
+
+
+def _make_folders(folder: Path, root: Path) -> None:
+    missing = []
+    while folder != root and not folder.is_dir():
+        missing.append(folder)
+        folder = folder.parent
+    for one in reversed(missing):
+        one.mkdir(mode=0o700)

@@ -1,0 +1,114 @@
+"""An experiment's records changed to the places where its files have come to lie."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from nnicli.config import DIRECTORY_KEYS
+from nnicli.decoding import decode_json
+from nnicli.errors import DecodingError
+
+# The search space, and what is made of it, is the user's own down to the letter.
+_KEPT = frozenset(("searchSpace",))
+# Before and after a path that stands in a longer text, such as a command.
+_BEFORE = r"(?<![\w.~+@-])"
+_AFTER = r"""(?=[/\s"':;,)&|<>]|$)"""
+
+
+class Relocation:
+    """Old places and the new ones; whatever lies below an old place has moved with it.
+
+    Args:
+        places: Absolute path of a file or folder -> where it is now. Of several that fit the
+            longest counts.
+        parent: The folder in which the experiment's own now lies.
+    """
+
+    def __init__(self, places: Mapping[str, str], *, parent: str) -> None:
+        # The root of everything, and nothing at all, are no places.
+        self._places = {old.rstrip("/"): new for old, new in places.items() if old.rstrip("/")}
+        self._parent = parent
+        longest_first = sorted(self._places, key=len, reverse=True)
+        alternatives = "|".join(map(re.escape, longest_first)) or r"(?!)"
+        self._pattern = re.compile(f"{_BEFORE}(?:{alternatives}){_AFTER}")
+
+    def text(self, text: str) -> str:
+        """Return a text, a path or one with paths in it, with the new places."""
+        return self._pattern.sub(lambda match: self._places[match[0]], text)
+
+    def config(self, value: Any) -> Any:
+        """Return a config, or a part of one, with the new places outside of search spaces."""
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, list):
+            return [self.config(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self._field(key, item) for key, item in value.items()}
+        return value
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key in _KEPT:
+            return value
+        if key in DIRECTORY_KEYS.values() and isinstance(value, str):
+            return self._parent
+        return self.config(value)
+
+
+def recorded_directories(path: Path) -> list[str]:
+    """Return every folder that a database names as its experiment's own, the newest first.
+
+    Raises:
+        DecodingError: It is no database of an experiment.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        rows = _run(
+            path,
+            connection,
+            "select logDir from ExperimentProfile where logDir is not null order by revision desc",
+        )
+        return list(dict.fromkeys(str(logged) for (logged,) in rows))
+
+
+def relocate_database(path: Path, relocation: Relocation) -> None:
+    """Change a copy of an experiment's database, row by row; if that fails, the copy is of no use.
+
+    Raises:
+        DecodingError: It is no database of an experiment.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.create_function("new_text", 1, relocation.text)
+        connection.create_function("new_config", 1, lambda text: _relocate_json(text, relocation))
+        for statement in (
+            # A database may come from anybody, and its triggers with it.
+            "pragma trusted_schema = off",
+            # The copy is complete or thrown away, so there is nothing to go back to.
+            "pragma journal_mode = delete",
+            "pragma journal_mode = off",
+            "pragma synchronous = off",
+            "update TrialJobEvent set logPath = new_text(logPath) where logPath is not null",
+            "update ExperimentProfile set params = new_config(params) where params is not null",
+            "update ExperimentProfile set logDir = new_text(logDir) where logDir is not null",
+        ):
+            _run(path, connection, statement)
+
+
+def _relocate_json(text: str, relocation: Relocation) -> str:
+    config = decode_json(text)
+    moved = relocation.config(config)
+    # A text of another writer's stays that writer's as long as it is true.
+    return text if moved == config else json.dumps(moved, separators=(",", ":"))
+
+
+def _run(path: Path, connection: sqlite3.Connection, statement: str) -> list[tuple[Any, ...]]:
+    try:
+        return connection.execute(statement).fetchall()
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise DecodingError(
+            f"{path.name} is no database of an experiment that NNI can open: {error}"
+        ) from error

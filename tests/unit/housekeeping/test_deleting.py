@@ -1,0 +1,328 @@
+"""Deleting takes away one experiment's files, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nnicli import (
+    DeletionError,
+    Experiment,
+    ExperimentNotFoundError,
+    InvalidValueError,
+    StateError,
+    delete_experiments,
+    list_experiments,
+    prune_experiments,
+)
+from nnicli.store import LAYOUTS, Registry
+from nnicli.store.staging import staging
+from tests.support import leftovers
+from tests.unit.housekeeping.conftest import MakeExperiment
+
+
+def everything_below(folder: Path) -> list[str]:
+    """Return all that is there but the registry's files."""
+    return sorted(
+        str(path.relative_to(folder))
+        for path in folder.rglob("*")
+        if not path.name.startswith((".experiment", ".nnicli.lock"))
+    )
+
+
+def test_everything_of_one_goes_and_the_others_stay(
+    make_experiment: MakeExperiment, parent: Path, tmp_path: Path
+) -> None:
+    kept, gone = make_experiment("kept"), make_experiment("gone", size=5000)
+    (parent / "_latest").symlink_to(gone)
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "data").touch()
+    (gone / "data").symlink_to(tmp_path / "theirs")
+    (gone / "environments").chmod(0o500)
+    before = everything_below(kept)
+
+    (deletion,) = delete_experiments("gone")
+
+    assert deletion.is_done
+    assert deletion.paths == (gone, parent / "_latest")
+    assert deletion.size > 5000
+    assert list(Registry().read()) == ["kept"]
+    assert everything_below(parent) == sorted(["kept", *(f"kept/{name}" for name in before)])
+    assert (tmp_path / "theirs" / "data").exists()
+
+
+def test_of_two_with_one_id_only_the_registered_one_is_meant(
+    make_experiment: MakeExperiment, tmp_path: Path
+) -> None:
+    """A copy in another folder is not NNI's; of two copies nobody knows which is meant."""
+    folder = make_experiment("twice")
+    copies = [tmp_path / "a", tmp_path / "b"]
+    for copy in copies:
+        shutil.copytree(folder, copy / "twice")
+
+    delete_experiments("twice", experiments_directories=copies)
+
+    assert not folder.exists()
+    with pytest.raises(InvalidValueError, match=r"'twice' is the id of 2 experiments: .*/a/twice"):
+        delete_experiments("twice", experiments_directories=copies)
+    assert all((copy / "twice").exists() for copy in copies)
+
+
+def test_a_dry_run_tells_sizes_and_changes_nothing(
+    make_experiment: MakeExperiment, parent: Path
+) -> None:
+    small, large = make_experiment("small"), make_experiment("large", size=100_000)
+    before = everything_below(parent)
+
+    deletions = delete_experiments(["small", "large"], dry_run=True)
+
+    assert [deletion.paths for deletion in deletions] == [(small,), (large,)]
+    assert deletions[1].size - deletions[0].size == 100_000
+    assert not any(deletion.is_done for deletion in deletions)
+    assert everything_below(parent) == before
+    assert set(Registry().read()) == {"small", "large"}
+
+
+def test_nothing_is_deleted_if_one_id_is_wrong(make_experiment: MakeExperiment) -> None:
+    folder = make_experiment("there")
+
+    with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nosuch' among"):
+        delete_experiments(["there", "nosuch"])
+
+    assert folder.exists()
+
+
+def test_a_link_to_another_disk_goes_and_what_it_leads_to_stays(
+    make_experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = make_experiment("linked")
+    elsewhere = folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(elsewhere)
+
+    delete_experiments("linked")
+
+    assert not os.path.lexists(folder)
+    assert (elsewhere / "db" / "nni.sqlite").exists()
+    assert "is a link; it is deleted" in caplog.text
+
+
+def test_a_registry_that_names_another_folder_deletes_only_its_entry(
+    make_experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Anybody who may write the registry could else have any folder deleted."""
+    documents = tmp_path / "documents"
+    documents.mkdir()
+    (documents / "thesis").touch()
+    make_experiment("documents", logDir=str(tmp_path)).rename(tmp_path / "moved")
+
+    (deletion,) = delete_experiments("documents")
+
+    assert deletion.paths == ()
+    assert (documents / "thesis").exists()
+    assert Registry().read() == {}
+    assert "holds no experiment, and stays" in caplog.text
+
+
+def test_the_launchers_folder_of_1_x_goes_too(make_experiment: MakeExperiment, home: Path) -> None:
+    folder = make_experiment("older", registered=False)
+    nnictl = home / ".local" / "nnictl"
+    for name in ("w9rft6hm", "another"):
+        (nnictl / name).mkdir(parents=True)
+        (nnictl / name / "stdout").touch()
+    entry = {"fileName": "w9rft6hm", "status": "STOPPED", "port": "8080"}
+    LAYOUTS[0].registry().ensure("older", entry)
+
+    delete_experiments("older")
+
+    assert not folder.exists()
+    assert everything_below(nnictl) == ["another", "another/stdout"]
+    assert LAYOUTS[0].registry().read() == {}
+
+
+@pytest.mark.parametrize("name", ["..", "../..", "/", "."])
+def test_a_launchers_folder_that_leads_elsewhere_stays(
+    make_experiment: MakeExperiment, home: Path, name: str
+) -> None:
+    make_experiment("older", registered=False)
+    (home / ".local" / "nnictl").mkdir(parents=True)
+    LAYOUTS[0].registry().ensure("older", {"fileName": name, "status": "STOPPED"})
+
+    delete_experiments("older")
+
+    assert LAYOUTS[0].registry().read() == {}
+    assert (home / ".local" / "nnictl").is_dir()
+
+
+def test_what_cannot_be_deleted_is_told(
+    make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_experiment("stuck")
+
+    def fail(_path: Path, _target: Path) -> Path:
+        raise PermissionError(13, "Permission denied", "/nni/stuck")
+
+    monkeypatch.setattr(Path, "rename", fail)
+
+    with pytest.raises(DeletionError, match="not deleted altogether: /nni/stuck: Permission"):
+        delete_experiments("stuck")
+
+    assert list(Registry().read()) == ["stuck"]
+
+
+# Beside processes
+
+
+def test_a_running_experiment_is_not_deleted(
+    running: Experiment, make_experiment: MakeExperiment
+) -> None:
+    other = make_experiment("other")
+    exp_id = str(running.exp_id)
+
+    with pytest.raises(StateError, match=f"{exp_id} still has processes .* nothing was deleted"):
+        delete_experiments(["other", exp_id])
+
+    assert other.exists()
+    assert running.get_experiment_status()["errors"] == []
+
+
+def test_a_running_experiment_is_stopped_first_when_told_so(
+    running: Experiment, parent: Path
+) -> None:
+    exp_id = str(running.exp_id)
+
+    (deletion,) = delete_experiments(exp_id, stop_running=True)
+
+    assert running.process is not None
+    assert running.process.identity.pid in [process.pid for process in deletion.processes]
+    assert leftovers(exp_id) == []
+    assert everything_below(parent) == []
+    assert Registry().read() == {}
+
+
+def test_orphans_count_as_running(running: Experiment) -> None:
+    """They would write on into a folder that is gone."""
+    exp_id = str(running.exp_id)
+    assert running.process is not None
+    os.kill(running.process.identity.pid, signal.SIGKILL)
+    running.process.wait(60)
+
+    with pytest.raises(StateError, match="still has processes"):
+        delete_experiments(exp_id)
+    delete_experiments(exp_id, stop_running=True)
+
+    assert leftovers(exp_id) == []
+    assert list_experiments() == []
+
+
+# Pruning
+
+
+def test_prune_needs_a_condition() -> None:
+    with pytest.raises(InvalidValueError, match="prune needs a condition"):
+        prune_experiments()
+
+
+def test_prune_is_a_dry_run_unless_told_otherwise(
+    make_experiment: MakeExperiment, parent: Path
+) -> None:
+    make_experiment("one")
+
+    (told,) = prune_experiments(larger_than=0)
+    assert (told.record.exp_id, told.is_done) == ("one", False)
+    assert (parent / "one").exists()
+
+    (done,) = prune_experiments(larger_than=0, dry_run=False)
+    assert (done.record.exp_id, done.is_done) == ("one", True)
+    assert not (parent / "one").exists()
+
+
+def test_prune_takes_what_fulfils_every_condition(make_experiment: MakeExperiment) -> None:
+    now_ms, day_ms = int(time.time() * 1000), 24 * 3600 * 1000
+    for exp_id, days, status, size in (
+        ("young", 1, "STOPPED", 9_000_000),
+        ("small", 40, "STOPPED", 0),
+        ("failed", 40, "ERROR", 9_000_000),
+        ("match", 40, "STOPPED", 9_000_000),
+    ):
+        ended = now_ms - days * day_ms
+        folder = make_experiment(exp_id, size=size, status=status, endTime=ended)
+        os.utime(folder / "db" / "nni.sqlite", (ended / 1000, ended / 1000))
+
+    def pruned(**conditions: object) -> set[str]:
+        found = prune_experiments(**conditions)  # type: ignore[arg-type]  # of each test's own
+        return {deletion.record.exp_id for deletion in found}
+
+    assert pruned(older_than="30d") == {"small", "failed", "match"}
+    assert pruned(statuses=["ERROR"]) == {"failed"}
+    assert pruned(larger_than=5_000_000) == {"young", "failed", "match"}
+    assert pruned(older_than="30d", statuses=["STOPPED"], larger_than=5_000_000) == {"match"}
+
+
+def test_prune_spares_what_runs_what_is_not_registered_and_ghosts(
+    running: Experiment, parent: Path
+) -> None:
+    """A folder that is not registered may be another user's; a ghost's disk may be away."""
+    (parent / "stray" / "db").mkdir(parents=True)
+    (parent / "stray" / "db" / "nni.sqlite").touch()
+    Registry().ensure("ghost", {"id": "ghost", "logDir": "/nowhere", "status": "STOPPED"})
+
+    assert prune_experiments(larger_than=-1, dry_run=False) == []
+
+    assert {record.exp_id for record in list_experiments()} == {running.exp_id, "stray", "ghost"}
+
+
+# Killed in the middle
+
+_DELETE = """
+import sys
+from nnicli import delete_experiments
+print("ready", flush=True)
+delete_experiments(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_killed_delete_has_deleted_all_or_nothing(
+    make_experiment: MakeExperiment, parent: Path
+) -> None:
+    randomness = random.Random(1)
+    kept = make_experiment("kept")
+    for number in range(40):
+        exp_id = f"gone{number}"
+        folder = make_experiment(exp_id)
+        for trial in range(300):
+            (folder / "environments" / f"trial{trial}").touch()
+        before = everything_below(folder)
+        process = subprocess.Popen(
+            [sys.executable, "-c", _DELETE, exp_id], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            process.wait(randomness.uniform(0, 0.3))
+        except subprocess.TimeoutExpired:
+            process.kill()
+        process.communicate()
+
+        if folder.exists():
+            assert everything_below(folder) == before
+        # The next start is clean: the same again, where the registry still has it.
+        if exp_id in Registry().read() or folder.exists():
+            delete_experiments(exp_id)
+        with staging(parent) as swept:
+            assert set(everything_below(parent)) == {
+                swept.name,
+                f"{swept.name}/.lock",
+                "kept",
+                *(f"kept/{name}" for name in everything_below(kept)),
+            }
+        assert list(Registry().read()) == ["kept"]

@@ -1,0 +1,186 @@
+"""What NNI's registry says wrongly is found, told, and mended when told."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nnicli import Experiment, Finding, list_experiments, reconcile_experiments
+from nnicli.housekeeping import reconciling
+from nnicli.store import LAYOUTS, Registry
+from tests.support import leftovers
+from tests.unit.housekeeping.conftest import MakeExperiment
+
+
+def kinds(findings: list[Finding]) -> Mapping[str, list[str]]:
+    """Return experiment -> what was found of it."""
+    found: dict[str, list[str]] = {}
+    for finding in findings:
+        found.setdefault(finding.record.exp_id, []).append(finding.kind)
+    return found
+
+
+def test_what_is_in_order_is_not_told(make_experiment: MakeExperiment, tmp_path: Path) -> None:
+    make_experiment("one")
+    make_experiment("two")
+
+    assert reconcile_experiments(mend=True) == []
+    assert reconcile_experiments(experiments_directories=[tmp_path / "missing"]) == []
+
+
+def test_ghosts_strays_and_stale_ones_are_told_and_nothing_is_changed(
+    make_experiment: MakeExperiment,
+) -> None:
+    make_experiment("fine")
+    make_experiment("stray", registered=False)
+    make_experiment("stale", status="RUNNING", endTime="N/A")
+    make_experiment("ghost").rename(Path.home() / "moved")
+    before = Registry().path.read_bytes()
+
+    findings = reconcile_experiments()
+
+    assert kinds(findings) == {"ghost": ["ghost"], "stray": ["stray"], "stale": ["stale"]}
+    assert all(finding.can_be_mended and not finding.is_mended for finding in findings)
+    assert Registry().path.read_bytes() == before
+
+
+def test_mending_makes_the_registry_true(make_experiment: MakeExperiment, parent: Path) -> None:
+    make_experiment("stray", registered=False)
+    stale = make_experiment("stale", status="RUNNING", endTime="N/A")
+    os.utime(stale / "db" / "nni.sqlite", (1_795_000_000, 1_795_000_000))
+    make_experiment("ghost").rename(Path.home() / "moved")
+
+    findings = reconcile_experiments(mend=True)
+
+    assert all(finding.is_mended for finding in findings)
+    assert reconcile_experiments() == []
+    entries = Registry().read()
+    assert entries.keys() == {"stray", "stale"}
+    # It ended when it last wrote something, not when somebody looked.
+    assert (entries["stale"]["status"], entries["stale"]["endTime"]) == ("STOPPED", 1795000000000)
+    assert entries["stray"]["logDir"] == str(parent)
+    assert (entries["stray"]["status"], entries["stray"]["pid"]) == ("STOPPED", None)
+    (stray,) = [record for record in list_experiments() if record.exp_id == "stray"]
+    assert stray.is_registered
+
+
+def test_a_ghost_whose_disk_may_be_away_is_kept(make_experiment: MakeExperiment) -> None:
+    make_experiment("away", logDir="/mnt/away").rename(Path.home() / "moved")
+
+    (finding,) = reconcile_experiments(mend=True)
+
+    assert (finding.kind, finding.can_be_mended, finding.is_mended) == ("ghost", False, False)
+    assert "a disk that is not mounted" in finding.message
+    assert list(Registry().read()) == ["away"]
+
+
+def test_a_stray_without_a_readable_database_is_only_told(parent: Path) -> None:
+    (parent / "broken" / "db").mkdir(parents=True)
+    (parent / "broken" / "db" / "nni.sqlite").write_text("no database", "utf-8")
+
+    (finding,) = reconcile_experiments(mend=True)
+
+    assert (finding.kind, finding.is_mended) == ("stray", False)
+    assert "of no use to NNI" in finding.message
+    assert Registry().read() == {}
+
+
+def test_a_stray_of_another_user_is_left_to_that_user(
+    make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Experiments of several users may lie in one folder, each in its owner's registry."""
+    make_experiment("theirs", registered=False)
+    own = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: own + 1)
+
+    assert reconcile_experiments(mend=True) == []
+    assert Registry().read() == {}
+
+
+def test_a_damaged_registry_is_made_anew_only_when_told(
+    make_experiment: MakeExperiment, running: Experiment, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_experiment("one")
+    path, exp_id = Registry().path, str(running.exp_id)
+    path.write_text("{", "utf-8")
+
+    findings = reconcile_experiments()
+
+    assert kinds(findings) == {"one": ["stray"], exp_id: ["stray"]}
+    assert path.read_text("utf-8") == "{"
+
+    findings = reconcile_experiments(mend=True)
+
+    assert all(finding.is_mended for finding in findings)
+    assert "is made anew of the experiments' folders" in caplog.text
+    entries = Registry().read()
+    assert entries.keys() == {"one", exp_id}
+    assert running.process is not None
+    assert (entries[exp_id]["pid"], entries[exp_id]["port"], entries[exp_id]["status"]) == (
+        running.process.identity.pid,
+        running.port,
+        "RUNNING",
+    )
+    assert [file.read_text("utf-8") for file in path.parent.glob(".experiment*damaged*")] == ["{"]
+    assert reconcile_experiments() == []
+
+
+def test_a_running_experiment_is_in_order(running: Experiment) -> None:
+    assert reconcile_experiments(mend=True) == []
+    assert running.get_experiment_status()["errors"] == []
+
+
+@pytest.mark.parametrize("has_folder", [True, False])
+def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_folder: bool) -> None:
+    exp_id = str(running.exp_id)
+    assert running.process is not None
+    os.kill(running.process.identity.pid, signal.SIGKILL)
+    running.process.wait(60)
+    folder = Path.home() / "nni-experiments" / exp_id
+    if not has_folder:
+        folder.rename(Path.home() / "moved")
+
+    findings = reconcile_experiments()
+
+    assert kinds(findings) == {exp_id: ["orphans", "stale" if has_folder else "ghost"]}
+    orphans = {process.pid for process in findings[0].processes}
+    # The tuner goes by itself after a while; the trials sleep on.
+    assert orphans >= {process.pid for process in leftovers(exp_id)}
+    assert len(orphans) >= 2
+
+    reconcile_experiments(mend=True)
+
+    assert leftovers(exp_id) == []
+    assert reconcile_experiments() == []
+
+
+@pytest.mark.parametrize("has_config", [True, False])
+def test_a_stray_of_1_x_is_registered_with_its_launchers_folder(
+    make_experiment: MakeExperiment,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    has_config: bool,
+) -> None:
+    make_experiment("older", registered=False)
+    listed = [replace(record, version="1.x") for record in list_experiments()]
+    monkeypatch.setattr(reconciling, "list_experiments", lambda **_: listed)
+    for name, exp_id in (("w9rft6hm", "older"), ("another", "other")):
+        (home / ".local" / "nnictl" / name).mkdir(parents=True)
+        if has_config or exp_id != "older":
+            document = json.dumps({"experimentId": exp_id})
+            (home / ".local" / "nnictl" / name / ".config").write_text(document, "utf-8")
+
+    (finding,) = reconcile_experiments(mend=True)
+
+    entries = LAYOUTS[0].registry().read()
+    assert finding.is_mended == has_config
+    assert {key: entry["fileName"] for key, entry in entries.items()} == (
+        {"older": "w9rft6hm"} if has_config else {}
+    )

@@ -1,0 +1,408 @@
+"""Archives: complete, checked, and never written or unpacked outside of their place."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import stat
+import subprocess
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from nnicli import AlreadyExistsError, ArchiveError
+from nnicli.store.archive import CHECKSUMS, Part, open_archive, write_archive
+
+CONTENT = bytes(range(256)) * 5000
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """Return a folder with all that an archive can hold."""
+    folder = tmp_path / "tree"
+    (folder / "deep" / "er").mkdir(parents=True)
+    (folder / "empty").mkdir()
+    (folder / "large").write_bytes(CONTENT)
+    (folder / "deep" / "er" / "ünïcode name").write_text("text", "utf-8")
+    (folder / "program").write_text("#!/bin/sh\n", "utf-8")
+    (folder / "program").chmod(0o755)
+    (folder / "deep" / "link").symlink_to("../large")
+    return folder
+
+
+@pytest.fixture
+def archive(tree: Path, tmp_path: Path) -> Path:
+    """Return an archive of the tree, with a document."""
+    file = tmp_path / "saved.zip"
+    write_archive(file, [Part("tree", tree)], {"note.json": "{}"})
+    return file
+
+
+def unpack(file: Path, target: Path) -> None:
+    with open_archive(file) as reader:
+        reader.unpack({"tree": target})
+
+
+def snapshot(folder: Path) -> dict[str, object]:
+    """Return everything below a folder, by its relative path."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = ("link", str(path.readlink()))
+        else:
+            found[name] = hashlib.sha256(path.read_bytes()).digest() if path.is_file() else None
+    return found
+
+
+def test_a_tree_comes_out_as_it_went_in(tree: Path, archive: Path, tmp_path: Path) -> None:
+    unpack(archive, tmp_path / "loaded")
+
+    assert snapshot(tmp_path / "loaded") == snapshot(tree)
+    assert (tmp_path / "loaded" / "deep" / "link").read_bytes() == CONTENT
+
+
+def test_everything_is_the_owners_alone(archive: Path, tmp_path: Path) -> None:
+    """Configs hold passwords, and so do databases."""
+    unpack(archive, tmp_path / "loaded")
+
+    modes = {
+        path.name: stat.S_IMODE(path.lstat().st_mode)
+        for path in (archive, *(tmp_path / "loaded").rglob("*"))
+        if not path.is_symlink()
+    }
+    assert modes.pop("program") == 0o700
+    assert {modes[name] for name in ("deep", "er", "empty")} == {0o700}
+    assert {modes[name] for name in ("saved.zip", "large", "ünïcode name")} == {0o600}
+
+
+def test_other_tools_can_check_and_read_it(archive: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(archive) as plain:
+        plain.extractall(tmp_path / "plain")
+
+    checked = subprocess.run(
+        ["sha256sum", "--check", "--strict", CHECKSUMS],
+        cwd=tmp_path / "plain",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert checked.stdout.count(": OK") == 5
+
+
+def test_documents_are_read_without_unpacking(archive: Path) -> None:
+    with open_archive(archive) as reader:
+        assert reader.read_text("note.json") == "{}"
+        assert reader.has_file("note.json")
+        assert reader.has_folder("tree")
+        assert not reader.has_folder("note.json")
+
+
+def test_progress_ends_where_it_said_it_would(tree: Path, tmp_path: Path) -> None:
+    saving: list[tuple[int, int]] = []
+    loading: list[tuple[int, int]] = []
+
+    packed = write_archive(
+        tmp_path / "saved.zip",
+        [Part("tree", tree)],
+        {},
+        progress=lambda done, total: saving.append((done, total)),
+    )
+    with open_archive(tmp_path / "saved.zip") as reader:
+        reader.unpack(
+            {"tree": tmp_path / "loaded"},
+            progress=lambda done, total: loading.append((done, total)),
+        )
+
+    assert saving[-1] == (packed.size, packed.size)
+    assert packed.size == len(CONTENT) + len("text") + len("#!/bin/sh\n")
+    assert packed.files == 3
+    for calls in (saving, loading):
+        assert len(calls) > 3
+        assert calls == sorted(calls)
+        assert calls[-1][0] == calls[-1][1]
+
+
+# What may not be in one
+
+
+def test_what_leads_out_is_skipped_and_told(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret", "utf-8")
+    (tree / "out").symlink_to("../secret")
+    (tree / "absolute").symlink_to(tree / "large")
+    (tree / "dir-out").symlink_to("..")
+    os.mkfifo(tree / "pipe")
+    (tree / "new\nline").touch()
+    (tree / os.fsdecode(b"no-\xff-text")).touch()
+
+    packed = write_archive(tmp_path / "saved.zip", [Part("tree", tree)], {})
+
+    skipped = sorted(os.fsencode(Path(path).name) for path in packed.skipped)
+    assert skipped == [b"absolute", b"dir-out", b"new\nline", b"no-\xff-text", b"out", b"pipe"]
+    unpack(tmp_path / "saved.zip", tmp_path / "loaded")
+    assert "secret" not in str(snapshot(tmp_path / "loaded").keys())
+
+
+def test_parts_can_leave_things_out_and_be_single_files(tree: Path, tmp_path: Path) -> None:
+    parts = [
+        Part("tree", tree, lambda name: name in ("large", "deep/er")),
+        Part("tree/large", tree / "program"),
+    ]
+
+    write_archive(tmp_path / "saved.zip", parts, {})
+
+    unpack(tmp_path / "saved.zip", tmp_path / "loaded")
+    loaded = tmp_path / "loaded"
+    assert sorted(snapshot(loaded)) == ["deep", "deep/link", "empty", "large", "program"]
+    assert (loaded / "large").read_text("utf-8") == "#!/bin/sh\n"
+
+
+HOSTILE: dict[str, Callable[[zipfile.ZipFile], None]] = {}
+
+
+def hostile(function: Callable[[zipfile.ZipFile], None]) -> Callable[[zipfile.ZipFile], None]:
+    HOSTILE[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def add(plain: zipfile.ZipFile, name: str, content: str = "x", mode: int = stat.S_IFREG) -> None:
+    info = zipfile.ZipInfo("x")
+    info.filename = info.orig_filename = name
+    info.external_attr = (mode | 0o644) << 16
+    plain.writestr(info, content)
+
+
+@hostile
+def parent_folder(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/../../evil")
+
+
+@hostile
+def absolute_name(plain: zipfile.ZipFile) -> None:
+    add(plain, "/tmp/evil")
+
+
+@hostile
+def absolute_name_below(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree//evil")
+
+
+@hostile
+def windows_drive(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/C:evil")
+
+
+@hostile
+def backslashes(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree\\..\\evil")
+
+
+@hostile
+def absolute_link(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/link", "/etc/passwd", stat.S_IFLNK)
+
+
+@hostile
+def relative_link(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/link", "../../evil", stat.S_IFLNK)
+
+
+@hostile
+def file_through_a_link(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/link", "..", stat.S_IFLNK)
+    add(plain, "tree/link/evil")
+
+
+@hostile
+def link_over_links(plain: zipfile.ZipFile) -> None:
+    """Each alone looks as if it stayed inside."""
+    add(plain, "tree/a/b/file")
+    add(plain, "tree/up", "a/b", stat.S_IFLNK)
+    add(plain, "tree/a/b/top", "../..", stat.S_IFLNK)
+    add(plain, "tree/out", "up/top/../evil", stat.S_IFLNK)
+
+
+@hostile
+def device(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/device", "", stat.S_IFCHR)
+
+
+@hostile
+def pipe(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/pipe", "", stat.S_IFIFO)
+
+
+@hostile
+def file_that_is_a_folder(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/name")
+    add(plain, "tree/name/below")
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_archive_writes_nothing_outside(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "hostile.zip"
+    with zipfile.ZipFile(file, "w") as plain:
+        add(plain, "tree/harmless")
+        HOSTILE[kind](plain)
+    inside = tmp_path / "inside"
+    inside.mkdir()
+
+    with pytest.raises(ArchiveError, match=r"hostile\.zip (is not|cannot be) loaded"):
+        unpack(file, inside / "loaded")
+
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "hostile.zip", "inside"]
+    assert [path.name for path in inside.iterdir()] in ([], ["loaded"])
+
+
+def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
+    """The second could be another than the one that was checked."""
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as plain:
+        add(plain, "tree/name")
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            add(plain, "tree/name")
+
+    with pytest.raises(ArchiveError, match="'tree/name' is there twice"):
+        unpack(tmp_path / "twice.zip", tmp_path / "loaded")
+
+
+def test_one_that_needs_more_than_the_disk_has_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as plain:
+        add(plain, "tree/bomb")
+        plain.getinfo("tree/bomb").file_size = 1 << 62
+
+    with pytest.raises(ArchiveError, match="it needs 4,611,686,018,427,387,904 bytes"):
+        unpack(tmp_path / "bomb.zip", tmp_path / "loaded")
+    assert not (tmp_path / "loaded").exists()
+
+
+# Damage
+
+
+def test_no_damage_goes_unnoticed(tree: Path, archive: Path, tmp_path: Path) -> None:
+    """A flipped bit either changes nothing that is loaded, or is an error."""
+    whole = archive.read_bytes()
+    expected = snapshot(tree)
+    noticed = 0
+    randomness = random.Random(1)
+    for number in range(300):
+        broken = bytearray(whole)
+        broken[randomness.randrange(len(whole))] ^= 1 << randomness.randrange(8)
+        file, target = tmp_path / "broken.zip", tmp_path / f"loaded{number}"
+        file.write_bytes(broken)
+        try:
+            unpack(file, target)
+        except ArchiveError:
+            noticed += 1
+        else:
+            assert snapshot(target) == expected
+
+    assert noticed > 100
+
+
+@pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_cut_archive_is_an_error(archive: Path, tmp_path: Path, share: float) -> None:
+    whole = archive.read_bytes()
+    archive.write_bytes(whole[: int(len(whole) * share)])
+
+    with pytest.raises(ArchiveError, match="is damaged, or no saved experiment"):
+        unpack(archive, tmp_path / "loaded")
+
+
+def test_content_that_was_changed_with_its_crc_is_noticed(archive: Path, tmp_path: Path) -> None:
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
+        for info in old.infolist():
+            content = old.read(info)
+            new.writestr(info, b"other" if info.filename == "tree/program" else content)
+
+    with pytest.raises(ArchiveError, match="'tree/program' is not what was saved"):
+        unpack(changed, tmp_path / "loaded")
+
+
+def test_links_and_folders_that_are_missing_are_noticed(archive: Path, tmp_path: Path) -> None:
+    """A checksum tells nothing of them."""
+    for number, dropped in enumerate(("tree/deep/link", "tree/empty/")):
+        changed = tmp_path / f"changed{number}.zip"
+        with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
+            for info in old.infolist():
+                if info.filename != dropped:
+                    new.writestr(info, old.read(info))
+
+        with pytest.raises(ArchiveError, match=f"its MEMBERS differs in '. {dropped}'"):
+            unpack(changed, tmp_path / "loaded")
+
+
+@pytest.mark.parametrize("dropped", ["tree/large", "note.json"])
+def test_a_file_that_is_missing_is_noticed(archive: Path, tmp_path: Path, dropped: str) -> None:
+    changed = tmp_path / "changed.zip"
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
+        for info in old.infolist():
+            if info.filename != dropped:
+                new.writestr(info, old.read(info))
+
+    with pytest.raises(ArchiveError, match=f"its SHA256SUMS differs in '{dropped}'"):
+        unpack(changed, tmp_path / "loaded")
+
+
+def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("no archive", "utf-8")
+
+    with pytest.raises(ArchiveError, match="File is not a zip file; copy it again"):
+        unpack(tmp_path / "text", tmp_path / "loaded")
+    with pytest.raises(ArchiveError, match="No such file"):
+        unpack(tmp_path / "missing", tmp_path / "loaded")
+
+
+# Writing
+
+
+def test_an_existing_file_is_not_written_over(tree: Path, tmp_path: Path) -> None:
+    file = tmp_path / "saved.zip"
+    file.write_text("mine", "utf-8")
+
+    with pytest.raises(AlreadyExistsError, match=r"saved\.zip exists and is not written over"):
+        write_archive(file, [Part("tree", tree)], {})
+
+    assert file.read_text("utf-8") == "mine"
+
+
+def test_a_file_that_appears_meanwhile_is_not_written_over(tree: Path, tmp_path: Path) -> None:
+    file = tmp_path / "saved.zip"
+
+    def come_first(_done: int, _total: int) -> None:
+        file.write_text("mine", "utf-8")
+
+    with pytest.raises(AlreadyExistsError):
+        write_archive(file, [Part("tree", tree)], {}, progress=come_first)
+
+    assert file.read_text("utf-8") == "mine"
+
+
+def test_a_failed_save_leaves_nothing(tree: Path, tmp_path: Path) -> None:
+    def fail(_done: int, _total: int) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "target").mkdir()
+
+    with pytest.raises(KeyboardInterrupt):
+        write_archive(tmp_path / "target" / "saved.zip", [Part("tree", tree)], {}, progress=fail)
+
+    assert list((tmp_path / "target").iterdir()) == []
+
+
+def test_a_missing_folder_is_told(tree: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match=r"missing/saved\.zip was not written: .*No such file"):
+        write_archive(tmp_path / "missing" / "saved.zip", [Part("tree", tree)], {})
+
+
+def test_an_archive_beside_what_is_saved_does_not_hold_itself(tree: Path) -> None:
+    write_archive(tree / "saved.zip", [Part("tree", tree)], {})
+
+    with zipfile.ZipFile(tree / "saved.zip") as plain:
+        assert not [name for name in plain.namelist() if "saved" in name or "nnicli" in name]

@@ -1,0 +1,124 @@
+"""Records that are moved: every path that leads to the old place, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from nnicli import DecodingError
+from nnicli.store import ExperimentDatabase
+from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
+from tests.unit.store.recordings import Recording
+
+RELOCATION = Relocation(
+    {
+        "/old/nni/id": "/new/nni/id",
+        "/old/home": "/new/home",
+        "/old/home/code/": "/new/nni/id/code",
+        "/": "/never",
+        "": "/never",
+    },
+    parent="/new/nni",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/old/home", "/new/home"),
+        ("/old/home/code", "/new/nni/id/code"),
+        ("/old/home/code/trial.py", "/new/nni/id/code/trial.py"),
+        ("/old/home/codes", "/new/home/codes"),
+        ("/old/homes/code", "/old/homes/code"),
+        ("/very/old/home", "/very/old/home"),
+        ("file://localhost:/old/nni/id/trials/x", "file://localhost:/new/nni/id/trials/x"),
+        ("file://host/old/home/x", "file://host/old/home/x"),
+        (
+            "python3 /old/home/code/a.py --data=/old/home/d '/old/home'",
+            "python3 /new/nni/id/code/a.py --data=/new/home/d '/new/home'",
+        ),
+        ("/", "/"),
+        ("", ""),
+        ("~/old/home", "~/old/home"),
+    ],
+)
+def test_paths_are_changed_at_their_borders_only(text: str, expected: str) -> None:
+    assert RELOCATION.text(text) == expected
+
+
+def test_places_may_be_exchanged() -> None:
+    """A new place is not taken for an old one."""
+    swap = Relocation({"/a": "/b", "/b": "/a"}, parent="/")
+
+    assert swap.text("/a/x:/b/y") == "/b/x:/a/y"
+
+
+def test_search_spaces_stay_as_they_are() -> None:
+    config = {
+        "searchSpace": {"model": {"_type": "choice", "_value": ["/old/home/m1"]}},
+        "experimentWorkingDirectory": "/old",
+        "tuner": {"codeDirectory": "/old/home/code/tuner", "classArgs": {"n": 1.0}},
+        "clusterMetaData": [{"key": "codeDir", "value": "/old/home/code"}],
+    }
+
+    assert RELOCATION.config(config) == {
+        "searchSpace": {"model": {"_type": "choice", "_value": ["/old/home/m1"]}},
+        "experimentWorkingDirectory": "/new/nni",
+        "tuner": {"codeDirectory": "/new/nni/id/code/tuner", "classArgs": {"n": 1.0}},
+        "clusterMetaData": [{"key": "codeDir", "value": "/new/nni/id/code"}],
+    }
+
+
+def test_a_recorded_database_is_moved_and_keeps_its_results(recording: Recording) -> None:
+    path = recording.database.path
+    (old,) = recorded_directories(path)
+    trials, metrics = recording.database.list_trial_jobs(), recording.database.get_job_metrics()
+
+    relocate_database(path, Relocation({old: "/new/nni/recorded"}, parent="/new/nni"))
+
+    assert recorded_directories(path) == ["/new/nni/recorded"]
+    moved = ExperimentDatabase(path)
+    paths = [str(trial.logPath) for trial in moved.list_trial_jobs()]
+    assert paths
+    assert all("/new/nni/recorded/" in text for text in paths)
+    assert [text.replace("/new/nni/recorded", old) for text in paths] == [
+        str(trial.logPath) for trial in trials
+    ]
+    assert moved.get_job_metrics() == metrics
+    assert [path.name for path in path.parent.iterdir()] == ["nni.sqlite"]
+
+
+def test_a_config_that_names_no_old_place_keeps_its_text(database: ExperimentDatabase) -> None:
+    text = '{ "maxTrialNumber" : 1e1, "experimentWorkingDirectory" : "/new/nni" }'
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        connection.execute("update ExperimentProfile set params = ?", (text,))
+
+    relocate_database(database.path, Relocation({"/old": "/new"}, parent="/new/nni"))
+
+    with closing(sqlite3.connect(database.path)) as connection:
+        rows = connection.execute("select distinct params from ExperimentProfile").fetchall()
+    assert rows == [(text,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["drop table ExperimentProfile", "update ExperimentProfile set params = '{'"],
+)
+def test_what_is_no_experiment_is_an_error(database: ExperimentDatabase, statement: str) -> None:
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        connection.execute(statement)
+
+    with pytest.raises(DecodingError, match="no database of an experiment"):
+        relocate_database(database.path, RELOCATION)
+
+
+def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "nni.sqlite"
+    path.write_text(json.dumps({"no": "database"}) * 100, "utf-8")
+
+    with pytest.raises(DecodingError, match=r"nni\.sqlite is no database of an experiment"):
+        recorded_directories(path)

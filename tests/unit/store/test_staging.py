@@ -1,0 +1,126 @@
+"""Folders that do not outlive their process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nnicli.store.staging import remove_tree, staging
+
+_STAGE_AND_WAIT = """
+import sys
+from pathlib import Path
+from nnicli.store.staging import staging
+with staging(Path(sys.argv[1])) as folder:
+    (folder / "half").mkdir()
+    (folder / "half" / "done").touch()
+    print(folder, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def parent(tmp_path: Path) -> Path:
+    folder = tmp_path / "parent"
+    folder.mkdir()
+    return folder
+
+
+def stage_elsewhere(parent: Path) -> tuple[subprocess.Popen[str], Path]:
+    """Start a process that works in a folder there until it is told to end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", _STAGE_AND_WAIT, str(parent)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_the_folder_is_the_owners_alone_and_is_gone_in_the_end(parent: Path) -> None:
+    with staging(parent) as folder:
+        (folder / "file").touch()
+        mode = folder.stat().st_mode & 0o777
+
+    assert mode == 0o700
+    assert list(parent.iterdir()) == []
+
+
+def test_the_folder_is_gone_after_a_failure(parent: Path) -> None:
+    def fail() -> None:
+        with staging(parent) as folder:
+            (folder / "file").touch()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+
+    assert list(parent.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_taken_away_by_the_next(parent: Path) -> None:
+    process, abandoned = stage_elsewhere(parent)
+    process.kill()
+    process.communicate()
+    assert (abandoned / "half" / "done").exists()
+
+    with staging(parent) as folder:
+        assert list(parent.iterdir()) == [folder]
+
+
+def test_what_a_living_process_works_in_is_left_alone(parent: Path) -> None:
+    process, theirs = stage_elsewhere(parent)
+
+    with staging(parent):
+        assert (theirs / "half" / "done").exists()
+
+    process.communicate("\n")
+    assert process.returncode == 0
+    assert list(parent.iterdir()) == []
+
+
+def test_a_half_deleted_folder_is_taken_away_too(parent: Path) -> None:
+    """A process may be killed while it deletes, when the lock is gone already."""
+    abandoned = parent / ".nnicli-staging-abandoned"
+    abandoned.mkdir()
+    (abandoned / "rest").touch()
+
+    with staging(parent) as folder:
+        assert list(parent.iterdir()) == [folder]
+
+
+def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "file").touch()
+    (parent / ".nnicli-staging-link").symlink_to(theirs)
+    (parent / "experiment").mkdir()
+    (parent / ".nnicli-config").mkdir()
+
+    with staging(parent):
+        pass
+
+    assert sorted(path.name for path in parent.iterdir()) == [
+        ".nnicli-config",
+        ".nnicli-staging-link",
+        "experiment",
+    ]
+    assert (theirs / "file").exists()
+
+
+def test_a_tree_is_deleted_without_following_links(tmp_path: Path) -> None:
+    kept, tree = tmp_path / "kept", tmp_path / "tree"
+    kept.mkdir(mode=0o500)
+    (tree / "read-only").mkdir(parents=True)
+    (tree / "read-only" / "file").touch()
+    (tree / "link").symlink_to(kept)
+    (tree / "read-only").chmod(0o500)
+
+    remove_tree(tree)
+
+    assert not tree.exists()
+    assert kept.stat().st_mode & 0o777 == 0o500
