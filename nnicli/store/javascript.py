@@ -16,10 +16,12 @@ _INDEX = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_LIMIT = 2**32 - 1
 # A pair of them is one character by now, so what is left is half a character.
 _SURROGATE = re.compile("[\ud800-\udfff]")
-# What Python may write otherwise: floats that are whole or have an exponent, keys that are array
-# indices, half characters. A search for each of them is faster than one expression for all.
-_MARKS = (".0,", ".0}", ".0]", "e-", "e+", "Infinity")
+# What Python may write otherwise: floats that are whole or have an exponent, long integers, keys
+# that are array indices, half characters. A search for each of them is faster than one expression for all.
+_MARKS = (".0,", ".0}", ".0]", "e-", "e+", "Infinity", "NaN")
 _INDEX_KEY = re.compile(r'"[0-9]+":')
+# A whole number that may be beyond what a double holds exactly.
+_LONG_NUMBER = re.compile(r"(?<![.\d])\d{16}")
 _ENCODER = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":"))
 # Fewer digits are exact in a double.
 _EXACT_DIGITS = 15
@@ -49,7 +51,7 @@ def parse(text: str) -> Any:
 
 
 def stringify(value: Any) -> str:
-    """Return the JSON text that JavaScript makes of a value that `parse` returned.
+    """Return the JSON text that JavaScript makes of a value.
 
     There all numbers are doubles: `5.0`, of a `quniform`, becomes `5`, and `1e-05` `0.00001`.
 
@@ -66,6 +68,7 @@ def _may_differ(text: str) -> bool:
         any(mark in text for mark in _MARKS)
         or text.endswith(".0")
         or _INDEX_KEY.search(text) is not None
+        or _LONG_NUMBER.search(text) is not None
         or not (text.isascii() or _SURROGATE.search(text) is None)
     )
 

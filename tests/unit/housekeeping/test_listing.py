@@ -85,8 +85,9 @@ def test_an_experiment_whose_manager_was_killed_is_stopped(
 
     (record,) = list_experiments()
 
-    assert (record.status, record.noted_status) == ("STOPPED", "RUNNING")
-    assert record.owner is None
+    # Two trials run at once and may be all that there are.
+    assert record.noted_status in ("RUNNING", "NO_MORE_TRIAL")
+    assert (record.status, record.owner) == ("STOPPED", None)
 
 
 def test_a_pid_that_another_process_has_by_now_owns_nothing(home: Path) -> None:
