@@ -17,7 +17,7 @@ _INDEX_LIMIT = 2**32 - 1
 # A pair of them is one character by now, so what is left is half a character.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # What Python may write otherwise: floats that are whole or have an exponent, long integers, keys
-# that are array indices, half characters. A search for each of them is faster than one expression for all.
+# that are array indices, half characters. A search for each is faster than one expression for all.
 _MARKS = (".0,", ".0}", ".0]", "e-", "e+", "Infinity", "NaN")
 _INDEX_KEY = re.compile(r'"[0-9]+":')
 # A whole number that may be beyond what a double holds exactly.
