@@ -223,7 +223,7 @@ def _documents(
         exp_id=record.exp_id,
         layout=layout_of(record).since,
         entry=dict(record.raw),
-        home=str(Path.home()),
+        homes=list(dict.fromkeys((str(Path.home()), os.path.realpath(Path.home())))),
         code={name: str(folder) for name, folder in code.items()},
         launcher="" if launcher_folder(record) is None else LAUNCHER,
     )
@@ -396,7 +396,7 @@ class _Load:
         self, params: Mapping[str, Any], config: Mapping[str, Any], directories: Iterable[str]
     ) -> dict[str, str]:
         """Return old place -> new place."""
-        places = {self.manifest.home: str(Path.home())}
+        places = dict.fromkeys(self.manifest.homes, str(Path.home()))
         places |= dict.fromkeys(directories, str(self._directory))
         recorded = [str(folder) for folder in code_directories(params)]
         for name, noted in self.manifest.code.items():

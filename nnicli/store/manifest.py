@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nnicli.errors import ArchiveError
 from nnicli.store.archive import ArchiveReader
-from nnicli.store.layouts import is_folder_name
+from nnicli.store.layouts import LAYOUTS, is_folder_name
 
 MANIFEST = "manifest.json"
 EXPERIMENT = "experiment"
@@ -36,7 +36,8 @@ class Manifest:
         exp_id: The experiment.
         layout: First release of the family in whose layout its files lie.
         entry: What NNI's registry had of it.
-        home: Home directory of who saved it, empty where that is not told.
+        homes: Home directory of who saved it, also as it is without links; empty where that is not
+            told.
         code: Folder of the archive -> where that code was; empty where that is not told.
         launcher: Folder of the archive that the launcher of 1.x had, empty without one.
     """
@@ -44,7 +45,7 @@ class Manifest:
     exp_id: str
     layout: str
     entry: Mapping[str, Any] = field(repr=False)
-    home: str
+    homes: Sequence[str]
     code: Mapping[str, str]
     launcher: str
 
@@ -82,7 +83,7 @@ def _read_of_nnictl(archive: ArchiveReader) -> Manifest:
         exp_id=entry.get("id", ""),
         layout=_OF_2 if folder is None else _OF_1,
         entry=entry,
-        home="",
+        homes=(),
         code={CODE: ""} if archive.has_folder(CODE) else {},
         launcher="" if folder is None else f"{_NNICTL}/{folder}",
     )
@@ -101,18 +102,23 @@ def _read_object(archive: ArchiveReader, name: str) -> dict[str, Any]:
 
 
 def _check(archive: ArchiveReader, manifest: Manifest) -> None:
-    texts = (manifest.exp_id, manifest.layout, manifest.home, manifest.launcher)
+    texts = (manifest.exp_id, manifest.layout, manifest.launcher)
     code = manifest.code
     are_typed = (
         all(isinstance(text, str) for text in texts)
         and isinstance(manifest.entry, dict)
+        and isinstance(manifest.homes, list | tuple)
+        and all(isinstance(home, str) for home in manifest.homes)
         and isinstance(code, dict)
         and all(isinstance(place, str) for place in code.values())
+        and all(name.split("/")[0] == CODE for name in code)
     )
     if not are_typed:
         raise _refusal(archive, "it says nothing sensible of its experiment")
     if not _is_usable(manifest.exp_id):
         raise _refusal(archive, f"{manifest.exp_id[:80]!r} is no experiment id")
+    if manifest.layout not in {layout.since for layout in LAYOUTS}:
+        raise _refusal(archive, f"no NNI has the layout {manifest.layout[:80]!r}")
     missing = [
         name
         for name in (EXPERIMENT, manifest.launcher, *code)

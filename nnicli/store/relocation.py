@@ -42,22 +42,21 @@ class Relocation:
         """Return a text, a path or one with paths in it, with the new places."""
         return self._pattern.sub(lambda match: self._places[match[0]], text)
 
-    def config(self, value: Any) -> Any:
-        """Return a config, or a part of one, with the new places outside of search spaces."""
+    def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a config with the new places outside of its search space."""
+        moved = {
+            key: value if key in _KEPT else self._value(value) for key, value in config.items()
+        }
+        return moved | {key: self._parent for key in DIRECTORY_KEYS.values() if key in config}
+
+    def _value(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, list):
-            return [self.config(item) for item in value]
+            return [self._value(item) for item in value]
         if isinstance(value, dict):
-            return {key: self._field(key, item) for key, item in value.items()}
+            return {key: self._value(item) for key, item in value.items()}
         return value
-
-    def _field(self, key: str, value: Any) -> Any:
-        if key in _KEPT:
-            return value
-        if key in DIRECTORY_KEYS.values() and isinstance(value, str):
-            return self._parent
-        return self.config(value)
 
 
 def recorded_directories(path: Path) -> list[str]:
@@ -100,6 +99,8 @@ def relocate_database(path: Path, relocation: Relocation) -> None:
 
 def _relocate_json(text: str, relocation: Relocation) -> str:
     config = decode_json(text)
+    if not isinstance(config, dict):
+        raise DecodingError(f"a config is an object, not {text[:80]!r}")
     moved = relocation.config(config)
     # A text of another writer's stays that writer's as long as it is true.
     return text if moved == config else json.dumps(moved, separators=(",", ":"))

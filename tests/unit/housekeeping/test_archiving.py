@@ -232,6 +232,19 @@ def test_folders_of_code_are_found_in_both_formats(
 # Refusals
 
 
+def with_manifest(archive: Path, change: dict[str, object]) -> Path:
+    """Return a copy of an archive that says something else, without checksums."""
+    hostile = archive.with_name("hostile.zip")
+    with zipfile.ZipFile(archive) as old, zipfile.ZipFile(hostile, "w") as new:
+        for info in old.infolist():
+            if info.filename not in ("MEMBERS", "SHA256SUMS"):
+                content = old.read(info)
+                if info.filename == "manifest.json":
+                    content = json.dumps({**json.loads(content), **change}).encode()
+                new.writestr(info, content)
+    return hostile
+
+
 def test_nothing_is_loaded_over_what_is_there(recorded: Path, tmp_path: Path) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
     before = names_below(recorded)
@@ -295,14 +308,37 @@ def test_an_id_that_leads_elsewhere_is_refused(
     exp_id: object, recorded: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
-    hostile = tmp_path / "hostile.zip"
-    with zipfile.ZipFile(saved.path) as old, zipfile.ZipFile(hostile, "w") as new:
-        for info in old.infolist():
-            if info.filename not in ("MEMBERS", "SHA256SUMS"):
-                content = old.read(info)
-                if info.filename == "manifest.json":
-                    content = json.dumps({**json.loads(content), "exp_id": exp_id}).encode()
-                new.writestr(info, content)
+    hostile = with_manifest(saved.path, {"exp_id": exp_id})
+    new_home = move()
+
+    with pytest.raises(ArchiveError, match=r"hostile\.zip cannot be loaded"):
+        load_experiment(hostile)
+
+    assert list(new_home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"layout": "9.9"},
+        {"layout": None},
+        {"entry": []},
+        {"homes": "/home"},
+        {"homes": [1]},
+        {"code": {"code/0": 1}},
+        {"code": {"../code": "/code"}},
+        {"code": {"experiment/db": "/code"}},
+        {"launcher": "experiment", "layout": "1.8"},
+        {"launcher": "missing"},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_makes_no_sense_is_refused(
+    change: dict[str, object], recorded: Path, tmp_path: Path, move: Callable[[], Path]
+) -> None:
+    saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_code=True)
+    hostile = with_manifest(saved.path, change)
     new_home = move()
 
     with pytest.raises(ArchiveError, match=r"hostile\.zip cannot be loaded"):

@@ -57,18 +57,21 @@ def test_places_may_be_exchanged() -> None:
     assert swap.text("/a/x:/b/y") == "/b/x:/a/y"
 
 
-def test_search_spaces_stay_as_they_are() -> None:
+def test_what_is_the_users_own_stays_as_it_is() -> None:
     config = {
         "searchSpace": {"model": {"_type": "choice", "_value": ["/old/home/m1"]}},
         "experimentWorkingDirectory": "/old",
-        "tuner": {"codeDirectory": "/old/home/code/tuner", "classArgs": {"n": 1.0}},
+        "tuner": {"codeDirectory": "/old/home/code/tuner", "classArgs": {"logDir": "tb", "n": 1.0}},
         "clusterMetaData": [{"key": "codeDir", "value": "/old/home/code"}],
     }
 
     assert RELOCATION.config(config) == {
         "searchSpace": {"model": {"_type": "choice", "_value": ["/old/home/m1"]}},
         "experimentWorkingDirectory": "/new/nni",
-        "tuner": {"codeDirectory": "/new/nni/id/code/tuner", "classArgs": {"n": 1.0}},
+        "tuner": {
+            "codeDirectory": "/new/nni/id/code/tuner",
+            "classArgs": {"logDir": "tb", "n": 1.0},
+        },
         "clusterMetaData": [{"key": "codeDir", "value": "/new/nni/id/code"}],
     }
 
@@ -106,7 +109,11 @@ def test_a_config_that_names_no_old_place_keeps_its_text(database: ExperimentDat
 
 @pytest.mark.parametrize(
     "statement",
-    ["drop table ExperimentProfile", "update ExperimentProfile set params = '{'"],
+    [
+        "drop table ExperimentProfile",
+        "update ExperimentProfile set params = '{'",
+        "update ExperimentProfile set params = '[]'",
+    ],
 )
 def test_what_is_no_experiment_is_an_error(database: ExperimentDatabase, statement: str) -> None:
     with closing(sqlite3.connect(database.path)) as connection, connection:
