@@ -118,7 +118,8 @@ def _trial_id(raw: Mapping[str, Any]) -> Any:
 
 
 def _mapping(raw: object, what: str) -> Mapping[str, Any]:
-    if not isinstance(raw, Mapping):
+    # The first question is answered ten times faster than the second.
+    if type(raw) is not dict and not isinstance(raw, Mapping):
         raise DecodingError(f"expected {what}, found {raw!r:.{_BODY_START}}")
     return raw
 

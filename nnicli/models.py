@@ -11,6 +11,7 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol, TypedDict, TypeVar
 
@@ -192,7 +193,8 @@ def group_metrics(metrics: Iterable[TrialMetricData]) -> dict[str, list[TrialMet
     for metric in metrics:
         grouped.setdefault(metric.trialJobId, []).append(metric)
     for group in grouped.values():
-        group.sort(key=_moment)
+        if not all(one.timestamp < other.timestamp for one, other in pairwise(group)):
+            group.sort(key=_moment)
     return grouped
 
 

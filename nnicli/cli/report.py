@@ -43,7 +43,7 @@ def print_report(console: Console, report: Report) -> None:
     if not report.trials:
         return
     best = report.best
-    console.print(trial_table(report.trials[:_MOST_ROWS], best))
+    console.print(trial_table(report.trials[:_MOST_ROWS], best), markup=False)
     hidden = len(report.trials) - _MOST_ROWS
     if hidden > 0:
         console.print(f"... and {hidden} more; --json has them all")

@@ -60,7 +60,7 @@ def ls(
     if as_json:
         print_json([trial_document(one) for one in shown])
     elif shown:
-        open_output().print(trial_table(shown, ranked[0] if ranked else None))
+        open_output().print(trial_table(shown, ranked[0] if ranked else None), markup=False)
     else:
         click.echo("no trial", err=True)
 

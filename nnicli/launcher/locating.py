@@ -282,13 +282,16 @@ def _entry(argv: Sequence[str]) -> str | None:
 
 def _look_at(identity: ProcessIdentity) -> RunningManager:
     told = dict(pairwise(identity.argv))
+    exp_id, parent = _first_of(told, _ID_FLAGS), _first_of(told, _FOLDER_FLAGS)
+    if parent is not None and not Path(parent).is_absolute():
+        # It counts from a working directory that may not be readable.
+        parent = None
     # A manager of 1.x that has made up the id itself is not told it, but has its files open; and
     # one that was told no folder has it below a HOME that only it knows.
-    opened = _open_experiment(identity.pid)
-    exp_id = _first_of(told, _ID_FLAGS) or (opened.name if opened is not None else None)
-    parent = _first_of(told, _FOLDER_FLAGS)
-    if parent is None and opened is not None and opened.name == exp_id:
-        parent = str(opened.parent)
+    if exp_id is None or parent is None:
+        opened = _open_experiment(identity.pid)
+        if opened is not None and exp_id in (None, opened.name):
+            exp_id, parent = opened.name, parent or str(opened.parent)
     port = _first_of(told, _PORT_FLAGS)
     return RunningManager(
         identity=identity,

@@ -447,7 +447,11 @@ class ManagerClient:
         response = self._call(endpoint, arguments=arguments, query=query)
         with collection_paused():
             items: list[Any] = _decode(endpoint, response, list)
-            return [_build(endpoint, response, model, item) for item in items]
+            try:
+                return [model(item) for item in items]
+            except DecodingError:
+                # Once more, to tell which.
+                return [_build(endpoint, response, model, item) for item in items]
 
     def _call(
         self,

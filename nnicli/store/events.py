@@ -33,11 +33,14 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
     for event in events:
         trial_id = event["trialJobId"]
         # Imports and the queueing of the caller's own points belong to no trial.
-        if trial_id:
-            trial = trials.setdefault(
-                trial_id, {"trialJobId": trial_id, "status": _UNKNOWN, "hyperParameters": []}
-            )
-            _apply(event, trial)
+        if not trial_id:
+            continue
+        trial = trials.get(trial_id)
+        if trial is None:
+            trial = {"trialJobId": trial_id, "status": _UNKNOWN, "hyperParameters": []}
+            trials[trial_id] = trial
+        _apply(event, trial)
+        if event["data"]:
             _add_hyper_parameters(event["data"], trial, known[trial_id])
     finals: dict[str, Row] = {}
     for metric in final_metrics:

@@ -109,21 +109,21 @@ def read_rows(
     equal = equal or {}
     conditions = "".join(f" and {column} = ?" for column in equal)
     statement = (
-        f"select rowid, * from {table} where rowid > ? and rowid <= ?{conditions}"  # noqa: S608 - names are constants
+        f"select *, rowid from {table} where rowid > ? and rowid <= ?{conditions}"  # noqa: S608 - names are constants
         f" order by rowid limit {_ROWS_AT_A_TIME}"
     )
     last = 0
     while True:
         cursor = connection.execute(statement, (last, until, *equal.values()))
-        names = [column[0] for column in cursor.description][1:]
+        names = [column[0] for column in cursor.description][:-1]
         if missing := sorted(set(columns).difference(names)):
             raise sqlite3.DatabaseError(f"table {table} has no column {missing[0]}")
         rows = cursor.fetchall()
         for row in rows:
-            yield dict(zip(names, row[1:], strict=True))
+            yield dict(zip(names, row, strict=False))
         if len(rows) < _ROWS_AT_A_TIME:
             return
-        last = rows[-1][0]
+        last = rows[-1][-1]
 
 
 def last_rowids(connection: sqlite3.Connection, *tables: str) -> list[int]:

@@ -146,6 +146,14 @@ def test_the_list_tells_of_all(directory: Path) -> None:
     assert document["pid"] is None
 
 
+def test_a_name_is_printed_as_it_is(directory: Path) -> None:
+    """In square brackets the library that draws tables would see a style."""
+    entry = {"id": "recorded", "status": "STOPPED", "experimentName": "[red]mnist[/red]"}
+    (directory.parent / ".experiment").write_text(json.dumps({"recorded": entry}))
+
+    assert "[red]mnist[/red]" in run("experiment", "list", "--all").stdout
+
+
 def test_a_damaged_registry_is_told_and_the_folders_are_listed(directory: Path) -> None:
     (directory.parent / ".experiment").write_text("{")
 
