@@ -328,9 +328,9 @@ class Bench:
             claims = [
                 Claim(
                     "trials from the files are at least 2 times faster than through the manager",
-                    floor >= 2 * at_rest,
-                    f"{floor / at_rest:.2f} times the bare fetch, "
-                    f"{connected / at_rest:.2f} times Experiment's",
+                    connected >= 2 * at_rest,
+                    f"{connected / at_rest:.2f} times, "
+                    f"and {floor / at_rest:.2f} times faster than the bare fetch",
                 ),
                 Claim(
                     "Experiment.list_trial_jobs takes at most 1.6 times the bare fetch",

@@ -1,7 +1,8 @@
 """Snapshots of what a manager or an experiment's files say.
 
 camelCase attributes are NNI's own words, snake_case ones are nnicli's reading of them, except for
-the names of hyper-parameters, which NNI itself writes in snake_case. `raw` keeps what was sent.
+the names of hyper-parameters, which NNI itself writes in snake_case. `raw` keeps what was sent;
+from files, what the manager would send, but hyper-parameters as values and not as their texts.
 """
 
 from __future__ import annotations

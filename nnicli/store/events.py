@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import posixpath
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,8 @@ Row = Mapping[str, Any]
 
 def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[dict[str, Any]]:
     """Return trials as the manager's `/trial-jobs` sends them, in the order of their first event.
+
+    Hyper-parameters are the values of the JSON texts that it sends.
 
     Args:
         events: Rows of TrialJobEvent in the order in which they were written.
@@ -91,7 +94,7 @@ def _add_hyper_parameters(text: object, trial: dict[str, Any], known: set[object
 
     Args:
         text: What the event has of them.
-        trial: Gets them as the manager sends them.
+        trial: Gets them.
         known: The trial's texts and indices so far; each event of a trial repeats its text.
     """
     if not isinstance(text, str) or not text.strip() or text in known:
@@ -100,10 +103,9 @@ def _add_hyper_parameters(text: object, trial: dict[str, Any], known: set[object
         parameters = javascript.parse(text)
         if not isinstance(parameters, dict):
             return
-        number = parameters.get("parameter_index")
-        index = ("index", str(number) if type(number) is int else javascript.stringify(number))
+        index = ("index", json.dumps(parameters.get("parameter_index")))
         if index not in known:
-            trial["hyperParameters"].append(javascript.stringify(parameters))
+            trial["hyperParameters"].append(parameters)
     except (ValueError, RecursionError):
         return
     known |= {text, index}
@@ -122,7 +124,7 @@ def export_rows(trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """
     return [
         {
-            "parameter": decode_json(trial["hyperParameters"][0]).get("parameters"),
+            "parameter": trial["hyperParameters"][0].get("parameters"),
             "value": decode_json(trial["finalMetricData"][0]["data"]),
             "trialJobId": trial["trialJobId"],
         }

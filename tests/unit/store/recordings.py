@@ -28,6 +28,11 @@ class Recording:
     answers: dict[str, Any]
 
 
+def with_values(trial: dict[str, Any]) -> dict[str, Any]:
+    """Return a trial of an answer as the files have it: with hyper-parameters as values."""
+    return {**trial, "hyperParameters": [json.loads(text) for text in trial["hyperParameters"]]}
+
+
 def load_recording(release: str, directory: Path) -> Recording:
     """Copy a recording's database into an experiment's folder and read the answers."""
     path = directory / "recorded" / "db" / "nni.sqlite"

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
 
 from nnicli.store import javascript
 
@@ -43,11 +41,12 @@ REWRITTEN = {
 
 @pytest.mark.parametrize(("text", "expected"), REWRITTEN.items(), ids=json.dumps)
 def test_a_text_is_rewritten_as_by_node(text: str, expected: str) -> None:
-    assert javascript.stringify(javascript.parse(text)) == expected
+    """Compared as their repr, which tells 5 from 5.0 and one order of keys from another."""
+    assert repr(javascript.parse(text)) == repr(json.loads(expected))
 
 
 def test_an_integer_that_no_double_holds_is_null() -> None:
-    assert javascript.stringify(javascript.parse("1" + "0" * 400)) == "null"
+    assert javascript.parse("1" + "0" * 400) is None
 
 
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"x": -Infinity}', "", "{", "[1,]"])
@@ -55,25 +54,3 @@ def test_what_javascript_does_not_read_is_refused(text: str) -> None:
     """Python reads bare NaN and Infinity."""
     with pytest.raises(ValueError, match=r"is no JSON|Expecting|Illegal trailing comma"):
         javascript.parse(text)
-
-
-# Values as JSON texts hold them; what node makes of each piece is in the table above.
-VALUES = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-    | st.sampled_from(["Infinity", "1e5", "7.0"]),
-    lambda inner: (
-        st.lists(inner) | st.dictionaries(st.text() | st.integers(0, 5 * 10**9).map(str), inner)
-    ),
-)
-
-
-@given(VALUES)
-def test_the_short_way_gives_what_the_long_one_does(value: Any) -> None:
-    """Texts that both languages write alike are left to Python's own encoder."""
-    parsed = javascript.parse(json.dumps(value))
-
-    assert javascript.stringify(parsed) == javascript._stringify(parsed)
