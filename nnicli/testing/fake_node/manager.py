@@ -209,6 +209,8 @@ class Manager:
             self.profile["endTime"] = self.profile["endTime"] or now_ms()
             self._store_profile()
             self._set_status("STOPPED")
+        # A view has no tuner, and nothing to wait for (2.7, seen live).
+        self.tuner_stopped.set()
         self._registry.finish()
         self.journal.close()
         return returncode

@@ -71,6 +71,7 @@ def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
 
     assert record.status == "VIEWED"
     assert record.is_running
+    assert experiment.stop_experiment().how == "asked"
 
 
 def test_an_experiment_whose_manager_was_killed_is_stopped(
