@@ -246,11 +246,7 @@ class ManagerContract:
             mode="maximize"
         )
         for trial in finished.experiment.list_trial_jobs():
-            assert recorded.get_trial_job(trial.trialJobId).raw == {
-                # 1.x calls it `id`.
-                ("trialJobId" if key == "id" else key): value
-                for key, value in trial.raw.items()
-            }
+            assert recorded.get_trial_job(trial.trialJobId).raw == as_in_files(trial.raw)
             metrics = finished.experiment.get_job_metrics(trial.trialJobId)
             assert repr(recorded.get_job_metrics(trial.trialJobId)) == repr(metrics)
         # A manager stores its profile every 10 s only.
@@ -649,6 +645,13 @@ def read_all(experiment: ExperimentReader) -> list[object]:
         experiment.export_data(),
         experiment.get_experiment_profile()["params"],
     ]
+
+
+def as_in_files(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return what a manager sends of a trial as its files have it."""
+    # 1.x calls it `id`.
+    named = {("trialJobId" if key == "id" else key): value for key, value in raw.items()}
+    return {**named, "hyperParameters": [json.loads(text) for text in raw["hyperParameters"]]}
 
 
 def read_results(experiment: Experiment) -> list[object]:
