@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import psutil
 
+from nnicli import Experiment
 from nnicli.errors import ProcessIdentity
+from nnicli.store import Registry
 
 REAL_NNIS = tuple(
     os.path.abspath(place)  # noqa: PTH100 - a link to it stays one
@@ -23,6 +26,18 @@ def is_alive(pid: int) -> bool:
         return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def kill_manager(experiment: Experiment) -> None:
+    """Kill an experiment's manager, but not while it writes NNI's registry.
+
+    It truncates that file first, and would leave it empty (2.0 to 3.0).
+    """
+    process = experiment.process
+    assert process is not None
+    with Registry().undisturbed(10):
+        os.kill(process.identity.pid, signal.SIGKILL)
+    assert process.wait(60)
 
 
 def leftovers(exp_id: str) -> list[ProcessIdentity]:

@@ -60,7 +60,7 @@ from tests.contract.scenes import (
     write_config,
 )
 from tests.managers import release_of
-from tests.support import is_alive, leftovers
+from tests.support import is_alive, kill_manager, leftovers
 
 _SEED_TEXT = Path(__file__).parents[1] / "meta" / "seed-api.txt"
 _START_AND_REPORT = """
@@ -451,8 +451,7 @@ class ManagerContract:
             wait_for(lambda: len(running_trials(neighbour)) == 2, "the neighbour's trials run")
             exp_id = str(experiment.exp_id)
             neighbours = leftovers(str(neighbour.exp_id))
-            assert experiment.process is not None
-            os.kill(experiment.process.identity.pid, signal.SIGKILL)
+            kill_manager(experiment)
 
             outcome = experiment.stop_experiment()
 
@@ -472,10 +471,8 @@ class ManagerContract:
         experiment.start_experiment(config)
         wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
         exp_id = str(experiment.exp_id)
-        assert experiment.process is not None
         assert reconcile_experiments() == []
-        os.kill(experiment.process.identity.pid, signal.SIGKILL)
-        assert experiment.process.wait(LIMIT_S)
+        kill_manager(experiment)
 
         orphans, stale = reconcile_experiments()
 

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import re
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -35,7 +34,7 @@ from nnicli import (
 from nnicli.store import Registry
 from nnicli.testing import Behaviour, FakeInstallation, TunerExit
 from nnicli.waiting import Deadline, poll_until
-from tests.support import leftovers
+from tests.support import kill_manager, leftovers
 
 TRACEBACK = "Traceback (most recent call last):\nKeyError: 'no such layer'\n"
 
@@ -56,12 +55,6 @@ def _await_running_trial(experiment: Experiment) -> None:
     assert found
 
 
-def _kill_manager(experiment: Experiment) -> None:
-    assert experiment.process is not None
-    os.kill(experiment.process.identity.pid, signal.SIGKILL)
-    assert experiment.process.wait(5)
-
-
 # Managers that die
 
 
@@ -71,7 +64,7 @@ def test_after_the_manager_s_death_reads_come_from_the_files_with_one_warning(
     experiment.start_experiment(config)
     _await_running_trial(experiment)
     before = experiment.list_trial_jobs()
-    _kill_manager(experiment)
+    kill_manager(experiment)
 
     with caplog.at_level(logging.WARNING):
         after = experiment.list_trial_jobs()
@@ -89,7 +82,7 @@ def test_a_stranger_on_a_dead_manager_s_port_is_neither_read_nor_steered(
     """The next start takes the port that has just become free."""
     experiment.start_experiment(config)
     exp_id, port = experiment.exp_id, experiment.port
-    _kill_manager(experiment)
+    kill_manager(experiment)
     with Experiment(nni=installation.prefix) as stranger:
         stranger.start_experiment(config, port)
 
@@ -108,7 +101,7 @@ def test_a_dead_manager_s_orphans_are_ended_and_reported(
     experiment.start_experiment(config)
     _await_running_trial(experiment)
     exp_id = str(experiment.exp_id)
-    _kill_manager(experiment)
+    kill_manager(experiment)
     orphans = {identity.pid for identity in leftovers(exp_id)}
 
     with caplog.at_level(logging.WARNING):
@@ -127,7 +120,7 @@ def test_a_dead_manager_s_orphans_are_ended_and_reported(
 
 def test_wait_says_that_the_manager_died(experiment: Experiment, config: Path) -> None:
     experiment.start_experiment(config)
-    _kill_manager(experiment)
+    kill_manager(experiment)
 
     with pytest.raises(ExperimentFailedError, match="cannot go on: its manager has died") as caught:
         experiment.wait(timeout=20)
@@ -151,7 +144,7 @@ def test_a_pid_that_was_reused_gets_no_signal(experiment: Experiment, config: Pa
     """The registry still names the dead manager's pid; now it is the test's own."""
     experiment.start_experiment(config)
     exp_id = str(experiment.exp_id)
-    _kill_manager(experiment)
+    kill_manager(experiment)
     Registry().update(exp_id, pid=os.getpid())
 
     experiment.stop_experiment()

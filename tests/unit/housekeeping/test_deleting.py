@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -25,7 +24,7 @@ from nnicli import (
 )
 from nnicli.store import LAYOUTS, Registry
 from nnicli.store.staging import staging
-from tests.support import leftovers
+from tests.support import kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
 
@@ -210,9 +209,7 @@ def test_a_running_experiment_is_stopped_first_when_told_so(
 def test_orphans_count_as_running(running: Experiment) -> None:
     """They would write on into a folder that is gone."""
     exp_id = str(running.exp_id)
-    assert running.process is not None
-    os.kill(running.process.identity.pid, signal.SIGKILL)
-    running.process.wait(60)
+    kill_manager(running)
 
     with pytest.raises(StateError, match="still has processes"):
         delete_experiments(exp_id)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from nnicli import Experiment, list_experiments
 from nnicli.testing import FakeInstallation
 from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, wait_for, write_config
+from tests.support import kill_manager
 
 
 @pytest.fixture(params=["2.7", "3.0"])
@@ -82,9 +82,7 @@ def test_an_experiment_whose_manager_was_killed_is_stopped(
     # Two trials run at once and may be all that there are.
     lively = ("RUNNING", "NO_MORE_TRIAL")
     wait_for(lambda: list_experiments()[0].noted_status in lively, "it is noted as running")
-    assert experiment.process is not None
-    os.kill(experiment.process.identity.pid, signal.SIGKILL)
-    wait_for(lambda: not experiment.process.is_running(), "the manager is gone")  # type: ignore[union-attr]  # asserted above
+    kill_manager(experiment)
 
     (record,) = list_experiments()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ import pytest
 from nnicli import Experiment, Finding, list_experiments, reconcile_experiments
 from nnicli.housekeeping import reconciling
 from nnicli.store import LAYOUTS, Registry
-from tests.support import leftovers
+from tests.support import kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
 
@@ -139,9 +138,7 @@ def test_a_running_experiment_is_in_order(running: Experiment) -> None:
 @pytest.mark.parametrize("has_folder", [True, False])
 def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_folder: bool) -> None:
     exp_id = str(running.exp_id)
-    assert running.process is not None
-    os.kill(running.process.identity.pid, signal.SIGKILL)
-    running.process.wait(60)
+    kill_manager(running)
     folder = Path.home() / "nni-experiments" / exp_id
     if not has_folder:
         folder.rename(Path.home() / "moved")
