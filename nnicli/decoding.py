@@ -95,7 +95,7 @@ def decode_metric(raw: object) -> dict[str, Any]:
         "parameterId": _number_where_possible(metric.get("parameterId")),
         "type": _text(metric.get("type"), "type"),
         "sequence": _whole(metric, "sequence"),
-        "data": _nested(_nested(metric.get("data"))),
+        "data": decode_nested(decode_nested(metric.get("data"))),
     }
 
 
@@ -108,7 +108,7 @@ def decode_result(raw: object) -> dict[str, Any]:
     row = _mapping(raw, "an exported result")
     return {
         "parameter": row.get("parameter"),
-        "value": _nested(row.get("value")),
+        "value": decode_nested(row.get("value")),
         "trialJobId": _text(_trial_id(row), "trialJobId"),
     }
 
@@ -149,7 +149,7 @@ def _whole(raw: Mapping[str, Any], key: str) -> int | None:
     raise DecodingError(f"{key}: expected an integer, found {value!r:.{_BODY_START}}")
 
 
-def _nested(value: object) -> Any:
+def decode_nested(value: object) -> Any:
     """Return what a text holds; one that is no JSON is the value itself, as 1.0 to 1.3 sent it."""
     if not isinstance(value, str):
         return value

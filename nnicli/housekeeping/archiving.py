@@ -237,7 +237,7 @@ def _documents(
 
 def code_directories(params: Mapping[str, Any]) -> list[Path]:
     """Return the folders of code that a config names, the trials' first; none lies in another."""
-    named = [Path(text) for text in _named_code(params) if os.path.isabs(text)]  # noqa: PTH117
+    named = [Path(text) for text in _named_code(params) if os.path.isabs(text)]  # noqa: PTH117 - text
     folders: list[Path] = []
     for folder in named:
         if not any(folder.is_relative_to(other) for other in folders):

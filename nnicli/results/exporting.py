@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from nnicli.decoding import decode_json
+from nnicli.decoding import decode_json, decode_nested
 from nnicli.errors import DecodingError
 from nnicli.models import MetricType, TrialMetricData, TrialResult, TrialSource
 
@@ -97,7 +97,8 @@ def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise _no_results("no list of objects")
         return [
-            {"parameter": row.get("parameter"), "value": _decoded(row.get("value"))} for row in rows
+            {"parameter": row.get("parameter"), "value": decode_nested(row.get("value"))}
+            for row in rows
         ]
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if _METRIC not in (reader.fieldnames or ()):
@@ -105,23 +106,14 @@ def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
     return [
         {
             "parameter": {
-                name: _decoded(cell)
+                name: decode_nested(cell)
                 for name, cell in row.items()
                 if name not in (_METRIC, _TRIAL, _INTERMEDIATE) and cell
             },
-            "value": _decoded(row[_METRIC]),
+            "value": decode_nested(row[_METRIC]),
         }
         for row in reader
     ]
-
-
-def _decoded(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    try:
-        return decode_json(value)
-    except DecodingError:
-        return value
 
 
 def _no_results(found: str) -> DecodingError:

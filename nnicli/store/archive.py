@@ -258,13 +258,13 @@ def _read_chunks(source: IO[bytes], size: int) -> Iterator[bytes]:
 def _walk(part: Part) -> Iterator[_Found]:
     """Return what is in a part, each folder before its content."""
     root = os.path.realpath(part.path)
-    if not os.path.isdir(root):  # noqa: PTH112
+    if not os.path.isdir(root):  # noqa: PTH112 - as in the walk
         yield _classify(part.name, root, os.lstat(root), root)
         return
     folders = [""]
     while folders:
         folder = folders.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118
+        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118 - for speed
             listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
             relative = folder + entry.name
