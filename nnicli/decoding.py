@@ -15,6 +15,7 @@ from nnicli.errors import DecodingError
 _BODY_START = 200
 # A JavaScript number holds no larger integer exactly.
 _LARGEST = 2**53
+_NUMBERS = frozenset((int, float))
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its constructor sets it
 
 
@@ -40,32 +41,33 @@ def decode_json(text: str) -> Any:
         ) from error
 
 
-def decode_trial(raw: object) -> dict[str, Any]:
+def decode_trial(raw: object) -> tuple[Any, ...]:
     """Return a trial as `/trial-jobs` sends it.
 
-    Keys: trialJobId, status, hyperParameters and finalMetricData (lists, still encoded, for the
-    two functions below), and startTime, endTime (ms since 1970), logPath, stderrPath, sequenceId,
-    message, each None where it was not sent.
+    Returns:
+        trialJobId, status, hyperParameters, logPath, startTime, endTime (ms since 1970),
+        finalMetricData, sequenceId, stderrPath and message, each None where it was not sent. The
+        two lists are still encoded, for the two functions below.
 
     Raises:
         DecodingError: It is no trial.
     """
-    trial = _mapping(raw, "a trial")
-    return {
-        "trialJobId": _text(_trial_id(trial), "trialJobId"),
-        "status": _text(trial.get("status"), "status"),
-        "hyperParameters": _list(trial, "hyperParameters"),
-        "finalMetricData": _list(trial, "finalMetricData"),
-        "startTime": _whole(trial, "startTime"),
-        "endTime": _whole(trial, "endTime"),
-        "sequenceId": _whole(trial, "sequenceId"),
-        "logPath": trial.get("logPath"),
-        "stderrPath": trial.get("stderrPath"),
-        "message": trial.get("message"),
-    }
+    get = _mapping(raw, "a trial").get
+    return (
+        _text(get("trialJobId", get("id")), "trialJobId"),
+        _text(get("status"), "status"),
+        _list(get("hyperParameters"), "hyperParameters"),
+        get("logPath"),
+        _whole(get("startTime"), "startTime"),
+        _whole(get("endTime"), "endTime"),
+        _list(get("finalMetricData"), "finalMetricData"),
+        _whole(get("sequenceId"), "sequenceId"),
+        get("stderrPath"),
+        get("message"),
+    )
 
 
-def decode_hyper_parameters(raw: object) -> dict[str, Any]:
+def decode_hyper_parameters(raw: object) -> tuple[Any, ...]:
     """Return hyper-parameters: parameter_id, parameter_source, parameters, parameter_index.
 
     Custom trials have no index, and None as their id (3.0, seen live).
@@ -73,48 +75,44 @@ def decode_hyper_parameters(raw: object) -> dict[str, Any]:
     Raises:
         DecodingError: They are none.
     """
-    values = _mapping(decode_json(raw) if isinstance(raw, str) else raw, "hyper-parameters")
-    return {
-        "parameter_id": _number_where_possible(values.get("parameter_id")),
-        "parameter_source": values.get("parameter_source"),
-        "parameters": values.get("parameters"),
-        "parameter_index": _whole(values, "parameter_index"),
-    }
+    get = _mapping(decode_json(raw) if isinstance(raw, str) else raw, "hyper-parameters").get
+    return (
+        _number_where_possible(get("parameter_id")),
+        get("parameter_source"),
+        get("parameters"),
+        _whole(get("parameter_index"), "parameter_index"),
+    )
 
 
-def decode_metric(raw: object) -> dict[str, Any]:
+def decode_metric(raw: object) -> tuple[Any, ...]:
     """Return a metric: timestamp (ms), trialJobId, parameterId, type, sequence, data (decoded).
 
     Raises:
         DecodingError: It is no metric.
     """
-    metric = _mapping(raw, "a metric")
-    return {
-        "timestamp": _whole(metric, "timestamp"),
-        "trialJobId": _text(_trial_id(metric), "trialJobId"),
-        "parameterId": _number_where_possible(metric.get("parameterId")),
-        "type": _text(metric.get("type"), "type"),
-        "sequence": _whole(metric, "sequence"),
-        "data": decode_nested(decode_nested(metric.get("data"))),
-    }
+    get = _mapping(raw, "a metric").get
+    return (
+        _whole(get("timestamp"), "timestamp"),
+        _text(get("trialJobId", get("id")), "trialJobId"),
+        _number_where_possible(get("parameterId")),
+        _text(get("type"), "type"),
+        _whole(get("sequence"), "sequence"),
+        _decode_twice(get("data")),
+    )
 
 
-def decode_result(raw: object) -> dict[str, Any]:
+def decode_result(raw: object) -> tuple[Any, ...]:
     """Return a row of `/export-data`: parameter, value (decoded), trialJobId.
 
     Raises:
         DecodingError: It is no such row.
     """
-    row = _mapping(raw, "an exported result")
-    return {
-        "parameter": row.get("parameter"),
-        "value": decode_nested(row.get("value")),
-        "trialJobId": _text(_trial_id(row), "trialJobId"),
-    }
-
-
-def _trial_id(raw: Mapping[str, Any]) -> Any:
-    return raw.get("trialJobId", raw.get("id"))
+    get = _mapping(raw, "an exported result").get
+    return (
+        get("parameter"),
+        decode_nested(get("value")),
+        _text(get("trialJobId", get("id")), "trialJobId"),
+    )
 
 
 def _mapping(raw: object, what: str) -> Mapping[str, Any]:
@@ -124,11 +122,12 @@ def _mapping(raw: object, what: str) -> Mapping[str, Any]:
     return raw
 
 
-def _list(raw: Mapping[str, Any], key: str) -> list[Any]:
-    value = raw.get(key) or []
-    if not isinstance(value, list):
+def _list(value: object, key: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    if value:
         raise DecodingError(f"{key}: expected a list, found {value!r:.{_BODY_START}}")
-    return value
+    return []
 
 
 def _text(value: object, key: str) -> str:
@@ -137,16 +136,25 @@ def _text(value: object, key: str) -> str:
     return value
 
 
-def _whole(raw: Mapping[str, Any], key: str) -> int | None:
-    value = raw.get(key)
-    if value is None:
-        return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
+def _whole(value: object, key: str) -> int | None:
     # A bool is an int of another type.
-    if type(value) is int and -_LARGEST <= value <= _LARGEST:
+    if value is None or (type(value) is int and -_LARGEST <= value <= _LARGEST):
         return value
+    if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
+        return int(value)
     raise DecodingError(f"{key}: expected an integer, found {value!r:.{_BODY_START}}")
+
+
+def _decode_twice(value: object) -> Any:
+    """Return what a JSON text in a JSON text holds, mostly a number and then found at once."""
+    if isinstance(value, str) and value[:1] == '"':
+        try:
+            number, end = _scan(value, 1)
+            if end == len(value) - 1 and value[-1] == '"' and type(number) in _NUMBERS:
+                return number
+        except (StopIteration, ValueError, RecursionError):
+            pass
+    return decode_nested(decode_nested(value))
 
 
 def decode_nested(value: object) -> Any:

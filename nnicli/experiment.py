@@ -35,7 +35,6 @@ from nnicli.models import (
     ExperimentProfile,
     ExperimentStatus,
     NNIManagerStatus,
-    TrialSource,
 )
 from nnicli.reading import ExperimentReader
 from nnicli.rest import ManagerClient
@@ -534,7 +533,7 @@ class Experiment(ExperimentReader):
             )
         return session
 
-    def _read(self, read: Callable[[TrialSource], T]) -> T:
+    def _read(self, read: Callable[[results.PairedTrials], T]) -> T:
         """Read from the manager, or from the files when it is stopped or has died."""
         if self._session is None and self._stopped is not None:
             return read(results.PairedTrials(_files_of(self._stopped)))

@@ -17,7 +17,6 @@ from nnicli.models import (
     TrialJobStatistics,
     TrialMetricData,
     TrialResult,
-    TrialSource,
 )
 from nnicli.store import Log
 from nnicli.waiting import Deadline
@@ -29,7 +28,7 @@ class ExperimentReader(ABC):
     """The read methods that a live experiment and a recorded one have in common."""
 
     @abstractmethod
-    def _read(self, read: Callable[[TrialSource], T]) -> T:
+    def _read(self, read: Callable[[results.PairedTrials], T]) -> T:
         """Return what is read from the best source that there is."""
 
     @abstractmethod

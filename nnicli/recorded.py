@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from nnicli.errors import ExperimentNotFoundError
 from nnicli.launcher import find_managers
-from nnicli.models import TrialSource
 from nnicli.reading import ExperimentReader
 from nnicli.results import PairedTrials
 from nnicli.store import ExperimentDatabase, Log, Parents, find_experiment_directory
@@ -50,7 +49,7 @@ class RecordedExperiment(ExperimentReader):
         """
         return self.get_experiment_profile()["id"]
 
-    def _read(self, read: Callable[[TrialSource], T]) -> T:
+    def _read(self, read: Callable[[PairedTrials], T]) -> T:
         return read(self._source)
 
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:

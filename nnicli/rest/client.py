@@ -6,7 +6,7 @@ import json
 import logging
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -292,6 +292,10 @@ class ManagerClient:
         """Return all trials, or those in one status, in the order in which they were made."""
         query = {} if status is None else {"status": str(status)}
         return self._models(endpoints.LIST_TRIALS, TrialJob, query=query)
+
+    def iter_trial_jobs(self) -> Iterator[TrialJob]:
+        """Return what `list_trial_jobs` does; managers send all trials at once."""
+        return iter(self.list_trial_jobs())
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.

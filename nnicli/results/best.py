@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import Literal
 
 from nnicli.errors import InvalidValueError, NoTrialSucceededError
-from nnicli.models import ExperimentProfile, TrialJob, TrialSource
+from nnicli.models import ExperimentProfile, TrialJob
+from nnicli.results.pairing import PairedTrials
 
 Mode = Literal["maximize", "minimize"]
 _MODES: tuple[Mode, ...] = ("maximize", "minimize")
@@ -47,7 +48,7 @@ def rank_trials(
 
 
 def best_trial(
-    source: TrialSource, *, metric: str = "default", mode: Mode | None = None
+    source: PairedTrials, *, metric: str = "default", mode: Mode | None = None
 ) -> TrialJob:
     """Return the best trial of an experiment.
 

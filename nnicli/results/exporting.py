@@ -10,7 +10,8 @@ from typing import Any, Literal
 
 from nnicli.decoding import decode_json, decode_nested
 from nnicli.errors import DecodingError
-from nnicli.models import MetricType, TrialMetricData, TrialResult, TrialSource
+from nnicli.models import MetricType, TrialMetricData, TrialResult
+from nnicli.results.pairing import PairedTrials
 
 ExportFormat = Literal["csv", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
@@ -19,7 +20,7 @@ EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
 _METRIC, _TRIAL, _INTERMEDIATE = "reward", "trialJobId", "intermediate"
 
 
-def export_text(source: TrialSource, kind: ExportFormat, *, intermediate: bool = False) -> str:
+def export_text(trials: PairedTrials, kind: ExportFormat, *, intermediate: bool = False) -> str:
     """Return the parameters and the final metric of every trial that succeeded with one.
 
     `json` is a list of `{"parameter": {...}, "value": ..., "trialJobId": ...}`, in which `value` is
@@ -29,14 +30,14 @@ def export_text(source: TrialSource, kind: ExportFormat, *, intermediate: bool =
     nnictl the final metric is not in it.
 
     Args:
-        source: The live manager or the experiment's files.
+        trials: Those of the live manager or of the experiment's files.
         kind: `csv` or `json`.
         intermediate: Whether to add `intermediate`, the metrics that were reported on the way.
     """
-    metrics = source.get_job_metrics() if intermediate else None
+    metrics = trials.get_job_metrics() if intermediate else None
     rows = [
         _row(result, metrics.get(result.trialJobId, ()) if metrics is not None else None)
-        for result in source.export_data()
+        for result in trials.export_data()
     ]
     return json.dumps(rows) if kind == "json" else _to_csv(rows)
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
+
+from nnicli.allocation import collection_paused
+from nnicli.decoding import decode_json
 from nnicli.models import (
     ExperimentProfile,
     TrialHyperParameters,
@@ -11,6 +16,8 @@ from nnicli.models import (
     TrialResult,
     TrialSource,
 )
+
+_ParameterId: TypeAlias = int | str | None
 
 
 class PairedTrials:
@@ -56,26 +63,57 @@ class PairedTrials:
         return self._source.get_job_metrics(trial_job_id)
 
     def export_data(self) -> list[TrialResult]:
-        """Return parameters and final metrics of the trials that succeeded."""
-        results = self._source.export_data()
-        ran = {trial.trialJobId: trial.parameters for trial in self.list_trial_jobs()}
-        return [
-            result.with_parameter(ran.get(result.trialJobId, result.parameter))
-            for result in results
-        ]
+        """Return parameters and final metrics of the trials that succeeded with one.
+
+        Raises:
+            DecodingError: A metric is no JSON.
+        """
+        results: list[TrialResult] = []
+        unread = _UnreadSets()
+        strayed: list[tuple[int, _ParameterId]] = []
+        with collection_paused():
+            for trial in self._source.iter_trial_jobs():
+                unread.add_those_of(trial)
+                if _has_strayed(trial):
+                    strayed.append((len(results), trial.finalMetricData[0].parameterId))
+                results += _results_of(trial)
+        for place, parameter_id in strayed:
+            if ran := unread.find(parameter_id):
+                results[place] = results[place].with_parameter(ran.parameters)
+        return results
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
         """Return what a trial wrote: `stdout`, `stderr` or `trial`."""
         return self._source.trial_log(trial_job_id, kind)
 
 
+class _UnreadSets:
+    """The hyper-parameters that may have gone to another trial than the manager says."""
+
+    def __init__(self, trials: Iterable[TrialJob] = ()) -> None:
+        self._sets: dict[_ParameterId, list[TrialHyperParameters]] = {}
+        for trial in trials:
+            self.add_those_of(trial)
+
+    def add_those_of(self, trial: TrialJob) -> None:
+        """Add the trial's sets, unless its final metric says that it read them itself."""
+        if _has_strayed(trial) or not trial.finalMetricData:
+            for one in trial.hyperParameters:
+                self._sets.setdefault(one.parameter_id, []).append(one)
+
+    def find(self, parameter_id: _ParameterId) -> TrialHyperParameters | None:
+        """Return the set of this id, None if there is none or more than one."""
+        found = self._sets.get(parameter_id, ())
+        return found[0] if len(found) == 1 else None
+
+
 def _paired(trials: list[TrialJob]) -> list[TrialJob]:
-    if not any(_has_strayed(trial) for trial in trials):
+    if not any(map(_has_strayed, trials)):
         return trials
-    sets = _sets_by_id(trials)
+    unread = _UnreadSets(trials)
     return [
         trial.with_hyper_parameters([ran])
-        if _has_strayed(trial) and (ran := sets.get(trial.finalMetricData[0].parameterId))
+        if _has_strayed(trial) and (ran := unread.find(trial.finalMetricData[0].parameterId))
         else trial
         for trial in trials
     ]
@@ -89,11 +127,24 @@ def _has_strayed(trial: TrialJob) -> bool:
     return trial.finalMetricData[0].parameterId != trial.hyperParameters[0].parameter_id
 
 
-def _sets_by_id(trials: list[TrialJob]) -> dict[int | str | None, TrialHyperParameters]:
-    """Return each set of hyper-parameters whose id names only one that could have gone astray."""
-    sets: dict[int | str | None, list[TrialHyperParameters]] = {}
-    for trial in trials:
-        if _has_strayed(trial) or not trial.finalMetricData:
-            for one in trial.hyperParameters:
-                sets.setdefault(one.parameter_id, []).append(one)
-    return {name: found[0] for name, found in sets.items() if len(found) == 1}
+def _results_of(trial: TrialJob) -> Iterator[TrialResult]:
+    """Return what the manager's `/export-data` makes of a trial (1.9 to 3.0, `nniDataStore.js`)."""
+    sets, finals = trial.hyperParameters, trial.finalMetricData
+    if len(sets) == len(finals) == 1:
+        yield _result(trial, sets[0], finals[0])
+        return
+    by_set = {metric.parameterId: metric for metric in finals}
+    for one in sets:
+        if metric := by_set.get(one.parameter_id):
+            yield _result(trial, one, metric)
+
+
+def _result(trial: TrialJob, ran: TrialHyperParameters, metric: TrialMetricData) -> TrialResult:
+    data = metric.raw.get("data")
+    return TrialResult(
+        {
+            "parameter": ran.parameters,
+            "value": decode_json(data) if isinstance(data, str) else data,
+            "trialJobId": trial.trialJobId,
+        }
+    )

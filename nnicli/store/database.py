@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,16 @@ from nnicli.models import (
     TrialJob,
     TrialJobStatistics,
     TrialMetricData,
-    TrialResult,
     group_metrics,
 )
-from nnicli.store.events import count_statuses, export_rows, replay_trials
+from nnicli.store.events import (
+    EVENT_COLUMNS,
+    LATER_EVENT_COLUMNS,
+    METRIC_COLUMNS,
+    count_statuses,
+    replay_trials,
+    to_metric,
+)
 from nnicli.store.layouts import layout_with
 from nnicli.store.log_files import LogFile
 from nnicli.store.log_places import (
@@ -32,14 +38,13 @@ from nnicli.store.log_places import (
     manager_log_path,
     trial_log_path,
 )
-from nnicli.store.readonly import last_rowids, open_read_only, read_rows
+from nnicli.store.readonly import column_names, last_rowids, open_read_only, read_rows
 
 _EVENTS = "TrialJobEvent"
 _METRICS = "MetricData"
 _FINAL = "FINAL"
-# The columns of every release since 1.0; what came later may be absent.
-_EVENT_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
-_METRIC_COLUMNS = ("timestamp", "trialJobId", "parameterId", "type", "sequence", "data")
+# SQLite took up to 999 values in a statement once, in Python 3.10's days still on some systems.
+_TRIALS_AT_A_TIME = 500
 
 
 class ExperimentDatabase:
@@ -72,8 +77,7 @@ class ExperimentDatabase:
     def trial_event_columns(self) -> tuple[str, ...]:
         """Return the columns of the table TrialJobEvent, which differ between releases."""
         with self._connection() as connection:
-            cursor = connection.execute(f"select * from {_EVENTS} limit 0")  # noqa: S608 - a constant
-            return tuple(column[0] for column in cursor.description)
+            return column_names(connection, _EVENTS)
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the newest profile; `params` is the config.
@@ -99,13 +103,23 @@ class ExperimentDatabase:
         """Return how many trials are in each status; statuses without a trial are absent."""
         return [
             {"trialJobStatus": status, "trialJobNumber": number}
-            for status, number in count_statuses(self._trials())
+            for status, number in count_statuses(self._replayed_at_once())
         ]
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials in the order in which they were made."""
         with collection_paused():
-            return [TrialJob(trial) for trial in self._trials()]
+            return [TrialJob(trial) for trial in self._replayed_at_once()]
+
+    def iter_trial_jobs(self) -> Iterator[TrialJob]:
+        """Return what `list_trial_jobs` does, a few at a time, in little memory and more time."""
+        with self._connection() as connection:
+            until = last_rowids(connection, _EVENTS, _METRICS)
+            rows = read_rows(connection, _EVENTS, ("trialJobId",), until=until[0])
+            names = list(dict.fromkeys(name for (name,) in rows if name))
+            for first in range(0, len(names), _TRIALS_AT_A_TIME):
+                some = names[first : first + _TRIALS_AT_A_TIME]
+                yield from map(TrialJob, _replayed(connection, until, some))
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.
@@ -113,7 +127,7 @@ class ExperimentDatabase:
         Raises:
             TrialJobNotFoundError: There is none of that id.
         """
-        trials = self._trials(trial_job_id)
+        trials = self._replayed_at_once(trial_job_id)
         if not trials:
             raise TrialJobNotFoundError(
                 f"experiment {self.directory.name} has no trial {trial_job_id!r}",
@@ -126,17 +140,9 @@ class ExperimentDatabase:
         with collection_paused(), self._connection() as connection:
             (last,) = last_rowids(connection, _METRICS)
             rows = read_rows(
-                connection,
-                _METRICS,
-                columns=_METRIC_COLUMNS,
-                until=last,
-                equal=_only(trial_job_id),
+                connection, _METRICS, METRIC_COLUMNS, until=last, matching=_only(trial_job_id)
             )
-            return group_metrics(map(TrialMetricData, rows))
-
-    def export_data(self) -> list[TrialResult]:
-        """Return parameters and final metric of every trial that succeeded with one."""
-        return [TrialResult(row) for row in export_rows(self._trials())]
+            return group_metrics(TrialMetricData(to_metric(row)) for row in rows)
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
         """Return what a trial wrote: `stdout`, `stderr` or `trial`; empty before it wrote.
@@ -172,29 +178,10 @@ class ExperimentDatabase:
         """Return the log of the tuner's process."""
         return LogFile(dispatcher_log_path(self.directory))
 
-    def _trials(self, trial_job_id: str | None = None) -> list[dict[str, Any]]:
-        equal = _only(trial_job_id)
+    def _replayed_at_once(self, trial_job_id: str | None = None) -> list[dict[str, Any]]:
+        names = None if trial_job_id is None else [trial_job_id]
         with self._connection() as connection:
-            last_event, last_metric = last_rowids(connection, _EVENTS, _METRICS)
-            # Of both conditions together SQLite would take the index on the type, and look at
-            # the final metrics of all trials for the sake of one.
-            metrics = read_rows(
-                connection,
-                _METRICS,
-                columns=_METRIC_COLUMNS,
-                until=last_metric,
-                equal=equal or {"type": _FINAL},
-            )
-            return replay_trials(
-                read_rows(
-                    connection,
-                    _EVENTS,
-                    columns=_EVENT_COLUMNS,
-                    until=last_event,
-                    equal=equal,
-                ),
-                (metric for metric in metrics if metric["type"] == _FINAL),
-            )
+            return _replayed(connection, last_rowids(connection, _EVENTS, _METRICS), names)
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
@@ -218,5 +205,37 @@ class ExperimentDatabase:
         )
 
 
-def _only(trial_job_id: str | None) -> dict[str, str]:
-    return {} if trial_job_id is None else {"trialJobId": trial_job_id}
+def _replayed(
+    connection: sqlite3.Connection, until: Sequence[int], names: Sequence[str] | None
+) -> list[dict[str, Any]]:
+    """Return trials as `replay_trials` does.
+
+    Args:
+        connection: The database.
+        until: The last rowids of events and of metrics that count.
+        names: Ids of the trials, None for all.
+    """
+    last_event, last_metric = until
+    metrics = read_rows(
+        connection,
+        _METRICS,
+        METRIC_COLUMNS,
+        until=last_metric,
+        # With the index on the type SQLite would look at all final metrics for the sake of a few.
+        matching={"type": [_FINAL]} if names is None else {"trialJobId": names, "+type": [_FINAL]},
+    )
+    return replay_trials(
+        read_rows(
+            connection,
+            _EVENTS,
+            EVENT_COLUMNS,
+            until=last_event,
+            optional=LATER_EVENT_COLUMNS,
+            matching={} if names is None else {"trialJobId": names},
+        ),
+        metrics,
+    )
+
+
+def _only(trial_job_id: str | None) -> dict[str, list[str]]:
+    return {} if trial_job_id is None else {"trialJobId": [trial_job_id]}

@@ -4,53 +4,67 @@ from __future__ import annotations
 
 import json
 import posixpath
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnicli.decoding import decode_json
 from nnicli.store import javascript
 
+EVENT_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
+"""Those of every release."""
+LATER_EVENT_COLUMNS = ("message", "environmentId")
+"""Those of later releases, in the order in which they came."""
+METRIC_COLUMNS = ("timestamp", "trialJobId", "parameterId", "type", "sequence", "data")
+
+_TRIAL = METRIC_COLUMNS.index("trialJobId")
 _ENDS = frozenset(("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"))
 _STARTS = frozenset(("WAITING", "RUNNING"))
-# Events that are no status: what they make of the one before, None for "nothing".
+# Events that are no status: what they make of the one before.
 _STATUS_OF = {"USER_TO_CANCEL": "USER_CANCELED", "ADD_CUSTOMIZED": "WAITING"}
+# One text for all trials.
+_STATUS_OF.update({status: status for status in _STARTS | _ENDS})
 _UNKNOWN = "UNKNOWN"
 
-Row = Mapping[str, Any]
-"""A row of a table, column name -> value."""
 
-
-def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[dict[str, Any]]:
+def replay_trials(
+    events: Iterable[tuple[Any, ...]], final_metrics: Iterable[tuple[Any, ...]]
+) -> list[dict[str, Any]]:
     """Return trials as the manager's `/trial-jobs` sends them, in the order of their first event.
 
     Hyper-parameters are the values of the JSON texts that it sends.
 
     Args:
-        events: Rows of TrialJobEvent in the order in which they were written.
-        final_metrics: Rows of MetricData of type FINAL, likewise. One counts for a trial that
-            succeeded only (1.8 to 3.0, seen live), and of several the first (2.7 to 3.0, likewise).
+        events: Rows of TrialJobEvent, EVENT_COLUMNS and LATER_EVENT_COLUMNS, in the order in which
+            they were written.
+        final_metrics: Rows of MetricData of type FINAL, METRIC_COLUMNS, likewise. One counts for a
+            trial that succeeded only (1.8 to 3.0, seen live), and of several the first (2.7 to 3.0,
+            likewise).
     """
-    trials: dict[str, dict[str, Any]] = {}
-    known: defaultdict[str, set[object]] = defaultdict(set)
-    for event in events:
-        trial_id = event["trialJobId"]
+    trials: dict[Any, dict[str, Any]] = {}
+    texts: dict[Any, object] = {}
+    for moment, name, kind, text, log_path, sequence_id, message, environment in events:
         # Imports and the queueing of the caller's own points belong to no trial.
-        if not trial_id:
+        if not name:
             continue
-        trial = trials.get(trial_id)
+        trial = trials.get(name)
         if trial is None:
-            trial = {"trialJobId": trial_id, "status": _UNKNOWN, "hyperParameters": []}
-            trials[trial_id] = trial
-        _apply(event, trial)
-        if event["data"]:
-            _add_hyper_parameters(event["data"], trial, known[trial_id])
-    finals: dict[str, Row] = {}
-    for metric in final_metrics:
-        finals.setdefault(metric["trialJobId"], metric)
+            trial = {"trialJobId": name, "status": _UNKNOWN, "hyperParameters": []}
+            trials[name] = trial
+        _apply_times(trial, kind, moment, log_path)
+        if kind != "ADD_HYPERPARAMETER":
+            trial["status"] = _STATUS_OF.get(kind, kind)
+        if sequence_id is not None:
+            trial.setdefault("sequenceId", sequence_id)
+        _replace(trial, "message", message)
+        if environment:
+            trial["envId"] = environment
+        # Each event of a trial repeats its text.
+        if text and texts.get(name) != text:
+            texts[name] = text
+            _add_hyper_parameters(trial, text)
+    del texts
+    _add_final_metrics(trials, final_metrics)
     for trial in trials.values():
-        if trial["status"] == "SUCCEEDED" and trial["trialJobId"] in finals:
-            trial["finalMetricData"] = [dict(finals[trial["trialJobId"]])]
         if trial["status"] == "FAILED" and "logPath" in trial:
             # Said by 1.8 to 3.0, though the file has another name in 3.0. The leading file:// of
             # 1.x and 2.x loses a slash, as paths do.
@@ -58,76 +72,65 @@ def replay_trials(events: Iterable[Row], final_metrics: Iterable[Row]) -> list[d
     return list(trials.values())
 
 
-def _apply(event: Row, trial: dict[str, Any]) -> None:
-    kind = event["event"]
-    if kind in _STARTS or kind in _ENDS:
-        _apply_times(event, trial)
-    if kind != "ADD_HYPERPARAMETER":
-        trial["status"] = _STATUS_OF.get(kind, kind)
-    if event["sequenceId"] is not None:
-        trial.setdefault("sequenceId", event["sequenceId"])
-    _replace(trial, "message", event.get("message"))
-    if environment := event.get("environmentId"):
-        trial["envId"] = environment
-
-
-def _apply_times(event: Row, trial: dict[str, Any]) -> None:
-    kind, timestamp = event["event"], event["timestamp"]
-    if event["logPath"] is not None:
-        trial["logPath"] = event["logPath"]
+def _apply_times(trial: dict[str, Any], kind: str, moment: int | None, log_path: object) -> None:
     if kind in _ENDS:
-        _replace(trial, "endTime", timestamp)
-    if timestamp is not None and (kind == "RUNNING" or "startTime" not in trial):
-        trial["startTime"] = timestamp
+        _replace(trial, "endTime", moment)
+    elif kind not in _STARTS:
+        return
+    if log_path is not None:
+        trial["logPath"] = log_path
+    if moment is not None and (kind == "RUNNING" or "startTime" not in trial):
+        trial["startTime"] = moment
 
 
-def _replace(trial: dict[str, Any], key: str, value: Any) -> None:
+def _replace(trial: dict[str, Any], key: str, value: object) -> None:
     """Set a key, or take it away: a later event without a value clears an earlier one."""
-    if value is None:
-        trial.pop(key, None)
-    else:
+    if value is not None:
         trial[key] = value
+    elif key in trial:
+        del trial[key]
 
 
-def _add_hyper_parameters(text: object, trial: dict[str, Any], known: set[object]) -> None:
-    """Add a set of hyper-parameters unless one with its index is there already.
-
-    Args:
-        text: What the event has of them.
-        trial: Gets them.
-        known: The trial's texts and indices so far; each event of a trial repeats its text.
-    """
-    if not isinstance(text, str) or not text.strip() or text in known:
+def _add_hyper_parameters(trial: dict[str, Any], text: object) -> None:
+    """Add a set of hyper-parameters unless one with its index is there already."""
+    if not isinstance(text, str):
         return
     try:
         parameters = javascript.parse(text)
-        if not isinstance(parameters, dict):
-            return
-        index = ("index", json.dumps(parameters.get("parameter_index")))
-        if index not in known:
-            trial["hyperParameters"].append(parameters)
     except (ValueError, RecursionError):
         return
-    known |= {text, index}
+    if not isinstance(parameters, dict):
+        return
+    sets = trial["hyperParameters"]
+    if sets:
+        index = json.dumps(parameters.get("parameter_index"))
+        if any(json.dumps(known.get("parameter_index")) == index for known in sets):
+            return
+    sets.append(parameters)
+
+
+def _add_final_metrics(
+    trials: Mapping[object, dict[str, Any]], final_metrics: Iterable[tuple[Any, ...]]
+) -> None:
+    for row in final_metrics:
+        trial = trials.get(row[_TRIAL])
+        if trial and trial["status"] == "SUCCEEDED" and "finalMetricData" not in trial:
+            trial["finalMetricData"] = [to_metric(row)]
+
+
+def to_metric(row: tuple[Any, ...]) -> dict[str, Any]:
+    """Return a metric as the manager's `/metric-data` sends it, from METRIC_COLUMNS."""
+    moment, trial_id, parameter_id, kind, sequence, data = row
+    return {
+        "timestamp": moment,
+        "trialJobId": trial_id,
+        "parameterId": parameter_id,
+        "type": kind,
+        "sequence": sequence,
+        "data": data,
+    }
 
 
 def count_statuses(trials: Iterable[Mapping[str, Any]]) -> list[tuple[str, int]]:
     """Return how many trials are in each status, in the order in which the statuses appear."""
     return list(Counter(trial["status"] for trial in trials).items())
-
-
-def export_rows(trials: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return what the manager's `/export-data` sends for these trials.
-
-    Raises:
-        DecodingError: A metric is no JSON.
-    """
-    return [
-        {
-            "parameter": trial["hyperParameters"][0].get("parameters"),
-            "value": decode_json(trial["finalMetricData"][0]["data"]),
-            "trialJobId": trial["trialJobId"],
-        }
-        for trial in trials
-        if trial.get("finalMetricData") and trial["hyperParameters"]
-    ]

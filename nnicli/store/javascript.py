@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
@@ -46,6 +46,7 @@ def _read_object(members: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return {key: values[key] for key in order}
 
 
+_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its constructor sets it
 _DECODER = json.JSONDecoder(
     parse_constant=_refuse, parse_int=_read_integer, parse_float=_read_number
 )
@@ -68,5 +69,32 @@ def parse(text: str) -> Any:
         ValueError: It is no JSON.
         RecursionError: It is nested too deeply.
     """
+    try:
+        # Without `decode`, which looks for blanks around the value first.
+        value, end = _scan(text, 0)
+        if end == len(text) and _are_same_in_javascript([value]):
+            return value
+    except (StopIteration, ValueError):
+        # It begins with a blank, has a number of thousands of digits, or is no JSON.
+        pass
     decoder = _ORDERING_DECODER if _MAYBE_INDEX_KEY.search(text) else _DECODER
     return decoder.decode(text)
+
+
+def _are_same_in_javascript(values: Iterable[Any]) -> bool:
+    """Return whether JavaScript writes the values of a JSON text as Python has read them."""
+    for value in values:
+        kind = type(value)
+        if kind is float:
+            # Neither NaN nor infinity is less than anything.
+            same = abs(value) < _EXACT and not value.is_integer()
+        elif kind is int:
+            same = -_EXACT < value < _EXACT
+        elif kind is dict:
+            # The colon comes after the digits, of which indices are made.
+            same = min(value, default=":") >= ":" and _are_same_in_javascript(value.values())
+        else:
+            same = kind is not list or _are_same_in_javascript(value)
+        if not same:
+            return False
+    return True

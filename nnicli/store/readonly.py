@@ -7,7 +7,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -89,41 +89,56 @@ def copy_database(source: Path, target: Path, *, timeout_s: float) -> None:
 def read_rows(
     connection: sqlite3.Connection,
     table: str,
+    columns: Sequence[str],
     *,
-    columns: Collection[str] = (),
     until: int,
-    equal: Mapping[str, str] | None = None,
-) -> Iterator[dict[str, Any]]:
+    optional: Sequence[str] = (),
+    matching: Mapping[str, Sequence[str]] | None = None,
+) -> Iterator[tuple[Any, ...]]:
     """Return rows of an append-only table in the order in which they were written.
 
     Args:
         connection: The database; it is unlocked between portions.
-        table: Name of the table, never one from outside.
-        columns: Those that it has at least.
+        table: Name of the table; like those of columns never one from outside.
+        columns: What a row is made of.
         until: The last rowid that counts, of `last_rowids`.
-        equal: Column -> value that it must have.
+        optional: More columns; None stands in a row for one that the table lacks.
+        matching: Column -> values of which it must have one; `+` before its name keeps SQLite from
+            its index.
 
     Raises:
         sqlite3.Error: There is no such table, or it lacks a column.
     """
-    equal = equal or {}
-    conditions = "".join(f" and {column} = ?" for column in equal)
-    statement = (
-        f"select *, rowid from {table} where rowid > ? and rowid <= ?{conditions}"  # noqa: S608 - names are constants
-        f" order by rowid limit {_ROWS_AT_A_TIME}"
+    known = column_names(connection, table)
+    if missing := sorted(set(columns).difference(known)):
+        raise sqlite3.DatabaseError(f"table {table} has no column {missing[0]}")
+    selected = ", ".join((*columns, *(name if name in known else "null" for name in optional)))
+    matching = matching or {}
+    conditions = "".join(
+        f" and {name} in ({', '.join('?' * len(values))})" for name, values in matching.items()
     )
+    statement = (
+        f"select rowid, {selected} from {table}"  # noqa: S608 - names are constants
+        f" where rowid > ? and rowid <= ?{conditions} order by rowid limit {_ROWS_AT_A_TIME}"
+    )
+    wanted = [value for values in matching.values() for value in values]
     last = 0
     while True:
-        cursor = connection.execute(statement, (last, until, *equal.values()))
-        names = [column[0] for column in cursor.description][:-1]
-        if missing := sorted(set(columns).difference(names)):
-            raise sqlite3.DatabaseError(f"table {table} has no column {missing[0]}")
-        rows = cursor.fetchall()
-        for row in rows:
-            yield dict(zip(names, row, strict=False))
+        rows = connection.execute(statement, (last, until, *wanted)).fetchall()
+        yield from [row[1:] for row in rows]
         if len(rows) < _ROWS_AT_A_TIME:
             return
-        last = rows[-1][-1]
+        last = rows[-1][0]
+
+
+def column_names(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
+    """Return the columns of a table, whose name never comes from outside.
+
+    Raises:
+        sqlite3.Error: There is no such table.
+    """
+    cursor = connection.execute(f"select * from {table} limit 0")  # noqa: S608 - a constant
+    return tuple(column[0] for column in cursor.description)
 
 
 def last_rowids(connection: sqlite3.Connection, *tables: str) -> list[int]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -67,10 +69,9 @@ def test_csv_has_the_intermediate_metrics_as_one_text(recorded: RecordedExperime
     assert {row["intermediate"] for row in rows} == {'[0.25,{"default": 0.5, "loss": 1}]'}
 
 
-def test_without_a_result_there_are_only_the_names(
-    recorded: RecordedExperiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("nnicli.store.database.export_rows", lambda _trials: [])
+def test_without_a_result_there_are_only_the_names(recorded: RecordedExperiment) -> None:
+    with closing(sqlite3.connect(recorded.directory / "db" / "nni.sqlite")) as database, database:
+        database.execute("delete from MetricData")
 
     assert recorded.export_text("csv") == "reward,trialJobId\r\n"
     assert recorded.export_text("json") == "[]"

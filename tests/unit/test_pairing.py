@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nnicli import TrialJob
+from nnicli.errors import DecodingError
 from nnicli.results import PairedTrials
 from nnicli.store import ExperimentDatabase
 from tests.unit.store.recordings import load_recording
@@ -49,10 +50,22 @@ class Source:
     def list_trial_jobs(self) -> list[TrialJob]:
         return self.trials
 
+    def iter_trial_jobs(self) -> Iterator[TrialJob]:
+        return iter(self.trials)
+
+
+def _paired(*trials: TrialJob) -> PairedTrials:
+    return PairedTrials(Source(*trials))  # type: ignore[arg-type]  # enough of one
+
 
 def _xs(*trials: TrialJob) -> list[str]:
-    paired = PairedTrials(Source(*trials)).list_trial_jobs()  # type: ignore[arg-type]  # enough of one
-    return [trial.parameters["x"] for trial in paired]
+    paired = _paired(*trials)
+    xs = [trial.parameters["x"] for trial in paired.list_trial_jobs()]
+    exported = {result.trialJobId: result.parameter["x"] for result in paired.export_data()}
+    assert exported == {
+        trial.trialJobId: x for trial, x in zip(trials, xs, strict=True) if trial.finalMetricData
+    }
+    return xs
 
 
 @pytest.fixture
@@ -121,4 +134,33 @@ def test_a_trial_that_never_asked_keeps_what_it_was_given() -> None:
 def test_several_sets_of_one_trial_are_left_as_they_are() -> None:
     trial = _trial(0, 1, ids=[0, 1])
 
-    assert PairedTrials(Source(trial)).list_trial_jobs() == [trial]  # type: ignore[arg-type]  # enough of one
+    assert _paired(trial).list_trial_jobs() == [trial]
+
+
+def test_of_several_sets_each_that_has_a_final_metric_is_exported() -> None:
+    """Multi-phase, of 1.x and 2.0."""
+    (result,) = _paired(_trial(0, 1, ids=[0, 1])).export_data()
+
+    assert result.parameter == {"x": "0/1"}
+
+
+def _with_final(data: Any) -> TrialJob:
+    trial = _trial(0, 0, ids=[0])
+    (final,) = trial.raw["finalMetricData"]
+    return TrialJob({**trial.raw, "finalMetricData": [{**final, "data": data}]})
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [('"0.5"', "0.5"), ('"NaN"', "NaN"), ('"{\\"default\\": 1}"', '{"default": 1}')],
+)
+def test_an_exported_result_has_what_the_manager_would_send(data: str, value: str) -> None:
+    """It decodes a metric once."""
+    (result,) = _paired(_with_final(data)).export_data()
+
+    assert result.raw == {"parameter": {"x": "0/0"}, "value": value, "trialJobId": "t0"}
+
+
+def test_a_damaged_metric_is_told() -> None:
+    with pytest.raises(DecodingError, match=r"expected JSON, found '\"0\.'"):
+        _paired(_with_final('"0.')).export_data()

@@ -27,6 +27,7 @@ from nnicli import (
     StateError,
     list_experiments,
     load_experiment,
+    open_experiment,
     save_experiment,
 )
 from nnicli.housekeeping.archiving import code_directories
@@ -123,7 +124,7 @@ def test_a_loaded_experiment_is_this_machines_own(
     recorded: Path, home: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_code=True)
-    results = ExperimentDatabase.of(recorded).export_data()
+    results = open_experiment(recorded).export_data()
     new_home = move()
 
     loaded = load_experiment(saved.path)
@@ -136,7 +137,7 @@ def test_a_loaded_experiment_is_this_machines_own(
         "log/nnimanager.log",
     ]
     database = ExperimentDatabase.of(loaded.directory)
-    assert database.export_data() == results
+    assert open_experiment(loaded.directory).export_data() == results
     params = database.get_experiment_profile()["params"]
     assert params["tuner"]["classArgs"] == {"warm_start": f"{new_home}/points"}
     assert str(home) not in json.dumps(params)
@@ -439,9 +440,8 @@ def test_killed_saves_and_loads_are_whole_or_not_there(recorded: Path, tmp_path:
                 assert Registry().read() == {}
                 load_experiment(saved.path)
             assert names_below(experiments / "recorded") == expected
-            loaded = ExperimentDatabase.of(experiments / "recorded")
-            old = ExperimentDatabase.of(recorded)
-            assert loaded.export_data() == old.export_data()
+            loaded = open_experiment(experiments / "recorded")
+            assert loaded.export_data() == open_experiment(recorded).export_data()
             # Whoever works there next sweeps up.
             save_experiment("recorded", place / "b.zip", include_trials=True)
         assert sorted(path.name for path in place.iterdir()) == ["a.zip", "b.zip"]

@@ -16,7 +16,7 @@ from nnicli.errors import (
     InvalidValueError,
     TrialJobNotFoundError,
 )
-from nnicli.models import TrialJob, TrialMetricData, TrialResult, group_metrics
+from nnicli.models import TrialJob, TrialMetricData, group_metrics
 from nnicli.store import ExperimentDatabase, layout_for
 from tests.unit.store.recordings import Recording, load_recording, with_values
 
@@ -89,14 +89,16 @@ def test_metrics_of_one_trial_are_the_managers(recording: Recording) -> None:
     assert repr(found) == repr(expected)
 
 
-def test_exported_data_are_the_managers(recording: Recording) -> None:
-    answer = recording.answers["/export-data"]
+def test_trials_come_in_the_same_order_a_few_at_a_time(
+    database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_once = database.list_trial_jobs()
+    monkeypatch.setattr("nnicli.store.database._TRIALS_AT_A_TIME", 2)
 
-    results = recording.database.export_data()
+    a_few = list(database.iter_trial_jobs())
 
-    assert [result.raw for result in results] == answer
-    assert repr(results) == repr([TrialResult(row) for row in answer])
-    assert len(results) >= 4
+    assert len(a_few) > 4
+    assert [trial.raw for trial in a_few] == [trial.raw for trial in at_once]
 
 
 def test_statistics_are_the_managers(recording: Recording) -> None:

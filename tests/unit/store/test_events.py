@@ -7,8 +7,13 @@ from typing import Any
 
 import pytest
 
-from nnicli.errors import DecodingError
-from nnicli.store.events import count_statuses, export_rows, replay_trials
+from nnicli.store.events import (
+    EVENT_COLUMNS,
+    LATER_EVENT_COLUMNS,
+    METRIC_COLUMNS,
+    count_statuses,
+    replay_trials,
+)
 
 PARAMETERS = (
     '{"parameter_id": 0, "parameter_source": "algorithm", "parameters": {"x": 0.5}, '
@@ -16,40 +21,27 @@ PARAMETERS = (
 )
 
 
-def event(kind: str, timestamp: int = 1, **fields: Any) -> dict[str, Any]:
-    """Return a row of TrialJobEvent as 3.0 has it."""
-    row = {
-        "timestamp": timestamp,
-        "trialJobId": "trial",
-        "event": kind,
-        "data": None,
-        "logPath": None,
-        "sequenceId": None,
-        "message": None,
-        "environmentId": None,
-    }
-    return {**row, **fields}
+Row = tuple[Any, ...]
 
 
-def final(data: str, trial: str = "trial") -> dict[str, Any]:
+def event(kind: str, timestamp: int = 1, **columns: Any) -> Row:
+    """Return a row of TrialJobEvent."""
+    row = {"timestamp": timestamp, "trialJobId": "trial", "event": kind, **columns}
+    return tuple(row.get(name) for name in (*EVENT_COLUMNS, *LATER_EVENT_COLUMNS))
+
+
+def final(data: str, trial: str = "trial") -> Row:
     """Return a final row of MetricData."""
-    return {
-        "timestamp": 9,
-        "trialJobId": trial,
-        "parameterId": "0",
-        "type": "FINAL",
-        "sequence": 0,
-        "data": data,
-    }
+    return (9, trial, "0", "FINAL", 0, data)
 
 
-def replay(*events: dict[str, Any], finals: tuple[dict[str, Any], ...] = ()) -> dict[str, Any]:
+def replay(*events: Row, finals: tuple[Row, ...] = ()) -> dict[str, Any]:
     """Return the one trial that these events make."""
     (trial,) = replay_trials(events, finals)
     return trial
 
 
-RULES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
+RULES: dict[str, tuple[list[Row], dict[str, Any]]] = {
     "waiting counts as the start": ([event("WAITING", 5)], {"status": "WAITING", "startTime": 5}),
     "until it runs": (
         [event("WAITING", 5), event("RUNNING", 8)],
@@ -120,7 +112,7 @@ RULES: dict[str, tuple[list[dict[str, Any]], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize(("events", "expected"), RULES.values(), ids=RULES)
-def test_events_make_a_trial(events: list[dict[str, Any]], expected: dict[str, Any]) -> None:
+def test_events_make_a_trial(events: list[Row], expected: dict[str, Any]) -> None:
     assert replay(*events) == {"trialJobId": "trial", "hyperParameters": [], **expected}
 
 
@@ -169,8 +161,6 @@ def test_hyper_parameters_have_the_numbers_that_the_manager_sends() -> None:
 
     expected = {"parameter_id": 0, "parameters": {"batch": 5, "lr": 0.00001}}
     assert repr(trial["hyperParameters"]) == repr([expected])
-    (row,) = export_rows([trial])
-    assert type(row["parameter"]["batch"]) is int
 
 
 @pytest.mark.parametrize(
@@ -182,44 +172,15 @@ def test_data_that_are_no_hyper_parameters_are_left_out(data: object) -> None:
     assert replay(event("WAITING", data=data))["hyperParameters"] == []
 
 
-def test_a_release_without_environments_is_replayed() -> None:
-    row = event("RUNNING", 4)
-    del row["environmentId"]
-
-    assert replay(row)["startTime"] == 4
-
-
 def test_the_first_of_several_final_metrics_counts() -> None:
     trial = replay(event("SUCCEEDED"), finals=(final('"0.5"'), final('"0.6"')))
 
-    assert trial["finalMetricData"] == [final('"0.5"')]
+    assert trial["finalMetricData"] == [dict(zip(METRIC_COLUMNS, final('"0.5"'), strict=True))]
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "FAILED", "USER_CANCELED", "USER_TO_CANCEL"])
 def test_a_final_metric_counts_for_a_trial_that_succeeded_only(status: str) -> None:
     assert "finalMetricData" not in replay(event(status), finals=(final('"0.5"'),))
-
-
-def test_exported_values_are_decoded_once() -> None:
-    trials = replay_trials([event("SUCCEEDED", data=PARAMETERS)], [final('"NaN"')])
-
-    assert export_rows(trials) == [{"parameter": {"x": 0.5}, "value": "NaN", "trialJobId": "trial"}]
-
-
-def test_trials_without_a_result_or_parameters_are_not_exported() -> None:
-    without_parameters = event("SUCCEEDED", trialJobId="other")
-    trials = replay_trials(
-        [event("SUCCEEDED", data=PARAMETERS), without_parameters], [final('"1"', trial="other")]
-    )
-
-    assert export_rows(trials) == []
-
-
-def test_a_damaged_metric_is_told() -> None:
-    trials = replay_trials([event("SUCCEEDED", data=PARAMETERS)], [final('"0.')])
-
-    with pytest.raises(DecodingError, match=r"expected JSON, found '\"0\.'"):
-        export_rows(trials)
 
 
 def test_statuses_are_counted_in_the_order_in_which_they_appear() -> None:

@@ -32,6 +32,9 @@ os._exit(0)
 """
 
 
+COLUMNS = ("text",)
+
+
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """Return a database whose table Log holds seven rows."""
@@ -55,7 +58,7 @@ def texts(path: Path) -> list[str]:
     """Return the rows as nnicli reads them."""
     with open_read_only(path) as connection:
         (last,) = last_rowids(connection, "Log")
-        return [row["text"] for row in read_rows(connection, "Log", until=last)]
+        return [text for (text,) in read_rows(connection, "Log", COLUMNS, until=last)]
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -79,12 +82,12 @@ def test_a_reader_in_the_middle_does_not_keep_the_manager_from_writing(
     monkeypatch.setattr("nnicli.store.readonly._ROWS_AT_A_TIME", 3)
     with open_read_only(path) as connection:
         (last,) = last_rowids(connection, "Log")
-        rows = read_rows(connection, "Log", until=last)
+        rows = read_rows(connection, "Log", COLUMNS, until=last)
         first = next(rows)
 
         writer.execute("insert into Log values ('new')")
 
-        assert [first["text"], *(row["text"] for row in rows)] == list("0123456")
+        assert [*first, *(text for (text,) in rows)] == list("0123456")
     assert texts(path)[-1] == "new"
 
 
@@ -95,15 +98,28 @@ def test_several_tables_are_read_as_of_one_moment(path: Path, writer: sqlite3.Co
         writer.execute("insert into Log values ('new')")
         writer.execute("insert into Other values ('new')")
 
-        assert len(list(read_rows(connection, "Log", until=last_log))) == 7
-        assert list(read_rows(connection, "Other", until=last_other)) == []
+        assert len(list(read_rows(connection, "Log", COLUMNS, until=last_log))) == 7
+        assert list(read_rows(connection, "Other", COLUMNS, until=last_other)) == []
 
 
 def test_only_rows_with_the_value_are_read(path: Path) -> None:
     with open_read_only(path) as connection:
-        rows = list(read_rows(connection, "Log", until=7, equal={"text": "3' or 1=1 --"}))
-        assert rows == []
-        assert list(read_rows(connection, "Log", until=7, equal={"text": "3"})) == [{"text": "3"}]
+        for column in ("text", "+text"):
+
+            def read(*values: str, column: str = column) -> list[tuple[str, ...]]:
+                matching = {column: values}
+                return list(read_rows(connection, "Log", COLUMNS, until=7, matching=matching))
+
+            assert read("3' or 1=1 --") == []
+            assert read("3") == [("3",)]
+            assert read("5", "7", "3") == [("3",), ("5",)]
+
+
+def test_a_column_that_a_release_lacks_is_empty(path: Path) -> None:
+    with open_read_only(path) as connection:
+        rows = list(read_rows(connection, "Log", COLUMNS, until=1, optional=("message",)))
+
+    assert rows == [("0", None)]
 
 
 def test_nothing_can_be_written(path: Path) -> None:
