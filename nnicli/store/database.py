@@ -116,7 +116,7 @@ class ExperimentDatabase:
         with self._connection() as connection:
             until = last_rowids(connection, _EVENTS, _METRICS)
             rows = read_rows(connection, _EVENTS, ("trialJobId",), until=until[0])
-            names = list(dict.fromkeys(name for (name,) in rows if name))
+            names = list(dict.fromkeys(name for name, _ in rows if name))
             for first in range(0, len(names), _TRIALS_AT_A_TIME):
                 some = names[first : first + _TRIALS_AT_A_TIME]
                 yield from map(TrialJob, _replayed(connection, until, some))

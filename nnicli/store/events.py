@@ -34,15 +34,16 @@ def replay_trials(
     Hyper-parameters are the values of the JSON texts that it sends.
 
     Args:
-        events: Rows of TrialJobEvent, EVENT_COLUMNS and LATER_EVENT_COLUMNS, in the order in which
-            they were written.
-        final_metrics: Rows of MetricData of type FINAL, METRIC_COLUMNS, likewise. One counts for a
-            trial that succeeded only (1.8 to 3.0, seen live), and of several the first (2.7 to 3.0,
-            likewise).
+        events: Rows of TrialJobEvent: EVENT_COLUMNS, LATER_EVENT_COLUMNS and a rowid, in the order
+            in which they were written.
+        final_metrics: Rows of MetricData of type FINAL: METRIC_COLUMNS and a rowid, likewise. One
+            counts for a trial that succeeded only (1.8 to 3.0, seen live), and of several the first
+            (2.7 to 3.0, likewise).
     """
     trials: dict[Any, dict[str, Any]] = {}
     texts: dict[Any, object] = {}
-    for moment, name, kind, text, log_path, sequence_id, message, environment in events:
+    shared: dict[Any, Any] = {}
+    for moment, name, kind, text, log_path, sequence_id, message, environment, _ in events:
         # Imports and the queueing of the caller's own points belong to no trial.
         if not name:
             continue
@@ -57,7 +58,7 @@ def replay_trials(
             trial.setdefault("sequenceId", sequence_id)
         _replace(trial, "message", message)
         if environment:
-            trial["envId"] = environment
+            trial["envId"] = shared.setdefault(environment, environment)
         # Each event of a trial repeats its text.
         if text and texts.get(name) != text:
             texts[name] = text
@@ -119,8 +120,8 @@ def _add_final_metrics(
 
 
 def to_metric(row: tuple[Any, ...]) -> dict[str, Any]:
-    """Return a metric as the manager's `/metric-data` sends it, from METRIC_COLUMNS."""
-    moment, trial_id, parameter_id, kind, sequence, data = row
+    """Return a metric as the manager's `/metric-data` sends it, from METRIC_COLUMNS and a rowid."""
+    moment, trial_id, parameter_id, kind, sequence, data, _ = row
     return {
         "timestamp": moment,
         "trialJobId": trial_id,

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -97,12 +98,14 @@ def read_rows(
 ) -> Iterator[tuple[Any, ...]]:
     """Return rows of an append-only table in the order in which they were written.
 
+    A row is what its columns hold, the optional ones last, and its rowid.
+
     Args:
         connection: The database; it is unlocked between portions.
         table: Name of the table; like those of columns never one from outside.
-        columns: What a row is made of.
+        columns: Those that it must have.
         until: The last rowid that counts, of `last_rowids`.
-        optional: More columns; None stands in a row for one that the table lacks.
+        optional: More columns; None stands for one that the table lacks.
         matching: Column -> values of which it must have one; `+` before its name keeps SQLite from
             its index.
 
@@ -118,17 +121,18 @@ def read_rows(
         f" and {name} in ({', '.join('?' * len(values))})" for name, values in matching.items()
     )
     statement = (
-        f"select rowid, {selected} from {table}"  # noqa: S608 - names are constants
+        f"select {selected}, rowid from {table}"  # noqa: S608 - names are constants
         f" where rowid > ? and rowid <= ?{conditions} order by rowid limit {_ROWS_AT_A_TIME}"
     )
     wanted = [value for values in matching.values() for value in values]
-    last = 0
-    while True:
-        rows = connection.execute(statement, (last, until, *wanted)).fetchall()
-        yield from [row[1:] for row in rows]
-        if len(rows) < _ROWS_AT_A_TIME:
-            return
-        last = rows[-1][0]
+
+    def portions() -> Iterator[list[tuple[Any, ...]]]:
+        rows = [(0,)]
+        while rows:
+            rows = connection.execute(statement, (rows[-1][-1], until, *wanted)).fetchall()
+            yield rows
+
+    return chain.from_iterable(portions())
 
 
 def column_names(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:

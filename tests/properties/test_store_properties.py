@@ -42,6 +42,7 @@ EVENTS = st.lists(
         st.none() | st.integers(min_value=0),
         st.none() | st.text(),
         st.none() | st.text(),
+        st.integers(min_value=1),
     )
 )
 """Rows of TrialJobEvent."""

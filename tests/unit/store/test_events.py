@@ -10,9 +10,9 @@ import pytest
 from nnicli.store.events import (
     EVENT_COLUMNS,
     LATER_EVENT_COLUMNS,
-    METRIC_COLUMNS,
     count_statuses,
     replay_trials,
+    to_metric,
 )
 
 PARAMETERS = (
@@ -27,12 +27,12 @@ Row = tuple[Any, ...]
 def event(kind: str, timestamp: int = 1, **columns: Any) -> Row:
     """Return a row of TrialJobEvent."""
     row = {"timestamp": timestamp, "trialJobId": "trial", "event": kind, **columns}
-    return tuple(row.get(name) for name in (*EVENT_COLUMNS, *LATER_EVENT_COLUMNS))
+    return tuple(row.get(name) for name in (*EVENT_COLUMNS, *LATER_EVENT_COLUMNS, "rowid"))
 
 
 def final(data: str, trial: str = "trial") -> Row:
     """Return a final row of MetricData."""
-    return (9, trial, "0", "FINAL", 0, data)
+    return (9, trial, "0", "FINAL", 0, data, 1)
 
 
 def replay(*events: Row, finals: tuple[Row, ...] = ()) -> dict[str, Any]:
@@ -175,7 +175,7 @@ def test_data_that_are_no_hyper_parameters_are_left_out(data: object) -> None:
 def test_the_first_of_several_final_metrics_counts() -> None:
     trial = replay(event("SUCCEEDED"), finals=(final('"0.5"'), final('"0.6"')))
 
-    assert trial["finalMetricData"] == [dict(zip(METRIC_COLUMNS, final('"0.5"'), strict=True))]
+    assert trial["finalMetricData"] == [to_metric(final('"0.5"'))]
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "FAILED", "USER_CANCELED", "USER_TO_CANCEL"])

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,7 +59,7 @@ def texts(path: Path) -> list[str]:
     """Return the rows as nnicli reads them."""
     with open_read_only(path) as connection:
         (last,) = last_rowids(connection, "Log")
-        return [text for (text,) in read_rows(connection, "Log", COLUMNS, until=last)]
+        return [text for text, _ in read_rows(connection, "Log", COLUMNS, until=last)]
 
 
 def contents(path: Path) -> dict[str, bytes]:
@@ -87,7 +88,7 @@ def test_a_reader_in_the_middle_does_not_keep_the_manager_from_writing(
 
         writer.execute("insert into Log values ('new')")
 
-        assert [*first, *(text for (text,) in rows)] == list("0123456")
+        assert [first[0], *(text for text, _ in rows)] == list("0123456")
     assert texts(path)[-1] == "new"
 
 
@@ -106,20 +107,20 @@ def test_only_rows_with_the_value_are_read(path: Path) -> None:
     with open_read_only(path) as connection:
         for column in ("text", "+text"):
 
-            def read(*values: str, column: str = column) -> list[tuple[str, ...]]:
+            def read(*values: str, column: str = column) -> list[tuple[Any, ...]]:
                 matching = {column: values}
                 return list(read_rows(connection, "Log", COLUMNS, until=7, matching=matching))
 
             assert read("3' or 1=1 --") == []
-            assert read("3") == [("3",)]
-            assert read("5", "7", "3") == [("3",), ("5",)]
+            assert read("3") == [("3", 4)]
+            assert read("5", "7", "3") == [("3", 4), ("5", 6)]
 
 
 def test_a_column_that_a_release_lacks_is_empty(path: Path) -> None:
     with open_read_only(path) as connection:
         rows = list(read_rows(connection, "Log", COLUMNS, until=1, optional=("message",)))
 
-    assert rows == [("0", None)]
+    assert rows == [("0", None, 1)]
 
 
 def test_nothing_can_be_written(path: Path) -> None:
