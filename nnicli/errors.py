@@ -12,6 +12,7 @@ NnicliError
   NotFoundError(LookupError)
     ExperimentNotFoundError
     TrialJobNotFoundError
+    TrialLogNotAvailableError
   LaunchError(RuntimeError)
     InstallationNotFoundError(FileNotFoundError)
     UnsupportedVersionError
@@ -185,6 +186,20 @@ class TrialJobNotFoundError(NotFoundError):
     def __init__(self, message: str, *, trial_job_id: str) -> None:
         super().__init__(message)
         self.trial_job_id = trial_job_id
+
+
+class TrialLogNotAvailableError(NotFoundError):
+    """The trial ran on another machine, and what it wrote is not to be had from here.
+
+    Attributes:
+        trial_job_id: The trial.
+        location: Where its output is, as the manager says.
+    """
+
+    def __init__(self, message: str, *, trial_job_id: str, location: str) -> None:
+        super().__init__(message)
+        self.trial_job_id = trial_job_id
+        self.location = location
 
 
 class LaunchError(NnicliError, RuntimeError):

@@ -158,6 +158,8 @@ class ExperimentReader(ABC):
         Raises:
             InvalidValueError: The kind is none of these, or a number of lines is not allowed.
             TrialJobNotFoundError: The experiment has no such trial.
+            TrialLogNotAvailableError: It ran on another machine, from which its log is not to be
+                had; `location` says where it is.
         """
         return self._trial_log(trial_job_id, kind).text(head=head, tail=tail)
 
@@ -210,6 +212,8 @@ class ExperimentReader(ABC):
         Raises:
             InvalidValueError: The kind is none of these, or the number of lines is not allowed.
             TrialJobNotFoundError: The experiment has no such trial.
+            TrialLogNotAvailableError: It ran on another machine, from which its log is not to be
+                had; `location` says where it is.
         """
         return self._trial_log(trial_job_id, kind).follow(
             deadline=Deadline(timeout),

@@ -20,6 +20,7 @@ from nnicli.errors import (
     RestError,
     StatusError,
     TrialJobNotFoundError,
+    TrialLogNotAvailableError,
     UpdateNotAppliedError,
 )
 from nnicli.models import (
@@ -45,6 +46,8 @@ T = TypeVar("T")
 _TRIES = 3
 _BACKOFF_S = 0.1
 _BODY_START = 200
+# What managers say of the files of trials on other machines.
+_NOT_IMPLEMENTED = "Method not implemented"
 # How the web page begins that a manager sends for what it does not know.
 _WEB_PAGE = "<!doctype html"
 
@@ -337,6 +340,8 @@ class ManagerClient:
         Raises:
             InvalidValueError: The kind is none of these.
             TrialJobNotFoundError: There is no such trial.
+            TrialLogNotAvailableError: It ran on another machine. Up to 2.10 a manager has no logs
+                from there, and 3.0 none of a training service that it has from 2.x.
         """
         dialect = self.dialect
         if kind not in dialect.trial_files:
@@ -346,12 +351,19 @@ class ManagerClient:
                 value=kind,
             )
         name = dialect.trial_files[kind]
-        self.get_trial_job(trial_job_id)
+        trial = self.get_trial_job(trial_job_id)
         try:
             text = self.get_trial_file(trial_job_id, name).decode("utf-8", "replace")
         except StatusError as error:
             if "ENOENT" in error.server_message or "not found" in error.server_message:
                 return ""
+            if error.server_message.startswith(_NOT_IMPLEMENTED):
+                raise TrialLogNotAvailableError(
+                    f"trial {trial_job_id} ran on another machine, and this manager does not hand "
+                    f"out what it wrote there; it is at {trial.logPath}",
+                    trial_job_id=trial_job_id,
+                    location=trial.logPath or "",
+                ) from error
             raise
         return "" if text == dialect.empty_files.format(name=name) else text
 

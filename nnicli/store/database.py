@@ -14,6 +14,7 @@ from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
     TrialJobNotFoundError,
+    TrialLogNotAvailableError,
 )
 from nnicli.models import (
     ExperimentProfile,
@@ -35,6 +36,7 @@ from nnicli.store.log_files import LogFile
 from nnicli.store.log_places import (
     check_kind,
     dispatcher_log_path,
+    is_elsewhere,
     manager_log_path,
     trial_log_path,
 )
@@ -150,6 +152,7 @@ class ExperimentDatabase:
         Raises:
             InvalidValueError: The kind is none of these.
             TrialJobNotFoundError: There is no such trial.
+            TrialLogNotAvailableError: It ran on another machine.
         """
         return self.trial_log_file(trial_job_id, kind).text()
 
@@ -159,12 +162,21 @@ class ExperimentDatabase:
         Raises:
             InvalidValueError: The kind is none of these.
             TrialJobNotFoundError: There is no such trial.
+            TrialLogNotAvailableError: It ran on another machine.
         """
         layout = layout_with(self.trial_event_columns())
         check_kind(kind, layout.trial_logs)
         # Only an id that is in the database gets into a path.
         trial = self.get_trial_job(trial_job_id)
-        return LogFile(trial_log_path(self.directory, layout, trial.trialJobId, kind))
+        path = trial_log_path(self.directory, layout, trial.trialJobId, kind)
+        if is_elsewhere(trial.logPath) and not path.is_file():
+            raise TrialLogNotAvailableError(
+                f"trial {trial_job_id} ran on another machine, and what it wrote is not in "
+                f"{self.directory}; it is at {trial.logPath}",
+                trial_job_id=trial_job_id,
+                location=str(trial.logPath),
+            )
+        return LogFile(path)
 
     def manager_log_file(self, kind: str) -> LogFile:
         """Return a log of the manager: `log`, or `stdout` or `stderr` for what it printed.

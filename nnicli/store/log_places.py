@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import re
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from nnicli.store.layouts import LAYOUTS, Layout
 
 MANAGER_LOGS = ("log", "stdout", "stderr")
 """Kinds of a manager's logs: what it logs itself, and what it prints."""
+_HERE = re.compile(r"$|/|[A-Za-z]:[\\/]|file://localhost:")
 # A trial's folder: of a local one up to 2.10, of others and of 3.0.
 _TRIAL_FOLDERS = ("trials", "environments/*/trials")
 
@@ -66,6 +68,15 @@ def _trial_files(directory: Path, trial_job_id: str, kind: str) -> Iterator[Path
     for folder in _TRIAL_FOLDERS:
         for trial in directory.glob(f"{folder}/{glob.escape(trial_job_id)}"):
             yield from (trial / name for name in names if (trial / name).is_file())
+
+
+def is_elsewhere(log_path: str | None) -> bool:
+    """Return whether this folder of a trial is on another machine than its manager.
+
+    There it begins with a host or a service: `10.0.0.7:~/...` in 3.0, `file://10.0.0.7:/...` or a
+    URL before. Here it is a path, up to 2.10 after `file://localhost:`.
+    """
+    return log_path is not None and _HERE.match(log_path) is None
 
 
 def launcher_folder(layout: Layout, exp_id: str) -> str:

@@ -27,6 +27,7 @@ VALUES: dict[str, Any] = {
     "field": "port",
     "found": 1,
     "identity": ProcessIdentity(1, 2.0, ("node",)),
+    "location": "10.0.0.7:~/trial",
     "log_tail": "tail",
     "method": "GET",
     "path": Path("/archive.zip"),

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nnicli import Experiment, ExperimentStatus
+from nnicli import Experiment, ExperimentStatus, TrialJob, TrialLogNotAvailableError
 from nnicli.launcher import find_installation
 from tests.contract.contract import assert_nothing_left
 from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, write_config
@@ -55,6 +55,16 @@ def _python(environment: Path) -> dict[str, str]:
     return {"pythonPath": str(environment / "bin")}
 
 
+def assert_log(experiment: Experiment, trial: TrialJob, *, is_to_be_had: bool) -> None:
+    if is_to_be_had:
+        assert experiment.trial_log(trial.trialJobId) == "said there\n"
+        return
+    with pytest.raises(TrialLogNotAvailableError, match=f"is at {trial.logPath}") as caught:
+        experiment.trial_log(trial.trialJobId, "stderr")
+    assert caught.value.location == trial.logPath
+    assert str(trial.logPath).startswith("file://127.0.0.1:")
+
+
 @pytest.mark.parametrize("nni", _environments())
 def test_trials_run_on_another_machine(
     nni: Path,
@@ -65,7 +75,7 @@ def test_trials_run_on_another_machine(
     machine = start_machine(nni)
     config = write_config(
         tmp_path / "project",
-        PLAIN_TRIAL,
+        f"print('said there', flush=True)\n{PLAIN_TRIAL}",
         trainingService=_service(machine, nni),
         nniManagerIp="127.0.0.1",
     )
@@ -81,7 +91,10 @@ def test_trials_run_on_another_machine(
             assert [trial.final_value for trial in trials] == [
                 trial.hyperParameters[0].parameters["x"] for trial in trials
             ]
+            assert_log(experiment, trials[0], is_to_be_had=nni.name == "3.0")
             experiment.stop_experiment()
+            # A 3.0 manager keeps what it was asked for.
+            assert_log(experiment, trials[0], is_to_be_had=nni.name == "3.0")
             assert_nothing_left(exp_id, None, home=home, nni=nni)
         finally:
             shutil.rmtree(FAR_FOLDER / exp_id, ignore_errors=True)

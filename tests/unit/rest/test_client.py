@@ -20,6 +20,7 @@ from nnicli.errors import (
     RestError,
     StatusError,
     TrialJobNotFoundError,
+    TrialLogNotAvailableError,
     UpdateNotAppliedError,
 )
 from nnicli.rest import ManagerClient, Request, Response, dialect_for
@@ -292,6 +293,22 @@ def test_a_log_that_is_not_there_yet_is_empty(
     )
 
     assert client.trial_log("a", "stderr") == ""
+
+
+def test_a_log_on_another_machine_is_said_to_be_there(
+    client: ManagerClient, httpserver: HTTPServer
+) -> None:
+    """Up to 2.10, and in 3.0 with the training services of before."""
+    there = "file://10.0.0.7:/tmp/nni-experiments/id/trials/a"
+    httpserver.expect_request(f"{API}/trial-jobs/a").respond_with_json({**TRIAL, "logPath": there})
+    httpserver.expect_request(f"{API}/trial-file/a/stdout").respond_with_json(
+        {"error": "Method not implemented."}, status=500
+    )
+
+    with pytest.raises(TrialLogNotAvailableError, match=f"it is at {there}") as caught:
+        client.trial_log("a")
+
+    assert (caught.value.trial_job_id, caught.value.location) == ("a", there)
 
 
 def test_another_kind_of_log_is_refused(client: ManagerClient) -> None:

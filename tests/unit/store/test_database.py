@@ -15,6 +15,7 @@ from nnicli.errors import (
     ExperimentNotFoundError,
     InvalidValueError,
     TrialJobNotFoundError,
+    TrialLogNotAvailableError,
 )
 from nnicli.models import TrialJob, TrialMetricData, group_metrics
 from nnicli.store import ExperimentDatabase, layout_for
@@ -279,6 +280,41 @@ def test_what_a_trial_wrote_is_found(
 
     trial = database.list_trial_jobs()[0].trialJobId
     assert database.trial_log(trial, kind) == "10%\r100%\n\ufffd\n"
+
+
+@pytest.mark.parametrize(
+    "log_path",
+    [
+        "10.0.0.7:~/nni-experiments/id/environments/worker1/trials/t",
+        "file://10.0.0.7:/tmp/nni-experiments/id/trials/t",
+        "https://pai.example/job-detail.html?jobName=t",
+        "nfs://10.0.0.7:/exports/nni/id/t/output",
+    ],
+)
+def test_a_log_on_another_machine_is_told_apart_from_an_empty_one(
+    database: ExperimentDatabase, log_path: str
+) -> None:
+    change(database, f"update TrialJobEvent set logPath = '{log_path}' where logPath is not null")
+    trial = database.list_trial_jobs()[0].trialJobId
+
+    with pytest.raises(TrialLogNotAvailableError, match=r"another machine.*it is at ") as caught:
+        database.trial_log(trial)
+    assert (caught.value.trial_job_id, caught.value.location) == (trial, log_path)
+
+    # What a manager of 3.0 has fetched stays.
+    write_trial_file(database, "trials", "trial.stdout", b"from there\n")
+    assert database.trial_log(trial) == "from there\n"
+
+
+@pytest.mark.parametrize(
+    "log_path", ["", "/exp/trials/t", "C:\\exp\\trials\\t", "file://localhost:/exp/trials/t"]
+)
+def test_a_log_that_is_missing_on_this_machine_is_empty(
+    database: ExperimentDatabase, log_path: str
+) -> None:
+    change(database, f"update TrialJobEvent set logPath = '{log_path}'")
+
+    assert database.trial_log(database.list_trial_jobs()[0].trialJobId) == ""
 
 
 def test_a_trial_that_wrote_nothing_has_an_empty_log(database: ExperimentDatabase) -> None:
