@@ -19,6 +19,9 @@ REAL_NNIS = tuple(
 )
 """Virtual environments of real managers, read before the tests clean their environment."""
 
+KILLS = int(os.environ.get("NNICLI_TEST_KILLS", "20"))
+"""How often each test of a `kill -9` at a random moment kills."""
+
 
 def is_alive(pid: int) -> bool:
     """Return whether a process runs; one that only waits for init to reap it does not."""

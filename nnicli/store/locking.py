@@ -25,6 +25,8 @@ _HOLE_S = 0.005
 _NNI_INTERVAL_S = 0.05
 _OWN_INTERVAL_S = 0.02
 _OWN_LOCK = ".nnicli.lock"
+# What nnicli writes into its lock files of NNI's kind, which are empty otherwise.
+_MARK = b"nnicli\n"
 
 
 @contextmanager
@@ -93,9 +95,18 @@ def _nni_lock(path: Path, deadline: Deadline) -> Iterator[None]:
             f"{held or 'ever new processes'}; if no NNI is running, delete the lock file"
         )
     try:
+        _sweep(path)
         yield
     finally:
         own.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Take away what killed processes of nnicli left; an NNI that is only slow misses its own."""
+    for lock, age in _locks(path):
+        with suppress(OSError):
+            if age >= _STALE_S and lock.read_bytes() == _MARK:
+                lock.unlink()
 
 
 def _try(path: Path, own: Path) -> bool | None:
@@ -105,12 +116,14 @@ def _try(path: Path, own: Path) -> bool | None:
     # What this process id had left, long ago, is stale by now.
     own.unlink(missing_ok=True)
     try:
-        os.close(os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+        handle = os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
         # A process of the same number in another container was quicker.
         return None
     is_alone = False
     try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(_MARK)
         time.sleep(_HOLE_S)
         is_alone = all(lock == own for lock, _ in _fresh_locks(path))
     finally:
@@ -121,11 +134,13 @@ def _try(path: Path, own: Path) -> bool | None:
 
 def _fresh_locks(path: Path) -> list[tuple[Path, float]]:
     """Return the lock files that count, of any process, with their age in seconds."""
+    return [(lock, age) for lock, age in _locks(path) if age < _STALE_S]
+
+
+def _locks(path: Path) -> list[tuple[Path, float]]:
     found = []
     for lock in path.parent.glob(f"{glob.escape(path.name)}.lock.*"):
         with suppress(FileNotFoundError):
             # It is compared with the file's own time, so the clock has to be the wall's.
-            age = time.time() - lock.stat().st_mtime
-            if age < _STALE_S:
-                found.append((lock, age))
+            found.append((lock, time.time() - lock.stat().st_mtime))
     return found

@@ -33,6 +33,7 @@ from nnicli import (
 from nnicli.housekeeping.archiving import code_directories
 from nnicli.store import ExperimentDatabase, Registry
 from tests.contract.scenes import running_trials
+from tests.support import KILLS
 from tests.unit.store.recordings import load_recording
 
 
@@ -415,14 +416,14 @@ def run_and_kill(code: str, argument: Path, *, after_s: float, home: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120 + 10 * KILLS)
 def test_killed_saves_and_loads_are_whole_or_not_there(recorded: Path, tmp_path: Path) -> None:
     """And what they leave is taken away by the next one."""
     (recorded / "environments" / "weights").write_bytes(random.Random(1).randbytes(4 << 20))
     saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_trials=True)
     expected = names_below(recorded)
     randomness = random.Random(2)
-    for number in range(25):
+    for number in range(KILLS):
         place = tmp_path / f"place{number}"
         place.mkdir()
         run_and_kill(_SAVE, place / "a.zip", after_s=randomness.uniform(0, 0.25), home=Path.home())

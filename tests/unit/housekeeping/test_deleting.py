@@ -24,7 +24,7 @@ from nnicli import (
 )
 from nnicli.store import LAYOUTS, Registry
 from nnicli.store.staging import staging
-from tests.support import kill_manager, leftovers
+from tests.support import KILLS, kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
 
@@ -287,13 +287,13 @@ delete_experiments(sys.argv[1])
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120 + 10 * KILLS)
 def test_a_killed_delete_has_deleted_all_or_nothing(
     make_experiment: MakeExperiment, parent: Path
 ) -> None:
     randomness = random.Random(1)
     kept = make_experiment("kept")
-    for number in range(40):
+    for number in range(KILLS):
         exp_id = f"gone{number}"
         folder = make_experiment(exp_id)
         for trial in range(300):

@@ -10,9 +10,13 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from nnicli.store import Registry
 from nnicli.testing.fake_node.registry import write_status
+from tests.support import KILLS
 
+CLEAN = {".experiment", ".nnicli.lock"}
 WRITERS = Path(__file__).with_name("writers.py")
 # Ends in the middle: the new file is written, and not yet in the old one's place.
 DIES_IN_THE_MIDDLE = """
@@ -61,7 +65,11 @@ def test_nothing_that_nnicli_wrote_is_lost(registry_path: Path) -> None:
     ours = {f"ours{number}-{entry}" for number in range(4) for entry in range(6)}
     assert ours <= set(entries)
     assert entries["manager"]["status"] == f"round {rounds - 1}"
-    assert {path.name for path in registry_path.parent.iterdir()} == {".experiment", ".nnicli.lock"}
+    assert names_beside(registry_path) == CLEAN
+
+
+def names_beside(registry_path: Path) -> set[str]:
+    return {path.name for path in registry_path.parent.iterdir()}
 
 
 def test_a_forked_child_does_not_keep_the_lock(registry_path: Path) -> None:
@@ -84,15 +92,28 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_file(registry_path: Path) 
     os.utime(lock, (long_ago, long_ago))
     registry.ensure("next", {"id": "next", "pid": 1})
     assert set(registry.read()) == {"early", "next"}
+    assert names_beside(registry_path) == CLEAN
 
 
+def test_what_a_process_of_nni_left_is_its_own(registry_path: Path) -> None:
+    """One that is only slow would end over its lock file's absence."""
+    lock = registry_path.with_name(".experiment.lock.4711")
+    lock.touch()
+    os.utime(lock, (0, 0))
+
+    Registry(registry_path).ensure("next", {"id": "next", "pid": 1})
+
+    assert names_beside(registry_path) == {*CLEAN, lock.name}
+
+
+@pytest.mark.timeout(60 + 2 * KILLS)
 def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) -> None:
     registry = Registry(registry_path)
     registry.ensure("early", {"id": "early", "pid": 1})
-    for number in range(8):
+    for number in range(KILLS):
         writer = start_writer("nnicli", registry_path, f"killed{number}-", 1000)
         # Each a bit later; the first may not have begun to write.
-        time.sleep(0.15 + 0.013 * number)
+        time.sleep(0.15 + 0.013 * (number % 16))
         writer.kill()
         writer.wait()
         for lock in registry_path.parent.glob(".experiment.lock.*"):
@@ -102,3 +123,8 @@ def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) ->
 
     registry.ensure("late", {"id": "late", "pid": 1})
     assert {"early", "late"} <= set(registry.read())
+    # One that was killed in the instant after it made its lock file has left it empty.
+    assert not [
+        lock for lock in registry_path.parent.glob(".experiment.lock.*") if lock.read_bytes()
+    ]
+    assert names_beside(registry_path) >= CLEAN
