@@ -27,7 +27,7 @@ def save(
     experiments_directory: str | None,
     as_json: bool,
 ) -> None:
-    """Save the experiment of the id EXPERIMENT in FILE, a zip archive with checksums.
+    """Save an experiment in FILE, a zip archive with checksums.
 
     Config, search space, database, logs and tuner checkpoints are saved. One that runs is saved as
     it is at this moment, and goes on. FILE holds all that the config says, passwords included.

@@ -42,7 +42,7 @@ def delete(
     parents: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Delete the experiments of these ids: folders, links to them, entries in NNI's registry.
+    """Delete these experiments: folders, links to them, entries in NNI's registry.
 
     Links inside are not followed. On a terminal it shows what goes and asks; elsewhere, and with
     --yes, it deletes at once.

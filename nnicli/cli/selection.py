@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -39,18 +38,10 @@ def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentR
         ExperimentNotFoundError: There is none.
         InvalidValueError: There are several.
     """
-    from nnicli import list_experiments
+    from nnicli.housekeeping.finding import find_records, match_records
 
-    own = _own_folder(experiment)
-    records = list_experiments(
-        experiments_directories=[*parents, *([own.parent] if own is not None else [])]
-    )
-    if own is not None:
-        fitting = [record for record in records if _is_at(record, own)]
-    elif experiment is not None:
-        fitting = [record for record in records if record.exp_id == experiment]
-    else:
-        fitting = records
+    records = find_records([] if experiment is None else [experiment], parents)
+    fitting = records if experiment is None else match_records(records, experiment)
     chosen = [record for record in fitting if record.is_running] or fitting
     if len(chosen) == 1:
         return chosen[0]
@@ -89,20 +80,6 @@ def with_experiment(command: F) -> F:
     """Give a command the argument and the option by which an experiment is chosen."""
     argument = click.argument("experiment", metavar="[EXPERIMENT]", required=False)
     return argument(parents_option(command))
-
-
-def _own_folder(experiment: str | None) -> Path | None:
-    """Return the folder that was named, None where an id was."""
-    if experiment is None:
-        return None
-    path = Path(experiment).expanduser().absolute()
-    if path.is_file():
-        return path.parent.parent
-    return path if (path / "db" / "nni.sqlite").is_file() else None
-
-
-def _is_at(record: ExperimentRecord, folder: Path) -> bool:
-    return record.directory is not None and record.directory.resolve() == folder.resolve()
 
 
 def _names(records: Sequence[ExperimentRecord], experiment: str | None) -> str:

@@ -25,7 +25,7 @@ from nnicli.errors import (
     StateError,
 )
 from nnicli.housekeeping.entries import stopped_entry
-from nnicli.housekeeping.finding import find_record, launcher_folder, layout_of
+from nnicli.housekeeping.finding import Named, find_records, launcher_folder, layout_of, pick_record
 from nnicli.launcher import find_managers
 from nnicli.launcher.files import random_name
 from nnicli.models import ExperimentRecord
@@ -95,7 +95,7 @@ class LoadedExperiment:
 
 
 def save_experiment(
-    exp_id: str,
+    experiment: Named,
     file: str | os.PathLike[str],
     *,
     include_code: bool = False,
@@ -111,7 +111,7 @@ def save_experiment(
     An experiment that runs is saved as it is at one moment, and goes on.
 
     Args:
-        exp_id: The experiment.
+        experiment: Its id, its own folder, or its `nni.sqlite`.
         file: The archive, in a folder that exists; nothing is written over.
         include_code: Save the folders with the trials' code, and with a tuner's own.
         include_trials: Save what trials have written, too.
@@ -127,8 +127,9 @@ def save_experiment(
         StateError: It is written to too often for a copy in time; stop it first.
     """
     target = Path(file).expanduser().absolute()
-    record = find_record(exp_id, () if experiments_directory is None else (experiments_directory,))
-    directory = record.directory
+    parents = () if experiments_directory is None else (experiments_directory,)
+    record = pick_record(find_records([experiment], parents), experiment)
+    exp_id, directory = record.exp_id, record.directory
     if directory is None or not ExperimentDatabase.of(directory).path.is_file():
         raise ExperimentNotFoundError(
             f"the files of experiment {exp_id} are gone, though {record.registry} has it; there is "

@@ -11,7 +11,14 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from nnicli.errors import DeletionError, InvalidValueError, ProcessIdentity, StateError
-from nnicli.housekeeping.finding import last_written, launcher_folder, layout_of, pick_record
+from nnicli.housekeeping.finding import (
+    Named,
+    find_records,
+    last_written,
+    launcher_folder,
+    layout_of,
+    pick_record,
+)
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import (
     ManagerProcess,
@@ -54,7 +61,7 @@ class Deletion:
 
 
 def delete_experiments(
-    exp_ids: str | Iterable[str],
+    experiments: Named | Iterable[Named],
     *,
     dry_run: bool = False,
     stop_running: bool = False,
@@ -64,26 +71,31 @@ def delete_experiments(
     """Delete experiments: their folders, links to them, and their entries in NNI's registry.
 
     Links inside are deleted and not followed. What an experiment has on other machines, and code
-    outside of its folder, stays. Before anything is deleted, all ids are looked at.
+    outside of its folder, stays. Before anything is deleted, all of them are looked at.
 
     Args:
-        exp_ids: The experiments.
+        experiments: Ids, experiments' own folders, or their databases.
         dry_run: Only tell what would be deleted.
         stop_running: Stop those that run; without it they are an error.
         experiments_directories: Further parents of experiments' folders to search.
         timeouts: Limits for the stop.
 
     Raises:
-        ExperimentNotFoundError: There is none of an id; nothing was deleted.
+        ExperimentNotFoundError: There is none of an id or in a folder; nothing was deleted.
         StateError: One runs, or processes of it do; nothing was deleted.
         StopError: One cannot be stopped; it is not deleted.
         DeletionError: A file cannot be deleted.
         RegistryError: NNI's registry cannot be read or written.
     """
-    records = list_experiments(experiments_directories=experiments_directories)
-    ids = [exp_ids] if isinstance(exp_ids, str) else list(dict.fromkeys(exp_ids))
+    named = [experiments] if isinstance(experiments, str | os.PathLike) else list(experiments)
+    records = find_records(named, experiments_directories)
+    # One may be named twice.
+    chosen = {
+        (record.exp_id, record.directory): record
+        for record in (pick_record(records, one) for one in named)
+    }
     workers = find_workers()
-    plans = [_plan(pick_record(records, exp_id), workers) for exp_id in ids]
+    plans = [_plan(record, workers) for record in chosen.values()]
     if dry_run:
         return plans
     if not stop_running:

@@ -1,52 +1,82 @@
-"""One experiment of this machine by its id."""
+"""Experiments of this machine, by an id, a folder or a database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TypeAlias
 
 from nnicli.errors import ExperimentNotFoundError, InvalidValueError
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.models import ExperimentRecord
 from nnicli.store import LAYOUTS, ExperimentDatabase, Layout, Parents
 
+Named: TypeAlias = str | os.PathLike[str]
+"""An experiment's id, its own folder, or its `nni.sqlite`."""
 
-def find_record(exp_id: str, experiments_directories: Parents = ()) -> ExperimentRecord:
-    """Return what is known of an experiment.
+
+def find_records(
+    experiments: Iterable[Named], experiments_directories: Parents = ()
+) -> list[ExperimentRecord]:
+    """Return every experiment that is known, and those that are named by a path.
 
     Args:
-        exp_id: Its id.
+        experiments: Ids, experiments' own folders, or their databases.
         experiments_directories: Further parents of experiments' folders to search.
-
-    Raises:
-        ExperimentNotFoundError: Neither a registry nor a folder has it.
     """
-    return pick_record(list_experiments(experiments_directories=experiments_directories), exp_id)
+    folders = filter(None, map(_own_folder, experiments))
+    return list_experiments(
+        experiments_directories=[*experiments_directories, *(folder.parent for folder in folders)]
+    )
 
 
-def pick_record(records: Sequence[ExperimentRecord], exp_id: str) -> ExperimentRecord:
+def match_records(records: Sequence[ExperimentRecord], experiment: Named) -> list[ExperimentRecord]:
+    """Return those that an id, a folder or a database names; what may be an id is one."""
+    if by_id := [record for record in records if record.exp_id == experiment]:
+        return by_id
+    own = _own_folder(experiment)
+    return [
+        record
+        for record in records
+        if own is not None
+        and record.directory is not None
+        and record.directory.resolve() == own.resolve()
+    ]
+
+
+def _own_folder(experiment: Named) -> Path | None:
+    """Return the folder that is named, None where an id is."""
+    path = Path(experiment).expanduser().absolute()
+    if path.is_file():
+        return path.parent.parent
+    return path if ExperimentDatabase.of(path).path.is_file() else None
+
+
+def pick_record(records: Sequence[ExperimentRecord], experiment: Named) -> ExperimentRecord:
     """Return the record of an experiment; of several with one id the registered one.
 
     Raises:
         ExperimentNotFoundError: There is none.
         InvalidValueError: There are several, and it is not known which is meant.
     """
-    fitting = [record for record in records if record.exp_id == exp_id]
+    exp_id = os.fspath(experiment)
+    fitting = match_records(records, experiment)
     chosen = [record for record in fitting if record.is_registered] or fitting
     if len(chosen) == 1:
         return chosen[0]
     if chosen:
         places = ", ".join(str(record.directory or record.registry) for record in chosen)
         raise InvalidValueError(
-            f"exp_id: {exp_id!r} is the id of {len(chosen)} experiments: {places}; move the one "
-            "that is not meant out of the folders that are searched",
+            f"exp_id: {exp_id!r} is the id of {len(chosen)} experiments: {places}; pass the folder "
+            "of the one that is meant",
             field="exp_id",
             value=exp_id,
         )
     raise ExperimentNotFoundError(
         f"there is no experiment {exp_id!r} among the {len(records)} in NNI's registries and in "
-        "the folders that were searched; if it lies elsewhere, pass the parent of its folder",
+        "the folders that were searched; if it lies elsewhere, pass its folder",
         exp_id=exp_id,
     )
 

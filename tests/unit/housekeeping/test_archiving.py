@@ -121,6 +121,17 @@ def test_config_and_search_space_can_be_read_without_nni(recorded: Path, tmp_pat
         assert json.loads(archive.read("search_space.json")) == params["searchSpace"]
 
 
+def test_an_experiment_is_saved_by_its_folder(recorded: Path, tmp_path: Path) -> None:
+    """One that no registry has, and that is in no folder that is searched."""
+    stray = recorded.rename(tmp_path / "stray")
+    Registry().remove("recorded")
+
+    saved = save_experiment(stray, tmp_path / "saved.zip")
+
+    assert saved.exp_id == "stray"
+    assert saved.path.exists()
+
+
 def test_a_loaded_experiment_is_this_machines_own(
     recorded: Path, home: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:

@@ -75,6 +75,37 @@ def test_of_two_with_one_id_only_the_registered_one_is_meant(
     assert all((copy / "twice").exists() for copy in copies)
 
 
+@pytest.mark.parametrize("named", ["moved/stray", "moved/stray/db/nni.sqlite", "./moved/stray/"])
+def test_one_is_named_by_its_folder_or_its_database(
+    make_experiment: MakeExperiment,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
+) -> None:
+    make_experiment("kept")
+    (tmp_path / "moved").mkdir()
+    make_experiment("stray", registered=False).rename(tmp_path / "moved" / "stray")
+    monkeypatch.chdir(tmp_path)
+
+    (deletion,) = delete_experiments([named, Path(named)])
+
+    assert (deletion.record.exp_id, deletion.paths) == ("stray", (tmp_path / "moved" / "stray",))
+    assert [record.exp_id for record in list_experiments()] == ["kept"]
+
+
+def test_an_id_never_means_a_folder_that_happens_to_lie_here(
+    make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registered = make_experiment("mine")
+    shutil.copytree(registered, tmp_path / "copies" / "mine")
+    monkeypatch.chdir(tmp_path / "copies")
+
+    (deletion,) = delete_experiments("mine")
+
+    assert deletion.paths == (registered,)
+    assert (tmp_path / "copies" / "mine" / "db" / "nni.sqlite").exists()
+
+
 def test_a_dry_run_tells_sizes_and_changes_nothing(
     make_experiment: MakeExperiment, parent: Path
 ) -> None:
