@@ -121,10 +121,9 @@ def _paired(trials: list[TrialJob]) -> list[TrialJob]:
 
 def _has_strayed(trial: TrialJob) -> bool:
     """Return whether the trial's final metric names other hyper-parameters than the trial."""
+    sets, finals = trial.hyperParameters, trial.finalMetricData
     # The trials of multi-phase have several sets, and metrics for each.
-    if len(trial.hyperParameters) != 1 or not trial.finalMetricData:
-        return False
-    return trial.finalMetricData[0].parameterId != trial.hyperParameters[0].parameter_id
+    return len(sets) == 1 and bool(finals) and finals[0].parameterId != sets[0].parameter_id
 
 
 def _results_of(trial: TrialJob) -> Iterator[TrialResult]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -40,15 +41,47 @@ def test_a_collector_that_was_switched_off_stays_off() -> None:
     assert not gc.isenabled()
 
 
-def test_new_objects_are_not_looked_through_at_once() -> None:
+class Cycle:
+    """Garbage that only the collector finds."""
+
+    def __init__(self) -> None:
+        self.itself = self
+
+
+def make_many() -> list[list[int]]:
+    with collection_paused():
+        return [[] for _ in range(150_000)]
+
+
+def is_young(item: object) -> bool:
+    return any(one is item for one in gc.get_objects(generation=0))
+
+
+def test_many_new_objects_are_not_looked_through_at_once() -> None:
     frozen = gc.get_freeze_count()
+    make_many()
+    objects = make_many()
+
+    assert not is_young(objects[0])
+    assert gc.get_freeze_count() in {0, frozen}
+
+
+def test_a_few_new_objects_are_left_to_the_collector() -> None:
+    gc.collect()
 
     with collection_paused():
-        objects: list[list[object]] = [[] for _ in range(10_000)]
+        objects: list[list[int]] = [[] for _ in range(100)]
 
-    young = [item for item in gc.get_objects(generation=0) if item is objects[0]]
-    assert not young
-    assert gc.get_freeze_count() == frozen
+    assert is_young(objects[0])
+
+
+def test_garbage_is_found_even_if_there_are_ever_many_new_objects() -> None:
+    garbage = weakref.ref(Cycle())
+
+    for _ in range(10):
+        make_many()
+
+    assert garbage() is None
 
 
 def test_what_a_program_has_frozen_stays_frozen() -> None:
@@ -56,8 +89,7 @@ def test_what_a_program_has_frozen_stays_frozen() -> None:
     try:
         frozen = gc.get_freeze_count()
 
-        with collection_paused():
-            pass
+        make_many()
 
         assert gc.get_freeze_count() == frozen
     finally:
