@@ -31,6 +31,7 @@ from nnicli import (
     StateError,
     StatusError,
     TrialJobNotFoundError,
+    TrialResult,
     TunerCrashedError,
     delete_experiments,
     list_experiments,
@@ -245,6 +246,11 @@ class ManagerContract:
         assert recorded.best_trial(mode="maximize") == finished.experiment.best_trial(
             mode="maximize"
         )
+        with ManagerClient(str(finished.experiment.endpoint)) as manager:
+            said = [as_exported(row) for row in manager.export_data()]
+        assert said
+        assert [as_exported(row) for row in recorded.export_data()] == said
+        assert [as_exported(row) for row in finished.experiment.export_data()] == said
         for trial in finished.experiment.list_trial_jobs():
             assert recorded.get_trial_job(trial.trialJobId).raw == as_in_files(trial.raw)
             metrics = finished.experiment.get_job_metrics(trial.trialJobId)
@@ -642,6 +648,12 @@ def read_all(experiment: ExperimentReader) -> list[object]:
         experiment.export_data(),
         experiment.get_experiment_profile()["params"],
     ]
+
+
+def as_exported(result: TrialResult) -> list[str]:
+    """Return what a manager sends of a result, before anything is made of it."""
+    parameters, value = result.raw["parameter"], result.raw["value"]
+    return [result.trialJobId, json.dumps(parameters, sort_keys=True), value]
 
 
 def as_in_files(raw: dict[str, Any]) -> dict[str, Any]:
