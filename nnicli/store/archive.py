@@ -9,7 +9,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -292,10 +292,28 @@ def _is_portable(name: str) -> bool:
 
 
 def _leads_inside(link: str, root: str) -> bool:
-    target = Path(link).readlink()
-    if target.is_absolute() or _NOT_PORTABLE.search(str(target)):
-        return False
-    return Path(os.path.realpath(link)).is_relative_to(root)
+    text = str(Path(link).readlink())
+    return _stays_inside(text, Path(link), Path(root)) and _is_inside(Path(link), Path(root))
+
+
+def _stays_inside(text: str, link: Path, root: Path) -> bool:
+    """Return whether a link cannot leave a folder, whatever else is or will be there.
+
+    So `..` stands only at its start, where it follows folders: a name before it may be a link.
+    """
+    names = [name for name in text.split("/") if name not in ("", ".")]
+    ups = names.count("..")
+    return (
+        not text.startswith("/")
+        and not _NOT_PORTABLE.search(text)
+        and ".." not in names[ups:]
+        and ups < len(link.relative_to(root).parts)
+    )
+
+
+def _is_inside(place: Path, folder: Path) -> bool:
+    """Return whether a place lies in a folder when all links are followed."""
+    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
 
 
 @contextmanager
@@ -325,6 +343,23 @@ def _damage_error(path: Path, reason: object) -> ArchiveError:
         "saved",
         path=path,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Link:
+    """A link that is to be made.
+
+    Attributes:
+        name: Its name in the archive.
+        place: Where it comes to lie.
+        root: The folder that it must not leave.
+        text: Where it leads.
+    """
+
+    name: str
+    place: Path
+    root: Path
+    text: str
 
 
 class ArchiveReader:
@@ -370,27 +405,14 @@ class ArchiveReader:
                 then stays.
             OSError: Something cannot be written.
         """
-        sizes = {name: self._size_of(name) for name in targets}
-        total = sum(sizes.values())
+        links = [link for name, target in targets.items() for link in self._links(name, target)]
+        total = sum(self._size_of(name) for name in targets)
         done = 0
-        for name, target in targets.items():
-            target.parent.mkdir(mode=0o700, exist_ok=True)
-            self._check_space(target.parent, sizes[name])
-            target.mkdir(mode=0o700)
-            links = []
-            for info in self._below(name):
-                place = target / info.filename[len(name) + 1 :]
-                if _kind_of(info) == "link":
-                    links.append((info, place))
-                elif info.is_dir():
-                    _make_folders(place, target)
-                else:
-                    _make_folders(place.parent, target)
-                    for size in self._write(info, place):
-                        done += size
-                        if progress is not None:
-                            progress(done, total)
-            self._make_links(links, target)
+        for size in self._write_parts(targets):
+            done += size
+            if progress is not None:
+                progress(done, total)
+        self._make_links(links)
 
     def _below(self, folder: str) -> Iterator[zipfile.ZipInfo]:
         prefix = f"{folder}/"
@@ -474,6 +496,29 @@ class ArchiveReader:
         if expected not in (None, digest.digest()):
             raise _damage_error(self.path, f"{info.filename!r} is not what was saved")
 
+    def _write_parts(self, targets: Mapping[str, Path]) -> Iterator[int]:
+        """Write all folders and files; return how many bytes came with each chunk."""
+        made: list[Path] = []
+        for name, target in targets.items():
+            self._make_target(name, target, made)
+            made.append(target)
+            for info in self._below(name):
+                place = _place_of(info, name, target)
+                if info.is_dir():
+                    _make_folders(place, target)
+                    continue
+                _make_folders(place.parent, target)
+                if _kind_of(info) == "file":
+                    yield from self._write(info, place)
+
+    def _make_target(self, name: str, target: Path, made: Iterable[Path]) -> None:
+        around = next((folder for folder in made if target.is_relative_to(folder)), target.parent)
+        _make_folders(target.parent, around)
+        if not _is_inside(target.parent, around):
+            raise self._refusal(name, "leads through a link")
+        self._check_space(target.parent, self._size_of(name))
+        target.mkdir(mode=0o700)
+
     def _write(self, info: zipfile.ZipInfo, place: Path) -> Iterator[int]:
         """Write a file; return how many bytes came with each chunk."""
         with open(place, "xb", opener=_open_for_owner) as target:
@@ -483,21 +528,27 @@ class ArchiveReader:
         if (info.external_attr >> 16) & stat.S_IXUSR:
             place.chmod(0o700)
 
-    def _make_links(self, links: Iterable[tuple[zipfile.ZipInfo, Path]], root: Path) -> None:
-        """Make links when all files are there, so that no file is written through one."""
-        made = []
-        for info, place in links:
-            target = self.read_text(info.filename)
-            if Path(target).is_absolute() or _NOT_PORTABLE.search(target):
-                raise self._refusal(info.filename, "is a link to another folder")
-            _make_folders(place.parent, root)
-            place.symlink_to(target)
-            made.append((info, place))
-        real_root = os.path.realpath(root)
-        for info, place in made:
-            # Only now, as a link may lead over others.
-            if not Path(os.path.realpath(place)).is_relative_to(real_root):
-                raise self._refusal(info.filename, "is a link to another folder")
+    def _links(self, name: str, target: Path) -> Iterator[_Link]:
+        """Return the links of a folder; each stays inside by its own text."""
+        for info in self._below(name):
+            if _kind_of(info) == "link":
+                place, text = _place_of(info, name, target), self.read_text(info.filename)
+                if not _stays_inside(text, place, target):
+                    raise self._refusal(info.filename, "is a link to another folder")
+                yield _Link(info.filename, place, target, text)
+
+    def _make_links(self, links: Collection[_Link]) -> None:
+        """Make links when all else is there, so that nothing is written through one."""
+        for link in links:
+            link.place.symlink_to(link.text)
+        for link in links:
+            # Their texts rule that out, unless somebody else made links here meanwhile.
+            if not _is_inside(link.place, link.root):
+                raise self._refusal(link.name, "is a link to another folder")
+
+
+def _place_of(info: zipfile.ZipInfo, folder: str, target: Path) -> Path:
+    return target / info.filename[len(folder) + 1 :]
 
 
 def _kind_of(info: zipfile.ZipInfo) -> Kind:

@@ -136,6 +136,8 @@ def test_what_leads_out_is_skipped_and_told(tree: Path, tmp_path: Path) -> None:
     (tree / "out").symlink_to("../secret")
     (tree / "absolute").symlink_to(tree / "large")
     (tree / "dir-out").symlink_to("..")
+    (tree / "through").symlink_to("deep/../large")
+    (tree / "again").symlink_to("../tree/large")
     os.mkfifo(tree / "pipe")
     (tree / "new\nline").touch()
     (tree / os.fsdecode(b"no-\xff-text")).touch()
@@ -143,7 +145,16 @@ def test_what_leads_out_is_skipped_and_told(tree: Path, tmp_path: Path) -> None:
     packed = write_archive(tmp_path / "saved.zip", [Part("tree", tree)], {})
 
     skipped = sorted(os.fsencode(Path(path).name) for path in packed.skipped)
-    assert skipped == [b"absolute", b"dir-out", b"new\nline", b"no-\xff-text", b"out", b"pipe"]
+    assert skipped == [
+        b"absolute",
+        b"again",
+        b"dir-out",
+        b"new\nline",
+        b"no-\xff-text",
+        b"out",
+        b"pipe",
+        b"through",
+    ]
     unpack(tmp_path / "saved.zip", tmp_path / "loaded")
     assert "secret" not in str(snapshot(tmp_path / "loaded").keys())
 
@@ -228,6 +239,31 @@ def link_over_links(plain: zipfile.ZipFile) -> None:
 
 
 @hostile
+def link_through_what_is_no_link_yet(plain: zipfile.ZipFile) -> None:
+    """Checked before the other is there, it looks as if it stayed inside."""
+    add(plain, "tree/deep/out", "self/self/self/../../../evil", stat.S_IFLNK)
+    add(plain, "tree/deep/self", ".", stat.S_IFLNK)
+
+
+@hostile
+def link_through_what_is_missing(plain: zipfile.ZipFile) -> None:
+    """It would lead elsewhere as soon as somebody made that one."""
+    add(plain, "tree/out", "missing/missing/../..", stat.S_IFLNK)
+
+
+@hostile
+def link_below_a_link(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/self", ".", stat.S_IFLNK)
+    add(plain, "tree/self/up", "..", stat.S_IFLNK)
+
+
+@hostile
+def file_below_a_link_that_stays_inside(plain: zipfile.ZipFile) -> None:
+    add(plain, "tree/self", ".", stat.S_IFLNK)
+    add(plain, "tree/self/evil")
+
+
+@hostile
 def device(plain: zipfile.ZipFile) -> None:
     add(plain, "tree/device", "", stat.S_IFCHR)
 
@@ -258,6 +294,99 @@ def test_a_hostile_archive_writes_nothing_outside(kind: str, tmp_path: Path) -> 
 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "hostile.zip", "inside"]
     assert [path.name for path in inside.iterdir()] in ([], ["loaded"])
+
+
+def test_no_part_is_unpacked_through_a_link_of_another(tmp_path: Path) -> None:
+    """The first link leads out only once the second is there, and a folder is made below it."""
+    with zipfile.ZipFile(tmp_path / "hostile.zip", "w") as plain:
+        add(plain, "code/0/trial.py")
+        add(plain, "code/z/.ssh/authorized_keys")
+        add(plain, "tree/code/z", f"0/{'b/' * 8}../../../../..", stat.S_IFLNK)
+        add(plain, "code/0/b", ".", stat.S_IFLNK)
+    loaded = tmp_path / "one" / "two" / "loaded"
+    loaded.parent.mkdir(parents=True)
+    targets = {name: loaded / name for name in ("code/0", "code/z/.ssh")}
+
+    with (
+        pytest.raises(ArchiveError, match="'tree/code/z' is a link to another folder"),
+        open_archive(tmp_path / "hostile.zip") as reader,
+    ):
+        reader.unpack({"tree": loaded, **targets})
+
+    assert list(loaded.parent.iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["home", "hostile.zip", "one"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("part/out", "../secret", "'part/out' is a link to another folder"),
+        ("tree/part", "deep", "File exists"),
+        ("tree/part/in", "../secret", "File exists"),
+    ],
+)
+def test_a_link_does_not_leave_its_own_part(
+    name: str, text: str, reason: str, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(tmp_path / "hostile.zip", "w") as plain:
+        add(plain, "tree/secret")
+        add(plain, "part/file")
+        add(plain, name, text, stat.S_IFLNK)
+
+    with (
+        pytest.raises(ArchiveError, match=reason),
+        open_archive(tmp_path / "hostile.zip") as reader,
+    ):
+        reader.unpack({"tree": tmp_path / "loaded", "part": tmp_path / "loaded" / "part"})
+
+
+def test_a_link_over_one_that_appears_meanwhile_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "saved.zip", "w") as plain:
+        add(plain, "tree/file")
+        add(plain, "tree/link", "later/file", stat.S_IFLNK)
+    loaded = tmp_path / "loaded"
+
+    with (
+        pytest.raises(ArchiveError, match="'tree/link' is a link to another folder"),
+        open_archive(tmp_path / "saved.zip") as reader,
+    ):
+        reader.unpack(
+            {"tree": loaded},
+            progress=lambda _done, _total: (loaded / "later").symlink_to(".."),
+        )
+
+
+def test_no_folder_is_made_through_a_link_that_appears_meanwhile(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "saved.zip", "w") as plain:
+        add(plain, "tree/file")
+        add(plain, "code/0/file")
+    loaded = tmp_path / "loaded"
+
+    with (
+        pytest.raises(ArchiveError, match="'code/0' leads through a link"),
+        open_archive(tmp_path / "saved.zip") as reader,
+    ):
+        reader.unpack(
+            {"tree": loaded, "code/0": loaded / "code" / "0"},
+            progress=lambda _done, _total: (loaded / "code").symlink_to(".."),
+        )
+
+    assert not (tmp_path / "0").exists()
+
+
+def test_links_may_lead_over_links_and_to_nothing(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    (tree / "runs" / "one").mkdir(parents=True)
+    (tree / "runs" / "one" / "model").write_text("best", "utf-8")
+    (tree / "runs" / "latest").symlink_to("one")
+    (tree / "runs" / "one" / "best").symlink_to("../latest/model")
+    (tree / "missing").symlink_to("runs/two")
+
+    packed = write_archive(tmp_path / "saved.zip", [Part("tree", tree)], {})
+    unpack(tmp_path / "saved.zip", tmp_path / "loaded")
+
+    assert packed.skipped == ()
+    assert snapshot(tmp_path / "loaded") == snapshot(tree)
 
 
 def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
