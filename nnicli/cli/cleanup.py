@@ -20,6 +20,8 @@ from nnicli.cli.output import (
 from nnicli.cli.selection import parents_option
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from nnicli import Deletion, Finding
 
 _YES = click.option("--yes", is_flag=True, help="Do it without asking.")
@@ -44,8 +46,8 @@ def delete(
 ) -> None:
     """Delete these experiments: folders, links to them, entries in NNI's registry.
 
-    Links inside are not followed. On a terminal it shows what goes and asks; elsewhere, and with
-    --yes, it deletes at once.
+    Links inside are not followed. On a terminal it shows what goes and asks, with --json too;
+    elsewhere, and with --yes, it deletes at once.
     """
     from nnicli import delete_experiments
 
@@ -57,9 +59,9 @@ def delete(
     if dry_run:
         _show_deletions(act(dry_run=True), as_json=as_json)
         return
-    if not yes and not as_json and _can_ask():
+    if not yes and _can_ask():
         plans = act(dry_run=True)
-        _show_deletions(plans, as_json=False)
+        _print_deletions(plans, _open_messages())
         _require_yes(f"Delete {_count(plans)}?")
     _show_deletions(act(dry_run=False), as_json=as_json)
 
@@ -91,7 +93,7 @@ def prune(
 
     It shows what would go. On a terminal it asks then; elsewhere it deletes only with --yes.
     """
-    from nnicli import prune_experiments
+    from nnicli import delete_experiments, prune_experiments
     from nnicli.units import parse_size
 
     least = None if larger_than is None else parse_size(larger_than, field="--larger-than")
@@ -112,7 +114,10 @@ def prune(
     _show_deletions(plans, as_json=as_json)
     if plans and not as_json and _can_ask():
         _require_yes(f"Delete {_count(plans)}?")
-        _show_deletions(act(dry_run=False), as_json=False)
+        # Those that were shown, and no others that fulfil the conditions by now.
+        shown = [plan.record.directory for plan in plans if plan.record.directory is not None]
+        deleted = delete_experiments(shown, experiments_directories=parents)
+        _show_deletions(deleted, as_json=False)
     elif plans:
         click.echo("nothing was deleted; --yes deletes them", err=True)
 
@@ -146,11 +151,17 @@ def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
 
 
 def _can_ask() -> bool:
-    return sys.stdin.isatty() and sys.stdout.isatty()
+    return sys.stdin.isatty()
+
+
+def _open_messages() -> Console:
+    from rich.console import Console
+
+    return Console(stderr=True)
 
 
 def _require_yes(question: str) -> None:
-    if not click.confirm(question):
+    if not click.confirm(question, err=True):
         click.echo("nothing was changed", err=True)
         raise SystemExit(Exit.FAILED)
 
@@ -170,7 +181,7 @@ def _show_deletions(deletions: Sequence[Deletion], *, as_json: bool) -> None:
     elif deletions[0].is_done:
         click.echo(f"deleted {_count(deletions)}")
     else:
-        _print_deletions(deletions)
+        _print_deletions(deletions, open_output())
 
 
 def _deletion_document(deletion: Deletion) -> dict[str, Any]:
@@ -183,7 +194,7 @@ def _deletion_document(deletion: Deletion) -> dict[str, Any]:
     }
 
 
-def _print_deletions(deletions: Sequence[Deletion]) -> None:
+def _print_deletions(deletions: Sequence[Deletion], console: Console) -> None:
     from nnicli.units import format_size
 
     table = new_table("id", "status", "ended")
@@ -198,7 +209,7 @@ def _print_deletions(deletions: Sequence[Deletion]) -> None:
             format_size(deletion.size),
             "\n".join(str(path) for path in deletion.paths) or "its entry in the registry",
         )
-    open_output().print(table, markup=False)
+    console.print(table, markup=False, emoji=False)
 
 
 def _show_findings(found: Sequence[Finding], *, as_json: bool) -> None:
@@ -230,4 +241,4 @@ def _print_findings(found: Sequence[Finding]) -> None:
         mended = "yes" if finding.is_mended else "not yet" if finding.can_be_mended else "cannot be"
         pids = "".join(f"\npid {process.pid}" for process in finding.processes)
         table.add_row(finding.kind, finding.record.exp_id, mended, finding.message + pids)
-    open_output().print(table, markup=False)
+    open_output().print(table, markup=False, emoji=False)

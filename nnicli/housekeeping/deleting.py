@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -24,13 +24,14 @@ from nnicli.launcher import (
     ManagerProcess,
     Traces,
     WorkerProcess,
+    find_managers,
     find_workers,
     reap,
     stop_manager,
 )
 from nnicli.models import ExperimentRecord
-from nnicli.store import Parents
-from nnicli.store.staging import staging
+from nnicli.store import LAYOUTS, Parents
+from nnicli.store.staging import remove_abandoned, remove_tree, staging
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
 
@@ -39,6 +40,7 @@ logger = logging.getLogger(__name__)
 # One of them is in the folder of every experiment whose start came so far as to make one.
 _MARKS = ("db/nni.sqlite", "log/nnimanager.log", "log/nnictl_stdout.log", "log/nnictl_stderr.log")
 _LATEST = "_latest"
+_RECORDS = "db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def delete_experiments(
 
     Raises:
         ExperimentNotFoundError: There is none of an id or in a folder; nothing was deleted.
-        StateError: One runs, or processes of it do; nothing was deleted.
+        StateError: One runs, or processes of it do; it was not deleted, and if it did so from the
+            beginning nothing was.
         StopError: One cannot be stopped; it is not deleted.
         DeletionError: A file cannot be deleted.
         RegistryError: NNI's registry cannot be read or written.
@@ -100,7 +103,8 @@ def delete_experiments(
         return plans
     if not stop_running:
         _refuse_running(plans)
-    return [_delete(plan, timeouts) for plan in plans]
+    _sweep(records)
+    return [_delete(plan, timeouts if stop_running else None) for plan in plans]
 
 
 def prune_experiments(
@@ -125,6 +129,7 @@ def prune_experiments(
 
     Raises:
         InvalidValueError: No condition is given, or one is no duration or no size.
+        StateError: One was started meanwhile; those before it were deleted.
         DeletionError: A file cannot be deleted.
         RegistryError: NNI's registry cannot be read or written.
     """
@@ -151,7 +156,7 @@ def prune_experiments(
         for plan in plans
         if not _is_active(plan) and (larger_than is None or plan.size > larger_than)
     ]
-    return chosen if dry_run else [_delete(plan, Timeouts()) for plan in chosen]
+    return chosen if dry_run else [_delete(plan, None) for plan in chosen]
 
 
 def _to_age(given: str | float | timedelta) -> timedelta:
@@ -166,11 +171,28 @@ def _is_older(record: ExperimentRecord, moment: datetime) -> bool:
 
 def _plan(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Deletion:
     paths = _paths_of(record)
-    directory = record.directory
     processes = [] if record.owner is None else [record.owner]
-    if directory is not None:
-        processes += [worker.identity for worker in workers if worker.works_for(directory)]
+    processes += _workers_of(record, workers)
     return Deletion(record, paths, sum(map(size_on_disk, paths)), tuple(processes))
+
+
+def _workers_of(
+    record: ExperimentRecord, workers: Sequence[WorkerProcess]
+) -> list[ProcessIdentity]:
+    directory = record.directory
+    if directory is None:
+        return []
+    return [worker.identity for worker in workers if worker.works_for(directory)]
+
+
+def _refuse_started(record: ExperimentRecord) -> None:
+    """Refuse an experiment that was resumed or viewed since the plan was made."""
+    managers = [
+        manager.identity
+        for manager in find_managers()
+        if manager.runs(record.exp_id, record.directory)
+    ]
+    _refuse_running([Deletion(record, (), 0, (*managers, *_workers_of(record, find_workers())))])
 
 
 def _is_active(plan: Deletion) -> bool:
@@ -182,7 +204,7 @@ def _refuse_running(plans: Iterable[Deletion]) -> None:
         if _is_active(plan):
             pids = ", ".join(str(process.pid) for process in plan.processes)
             raise StateError(
-                f"experiment {plan.record.exp_id} still has processes ({pids}), so nothing was "
+                f"experiment {plan.record.exp_id} still has processes ({pids}), so it was not "
                 "deleted; stop it first, or pass stop_running"
             )
 
@@ -221,12 +243,15 @@ def size_on_disk(path: Path) -> int:
     return total
 
 
-def _delete(plan: Deletion, timeouts: Timeouts) -> Deletion:
+def _delete(plan: Deletion, stop_timeouts: Timeouts | None) -> Deletion:
+    """Delete an experiment; without time to stop it only if nothing of it runs by now."""
     record = plan.record
-    if _is_active(plan):
-        stop_processes(record, timeouts)
-    with _told_of(record.exp_id):
-        for path in plan.paths:
+    if stop_timeouts is None:
+        _refuse_started(record)
+    elif _is_active(plan):
+        stop_processes(record, stop_timeouts)
+    for path in plan.paths:
+        with _told_of(record.exp_id, path):
             _remove(path)
     if record.is_registered:
         layout_of(record).registry().remove(record.exp_id)
@@ -249,15 +274,16 @@ def stop_processes(record: ExperimentRecord, timeouts: Timeouts) -> None:
 
 
 @contextmanager
-def _told_of(exp_id: str) -> Iterator[None]:
+def _told_of(exp_id: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        place = Path(error.filename or "")
+        # What is deep in a folder is told by its own name only.
+        name = f", {error.filename}" if error.filename and error.filename != str(path) else ""
         raise DeletionError(
-            f"experiment {exp_id} is not deleted altogether: {place}: {error.strerror or error}; "
-            "set that right, and delete it again",
-            path=place,
+            f"experiment {exp_id} is not deleted altogether: {path}{name}: "
+            f"{error.strerror or error}; set that right, and delete it again",
+            path=path,
         ) from error
 
 
@@ -267,4 +293,33 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
         return
     with staging(path.parent) as bin_folder:
-        path.rename(bin_folder / path.name)
+        gone = bin_folder / path.name
+        path.rename(gone)
+        try:
+            _take_apart(gone)
+        except OSError:
+            # What is left is to be seen, and to be deleted again.
+            gone.rename(path)
+            raise
+
+
+def _take_apart(folder: Path) -> None:
+    # By its records what is left is still known as an experiment.
+    for child in sorted(folder.iterdir(), key=lambda child: child.name == _RECORDS):
+        if child.is_symlink() or not child.is_dir():
+            child.unlink()
+        else:
+            remove_tree(child)
+
+
+def _sweep(records: Iterable[ExperimentRecord]) -> None:
+    """Take away what deletions that were killed have left."""
+    parents = {layout.registry().path.parent for layout in LAYOUTS}
+    for record in records:
+        if record.directory is not None:
+            parents.add(record.directory.parent)
+        elif isinstance(noted := record.raw.get("logDir"), str):
+            parents.add(Path(noted))
+    for parent in parents:
+        with suppress(OSError):
+            remove_abandoned(parent)

@@ -47,11 +47,18 @@ def match_records(records: Sequence[ExperimentRecord], experiment: Named) -> lis
 
 
 def _own_folder(experiment: Named) -> Path | None:
-    """Return the folder that is named, None where an id is."""
-    path = Path(experiment).expanduser().absolute()
-    if path.is_file():
-        return path.parent.parent
-    return path if ExperimentDatabase.of(path).path.is_file() else None
+    """Return the folder that is named, none of which is a link; None where an id is."""
+    if not os.fspath(experiment):
+        return None
+    try:
+        path = Path(experiment).expanduser().resolve()
+        # No other file in an experiment's folder names the experiment.
+        folder = path.parent.parent if path.is_file() else path
+        database = ExperimentDatabase.of(folder).path
+        return folder if path in {folder, database} and database.is_file() else None
+    except (OSError, RuntimeError, ValueError):
+        # It is not to be looked at, of an unknown user, a link to itself, or no path at all.
+        return None
 
 
 def pick_record(records: Sequence[ExperimentRecord], experiment: Named) -> ExperimentRecord:

@@ -67,13 +67,17 @@ def remove_tree(folder: Path) -> None:
     Raises:
         OSError: Something cannot be deleted.
     """
+    _open_up(os.fspath(folder))
     for place, names, _ in os.walk(folder):
         for name in names:
-            path = os.path.join(place, name)  # noqa: PTH118 - a Path each would double the time
-            mode = os.lstat(path).st_mode
-            if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-                os.chmod(path, stat.S_IRWXU)  # noqa: PTH101
+            _open_up(os.path.join(place, name))  # noqa: PTH118 - a Path each would double the time
     shutil.rmtree(folder)
+
+
+def _open_up(path: str) -> None:
+    mode = os.lstat(path).st_mode
+    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
+        os.chmod(path, stat.S_IRWXU)  # noqa: PTH101
 
 
 def _make(parent: Path) -> tuple[Path, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,21 +118,47 @@ def test_prune_in_a_script_deletes_only_when_told(directory: Path) -> None:
 
 @pytest.mark.usefixtures("terminal")
 @pytest.mark.parametrize(
-    "command", [["delete", "recorded"], ["prune", "--larger-than", "1B"]], ids=lambda c: c[0]
+    "command",
+    [["delete", "recorded"], ["delete", "recorded", "--json"], ["prune", "--larger-than", "1B"]],
+    ids=" ".join,
 )
 def test_a_terminal_is_asked_before_anything_is_deleted(
     directory: Path, command: list[str]
 ) -> None:
     refused = run("experiment", *command, answer="n\n")
     assert refused.exit_code == 1
-    assert "Delete 1 experiment (" in refused.stdout
+    assert "Delete 1 experiment (" in refused.stderr
+    assert "what is deleted" in refused.output
     assert "nothing was changed" in refused.stderr
     assert directory.exists()
 
     agreed = run("experiment", *command, answer="y\n")
     assert agreed.exit_code == 0
-    assert "deleted 1 experiment (" in agreed.stdout
+    if "--json" in command:
+        assert json.loads(agreed.stdout)[0]["is_deleted"]
+    else:
+        assert "deleted 1 experiment (" in agreed.stdout
     assert not directory.exists()
+
+
+@pytest.mark.usefixtures("terminal")
+def test_prune_deletes_what_was_shown_and_no_more(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another experiment may fulfil the conditions by the time of the answer."""
+    other = directory.parent / "other"
+
+    def agree(*_: object, **__: object) -> bool:
+        shutil.copytree(directory, other)
+        Registry().ensure("other", {**Registry().read()["recorded"], "id": "other"})
+        return True
+
+    monkeypatch.setattr("click.confirm", agree)
+
+    result = run("experiment", "prune", "--larger-than", "1B")
+
+    assert "deleted 1 experiment (" in result.stdout
+    assert (directory.exists(), other.exists()) == (False, True)
 
 
 def test_reconcile_shows_and_mends_when_told(directory: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,8 +23,9 @@ from nnicli import (
     list_experiments,
     prune_experiments,
 )
+from nnicli.housekeeping import deleting
 from nnicli.store import LAYOUTS, Registry
-from nnicli.store.staging import staging
+from nnicli.store.staging import remove_tree, staging
 from tests.support import KILLS, kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
@@ -191,20 +193,64 @@ def test_a_launchers_folder_that_leads_elsewhere_stays(
     assert (home / ".local" / "nnictl").is_dir()
 
 
-def test_what_cannot_be_deleted_is_told(
-    make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
+    make_experiment: MakeExperiment, parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    make_experiment("stuck")
+    """Such as a file of another user's in a trial's folder, as containers leave them."""
+    folder = make_experiment("stuck")
 
-    def fail(_path: Path, _target: Path) -> Path:
-        raise PermissionError(13, "Permission denied", "/nni/stuck")
+    def fail(path: Path) -> None:
+        if path.name == "environments":
+            raise PermissionError(13, "Permission denied", "model.bin")
+        remove_tree(path)
 
-    monkeypatch.setattr(Path, "rename", fail)
+    with monkeypatch.context() as patch:
+        patch.setattr("nnicli.housekeeping.deleting.remove_tree", fail)
+        for _ in range(2):
+            with pytest.raises(
+                DeletionError,
+                match=rf"not deleted altogether: {folder}, model.bin: Permission denied",
+            ) as caught:
+                delete_experiments("stuck")
 
-    with pytest.raises(DeletionError, match="not deleted altogether: /nni/stuck: Permission"):
-        delete_experiments("stuck")
+            assert caught.value.path == folder
+            assert (folder / "db" / "nni.sqlite").exists()
+            assert list(Registry().read()) == ["stuck"]
 
-    assert list(Registry().read()) == ["stuck"]
+    delete_experiments("stuck")
+
+    assert everything_below(parent) == []
+    assert Registry().read() == {}
+
+
+def test_what_a_killed_delete_left_goes_with_the_next(
+    make_experiment: MakeExperiment, parent: Path
+) -> None:
+    folder = make_experiment("killed")
+    (parent / ".nnicli-staging-dead").mkdir()
+    folder.rename(parent / ".nnicli-staging-dead" / "killed")
+
+    delete_experiments("killed")
+
+    assert everything_below(parent) == []
+    assert Registry().read() == {}
+
+
+@pytest.mark.parametrize("named", ["", "log/nnimanager.log", "db/other.sqlite", "~nobody/at/all"])
+def test_only_a_folder_or_its_database_names_an_experiment(
+    make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """An unset variable in a shell is an empty name."""
+    folder = make_experiment("mine")
+    (folder / "log").mkdir(exist_ok=True)
+    for name in ("log/nnimanager.log", "db/other.sqlite"):
+        (folder / name).touch()
+    monkeypatch.chdir(folder)
+
+    with pytest.raises(ExperimentNotFoundError):
+        delete_experiments(named)
+
+    assert (folder / "db" / "nni.sqlite").exists()
 
 
 # Beside processes
@@ -216,7 +262,7 @@ def test_a_running_experiment_is_not_deleted(
     other = make_experiment("other")
     exp_id = str(running.exp_id)
 
-    with pytest.raises(StateError, match=f"{exp_id} still has processes .* nothing was deleted"):
+    with pytest.raises(StateError, match=f"{exp_id} still has processes .* was not deleted"):
         delete_experiments(["other", exp_id])
 
     assert other.exists()
@@ -235,6 +281,23 @@ def test_a_running_experiment_is_stopped_first_when_told_so(
     assert leftovers(exp_id) == []
     assert everything_below(parent) == []
     assert Registry().read() == {}
+
+
+def test_one_that_was_resumed_meanwhile_is_not_deleted(
+    running: Experiment, make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the plan and the deletion, while others are deleted, it may have been started."""
+    make_experiment("other")
+    real = deleting._plan
+    monkeypatch.setattr(
+        deleting, "_plan", lambda record, _: replace(real(record, []), processes=())
+    )
+
+    with pytest.raises(StateError, match="so it was not deleted"):
+        delete_experiments(["other", str(running.exp_id)])
+
+    assert {record.exp_id for record in list_experiments()} == {running.exp_id}
+    assert running.get_experiment_status()["errors"] == []
 
 
 def test_orphans_count_as_running(running: Experiment) -> None:
