@@ -38,12 +38,12 @@ def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentR
         ExperimentNotFoundError: There is none.
         InvalidValueError: There are several.
     """
-    from nnicli.housekeeping.finding import find_records, match_records
+    from nnicli.housekeeping.finding import are_one, find_records, match_records
 
     records = find_records([] if experiment is None else [experiment], parents)
     fitting = records if experiment is None else match_records(records, experiment)
     chosen = [record for record in fitting if record.is_running] or fitting
-    if len(chosen) == 1:
+    if are_one(chosen):
         return chosen[0]
     if not chosen:
         what = "there is no experiment" if experiment is None else f"no experiment {experiment!r}"

@@ -71,7 +71,7 @@ def pick_record(records: Sequence[ExperimentRecord], experiment: Named) -> Exper
     exp_id = os.fspath(experiment)
     fitting = match_records(records, experiment)
     chosen = [record for record in fitting if record.is_registered] or fitting
-    if len(chosen) == 1:
+    if are_one(chosen):
         return chosen[0]
     if chosen:
         places = ", ".join(str(record.directory or record.registry) for record in chosen)
@@ -86,6 +86,15 @@ def pick_record(records: Sequence[ExperimentRecord], experiment: Named) -> Exper
         "the folders that were searched; if it lies elsewhere, pass its folder",
         exp_id=exp_id,
     )
+
+
+def are_one(records: Sequence[ExperimentRecord]) -> bool:
+    """Return whether all are of one experiment; the registries of 1.x and 2.x may both have it."""
+    return len({(record.exp_id, _place_of(record)) for record in records}) == 1
+
+
+def _place_of(record: ExperimentRecord) -> str | None:
+    return None if record.directory is None else os.path.realpath(record.directory)
 
 
 def layout_of(record: ExperimentRecord) -> Layout:

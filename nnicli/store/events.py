@@ -38,7 +38,8 @@ def replay_trials(
             in which they were written.
         final_metrics: Rows of MetricData of type FINAL: METRIC_COLUMNS and a rowid, likewise. One
             counts for a trial that succeeded only (1.8 to 3.0, seen live), and of several the first
-            (2.7 to 3.0, likewise).
+            (2.7 to 3.0, likewise), but for multi-phase, where each set of hyper-parameters has one
+            (1.8 to 2.0, `nniDataStore.js`).
     """
     trials: dict[Any, dict[str, Any]] = {}
     texts: dict[Any, object] = {}
@@ -115,8 +116,12 @@ def _add_final_metrics(
 ) -> None:
     for row in final_metrics:
         trial = trials.get(row[_TRIAL])
-        if trial and trial["status"] == "SUCCEEDED" and "finalMetricData" not in trial:
+        if trial is None or trial["status"] != "SUCCEEDED":
+            continue
+        if "finalMetricData" not in trial:
             trial["finalMetricData"] = [to_metric(row)]
+        elif len(trial["hyperParameters"]) > 1:
+            trial["finalMetricData"].append(to_metric(row))
 
 
 def to_metric(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -95,6 +95,20 @@ def test_one_is_named_by_its_folder_or_its_database(
     assert [record.exp_id for record in list_experiments()] == ["kept"]
 
 
+def test_one_that_both_registries_have_is_one(make_experiment: MakeExperiment, home: Path) -> None:
+    """As when a later release views an experiment of 1.x."""
+    folder = make_experiment("both")
+    older = LAYOUTS[0].registry()
+    older.path.parent.mkdir(parents=True)
+    older.ensure("both", {"id": "both", "logDir": str(folder.parent), "fileName": "both"})
+
+    (deletion,) = delete_experiments("both")
+
+    assert deletion.paths == (folder,)
+    assert not folder.exists()
+    assert (home / ".local" / "nnictl").exists()
+
+
 def test_an_id_never_means_a_folder_that_happens_to_lie_here(
     make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

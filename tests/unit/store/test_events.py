@@ -178,6 +178,20 @@ def test_the_first_of_several_final_metrics_counts() -> None:
     assert trial["finalMetricData"] == [to_metric(final('"0.5"'))]
 
 
+def test_of_multi_phase_every_final_metric_counts() -> None:
+    """Each set of hyper-parameters of a trial has its own there."""
+    other = PARAMETERS.replace('"parameter_index": 0', '"parameter_index": 1')
+
+    trial = replay(
+        event("RUNNING", data=PARAMETERS),
+        event("ADD_HYPERPARAMETER", data=other),
+        event("SUCCEEDED"),
+        finals=(final('"0.5"'), final('"0.6"')),
+    )
+
+    assert [metric["data"] for metric in trial["finalMetricData"]] == ['"0.5"', '"0.6"']
+
+
 @pytest.mark.parametrize("status", ["RUNNING", "FAILED", "USER_CANCELED", "USER_TO_CANCEL"])
 def test_a_final_metric_counts_for_a_trial_that_succeeded_only(status: str) -> None:
     assert "finalMetricData" not in replay(event(status), finals=(final('"0.5"'),))
