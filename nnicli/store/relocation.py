@@ -13,9 +13,15 @@ from typing import Any
 from nnicli.config import DIRECTORY_KEYS
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
+from nnicli.store.log_places import is_elsewhere
 
 # The search space, and what is made of it, is the user's own down to the letter.
 _KEPT = frozenset(("searchSpace",))
+# Another machine's places are what they were, but the key to it is a file of this one.
+_MACHINES = "machineList"
+# What 1.x keeps of it among its metadata.
+_MACHINES_PAIR = "machine_list"
+_LOCAL_FILES = frozenset(("sshKeyFile", "sshKeyPath"))
 # Before and after a path that stands in a longer text, such as a command.
 _BEFORE = r"(?<![\w.~+@-])"
 _AFTER = r"""(?=[/\s"':;,)&|<>]|$)"""
@@ -42,12 +48,32 @@ class Relocation:
         """Return a text, a path or one with paths in it, with the new places."""
         return self._pattern.sub(lambda match: self._places[match[0]], text)
 
+    def log_path(self, log_path: str) -> str:
+        """Return where a trial's folder is now; one on another machine stays where it was."""
+        return log_path if is_elsewhere(log_path) else self.text(log_path)
+
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a config with the new places outside of its search space."""
+        """Return a config with the new places outside of its search space and other machines."""
         moved = {
-            key: value if key in _KEPT else self._value(value) for key, value in config.items()
+            key: value if key in _KEPT else self._item(key, value) for key, value in config.items()
         }
         return moved | {key: self._parent for key in DIRECTORY_KEYS.values() if key in config}
+
+    def _item(self, key: str, value: Any) -> Any:
+        return self._machines(value) if key == _MACHINES else self._value(value)
+
+    def _machines(self, machines: Any) -> Any:
+        if not isinstance(machines, list):
+            return machines
+        return [
+            {
+                key: self._value(value) if key in _LOCAL_FILES else value
+                for key, value in machine.items()
+            }
+            if isinstance(machine, dict)
+            else machine
+            for machine in machines
+        ]
 
     def _value(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -55,7 +81,9 @@ class Relocation:
         if isinstance(value, list):
             return [self._value(item) for item in value]
         if isinstance(value, dict):
-            return {key: self._value(item) for key, item in value.items()}
+            if value.get("key") == _MACHINES_PAIR:
+                return {**value, "value": self._machines(value.get("value"))}
+            return {key: self._item(key, item) for key, item in value.items()}
         return value
 
 
@@ -82,6 +110,7 @@ def relocate_database(path: Path, relocation: Relocation) -> None:
     """
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.create_function("new_text", 1, relocation.text)
+        connection.create_function("new_log_path", 1, relocation.log_path)
         connection.create_function("new_config", 1, lambda text: _relocate_json(text, relocation))
         for statement in (
             # A database may come from anybody, and its triggers with it.
@@ -90,7 +119,7 @@ def relocate_database(path: Path, relocation: Relocation) -> None:
             "pragma journal_mode = delete",
             "pragma journal_mode = off",
             "pragma synchronous = off",
-            "update TrialJobEvent set logPath = new_text(logPath) where logPath is not null",
+            "update TrialJobEvent set logPath = new_log_path(logPath) where logPath is not null",
             "update ExperimentProfile set params = new_config(params) where params is not null",
             "update ExperimentProfile set logDir = new_text(logDir) where logDir is not null",
         ):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -74,6 +75,58 @@ def test_what_is_the_users_own_stays_as_it_is() -> None:
         },
         "clusterMetaData": [{"key": "codeDir", "value": "/new/nni/id/code"}],
     }
+
+
+MACHINE_HERE = {"sshKeyFile": "/old/home/.ssh/id", "sshKeyPath": "/old/home/.ssh/id"}
+MACHINE_THERE = {
+    "host": "10.0.0.7",
+    "pythonPath": "/old/home/venv/bin",
+    "preCommand": "source /old/home/venv/bin/activate",
+    "port": 22,
+}
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        lambda machines: {"trainingService": {"platform": "remote", "machineList": machines}},
+        lambda machines: {"trainingService": [{"platform": "local"}, {"machineList": machines}]},
+        lambda machines: {"machineList": machines},
+        lambda machines: {"clusterMetaData": [{"key": "machine_list", "value": machines}]},
+    ],
+    ids=["v2", "hybrid", "v1", "metadata"],
+)
+def test_other_machines_keep_their_places(wrapped: Callable[[object], dict[str, object]]) -> None:
+    """The key to one lies here, and moves."""
+    moved = {key: text.replace("old", "new") for key, text in MACHINE_HERE.items()}
+
+    assert RELOCATION.config(wrapped([{**MACHINE_THERE, **MACHINE_HERE}, "/old/home"])) == wrapped(
+        [{**MACHINE_THERE, **moved}, "/old/home"]
+    )
+    assert RELOCATION.config(wrapped("/old/home")) == wrapped("/old/home")
+
+
+@pytest.mark.parametrize(
+    ("log_path", "expected"),
+    [
+        ("10.0.0.7:/old/nni/id/trials/x", "10.0.0.7:/old/nni/id/trials/x"),
+        ("host: /old/nni/id/trials/x", "host: /old/nni/id/trials/x"),
+        ("file://10.0.0.7:/old/nni/id/trials/x", "file://10.0.0.7:/old/nni/id/trials/x"),
+        ("file://localhost:/old/nni/id/trials/x", "file://localhost:/new/nni/id/trials/x"),
+        ("/old/nni/id/trials/x", "/new/nni/id/trials/x"),
+    ],
+)
+def test_logs_on_other_machines_stay_there(
+    database: ExperimentDatabase, log_path: str, expected: str
+) -> None:
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        connection.execute("update TrialJobEvent set logPath = ?", (log_path,))
+
+    relocate_database(database.path, RELOCATION)
+
+    with closing(sqlite3.connect(database.path)) as connection:
+        rows = connection.execute("select distinct logPath from TrialJobEvent").fetchall()
+    assert rows == [(expected,)]
 
 
 def test_a_recorded_database_is_moved_and_keeps_its_results(recording: Recording) -> None:
