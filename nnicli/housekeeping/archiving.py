@@ -124,7 +124,9 @@ def save_experiment(
         ExperimentNotFoundError: There is no such experiment, or its files are gone.
         AlreadyExistsError: There is something of the archive's name.
         ArchiveError: Something cannot be read or written; no archive is left.
-        StateError: It is written to too often for a copy in time; stop it first.
+        StateError: It is written to too often for a copy in time, stop it first; or its folder is
+            not named by its id.
+        DecodingError: Its database is none.
     """
     target = Path(file).expanduser().absolute()
     parents = () if experiments_directory is None else (experiments_directory,)
@@ -141,9 +143,12 @@ def save_experiment(
             f"{target} exists and is not written over; choose another name, or delete it first",
             path=target,
         )
+    original = ExperimentDatabase.of(directory)
+    _check_name(exp_id, original)
     with _told_of(target), staging(target.parent) as folder:
         database = folder / "nni.sqlite"
-        copy_database(ExperimentDatabase.of(directory).path, database, timeout_s=timeout_s)
+        with _told_of(original.path):
+            copy_database(original.path, database, timeout_s=timeout_s)
         params = ExperimentDatabase(database).get_experiment_profile()["params"]
         code = _code_of(params, target) if include_code else {}
         packed = write_archive(
@@ -163,15 +168,25 @@ def save_experiment(
     return SavedExperiment(exp_id, target, target.stat().st_size, packed.files, packed.skipped)
 
 
+def _check_name(exp_id: str, database: ExperimentDatabase) -> None:
+    """Refuse a folder with another name than its experiment, which no NNI can resume."""
+    recorded = database.get_experiment_profile().get("id")
+    if recorded != exp_id:
+        raise StateError(
+            f"{database.directory} is named {exp_id!r}, and the experiment in its database is "
+            f"{recorded!r}; rename the folder back to {recorded!r}, and save that experiment"
+        )
+
+
 @contextmanager
-def _told_of(archive: Path) -> Iterator[None]:
-    """Raise what the system says of files as an ArchiveError."""
+def _told_of(file: Path) -> Iterator[None]:
+    """Raise what the system says of files as an ArchiveError that names this one."""
     try:
         yield
     except NnicliError:
         raise
     except (OSError, sqlite3.Error) as error:
-        raise ArchiveError(f"{archive}: {error}; nothing was changed", path=archive) from error
+        raise ArchiveError(f"{file}: {error}; nothing was changed", path=file) from error
 
 
 def _code_of(params: Mapping[str, Any], archive: Path) -> dict[str, Path]:
@@ -283,7 +298,8 @@ def load_experiment(
         progress: Is told the bytes that are done, and all that there are to do.
 
     Raises:
-        ArchiveError: The archive is missing, damaged or hostile, or there is no room for it.
+        ArchiveError: The archive is missing, damaged or hostile, names another experiment than its
+            database, or there is no room for it.
         AlreadyExistsError: An experiment of that id is here already.
         StateError: An experiment of that id runs here.
         InvalidValueError: There is no such code directory.
@@ -380,12 +396,19 @@ class _Load:
         database = ExperimentDatabase.of(self._staged)
         if not database.path.is_file():
             raise ArchiveError(f"{archive} cannot be loaded: it has no database", path=archive)
+        profile = database.get_experiment_profile()
+        if profile.get("id") != self.manifest.exp_id:
+            raise ArchiveError(
+                f"{archive} cannot be loaded: it says that it holds experiment "
+                f"{self.manifest.exp_id!r}, and its database holds {profile.get('id')!r}; save it "
+                "again from a folder of that name",
+                path=archive,
+            )
         # 1.x keeps it in one of these folders, 2.0 in the other.
         kept = self._staged_launcher or self._staged
         document = _read_config(kept / _CONFIG)
         config = document.get("experimentConfig", {})
-        params = database.get_experiment_profile()["params"]
-        places = self._places(params, config, recorded_directories(database.path))
+        places = self._places(profile["params"], config, recorded_directories(database.path))
         relocation = Relocation(places, parent=str(self._parent))
         relocate_database(database.path, relocation)
         if document:

@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 import zipfile
@@ -20,6 +21,7 @@ import pytest
 from nnicli import (
     AlreadyExistsError,
     ArchiveError,
+    DecodingError,
     Experiment,
     ExperimentNotFoundError,
     InvalidValueError,
@@ -123,12 +125,13 @@ def test_config_and_search_space_can_be_read_without_nni(recorded: Path, tmp_pat
 
 def test_an_experiment_is_saved_by_its_folder(recorded: Path, tmp_path: Path) -> None:
     """One that no registry has, and that is in no folder that is searched."""
-    stray = recorded.rename(tmp_path / "stray")
+    (tmp_path / "stray").mkdir()
+    stray = recorded.rename(tmp_path / "stray" / "recorded")
     Registry().remove("recorded")
 
     saved = save_experiment(stray, tmp_path / "saved.zip")
 
-    assert saved.exp_id == "stray"
+    assert saved.exp_id == "recorded"
     assert saved.path.exists()
 
 
@@ -280,6 +283,99 @@ def test_an_unknown_experiment_cannot_be_saved(recorded: Path, tmp_path: Path) -
     with pytest.raises(ExperimentNotFoundError, match="the files of experiment recorded are gone"):
         save_experiment("recorded", tmp_path / "saved.zip")
     assert not (tmp_path / "saved.zip").exists()
+
+
+def test_a_renamed_folder_is_not_saved(recorded: Path, tmp_path: Path) -> None:
+    """NNI would resume another experiment than the one in its database."""
+    renamed = recorded.rename(tmp_path / "renamed")
+
+    with pytest.raises(
+        StateError, match=r"is named 'renamed', .* is 'recorded'; rename the folder back"
+    ):
+        save_experiment(renamed, tmp_path / "saved.zip")
+
+    assert not (tmp_path / "saved.zip").exists()
+
+
+def test_an_archive_of_a_renamed_folder_is_refused(
+    recorded: Path, tmp_path: Path, move: Callable[[], Path]
+) -> None:
+    saved = save_experiment(recorded.name, tmp_path / "saved.zip")
+    renamed = with_manifest(saved.path, {"exp_id": "renamed"})
+    new_home = move()
+
+    with pytest.raises(
+        ArchiveError, match="holds experiment 'renamed', and its database holds 'recorded'"
+    ):
+        load_experiment(renamed)
+
+    assert list(new_home.iterdir()) == []
+
+
+def test_a_damaged_database_is_told_by_its_own_path(recorded: Path, tmp_path: Path) -> None:
+    database = ExperimentDatabase.of(recorded).path
+    database.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(DecodingError, match=f"^{database} cannot be read as the database"):
+        save_experiment(recorded.name, tmp_path / "saved.zip")
+
+    assert not (tmp_path / "saved.zip").exists()
+
+
+def test_a_database_that_cannot_be_copied_is_told_by_its_own_path(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    monkeypatch.setattr("nnicli.housekeeping.archiving.copy_database", fail)
+
+    with pytest.raises(ArchiveError, match=r"db/nni\.sqlite: database is locked; nothing was"):
+        save_experiment(recorded.name, tmp_path / "saved.zip")
+
+    assert not (tmp_path / "saved.zip").exists()
+
+
+def test_what_is_elsewhere_is_not_led_here(
+    recorded: Path, home: Path, tmp_path: Path, move: Callable[[], Path]
+) -> None:
+    """A remote machine may have a home of the same name."""
+    database = ExperimentDatabase.of(recorded)
+    machine = {"host": "10.0.0.7", "pythonPath": f"{home}/venv", "sshKeyFile": f"{home}/.ssh/id"}
+    there = f"10.0.0.7:{home}/nni-experiments/recorded/trials/x"
+    with closing(sqlite3.connect(database.path)) as connection, connection:
+        params = database.get_experiment_profile()["params"]
+        params["trainingService"] = {"platform": "remote", "machineList": [machine]}
+        connection.execute("update ExperimentProfile set params = ?", (json.dumps(params),))
+        connection.execute("update TrialJobEvent set logPath = ?", (there,))
+    saved = save_experiment(recorded.name, tmp_path / "saved.zip")
+    new_home = move()
+
+    loaded = ExperimentDatabase.of(load_experiment(saved.path).directory)
+
+    service = loaded.get_experiment_profile()["params"]["trainingService"]
+    assert service["machineList"] == [{**machine, "sshKeyFile": f"{new_home}/.ssh/id"}]
+    assert {trial.logPath for trial in loaded.list_trial_jobs()} == {there}
+
+
+def test_a_hostile_archive_leaves_nothing(
+    recorded: Path, tmp_path: Path, move: Callable[[], Path]
+) -> None:
+    saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_code=True)
+    hostile = with_manifest(saved.path, {"code": {"code/0": "/a", "code/z/.ssh": "/b"}})
+    links = {"experiment/code/z": f"0/{'b/' * 8}../../../../..", "code/0/b": "."}
+    with zipfile.ZipFile(hostile, "a") as archive:
+        archive.writestr("code/z/.ssh/authorized_keys", "evil")
+        for name, text in links.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = (stat.S_IFLNK | 0o777) << 16
+            archive.writestr(info, text)
+    new_home = move()
+
+    with pytest.raises(ArchiveError, match="'experiment/code/z' is a link to another folder"):
+        load_experiment(hostile)
+
+    assert list(new_home.iterdir()) == []
 
 
 def test_a_failed_load_leaves_nothing(
