@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,11 @@ _BACKUP_PAUSE_S = 0.02
 # For readers, byte 19 of the file says 2 in write-ahead mode, which no NNI chooses itself.
 _WAL_MARK = slice(19, 20)
 _SIDE_FILES = ("-journal", "-wal")
+# What SQLite says of a file that only a writer could make readable, the second over a write-ahead
+# log in a folder that is not ours. The codes themselves are told from Python 3.11 on.
+_NEEDS_WRITER = ("readonly", "unable to open database file")
+# With these there is no file, which is no refusal.
+_MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @contextmanager
@@ -40,12 +46,13 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         sqlite3.Error: It is no database, or locked for longer than 10 s.
         OSError: It cannot be read or copied.
     """
-    with closing(
-        _connect(path, mode="immutable=1" if _is_resting_wal(path) else "mode=ro")
-    ) as ours:
-        if not _needs_recovery(ours):
-            yield ours
-            return
+    # SQLite looks beside the file itself too, and not beside a link to it.
+    path = path.resolve()
+    original = _open_original(path)
+    if original is not None:
+        with closing(original):
+            yield original
+        return
     with tempfile.TemporaryDirectory(prefix="nnicli-") as directory:
         copy = Path(directory) / path.name
         shutil.copyfile(path, copy)
@@ -54,6 +61,18 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
                 shutil.copyfile(side_file, copy.with_name(side_file.name))
         with closing(_connect(copy, mode="mode=rw")) as ours:
             yield ours
+
+
+def why_closed(path: Path) -> str | None:
+    """Return why one may not look at a path; None where one may, be it there or not."""
+    try:
+        path.stat()
+    except OSError as error:
+        return None if error.errno in _MISSING else str(error.strerror or error)
+    except ValueError:
+        # No file has a name with a NUL in it.
+        return None
+    return None
 
 
 def copy_database(source: Path, target: Path, *, timeout_s: float) -> None:
@@ -158,20 +177,30 @@ def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
     return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
 
 
-def _is_resting_wal(path: Path) -> bool:
-    """Return whether a write-ahead log is used, yet nobody has it open or left one."""
+def _open_original(path: Path) -> sqlite3.Connection | None:
+    """Return a connection to the file itself, None where that takes a writer."""
+    mode = _mode_for(path)
+    if mode is None:
+        return None
+    with ExitStack() as unfit:
+        try:
+            ours = unfit.enter_context(closing(_connect(path, mode=mode)))
+            ours.execute("select count(*) from sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            if not any(text in str(error) for text in _NEEDS_WRITER):
+                raise
+            return None
+        unfit.pop_all()
+    return ours
+
+
+def _mode_for(path: Path) -> str | None:
+    """Return how a file can be opened without leaving anything beside it, None for not at all."""
     with path.open("rb") as file:
         mark = file.read(_WAL_MARK.stop)[_WAL_MARK]
-    return mark == b"\x02" and not path.with_name(path.name + "-wal").exists()
-
-
-def _needs_recovery(connection: sqlite3.Connection) -> bool:
-    """Return whether a writer died in the middle of a transaction."""
-    try:
-        connection.execute("select count(*) from sqlite_master").fetchone()
-    except sqlite3.OperationalError as error:
-        # The code itself is told from Python 3.11 on.
-        if "readonly" not in str(error):
-            raise
-        return True
-    return False
+    if mark != b"\x02":
+        return "mode=ro"
+    if not path.with_name(path.name + "-wal").exists():
+        return "immutable=1"
+    # Readers make an index of the log where there is none, as after a crash.
+    return "mode=ro" if path.with_name(path.name + "-shm").exists() else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +16,13 @@ import pytest
 
 from nnicli import StateError
 from nnicli.store import readonly
-from nnicli.store.readonly import copy_database, last_rowids, open_read_only, read_rows
+from nnicli.store.readonly import (
+    copy_database,
+    last_rowids,
+    open_read_only,
+    read_rows,
+    why_closed,
+)
 
 # Ends in the middle of a transaction that has already reached the file.
 DIES_WHILE_WRITING = """
@@ -207,6 +215,73 @@ def test_a_write_ahead_log_that_a_dead_writer_left_is_read(
     assert set(after) == set(before)
     for name in ("nni.sqlite", "nni.sqlite-wal"):
         assert after[name] == before[name]
+
+
+@pytest.fixture
+def left_log(path: Path, writer: sqlite3.Connection) -> Path:
+    """Return a database with the log of a dead writer, as it is after it was copied or moved."""
+    writer.execute("pragma journal_mode = wal")
+    writer.close()
+    subprocess.run([sys.executable, "-c", DIES_WITH_A_LOG, path], check=True)
+    path.with_name("nni.sqlite-shm").unlink()
+    return path
+
+
+def test_a_write_ahead_log_without_its_index_gets_none(left_log: Path) -> None:
+    before = contents(left_log)
+    assert set(before) == {"nni.sqlite", "nni.sqlite-wal"}
+
+    assert texts(left_log) == [*"0123456", "only in the log"]
+    assert contents(left_log) == before
+
+
+def test_a_log_beside_a_linked_database_is_read(left_log: Path, tmp_path: Path) -> None:
+    link = tmp_path / "links" / "nni.sqlite"
+    link.parent.mkdir()
+    link.symlink_to(left_log)
+    before = contents(left_log)
+
+    assert texts(link) == [*"0123456", "only in the log"]
+    assert contents(left_log) == before
+    assert list(link.parent.iterdir()) == [link]
+
+
+def test_what_sqlite_cannot_open_where_it_lies_is_read_from_a_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is with an index that only its owner may open."""
+    connect = readonly._connect
+
+    def refuse(file: Path, *, mode: str) -> sqlite3.Connection:
+        if file == path:
+            raise sqlite3.OperationalError("unable to open database file")
+        return connect(file, mode=mode)
+
+    monkeypatch.setattr(readonly, "_connect", refuse)
+
+    assert texts(path) == list("0123456")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.EACCES, "Permission denied"),
+        (errno.ESTALE, os.strerror(errno.ESTALE)),
+        (errno.ENOENT, None),
+        (errno.ENOTDIR, None),
+    ],
+)
+def test_why_a_path_is_closed_is_told(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str | None
+) -> None:
+    assert why_closed(path) is None
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+
+    assert why_closed(path) == reason
 
 
 _WRITE_PAIRS = """
