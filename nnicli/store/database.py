@@ -40,7 +40,13 @@ from nnicli.store.log_places import (
     manager_log_path,
     trial_log_path,
 )
-from nnicli.store.readonly import column_names, last_rowids, open_read_only, read_rows
+from nnicli.store.readonly import (
+    column_names,
+    last_rowids,
+    open_read_only,
+    read_rows,
+    why_closed,
+)
 
 _EVENTS = "TrialJobEvent"
 _METRICS = "MetricData"
@@ -86,6 +92,7 @@ class ExperimentDatabase:
 
         Raises:
             ExperimentNotFoundError: The database has none.
+            DecodingError: Its config is damaged; none of it is told, as it may hold secrets.
         """
         with self._connection() as connection:
             cursor = connection.execute(
@@ -99,7 +106,10 @@ class ExperimentDatabase:
                 exp_id=self.directory.name,
             )
         profile = {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        return {**profile, "params": decode_json(profile.get("params", ""))}  # type: ignore[typeddict-item]  # columns are its keys
+        params = _decode_config(profile.get("params"))
+        if params is None:
+            raise self._unreadable("the config in it is no JSON object")
+        return {**profile, "params": params}  # type: ignore[typeddict-item]  # columns are its keys
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
         """Return how many trials are in each status; statuses without a trial are absent."""
@@ -197,6 +207,8 @@ class ExperimentDatabase:
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
+        if (refusal := why_closed(self.path)) is not None:
+            raise self._unreadable(refusal)
         if not self.path.is_file():
             raise ExperimentNotFoundError(
                 f"there is no database at {self.path}", exp_id=self.directory.name
@@ -207,8 +219,12 @@ class ExperimentDatabase:
         except OSError as error:
             raise self._unreadable(error.strerror or error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            # Over a damaged schema that is no text the driver fails, up to 3.10 without a word.
-            raise self._unreadable(str(error) or "its schema is no text") from error
+            # The driver quotes a value that is no text, which may be a config and hold secrets.
+            reason, quoted, _ = str(error).partition(" with text ")
+            # Over a damaged schema that is no text it fails, up to 3.10 without a word.
+            raise self._unreadable(reason or "its schema is no text") from (
+                None if quoted else error
+            )
 
     def _unreadable(self, reason: object) -> DecodingError:
         return DecodingError(
@@ -247,6 +263,17 @@ def _replayed(
         ),
         metrics,
     )
+
+
+def _decode_config(text: object) -> dict[str, Any] | None:
+    """Return a stored config, None for what is none."""
+    if not isinstance(text, str):
+        return None
+    try:
+        config = decode_json(text)
+    except DecodingError:
+        return None
+    return config if isinstance(config, dict) else None
 
 
 def _only(trial_job_id: str | None) -> dict[str, list[str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import traceback
 from contextlib import closing
 from pathlib import Path
 
@@ -191,18 +192,42 @@ def test_a_cut_database_is_told(database: ExperimentDatabase) -> None:
         database.list_trial_jobs()
 
 
-def test_a_config_that_is_no_json_is_told(database: ExperimentDatabase) -> None:
-    change(database, "update ExperimentProfile set params = '{\"trialCon'")
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ('\'{"trialCommand": "x --password=hunter2\'', "no JSON object"),
+        ("'[\"hunter2\"]'", "no JSON object"),
+        ("'null'", "no JSON object"),
+        ('cast(\'{"a": "hunter2"}\' as blob)', "no JSON object"),
+        ("null", "no JSON object"),
+        ("cast(x'68756e74657232ff' as text)", "Could not decode to UTF-8 column 'params'"),
+    ],
+)
+def test_a_damaged_config_is_told_without_its_text(
+    database: ExperimentDatabase, value: str, reason: str
+) -> None:
+    """It may hold secrets, and errors end up in logs."""
+    change(database, f"update ExperimentProfile set params = {value}")
 
-    with pytest.raises(DecodingError, match="expected JSON"):
+    with pytest.raises(DecodingError, match=rf"nni\.sqlite cannot be read.*{reason}") as caught:
         database.get_experiment_profile()
 
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.body_start == ""
 
-def test_a_profile_without_a_config_is_told(database: ExperimentDatabase) -> None:
-    change(database, "update ExperimentProfile set params = null")
 
-    with pytest.raises(DecodingError, match="expected JSON, found ''"):
-        database.get_experiment_profile()
+def test_a_database_that_may_not_be_looked_at_is_told(
+    database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So it is with one in a folder of somebody else."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+
+    with pytest.raises(DecodingError, match=r"nni\.sqlite cannot be read.*Permission denied"):
+        database.list_trial_jobs()
 
 
 def test_a_table_that_lacks_a_column_is_told(database: ExperimentDatabase) -> None:
