@@ -15,6 +15,7 @@ from nnicli.errors import DecodingError, ExperimentNotFoundError, RegistryError
 from nnicli.models import ExperimentProfile, ExperimentRecord
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.layouts import LAYOUTS, Layout, is_folder_name, layout_of_files
+from nnicli.store.readonly import why_closed
 from nnicli.units import from_epoch_ms
 
 logger = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ _DEFAULT_PARENTS = ("nni-experiments", "nni/experiments")
 # How nnictl of 1.x writes times, in the machine's own time zone.
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M:%S")
 _STOPPED = "STOPPED"
+_HIGHEST_PORT = 65_535
 
 Parents = Iterable[str | os.PathLike[str]]
 """Folders that hold experiments' folders."""
@@ -48,7 +50,7 @@ def list_recorded(
         RegistryError: A registry cannot be read, and there is no `on_damage`.
     """
     records: list[ExperimentRecord] = []
-    parents = [Path(parent).expanduser().absolute() for parent in experiments_directories]
+    parents = [to_absolute(parent) for parent in experiments_directories]
     parents += [Path.home() / parent for parent in _DEFAULT_PARENTS]
     for layout in _registry_layouts():
         registry = layout.registry()
@@ -84,7 +86,7 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
     Raises:
         ExperimentNotFoundError: There is none; the message lists the places.
     """
-    parents = [Path(parent).expanduser().absolute() for parent in experiments_directories]
+    parents = [to_absolute(parent) for parent in experiments_directories]
     defaults = [Path.home() / parent for parent in _DEFAULT_PARENTS]
     places = dict.fromkeys(parents)
     for layout in _registry_layouts():
@@ -95,9 +97,9 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
     places.update(dict.fromkeys(defaults))
     if is_folder_name(exp_id):
         for place in places:
-            if ExperimentDatabase.of(place / exp_id).path.is_file():
+            if is_file(ExperimentDatabase.of(place / exp_id).path):
                 return place / exp_id
-    looked = "".join(f"\n  {place / exp_id}" for place in places)
+    looked = "".join(f"\n  {_describe(place / exp_id)}" for place in places)
     raise ExperimentNotFoundError(
         f"there is no experiment {exp_id!r}; looked for its database in:{looked}\nIf it lies "
         "elsewhere, pass its folder, or the parent of its folder as experiments_directories",
@@ -115,7 +117,7 @@ def places_of(
         layout: Whose registry that is.
         fallbacks: What else to try.
     """
-    folder = str(entry.get("fileName") or "")
+    folder = _to_text(entry.get("fileName")) or ""
     noted = entry.get("logDir") or _log_dir_of(layout.config_path(None, folder))
     if isinstance(noted, str):
         yield Path(noted).absolute()
@@ -127,7 +129,32 @@ def platform_of(params: Mapping[str, Any]) -> str:
     service = params.get("trainingService", params.get("trainingServicePlatform", "local"))
     if isinstance(service, list):
         return "hybrid"
-    return str(service["platform"] if isinstance(service, Mapping) else service)
+    return str(service.get("platform", "unknown") if isinstance(service, Mapping) else service)
+
+
+def to_absolute(path: str | os.PathLike[str]) -> Path:
+    """Return a path from outside; `~` is the home, yet text where there is no such user."""
+    # That of pathlib raises RuntimeError over an unknown user.
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111
+
+
+def is_file(path: Path) -> bool:
+    """Return whether this is a file, as far as one may look."""
+    return _as_far_as_told(path.is_file)
+
+
+def _as_far_as_told(ask: Callable[[], bool]) -> bool:
+    # NNI's and our own folders are for their owner alone, and in one of somebody else's pathlib
+    # raises over every question (up to Python 3.13).
+    try:
+        return ask()
+    except OSError:
+        return False
+
+
+def _describe(directory: Path) -> str:
+    refusal = why_closed(ExperimentDatabase.of(directory).path)
+    return str(directory) if refusal is None else f"{directory} ({refusal})"
 
 
 def _registry_layouts() -> list[Layout]:
@@ -152,20 +179,21 @@ def _registered(
     directory = None
     if is_folder_name(exp_id):
         candidates = (place / exp_id for place in places)
-        directory = next((folder for folder in candidates if folder.is_dir()), None)
-    profile, version = _look_into(directory, str(entry.get("fileName") or ""))
-    status = str(entry.get("status") or _STOPPED)
+        directory = next((folder for folder in candidates if _as_far_as_told(folder.is_dir)), None)
+    profile, version = _look_into(directory, _to_text(entry.get("fileName")) or "")
+    status = _to_text(entry.get("status")) or _STOPPED
     params = profile["params"] if profile else {}
-    started_ms = _to_ms(entry.get("startTime")) or (profile.get("startTime") if profile else None)
-    ended_ms = _to_ms(entry.get("endTime")) or (profile.get("endTime") if profile else None)
+    stored: Mapping[str, Any] = profile or {}
+    started_ms = _to_ms(entry.get("startTime")) or _to_ms(stored.get("startTime"))
+    ended_ms = _to_ms(entry.get("endTime")) or _to_ms(stored.get("endTime"))
     return ExperimentRecord(
         exp_id=exp_id,
-        name=entry.get("experimentName") or params.get("experimentName"),
+        name=_to_text(entry.get("experimentName")) or _to_text(params.get("experimentName")),
         status=status,
         noted_status=status,
-        platform=entry.get("platform") or (platform_of(params) if profile else None),
+        platform=_to_text(entry.get("platform")) or (platform_of(params) if profile else None),
         port=_to_port(entry.get("port")),
-        url=next(iter(entry.get("webuiUrl") or ()), None),
+        url=_first_text(entry.get("webuiUrl")),
         started_at=from_epoch_ms(started_ms),
         ended_at=from_epoch_ms(ended_ms) if status == _STOPPED else None,
         directory=directory,
@@ -181,14 +209,14 @@ def _stray(directory: Path) -> ExperimentRecord:
     params = profile["params"] if profile else {}
     return ExperimentRecord(
         exp_id=directory.name,
-        name=params.get("experimentName"),
+        name=_to_text(params.get("experimentName")),
         status=_STOPPED,
         noted_status=None,
         platform=platform_of(params) if profile else None,
         port=None,
         url=None,
-        started_at=from_epoch_ms(profile.get("startTime")) if profile else None,
-        ended_at=from_epoch_ms(profile.get("endTime")) if profile else None,
+        started_at=from_epoch_ms(_to_ms(profile.get("startTime"))) if profile else None,
+        ended_at=from_epoch_ms(_to_ms(profile.get("endTime"))) if profile else None,
         directory=directory,
         version=version,
         owner=None,
@@ -206,7 +234,7 @@ def _look_into(directory: Path | None, folder: str) -> tuple[ExperimentProfile |
         profile = database.get_experiment_profile()
         columns = database.trial_event_columns()
         row = layout_of_files(directory, columns, profile["params"], folder)
-    except (ExperimentNotFoundError, DecodingError) as error:
+    except (ExperimentNotFoundError, DecodingError, OSError) as error:
         logger.debug("%s tells little of its experiment: %s", directory, error)
         return None, None
     return profile, row.releases
@@ -216,16 +244,16 @@ def _folders_in(parents: Iterable[Path]) -> Iterator[Path]:
     for parent in dict.fromkeys(parents):
         try:
             children = sorted(parent.iterdir())
-        except OSError:
+        except (OSError, ValueError):
             continue
         for child in children:
             # `_latest` is a link to one of the others.
-            if not child.is_symlink() and ExperimentDatabase.of(child).path.is_file():
+            if is_file(ExperimentDatabase.of(child).path) and not child.is_symlink():
                 yield child
 
 
 def _to_ms(noted: object) -> int | None:
-    if isinstance(noted, int):
+    if isinstance(noted, int) and not isinstance(noted, bool):
         return noted
     for form in _TIME_FORMATS:
         with suppress(ValueError, OverflowError):
@@ -235,7 +263,21 @@ def _to_ms(noted: object) -> int | None:
 
 def _to_port(noted: object) -> int | None:
     # 1.x writes it as text.
-    return int(str(noted)) if str(noted).isdecimal() else None
+    text = str(noted)
+    port = int(text) if text.isdecimal() and len(text) <= len(str(_HIGHEST_PORT)) else 0
+    return port if 0 < port <= _HIGHEST_PORT else None
+
+
+def _to_text(noted: object) -> str | None:
+    """Return a name as text, as which a file may hold a number; None for what is no name."""
+    if isinstance(noted, str):
+        return noted
+    return str(noted) if isinstance(noted, int | float) else None
+
+
+def _first_text(noted: object) -> str | None:
+    texts = noted if isinstance(noted, list) else [noted]
+    return next((text for text in texts if isinstance(text, str)), None)
 
 
 def _newest_first(record: ExperimentRecord) -> tuple[float, str]:

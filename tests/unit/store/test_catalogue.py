@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
+import sqlite3
 import time
+from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -42,6 +46,26 @@ def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
 def register(path: Path, **entries: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(entries), "utf-8")
+
+
+def store_params(directory: Path, params: str | bytes | None, **columns: object) -> None:
+    """Replace the config, and what else is named, in an experiment's database."""
+    values = {"params": params, **columns}
+    changes = ", ".join(f"{name} = ?" for name in values)
+    with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as connection, connection:
+        connection.execute(f"update ExperimentProfile set {changes}", tuple(values.values()))
+
+
+def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Refuse to look at what is in a folder, as the system does to other users than root."""
+    look = os.stat
+
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if isinstance(path, str | Path) and folder in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
 
 
 def test_without_anything_there_is_nothing(home: Path) -> None:
@@ -194,6 +218,103 @@ def test_a_damaged_database_costs_only_what_it_would_tell(home: Path, content: b
 
     assert record.directory == directory
     assert (record.name, record.version, record.started_at) == (None, None, None)
+
+
+@pytest.mark.parametrize("params", ["null", "[]", "5", '"text"', "{", b"{}", b"\xff", None])
+def test_an_odd_config_costs_only_what_it_would_tell(
+    home: Path, params: str | bytes | None
+) -> None:
+    directory = make_experiment(home / "nni-experiments", "odd")
+    fine = make_experiment(home / "nni-experiments", "fine")
+    store_params(directory, params)
+
+    records = {record.exp_id: record for record in list_recorded()}
+
+    assert records["odd"].directory == directory
+    assert (records["odd"].name, records["odd"].platform) == (None, None)
+    assert records["fine"].directory == fine
+    assert records["fine"].name == "recorded"
+
+
+def test_odd_values_in_a_database_are_taken_for_absent(home: Path) -> None:
+    directory = make_experiment(home / "nni-experiments", "odd")
+    params = {"experimentName": ["a"], "trainingService": {}}
+    store_params(directory, json.dumps(params), startTime="soon", endTime=b"late")
+
+    (record,) = list_recorded()
+
+    assert (record.name, record.platform) == (None, "unknown")
+    assert (record.started_at, record.ended_at) == (None, None)
+
+
+@pytest.mark.parametrize("odd", [5, 1.5, True, None, [], [5], {}, {"a": 1}, "", "\0"], ids=repr)
+def test_odd_values_in_a_registry_are_taken_for_absent_or_made_text(
+    registry_path: Path, odd: object
+) -> None:
+    fine = make_experiment(registry_path.parent, "fine")
+    entry = dict.fromkeys((*ENTRY, "fileName"), odd)
+    register(registry_path, odd=entry, fine={**ENTRY, "logDir": str(fine.parent)})
+
+    records = {record.exp_id: record for record in list_recorded()}
+
+    assert records["fine"].directory == fine
+    record = records["odd"]
+    for text in (record.name, record.status, record.platform, record.url):
+        assert text is None or isinstance(text, str)
+    assert record.port in {None, 5}
+    assert record.started_at is None or odd == 5
+    assert record.raw == entry
+
+
+def test_a_number_in_a_registry_is_a_name_too(registry_path: Path) -> None:
+    entry = {**ENTRY, "experimentName": 5, "port": 65_536, "webuiUrl": "http://127.0.0.1:8080"}
+    register(registry_path, aBcD1234=entry)
+
+    (record,) = list_recorded()
+
+    assert (record.name, record.port, record.url) == ("5", None, "http://127.0.0.1:8080")
+
+
+def test_folders_of_others_are_passed_over(
+    registry_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Experiments' folders are for their owners alone, also those in a shared directory."""
+    shared = tmp_path / "shared"
+    mine = make_experiment(shared, "mine")
+    make_experiment(shared, "theirs")
+    registered = make_experiment(shared, "registered")
+    register(registry_path, registered={**ENTRY, "logDir": str(shared)})
+    for name in ("theirs", "registered"):
+        close(monkeypatch, shared / name)
+
+    records = {record.exp_id: record for record in list_recorded([shared])}
+
+    assert set(records) == {"mine", "registered"}
+    assert (records["mine"].directory, records["mine"].name) == (mine, "recorded")
+    assert records["registered"].directory == registered
+    assert records["registered"].version is None
+    assert find_experiment_directory("mine", [shared]) == mine
+
+
+def test_a_parent_that_is_closed_is_passed_over(
+    registry_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_experiment(tmp_path / "closed", "ghost")
+    register(registry_path, ghost={**ENTRY, "logDir": str(tmp_path / "closed")})
+    close(monkeypatch, tmp_path / "closed")
+
+    (record,) = list_recorded()
+
+    assert record.directory is None
+    with pytest.raises(ExperimentNotFoundError, match=r"closed/ghost \(Permission denied\)\n"):
+        find_experiment_directory("ghost")
+
+
+def test_the_home_of_nobody_is_an_empty_place(home: Path) -> None:
+    directory = make_experiment(home / "nni-experiments", "kept")
+
+    assert [record.directory for record in list_recorded(["~nosuchuser/nni"])] == [directory]
+    assert find_experiment_directory("kept", ["~nosuchuser/nni"]) == directory
 
 
 @pytest.mark.parametrize("exp_id", ["../outside", "/etc", ".."])
