@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from nnicli.errors import ExperimentNotFoundError
+from nnicli.errors import DecodingError, ExperimentNotFoundError
 from nnicli.launcher import find_managers
 from nnicli.reading import ExperimentReader
 from nnicli.results import PairedTrials
 from nnicli.store import ExperimentDatabase, Log, Parents, find_experiment_directory
+from nnicli.store.catalogue import is_file, to_absolute
+from nnicli.store.readonly import why_closed
 
 T = TypeVar("T")
 
@@ -37,7 +39,7 @@ class RecordedExperiment(ExperimentReader):
 
     @property
     def directory(self) -> Path:
-        """The experiment's own folder."""
+        """The experiment's own folder, and no link to it."""
         return self._database.directory
 
     @property
@@ -77,7 +79,8 @@ def open_experiment(
 
     Raises:
         ExperimentNotFoundError: There is none; the message lists the places.
-        DecodingError: There is a file, and it is no database of an experiment.
+        DecodingError: There is a file that is no database of an experiment, or a place that may
+            not be looked at.
     """
     database = _find(experiment, experiments_directories)
     # A file that is something else is told here, and not by the first read.
@@ -86,14 +89,21 @@ def open_experiment(
 
 
 def _find(experiment: str | os.PathLike[str], parents: Parents) -> ExperimentDatabase:
-    path = Path(experiment).expanduser().absolute()
-    if path.is_file():
-        return ExperimentDatabase(path)
+    path = to_absolute(experiment)
+    if is_file(path):
+        return ExperimentDatabase(path.resolve())
     database = ExperimentDatabase.of(path)
-    if database.path.is_file():
-        return database
+    if is_file(database.path):
+        return ExperimentDatabase.of(path.resolve())
+    refusal = why_closed(database.path)
     if isinstance(experiment, str) and Path(experiment).name == experiment:
-        return ExperimentDatabase.of(find_experiment_directory(experiment, parents))
+        try:
+            return ExperimentDatabase.of(find_experiment_directory(experiment, parents).resolve())
+        except ExperimentNotFoundError:
+            if refusal is None:
+                raise
+    if refusal is not None:
+        raise DecodingError(f"{path} cannot be read as an experiment: {refusal}")
     raise ExperimentNotFoundError(
         f"there is no experiment at {path}; allowed: an experiment's id, its own folder (with "
         "db/nni.sqlite in it), or its nni.sqlite",

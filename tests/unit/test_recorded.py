@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -15,6 +19,7 @@ from nnicli import (
     RecordedExperiment,
     TrialJobNotFoundError,
     open_experiment,
+    recorded as recorded_module,
 )
 from tests.unit.store.recordings import RECORDINGS, load_recording, with_values
 
@@ -30,6 +35,18 @@ def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
+
+
+def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Refuse to look at what is in a folder, as the system does to other users than root."""
+    look = os.stat
+
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if isinstance(path, str | Path) and folder in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)
 
 
 @pytest.fixture
@@ -69,6 +86,53 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
         ExperimentNotFoundError, match="allowed: an experiment's id, its own folder"
     ):
         open_experiment(tmp_path / "nope")
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser", "~nosuchuser/nni-experiments/recorded"])
+def test_the_home_of_nobody_holds_no_experiment(name: str) -> None:
+    with pytest.raises(ExperimentNotFoundError, match="there is no experiment"):
+        open_experiment(name)
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 5_000, "x/" + "y" * 5_000])
+def test_what_can_be_no_path_is_no_experiment(name: str) -> None:
+    with pytest.raises(ExperimentNotFoundError, match="there is no experiment"):
+        open_experiment(name)
+
+
+def test_a_folder_of_somebody_else_is_told(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = make_experiment(tmp_path / "shared", "theirs")
+    twin = make_experiment(tmp_path / "shared", directory.name)
+    monkeypatch.chdir(theirs.parent)
+    close(monkeypatch, theirs)
+    close(monkeypatch, twin)
+
+    for name in (theirs, str(theirs), theirs / "db", theirs / "db" / "nni.sqlite", "theirs"):
+        with pytest.raises(
+            DecodingError, match=r"theirs.* cannot be read as an experiment: Permission denied"
+        ):
+            open_experiment(name)
+    assert open_experiment(directory.name).directory == directory
+
+
+def test_a_link_is_the_experiment_that_it_leads_to(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it runs is asked by its id, which a link's name is not."""
+    latest = directory.parent / "_latest"
+    latest.symlink_to(directory)
+    asked: list[tuple[str, Path]] = []
+    manager = SimpleNamespace(runs=lambda *names: asked.append(names))
+    monkeypatch.setattr(recorded_module, "find_managers", lambda: [manager])
+
+    for name in ("_latest", "~/nni-experiments/_latest", latest, latest / "db" / "nni.sqlite"):
+        opened = open_experiment(name)
+        assert list(opened.follow_manager_log()) == []
+
+        assert opened.directory == directory
+        assert set(asked) == {(directory.name, directory)}
 
 
 def test_a_file_that_is_something_else_is_told_at_once(tmp_path: Path) -> None:
