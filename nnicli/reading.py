@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -91,7 +92,8 @@ class ExperimentReader(ABC):
     ) -> None:
         """Write the results of `export_data()` to a file, in the form in which nnictl does.
 
-        A file that is there already is replaced in one step.
+        A file that is there already is replaced in one step and keeps its mode; a link stays, and
+        what it leads to is replaced. A device or a pipe is written to.
 
         Args:
             path: The file.
@@ -107,7 +109,7 @@ class ExperimentReader(ABC):
         for known in results.EXPORT_FORMATS:
             if wanted == known:
                 text = self.export_text(known, intermediate=intermediate)
-                _replace(target, text)
+                _write(target, text)
                 return
         raise InvalidValueError(
             f"kind: {wanted!r} is not allowed; allowed: {', '.join(results.EXPORT_FORMATS)}",
@@ -257,15 +259,37 @@ class ExperimentReader(ABC):
         )
 
 
-def _replace(path: Path, text: str) -> None:
+def _write(path: Path, text: str) -> None:
+    """Write a file, or to the device or pipe of this name; errors have the name as it was given."""
+    try:
+        mode = _find_mode(path)
+        if mode is None or stat.S_ISREG(mode):
+            # A rename would put a file in a link's place.
+            _replace(Path(os.path.realpath(path)), text, mode)
+        else:
+            path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _find_mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path: Path, text: str, mode: int | None) -> None:
     """Write a file beside itself and rename it, so that a full disk costs no earlier export."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", newline="", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
+    # Not with tempfile, whose files are private: a new one gets what the umask allows.
+    temporary = path.with_name(f".nnicli-export-{secrets.token_hex(8)}")
+    with temporary.open("x", encoding="utf-8", newline="") as file:
         try:
+            if mode is not None:
+                temporary.chmod(stat.S_IMODE(mode))
             file.write(text)
             file.flush()
-            Path(file.name).replace(path)
+            temporary.replace(path)
         except BaseException:
-            Path(file.name).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
             raise

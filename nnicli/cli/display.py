@@ -45,7 +45,7 @@ class LineDisplay:
         if snapshot != self._last:
             elapsed = format_duration(snapshot.elapsed_s)
             line = f"[{elapsed:>7}] {snapshot.status}: {describe(snapshot)}"
-            self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+            _print_line(self._console, line)
             self._last = snapshot
 
     def close(self) -> None:
@@ -112,6 +112,10 @@ def _brief(value: Any) -> str:
     return f"{value:.5g}" if isinstance(value, float) else str(value)
 
 
+def _print_line(console: Console, line: str) -> None:
+    console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+
+
 class ConsoleHandler(logging.Handler):
     """Tells nnicli's warnings on the console, above a live display and not through it."""
 
@@ -122,7 +126,7 @@ class ConsoleHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
         line = f"{record.levelname.lower()}: {record.getMessage()}"
-        self._console.print(line, markup=False, highlight=False, soft_wrap=True)
+        _print_line(self._console, line)
 
     def __enter__(self) -> ConsoleHandler:  # noqa: PYI034 - typing.Self needs Python 3.11
         logging.getLogger("nnicli").addHandler(self)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnicli import ExperimentRecord
+    from nnicli.results import ExportFormat
 
 # In which the whole config is told once more, piece by piece and partly as text (1.x to 2.1).
 _REPEATS = "clusterMetaData"
@@ -117,12 +118,14 @@ def export(
 ) -> None:
     """Write the parameters and the final metric of every trial that succeeded with one.
 
-    The form is that of nnictl. Without --type it is what FILE ends in, else csv.
+    The form is that of nnictl. Without --type it is what FILE ends in, .csv or .json, else csv.
     """
     recorded = open_record(select_record(experiment, parents))
     chosen: Literal["csv", "json"] | None = "json" if as_json else kind
     if filename is not None:
-        recorded.write_export(filename, kind=chosen, intermediate=intermediate)
+        recorded.write_export(
+            filename, kind=chosen or _kind_by_name(filename) or "csv", intermediate=intermediate
+        )
         click.echo(f"wrote {filename}", err=True)
     else:
         text = recorded.export_text(chosen or "csv", intermediate=intermediate)
@@ -151,7 +154,7 @@ def import_(
     record = select_record(experiment, parents)
     path = Path(filename).expanduser()
     text = path.read_bytes().decode("utf-8", "replace")
-    rows = parse_export(text, "csv" if path.suffix.lower() == ".csv" else "json")
+    rows = parse_export(text, _kind_by_name(filename) or _kind_by_content(text))
     if record.url is None:
         raise NotConnectedError(
             f"experiment {record.exp_id} has no manager, and only a tuner that runs takes results; "
@@ -167,6 +170,17 @@ def import_(
         print_json({"exp_id": record.exp_id, "imported": len(rows)})
     else:
         click.echo(f"imported {len(rows)} results into experiment {record.exp_id}")
+
+
+def _kind_by_name(filename: str) -> ExportFormat | None:
+    from nnicli.results import EXPORT_FORMATS
+
+    name = filename.lower()
+    return next((kind for kind in EXPORT_FORMATS if name.endswith(f".{kind}")), None)
+
+
+def _kind_by_content(text: str) -> ExportFormat:
+    return "json" if text.lstrip("\ufeff \t\r\n").startswith(("[", "{")) else "csv"
 
 
 def _ask_status(record: ExperimentRecord) -> tuple[str, list[str]]:

@@ -35,9 +35,10 @@ def open_output() -> Console:
     """Return the console on standard output."""
     from rich.console import Console
 
-    output = Console()
+    # Users' `bs:100:x` is no emoji; in the cells of a table only the console can tell.
+    output = Console(emoji=False)
     # The width of a file or a pipe is nobody's screen.
-    return output if output.is_terminal else Console(width=_WIDE)
+    return output if output.is_terminal else Console(width=_WIDE, emoji=False)
 
 
 def new_table(*columns: str) -> Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import io
 import json
@@ -18,6 +19,9 @@ EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
 
 # nnictl's names of the columns that are neither a hyper-parameter nor a part of a metric.
 _METRIC, _TRIAL, _INTERMEDIATE = "reward", "trialJobId", "intermediate"
+# The column of parameters that are no dict, as only custom tuners make them.
+_PARAMETER = "parameter"
+_PYTHON_NAMES = {"True": True, "False": False, "None": None}
 
 
 def export_text(trials: PairedTrials, kind: ExportFormat, *, intermediate: bool = False) -> str:
@@ -28,6 +32,10 @@ def export_text(trials: PairedTrials, kind: ExportFormat, *, intermediate: bool 
     parts of a metric that is a dict, and `trialJobId` (2.0 to 3.0, `nnictl_utils.py`). What comes
     on the way is a list of JSON texts in `json`, and one such list as text in `csv`; unlike with
     nnictl the final metric is not in it.
+
+    Cells of `csv` are JSON where nnictl writes Python's spelling (None, booleans, lists, dicts),
+    and where text would be read as something else. An empty cell is a hyper-parameter that the
+    trial does not have. Parameters that are no dict are JSON in a column `parameter`.
 
     Args:
         trials: Those of the live manager or of the experiment's files.
@@ -70,21 +78,34 @@ def _to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     value = decode_json(row["value"]) if isinstance(row["value"], str) else row["value"]
-    flat = {
-        **row["parameter"],
-        **(value if isinstance(value, dict) else {_METRIC: value}),
-        _TRIAL: row[_TRIAL],
-    }
+    parameter, metric = row["parameter"], value if isinstance(value, dict) else {_METRIC: value}
+    flat = (
+        {name: _to_cell(cell) for name, cell in parameter.items()}
+        if isinstance(parameter, dict)
+        else {_PARAMETER: json.dumps(parameter)}
+    )
+    flat.update({name: _to_cell(cell) for name, cell in metric.items()})
+    flat[_TRIAL] = row[_TRIAL]
     if _INTERMEDIATE in row:
         flat[_INTERMEDIATE] = f"[{','.join(map(str, row[_INTERMEDIATE]))}]"
     return flat
+
+
+def _to_cell(value: Any) -> Any:
+    if value is None or isinstance(value, bool | list | dict):
+        return json.dumps(value)
+    if isinstance(value, str) and (not value or _read_cell(value) != value):
+        return json.dumps(value)
+    return value
 
 
 def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
     """Return known results from a file of either form, as `Experiment.import_data` takes them.
 
     In csv nothing tells text from numbers, nor parameters from parts of a metric: a cell that is
-    JSON is taken for what it says, and a file without the column `reward` is refused.
+    JSON, or None, a boolean, a list or a dict as Python spells it in nnictl's files, is taken for
+    what it says, and a file without the column `reward` is refused. An empty cell is a
+    hyper-parameter that the trial does not have. A byte order mark is no part of the content.
 
     Args:
         text: The file's content.
@@ -93,6 +114,7 @@ def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
     Raises:
         DecodingError: It is no such file.
     """
+    text = text.removeprefix("\ufeff")
     if kind == "json":
         rows = decode_json(text)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
@@ -104,17 +126,39 @@ def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
     if _METRIC not in (reader.fieldnames or ()):
         raise _no_results(f"no column {_METRIC}")
-    return [
-        {
-            "parameter": {
-                name: decode_nested(cell)
-                for name, cell in row.items()
-                if name not in (_METRIC, _TRIAL, _INTERMEDIATE) and cell
-            },
-            "value": decode_nested(row[_METRIC]),
-        }
-        for row in reader
-    ]
+    return [_read_row(row) for row in reader]
+
+
+def _read_row(row: dict[Any, Any]) -> dict[str, Any]:
+    # csv puts what is beyond the last column under None.
+    if any(row.pop(None, ())):
+        raise _no_results("a row with more cells than there are columns")
+    return {
+        "parameter": {
+            name: _read_cell(cell)
+            for name, cell in row.items()
+            if name not in (_METRIC, _TRIAL, _INTERMEDIATE) and cell
+        },
+        "value": _read_cell(row[_METRIC] or ""),
+    }
+
+
+def _read_cell(cell: str) -> Any:
+    """Return what a cell says in JSON, else in Python's spelling; else it is text."""
+    if cell in _PYTHON_NAMES:
+        return _PYTHON_NAMES[cell]
+    value = decode_nested(cell)
+    return _read_literal(cell) if value == cell and cell[:1] in ("[", "{") else value
+
+
+def _read_literal(cell: str) -> Any:
+    try:
+        value = ast.literal_eval(cell)
+        # What Python alone can spell, such as a set, comes from nobody's results.
+        json.dumps(value)
+    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        return cell
+    return value
 
 
 def _no_results(found: str) -> DecodingError:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import sqlite3
+import stat
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from nnicli import DecodingError, InvalidValueError, RecordedExperiment, open_experiment
-from nnicli.results import parse_export
+from nnicli.models import TrialResult
+from nnicli.results import export_text, parse_export
+from nnicli.results.pairing import PairedTrials
 from tests.unit.store.recordings import load_recording
 
 
@@ -137,8 +141,140 @@ def test_what_was_exported_is_imported_again(recorded: RecordedExperiment) -> No
         ("[", "json", "expected JSON"),
         ("x,y\r\n1,2\r\n", "csv", "no column reward"),
         ("", "csv", "no column reward"),
+        ("x,reward\r\n1,2,3\r\n", "csv", "a row with more cells"),
     ],
 )
 def test_a_file_that_is_no_export_is_told(text: str, kind: Any, found: str) -> None:
     with pytest.raises(DecodingError, match=found):
         parse_export(text, kind)
+
+
+# Where a file is put
+
+
+def test_a_link_stays_and_the_file_behind_it_keeps_its_mode(
+    recorded: RecordedExperiment, tmp_path: Path
+) -> None:
+    path, link = tmp_path / "out.csv", tmp_path / "l.csv"
+    path.write_text("an earlier one")
+    path.chmod(0o664)
+    link.symlink_to(path)
+
+    recorded.write_export(link)
+
+    assert link.is_symlink()
+    assert path.read_bytes().decode() == recorded.export_text("csv")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o664
+
+
+def test_a_new_file_has_the_mode_that_others_get(
+    recorded: RecordedExperiment, tmp_path: Path
+) -> None:
+    (tmp_path / "other").touch()
+
+    recorded.write_export(tmp_path / "out.csv")
+
+    assert (tmp_path / "out.csv").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+def test_a_pipe_is_written_to(recorded: RecordedExperiment, tmp_path: Path) -> None:
+    path = tmp_path / "pipe.csv"
+    os.mkfifo(path)
+    # Open for both, so that neither end waits for the other.
+    reader = os.open(path, os.O_RDWR)
+    try:
+        recorded.write_export(path)
+        assert os.read(reader, 100_000).decode() == recorded.export_text("csv")
+    finally:
+        os.close(reader)
+    assert path.is_fifo()
+
+
+def test_a_file_that_cannot_be_written_is_named_as_the_caller_did(
+    recorded: RecordedExperiment, tmp_path: Path
+) -> None:
+    path = tmp_path / "nope" / "out.csv"
+
+    with pytest.raises(FileNotFoundError) as caught:
+        recorded.write_export(path)
+    assert caught.value.filename == str(path)
+
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(IsADirectoryError):
+        recorded.write_export(tmp_path / "folder.csv")
+
+
+# What a csv holds
+
+
+class Results:
+    """A source of nothing but results."""
+
+    def __init__(self, *parameters: Any) -> None:
+        self._parameters = parameters
+
+    def export_data(self) -> list[TrialResult]:
+        return [
+            TrialResult({"parameter": parameter, "value": "1.5", "trialJobId": f"t{index}"})
+            for index, parameter in enumerate(self._parameters)
+        ]
+
+
+def csv_of(*parameters: Any) -> str:
+    return export_text(cast("PairedTrials", Results(*parameters)), "csv")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "cell"), [([1, 2], '"[1, 2]"'), ("lr", '"""lr"""'), (None, "null"), (3, "3")]
+)
+def test_parameters_that_are_no_dict_are_one_column(parameter: Any, cell: str) -> None:
+    """Custom tuners make them."""
+    assert csv_of(parameter) == f"parameter,reward,trialJobId\r\n{cell},1.5,t0\r\n"
+
+
+def test_every_kind_of_value_is_read_back_from_csv() -> None:
+    parameters: list[dict[str, Any]] = [
+        {"b": True, "n": None, "d": {"_name": "conv", "k": 3}, "l": [1, None, "é"]},
+        {"t": "relu", "i": 3, "f": 1e-05, "b": False},
+        # Text that would be taken for something else.
+        {"t": "1", "b": "True", "n": "null", "l": "[1]", "d": "{'a': 1}", "e": "", "q": '"x"'},
+    ]
+
+    rows = parse_export(csv_of(*parameters), "csv")
+
+    expected = [{"parameter": parameter, "value": 1.5} for parameter in parameters]
+    # As text, because 1 == True.
+    assert json.dumps(rows, sort_keys=True) == json.dumps(expected, sort_keys=True)
+
+
+def test_plain_text_and_numbers_are_written_as_nnictl_does() -> None:
+    text = csv_of({"x": 0.5, "n": 3, "kind": "relu", "words": "a, b"})
+
+    assert text == 'x,n,kind,words,reward,trialJobId\r\n0.5,3,relu,"a, b",1.5,t0\r\n'
+
+
+def test_the_csv_of_nnictl_is_read() -> None:
+    """It writes `str()` of every value."""
+    parameter = {"b": True, "n": None, "d": {"_name": "conv", "on": False}, "l": ["x", None]}
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [*parameter, "t", "reward", "trialJobId"])
+    writer.writeheader()
+    values = {name: str(value) for name, value in parameter.items()}
+    writer.writerow({**values, "t": "{'a", "reward": 1, "trialJobId": "a"})
+
+    (row,) = parse_export(text.getvalue(), "csv")
+
+    assert row == {"parameter": {**parameter, "t": "{'a"}, "value": 1}
+
+
+def test_an_empty_cell_is_no_parameter() -> None:
+    assert parse_export("x,y,reward\r\n,2,1\r\n", "csv") == [{"parameter": {"y": 2}, "value": 1}]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("x,reward\r\n2,1\r\n", "csv"), ('[{"parameter": {"x": 2}, "value": 1}]', "json")],
+)
+def test_a_byte_order_mark_is_no_content(text: str, kind: Any) -> None:
+    """Excel writes one."""
+    assert parse_export(f"\ufeff{text}", kind) == [{"parameter": {"x": 2}, "value": 1}]

@@ -5,16 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import json
+import logging
 import shutil
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from nnicli import Experiment, open_experiment
 from nnicli.cli import main
+from nnicli.cli.display import ConsoleHandler, LineDisplay
+from nnicli.cli.progress import Snapshot
 from nnicli.testing import FakeInstallation
 from tests.contract.scenes import LONG_TRIAL, running_trials, wait_for, write_config
 from tests.unit.store.recordings import RECORDINGS
@@ -154,6 +160,18 @@ def test_a_name_is_printed_as_it_is(directory: Path) -> None:
     assert "[red]mnist[/red]" in run("experiment", "list", "--all").stdout
 
 
+@pytest.mark.parametrize(("name", "shown"), [("bs:100:x", "bs:100:x"), (5, " 5 ")])
+def test_a_name_is_text_without_emoji(directory: Path, name: Any, shown: str) -> None:
+    """Nothing keeps other programs from writing a number."""
+    entry = {"id": "recorded", "status": "STOPPED", "experimentName": name}
+    (directory.parent / ".experiment").write_text(json.dumps({"recorded": entry}))
+
+    result = run("experiment", "list", "--all")
+
+    assert result.exit_code == 0
+    assert shown in result.stdout
+
+
 def test_a_damaged_registry_is_told_and_the_folders_are_listed(directory: Path) -> None:
     (directory.parent / ".experiment").write_text("{")
 
@@ -252,12 +270,44 @@ def test_results_go_to_a_file(
     assert len(rows) == len(open_experiment(directory).export_data())
 
 
+@pytest.mark.parametrize("name", ["results", "results.txt"])
+def test_without_a_type_and_a_known_ending_results_are_csv(
+    directory: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / name
+
+    result = run("experiment", "export", "-f", str(path))
+
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert path.read_bytes().decode() == open_experiment(directory).export_text("csv")
+
+
 def test_a_file_that_cannot_be_written_is_1(directory: Path, tmp_path: Path) -> None:
-    result = run("experiment", "export", "recorded", "-f", str(tmp_path / "nope" / "out.csv"))
+    path = tmp_path / "nope" / "out.csv"
+
+    result = run("experiment", "export", "recorded", "-f", str(path))
 
     assert result.exit_code == 1
-    assert "No such file or directory" in result.stderr
+    assert result.stderr == f"nnicli: {path}: No such file or directory\n"
     assert directory.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("rows", "x,reward\r\n0.5,1.0\r\n"),
+        ("rows.CSV", "\ufeffx,reward\r\n0.5,1.0\r\n"),
+        ("rows.txt", ' [{"parameter": {"x": 0.5}, "value": 1.0}]'),
+    ],
+)
+def test_a_file_is_imported_whatever_its_name(
+    running: Experiment, tmp_path: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text, encoding="utf-8")
+
+    assert document_of("experiment", "import", "-f", str(tmp_path / name))["imported"] == 1
+    (imported,) = running.client.get_imported_data()
+    assert imported == [{"parameter": {"x": 0.5}, "value": 1.0}]
 
 
 def test_known_results_are_imported(running: Experiment, tmp_path: Path) -> None:
@@ -316,6 +366,29 @@ def test_trials_are_listed_in_their_order(directory: Path) -> None:
     assert [trial["id"] for trial in document_of("trial", "ls")] == trials
     lines = run("trial", "ls").stdout.splitlines()
     assert [word for line in lines for word in line.split()[:2] if word in trials] == trials
+
+
+def test_parameters_are_printed_without_emoji(directory: Path) -> None:
+    with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as database, database:
+        changed = database.execute(
+            """update TrialJobEvent set data = replace(data, '"kind": "', '"kind": "bs:100:')"""
+            ' where data like \'%"kind": "%\''
+        )
+        assert changed.rowcount
+
+    assert "bs:100:" in run("trial", "ls").stdout
+
+
+def test_progress_and_warnings_are_told_without_emoji() -> None:
+    output = io.StringIO()
+    console = Console(file=output)
+    record = logging.LogRecord("nnicli", logging.WARNING, "", 0, "bs:100:x", None, None)
+
+    ConsoleHandler(console).emit(record)
+    LineDisplay(console).show(Snapshot("bs:100:y", {}, None, None, 0))
+
+    assert "warning: bs:100:x" in output.getvalue()
+    assert "bs:100:y: " in output.getvalue()
 
 
 def test_the_best_and_the_worst_are_listed_by_a_direction(directory: Path) -> None:
