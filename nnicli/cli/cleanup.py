@@ -157,7 +157,7 @@ def _can_ask() -> bool:
 def _open_messages() -> Console:
     from rich.console import Console
 
-    return Console(stderr=True)
+    return Console(stderr=True, emoji=False)
 
 
 def _require_yes(question: str) -> None:
@@ -209,7 +209,7 @@ def _print_deletions(deletions: Sequence[Deletion], console: Console) -> None:
             format_size(deletion.size),
             "\n".join(str(path) for path in deletion.paths) or "its entry in the registry",
         )
-    console.print(table, markup=False, emoji=False)
+    console.print(table, markup=False)
 
 
 def _show_findings(found: Sequence[Finding], *, as_json: bool) -> None:
@@ -241,4 +241,4 @@ def _print_findings(found: Sequence[Finding]) -> None:
         mended = "yes" if finding.is_mended else "not yet" if finding.can_be_mended else "cannot be"
         pids = "".join(f"\npid {process.pid}" for process in finding.processes)
         table.add_row(finding.kind, finding.record.exp_id, mended, finding.message + pids)
-    open_output().print(table, markup=False, emoji=False)
+    open_output().print(table, markup=False)
