@@ -244,12 +244,11 @@ def size_on_disk(path: Path) -> int:
 
 
 def _delete(plan: Deletion, stop_timeouts: Timeouts | None) -> Deletion:
-    """Delete an experiment; without time to stop it only if nothing of it runs by now."""
+    """Delete an experiment of which nothing runs by now, or is stopped if there is time for it."""
     record = plan.record
-    if stop_timeouts is None:
-        _refuse_started(record)
-    elif _is_active(plan):
+    if stop_timeouts is not None and _is_active(plan):
         stop_processes(record, stop_timeouts)
+    _refuse_started(record)
     for path in plan.paths:
         with _told_of(record.exp_id, path):
             _remove(path)

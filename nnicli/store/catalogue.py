@@ -135,7 +135,7 @@ def platform_of(params: Mapping[str, Any]) -> str:
 def to_absolute(path: str | os.PathLike[str]) -> Path:
     """Return a path from outside; `~` is the home, yet text where there is no such user."""
     # That of pathlib raises RuntimeError over an unknown user.
-    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path's raises for an unknown user
 
 
 def is_file(path: Path) -> bool:

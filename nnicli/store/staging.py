@@ -77,7 +77,7 @@ def remove_tree(folder: Path) -> None:
 def _open_up(path: str) -> None:
     mode = os.lstat(path).st_mode
     if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(path, stat.S_IRWXU)  # noqa: PTH101
+        os.chmod(path, stat.S_IRWXU)  # noqa: PTH101 - as above
 
 
 def _make(parent: Path) -> tuple[Path, int]:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -21,7 +18,7 @@ from nnicli import (
     open_experiment,
     recorded as recorded_module,
 )
-from tests.unit.store.recordings import RECORDINGS, load_recording, with_values
+from tests.unit.store.recordings import RECORDINGS, close, load_recording, with_values
 
 
 def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
@@ -35,18 +32,6 @@ def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
 def write(path: Path, text: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, "utf-8")
-
-
-def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Refuse to look at what is in a folder, as the system does to other users than root."""
-    look = os.stat
-
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
-        if isinstance(path, str | Path) and folder in Path(path).parents:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return look(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "stat", refuse)
 
 
 @pytest.fixture

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from nnicli.store import ExperimentDatabase
 
@@ -40,3 +44,15 @@ def load_recording(release: str, directory: Path) -> Recording:
     shutil.copyfile(RECORDINGS / release / "store-nni.sqlite", path)
     answers = json.loads((RECORDINGS / release / "store-answers.json").read_text("utf-8"))
     return Recording(release, ExperimentDatabase(path), answers)
+
+
+def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Refuse to look at what is in a folder, as the system does to other users than root."""
+    look = os.stat
+
+    def refuse(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
+        if isinstance(path, str | Path) and folder in Path(path).parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return look(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "stat", refuse)

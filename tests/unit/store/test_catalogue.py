@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
 import shutil
 import sqlite3
 import time
@@ -17,7 +15,7 @@ import pytest
 
 from nnicli.errors import ExperimentNotFoundError, RegistryError
 from nnicli.store import find_experiment_directory, list_recorded, platform_of
-from tests.unit.store.recordings import RECORDINGS
+from tests.unit.store.recordings import RECORDINGS, close
 
 ENTRY = {
     "id": "aBcD1234",
@@ -54,18 +52,6 @@ def store_params(directory: Path, params: str | bytes | None, **columns: object)
     changes = ", ".join(f"{name} = ?" for name in values)
     with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as connection, connection:
         connection.execute(f"update ExperimentProfile set {changes}", tuple(values.values()))
-
-
-def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Refuse to look at what is in a folder, as the system does to other users than root."""
-    look = os.stat
-
-    def refuse(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
-        if isinstance(path, str | Path) and folder in Path(path).parents:
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-        return look(path, *args, **kwargs)
-
-    monkeypatch.setattr(os, "stat", refuse)
 
 
 def test_without_anything_there_is_nothing(home: Path) -> None:
