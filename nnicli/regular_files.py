@@ -1,0 +1,86 @@
+"""Files that anybody may have put in their place, opened so that nothing can hang or fill memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import BinaryIO
+
+# Without these a FIFO waits for its writer, and a terminal becomes this process's own.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+_FLAGS |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+_NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+_KINDS = {
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+
+
+def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> BinaryIO:
+    """Return a regular file that is open for reading, in bytes and without a buffer.
+
+    Args:
+        path: The file.
+        follow_links: Whether the path itself may be a link; one to anything but a file is refused
+            in any case.
+
+    Raises:
+        IsADirectoryError: It is a folder.
+        OSError: It is a named pipe, a socket or a device (EINVAL, with these words), a link that
+            may not be followed (ELOOP), or cannot be opened. `filename` is the path.
+    """
+    # First without opening it: to open a device may already do something.
+    check_regular(os.stat(path, follow_symlinks=follow_links).st_mode, path)
+    handle = os.open(path, _FLAGS | (0 if follow_links else _NO_FOLLOW))
+    try:
+        check_regular(os.fstat(handle).st_mode, path)
+        return os.fdopen(handle, "rb", buffering=0)
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_regular(path: str | os.PathLike[str], *, limit: int) -> bytes:
+    """Return the content of a regular file.
+
+    Args:
+        path: The file.
+        limit: The most bytes that it may have.
+
+    Raises:
+        OSError: As with `open_regular`, or it is larger than the limit (EFBIG).
+    """
+    with open_regular(path) as file:
+        # The size that the system reports may be wrong, as in /proc.
+        chunks, left = [], limit + 1
+        while left > 0 and (chunk := file.read(min(left, 1 << 20))):
+            chunks.append(chunk)
+            left -= len(chunk)
+    if left <= 0:
+        raise OSError(
+            errno.EFBIG, f"larger than the {limit:,} bytes that nnicli reads", os.fspath(path)
+        )
+    return b"".join(chunks)
+
+
+def check_regular(mode: int, path: str | os.PathLike[str]) -> None:
+    """Refuse what is not a regular file.
+
+    Args:
+        mode: Its `st_mode`.
+        path: The file, for the error.
+
+    Raises:
+        OSError: As with `open_regular`.
+    """
+    if stat.S_ISREG(mode):
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    if stat.S_ISLNK(mode):
+        raise OSError(errno.ELOOP, "a link, which is not followed here", os.fspath(path))
+    kind = _KINDS.get(stat.S_IFMT(mode), "not a file")
+    raise OSError(errno.EINVAL, f"expected a regular file, found {kind}", os.fspath(path))
