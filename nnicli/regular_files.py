@@ -1,10 +1,11 @@
-"""Files that anybody may have put in their place, opened so that nothing can hang or fill memory."""
+"""Files that others may have made, opened so that none can make nnicli hang or fill its memory."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+from pathlib import Path
 from typing import BinaryIO
 
 # Without these a FIFO waits for its writer, and a terminal becomes this process's own.
@@ -33,7 +34,8 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
             may not be followed (ELOOP), or cannot be opened. `filename` is the path.
     """
     # First without opening it: to open a device may already do something.
-    check_regular(os.stat(path, follow_symlinks=follow_links).st_mode, path)
+    status = Path(path).stat() if follow_links else Path(path).lstat()
+    check_regular(status.st_mode, path)
     handle = os.open(path, _FLAGS | (0 if follow_links else _NO_FOLLOW))
     try:
         check_regular(os.fstat(handle).st_mode, path)

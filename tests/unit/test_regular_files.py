@@ -51,7 +51,7 @@ def test_a_named_pipe_that_takes_the_place_of_a_file_is_not_waited_for(
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     as_file = (tmp_path / "file").stat()
-    monkeypatch.setattr(os, "stat", lambda *_, **__: as_file)
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: as_file)
 
     with pytest.raises(OSError, match="found a named pipe"):
         open_regular(tmp_path / "pipe")
@@ -93,7 +93,7 @@ def test_a_file_up_to_the_limit_is_read_and_a_larger_one_refused(tmp_path: Path)
 
 def test_files_that_do_not_tell_their_size_are_read_whole() -> None:
     """Those in /proc have the size 0."""
-    if not os.path.exists("/proc/self/status"):
+    if not Path("/proc/self/status").exists():
         pytest.skip("there is no /proc here")
 
     assert b"Name:" in read_regular("/proc/self/status", limit=100_000)
