@@ -16,6 +16,7 @@ from nnicli.config.checking import (
 )
 from nnicli.config.document import Document, Keys, sort_problems
 from nnicli.config.releases import Format, release_for
+from nnicli.config.schema import take_meant_numbers
 from nnicli.config.to_v1 import to_v1
 from nnicli.config.to_v2 import to_v2
 from nnicli.config.v1 import is_v1
@@ -71,6 +72,7 @@ def convert_config(config: Source, to: Format = "v2") -> Conversion:
     if document.problems or not isinstance(document.data, dict):
         raise config_error(document, document.problems, consequence="nothing was converted")
     source_format: Format = "v1" if is_v1(document.data) else "v2"
+    take_meant_numbers(document, f"experiment-{source_format}", data=document.data)
     if source_format == to:
         moves = tuple(((key,), (key,)) for key in document.data)
         return Conversion(to, document.data, (), moves, document)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from nnicli.config.document import Document, Keys
 from nnicli.config.secrets import is_secret, show
-from nnicli.config.surprises import write_as_number
+from nnicli.config.surprises import to_number, write_as_number
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -108,7 +108,14 @@ def validate(
         data: What is checked; None: the whole document.
         base: Way from the document's top to the data.
     """
-    errors = _validator(name, others).iter_errors(document.data if data is None else data)
+    data = document.data if data is None else data
+    for keys, text in take_meant_numbers(document, name, data=data, base=base, others=others):
+        message = (
+            f"found {text}, taken as the number {write_as_number(text)}; to NNI's own tools, which "
+            "read YAML 1.1, it is text"
+        )
+        document.report(keys, message, rule="yaml-1.1", severity="warning")
+    errors = _validator(name, others).iter_errors(data)
     for error in itertools.islice(errors, _MOST_ERRORS):
         keys = (*base, *error.absolute_path)
         _TELLERS[str(error.validator)](document, keys, error)
@@ -116,6 +123,44 @@ def validate(
         return True
     document.report(base, f"has more errors than these {_MOST_ERRORS}", rule="size")
     return False
+
+
+def take_meant_numbers(
+    document: Document, name: str, *, data: Any, base: Keys = (), others: Others = ()
+) -> list[tuple[Keys, str]]:
+    """Put numbers where a schema wants them and plain text such as `1e-5` stands.
+
+    nnicli reads the file itself, so it need not take them for text as YAML 1.1 does. Text that is
+    quoted, or stands where text is allowed, stays.
+
+    Returns:
+        Way to each of them, and its text.
+    """
+    if not document.surprises:
+        return []
+    taken: list[tuple[Keys, str]] = []
+    for error in list(_validator(name, others).iter_errors(data)):
+        way = tuple(error.absolute_path)
+        text = document.surprises.get((*base, *way))
+        if error.validator != "type" or text is None or error.instance != text:
+            continue
+        wanted = {"integer", "number"} & {*_as_list(error.validator_value)}
+        number = to_number(text, whole=wanted == {"integer"})
+        if wanted and number is not None:
+            _replace(data, way, number)
+            del document.surprises[(*base, *way)]
+            taken.append(((*base, *way), text))
+    return taken
+
+
+def _replace(data: Any, way: Keys, value: object) -> None:
+    for key in way[:-1]:
+        data = data[key]
+    data[way[-1]] = value
+
+
+def _as_list(value: Any) -> list[str]:
+    return [value] if isinstance(value, str) else list(value)
 
 
 def conforms(name: str, data: Any) -> bool:
@@ -141,8 +186,7 @@ def _part(error: ValidationError) -> Mapping[str, Any]:
 
 
 def _tell_type(document: Document, keys: Keys, error: ValidationError) -> None:
-    wanted = cast("str | list[str]", error.validator_value)
-    names = [wanted] if isinstance(wanted, str) else list(wanted)
+    names = _as_list(error.validator_value)
     allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
     # Text in place of a section may hold what the section should.
     is_section = isinstance(error.instance, str) and not {"string", "boolean"} & {*names}
@@ -162,7 +206,7 @@ def _rewrite(
     if isinstance(value, dict) and list(value.values()) == [None] and "object" not in names:
         return f"YAML reads {{{next(iter(value))}}} as a mapping; replace the placeholder"
     if isinstance(value, str) and {"integer", "number"} & set(names):
-        return _unquote(value)
+        return None if keys in document.surprises else _unquote(value)
     if isinstance(value, str) and keys == ("searchSpace",):
         return "a file is named by searchSpaceFile"
     if keys in document.surprises and "string" in names:
@@ -171,9 +215,6 @@ def _rewrite(
 
 
 def _unquote(value: str) -> str | None:
-    number = write_as_number(value)
-    if number is not None:
-        return f"write it as {number}; YAML 1.1 wants a dot and a sign in such a number"
     try:
         float(value)
     except ValueError:

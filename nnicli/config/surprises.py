@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -9,7 +10,9 @@ from nnicli.config.document import Document, Keys
 from nnicli.config.secrets import is_secret
 
 # YAML 1.1 wants a dot in the mantissa and a sign in the exponent.
-_NUMBER = re.compile(r"([-+]?(?:\d+\.?\d*|\.\d+))[eE]([-+]?)(\d+)", re.ASCII)
+_EXPONENT = re.compile(r"([-+]?)(\d*\.?\d*)[eE]([-+]?)(\d+)", re.ASCII)
+# Numbers to people that are text to YAML 1.1: `1e-7`, `-.5`, and `08`, which is not octal.
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+|[-+]\.\d+|[-+]?0\d*[89]\d*", re.ASCII)
 _OCTAL = re.compile(r"[-+]?0[0-7]+", re.ASCII)
 
 
@@ -30,11 +33,29 @@ def is_surprise(text: str, value: Any) -> bool:
 
 def write_as_number(text: str) -> str | None:
     """Return a number that YAML 1.1 takes for text as it takes it for one: `1e-7` -> `1.0e-7`."""
-    match = _NUMBER.fullmatch(text)
-    if match is None:
+    if _NUMBER.fullmatch(text) is None:
         return None
-    mantissa, sign, exponent = match.groups()
-    return f"{mantissa if '.' in mantissa else f'{mantissa}.0'}e{sign or '+'}{exponent}"
+    match = _EXPONENT.fullmatch(text)
+    if match is None:
+        return str(float(text) if "." in text else int(text))
+    minus, mantissa, sign, exponent = match.groups()
+    whole, _, fraction = mantissa.partition(".")
+    return f"{minus}{whole or '0'}.{fraction or '0'}e{sign or '+'}{exponent}"
+
+
+def to_number(text: str, *, whole: bool) -> int | float | None:
+    """Return the number that a text is to people but not to YAML 1.1, None for other text.
+
+    Args:
+        text: A plain text, such as `1e-5`.
+        whole: Whether an integer is wanted; None for text that is not one.
+    """
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    number = float(text)
+    if not whole:
+        return number if math.isfinite(number) else None
+    return int(number) if number.is_integer() else None
 
 
 def tell_surprises(document: Document, *, is_space: bool) -> None:
@@ -62,9 +83,11 @@ def tell_surprises(document: Document, *, is_space: bool) -> None:
 
 def _tell(text: str, value: Any) -> tuple[str, str]:
     if isinstance(value, str):
-        message = f"{text} is text: YAML 1.1 wants a dot and a sign in such a number"
+        message = f"{text} is text to YAML 1.1, and text is allowed here"
         return message, f"write {write_as_number(text)} for the number, or '{text}' for the text"
     number = str(value).lower()
+    if _OCTAL.fullmatch(text):
+        return f"YAML 1.1 reads {text} as octal, {number}", f"write {int(text)} or {number}"
     return f"YAML 1.1 reads {text} as {number}", f"write {number}, or '{text}' for the text"
 
 

@@ -137,12 +137,10 @@ def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> No
         ),
         (
             "name: TPE",
-            "name: gp, classArgs: {alpha: 1e-7}",
+            "name: gp, classArgs: {alpha: '1e-7'}",
             (
                 "3:31: tuner.classArgs.alpha: found "
-                '"1e-7"; allowed: a number (write it as 1.0e-7; YAML 1.1 wants a dot and a sign in '
-                "such "
-                "a number)"
+                '"1e-7"; allowed: a number (write it without quotes)'
             ),
         ),
         (
