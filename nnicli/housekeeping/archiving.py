@@ -29,6 +29,7 @@ from nnicli.housekeeping.finding import Named, find_records, launcher_folder, la
 from nnicli.launcher import find_managers
 from nnicli.launcher.files import random_name
 from nnicli.models import ExperimentRecord
+from nnicli.removal import remove_tree
 from nnicli.store import ExperimentDatabase, Registry, layout_for
 from nnicli.store.archive import ArchiveReader, Part, Progress, open_archive, write_archive
 from nnicli.store.manifest import (
@@ -42,7 +43,7 @@ from nnicli.store.manifest import (
 )
 from nnicli.store.readonly import copy_database
 from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
-from nnicli.store.staging import remove_tree, staging
+from nnicli.store.staging import staging
 
 logger = logging.getLogger(__name__)
 

@@ -30,8 +30,9 @@ from nnicli.launcher import (
     stop_manager,
 )
 from nnicli.models import ExperimentRecord
+from nnicli.removal import check_unmounted, find_mounts, remove_tree
 from nnicli.store import LAYOUTS, Parents
-from nnicli.store.staging import remove_abandoned, remove_tree, staging
+from nnicli.store.staging import remove_abandoned, staging
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
 
@@ -73,7 +74,9 @@ def delete_experiments(
     """Delete experiments: their folders, links to them, and their entries in NNI's registry.
 
     Links inside are deleted and not followed. What an experiment has on other machines, and code
-    outside of its folder, stays. Before anything is deleted, all of them are looked at.
+    outside of its folder, stays. A folder in which something is mounted is refused: NNI leaves its
+    NFS share mounted there after kubeflow experiments. Before anything is deleted, all of them are
+    looked at.
 
     Args:
         experiments: Ids, experiments' own folders, or their databases.
@@ -87,7 +90,8 @@ def delete_experiments(
         StateError: One runs, or processes of it do; it was not deleted, and if it did so from the
             beginning nothing was.
         StopError: One cannot be stopped; it is not deleted.
-        DeletionError: A file cannot be deleted.
+        DeletionError: Something is mounted in a folder, and `path` is where: if it was so from the
+            beginning, nothing was deleted. Or a file cannot be deleted.
         RegistryError: NNI's registry cannot be read or written.
     """
     named = [experiments] if isinstance(experiments, str | os.PathLike) else list(experiments)
@@ -99,6 +103,7 @@ def delete_experiments(
     }
     workers = find_workers()
     plans = [_plan(record, workers) for record in chosen.values()]
+    _refuse_mounts(plans)
     if dry_run:
         return plans
     if not stop_running:
@@ -118,7 +123,7 @@ def prune_experiments(
     """Delete stopped experiments that fulfil every condition that is given.
 
     Only those count that NNI's registry of this user has, whose files are there, and of which
-    nothing runs.
+    nothing runs. One in whose folder something is mounted is left, with a logged warning.
 
     Args:
         older_than: Ended, else written to, longer ago than that: `30d`, a timedelta or seconds.
@@ -154,9 +159,14 @@ def prune_experiments(
     chosen = [
         plan
         for plan in plans
-        if not _is_active(plan) and (larger_than is None or plan.size > larger_than)
+        if not _is_active(plan)
+        and (larger_than is None or plan.size > larger_than)
+        and not _is_mounted_in(plan)
     ]
-    return chosen if dry_run else [_delete(plan, None) for plan in chosen]
+    if dry_run:
+        return chosen
+    _sweep(plan.record for plan in chosen)
+    return [_delete(plan, None) for plan in chosen]
 
 
 def _to_age(given: str | float | timedelta) -> timedelta:
@@ -209,6 +219,37 @@ def _refuse_running(plans: Iterable[Deletion]) -> None:
             )
 
 
+def _refuse_mounts(plans: Iterable[Deletion]) -> None:
+    for plan in plans:
+        if refusal := _find_mount(plan):
+            raise refusal
+
+
+def _find_mount(plan: Deletion) -> DeletionError | None:
+    """Return the error that says what is mounted in the folders of an experiment, None if nothing.
+
+    Links are deleted, and where they lead is left alone.
+    """
+    for path in plan.paths:
+        try:
+            if not path.is_symlink():
+                check_unmounted(path)
+        except OSError as error:
+            place = error.filename or path
+            return DeletionError(
+                f"experiment {plan.record.exp_id} was not deleted: {place}: {error.strerror}",
+                path=Path(place),
+            )
+    return None
+
+
+def _is_mounted_in(plan: Deletion) -> bool:
+    refusal = _find_mount(plan)
+    if refusal is not None:
+        logger.warning("%s", refusal)
+    return refusal is not None
+
+
 def _paths_of(record: ExperimentRecord) -> tuple[Path, ...]:
     launcher = launcher_folder(record)
     paths = [] if launcher is None else [launcher]
@@ -230,16 +271,27 @@ def _paths_of(record: ExperimentRecord) -> tuple[Path, ...]:
 
 
 def size_on_disk(path: Path) -> int:
-    """Return the bytes in a file, or in all files below a folder; links are not followed."""
+    """Return the bytes in a file, or in all files below a folder.
+
+    Links are not followed, and what is mounted there does not count; it may be a server that does
+    not answer.
+    """
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
+    mounts = {str(mount.path) for mount in find_mounts(path)}
     total = 0
-    for place, _, names in os.walk(path):
-        for name in names:
-            try:
-                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - for speed
-            except FileNotFoundError:
-                continue
+    folders = [os.path.realpath(path)]
+    while folders:
+        folder = folders.pop()
+        if folder in mounts:
+            continue
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    with suppress(FileNotFoundError):
+                        total += entry.stat(follow_symlinks=False).st_size
     return total
 
 
@@ -277,10 +329,8 @@ def _told_of(exp_id: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # What is deep in a folder is told by its own name only.
-        name = f", {error.filename}" if error.filename and error.filename != str(path) else ""
         raise DeletionError(
-            f"experiment {exp_id} is not deleted altogether: {path}{name}: "
+            f"experiment {exp_id} is not deleted altogether: {error.filename or path}: "
             f"{error.strerror or error}; set that right, and delete it again",
             path=path,
         ) from error
@@ -293,13 +343,21 @@ def _remove(path: Path) -> None:
         return
     with staging(path.parent) as bin_folder:
         gone = bin_folder / path.name
+        check_unmounted(path)
         path.rename(gone)
         try:
+            # A mount moves with the folder around it, and may have come meanwhile.
+            check_unmounted(gone)
             _take_apart(gone)
-        except OSError:
+        except OSError as error:
             # What is left is to be seen, and to be deleted again.
             gone.rename(path)
-            raise
+            place = str(error.filename or gone).replace(str(gone), str(path), 1)
+            raise OSError(
+                error.errno,
+                str(error.strerror or error).replace(str(gone), str(path)),
+                place,
+            ) from error
 
 
 def _take_apart(folder: Path) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import random
-import shutil
 import string
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +16,10 @@ from typing import IO, Any
 from nnicli.errors import LaunchError
 from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.stopping import Traces
+from nnicli.removal import remove_tree
 from nnicli.store import Layout
+
+logger = logging.getLogger(__name__)
 
 
 def generate_experiment_id(experiments_directory: Path) -> str:
@@ -105,9 +108,15 @@ class LaunchFiles:
             directory.chmod(0o700)
 
     def remove_new(self) -> None:
-        """Take away what a start that failed has made."""
+        """Take away what a start that failed has made, but nothing that is mounted there."""
         for folder in self.new:
-            shutil.rmtree(folder, ignore_errors=True)
+            try:
+                remove_tree(folder)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                # The failure that led here is the one to raise.
+                logger.warning("the folder of a start that failed is still there: %s", error)
 
     @contextmanager
     def open_output(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from nnicli.errors import StateError
+from nnicli.store.staging import staging
 from nnicli.waiting import Deadline
 
 _BUSY_TIMEOUT_S = 10.0
@@ -53,8 +54,8 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(original):
             yield original
         return
-    with tempfile.TemporaryDirectory(prefix="nnicli-") as directory:
-        copy = Path(directory) / path.name
+    with staging(Path(tempfile.gettempdir())) as directory:
+        copy = directory / path.name
         shutil.copyfile(path, copy)
         for side_file in (path.with_name(path.name + suffix) for suffix in _SIDE_FILES):
             if side_file.exists():

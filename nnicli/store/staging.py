@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import shutil
-import stat
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+
+from nnicli.removal import empty_folder, open_folder, remove_tree
 
 try:
     import fcntl
 except ImportError:  # Windows: what a killed process leaves stays there.
     fcntl = None  # type: ignore[assignment]  # tested before each use
 
+logger = logging.getLogger(__name__)
+
 STAGING_PREFIX = ".nnicli-staging-"
 """How the names of these folders begin."""
 
 _LOCK = ".lock"
+# A link or a pipe that somebody put in the lock's place is neither followed nor waited for.
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
@@ -46,38 +51,75 @@ def staging(parent: Path) -> Iterator[Path]:
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Take away what processes that were killed have left there."""
+    """Take away what processes of this user that were killed have left there.
+
+    What cannot be taken away, such as a folder in which something is mounted, is logged.
+
+    Raises:
+        OSError: The parent cannot be read.
+    """
+    for folder in _own_folders(parent):
+        with _abandoned(folder) as handle:
+            if handle is None:
+                continue
+            try:
+                empty_folder(handle, folder)
+                folder.rmdir()
+            except OSError as error:
+                logger.warning("what a killed nnicli left cannot be deleted: %s", error)
+
+
+def find_abandoned(parent: Path) -> list[Path]:
+    """Return the folders that processes of this user that were killed have left there.
+
+    Raises:
+        OSError: The parent cannot be read.
+    """
+    found = []
+    for folder in _own_folders(parent):
+        with _abandoned(folder) as handle:
+            if handle is not None:
+                found.append(folder)
+    return found
+
+
+def _own_folders(parent: Path) -> list[Path]:
     if fcntl is None:
-        return
+        return []
     with os.scandir(parent) as entries:
-        names = [
-            entry.name
+        return [
+            parent / entry.name
             for entry in entries
             if entry.name.startswith(STAGING_PREFIX) and entry.is_dir(follow_symlinks=False)
         ]
-    for name in names:
-        # Another user's stays, and so does one that somebody else is taking away.
-        with suppress(OSError):
-            _remove_if_abandoned(parent / name)
 
 
-def remove_tree(folder: Path) -> None:
-    """Delete a folder with all that is in it, read-only folders included; links are not followed.
+@contextmanager
+def _abandoned(folder: Path) -> Iterator[int | None]:
+    """Open a folder whose process is dead, and keep others out; None for any other.
 
-    Raises:
-        OSError: Something cannot be deleted.
+    One that lives holds the lock in it, as does one that is taking it away. Another user's may have
+    links in it that lead anywhere, and stays.
     """
-    _open_up(os.fspath(folder))
-    for place, names, _ in os.walk(folder):
-        for name in names:
-            _open_up(os.path.join(place, name))  # noqa: PTH118 - a Path each would double the time
-    shutil.rmtree(folder)
+    with ExitStack() as stack:
+        try:
+            handle = stack.enter_context(_opened(open_folder(folder)))
+            if os.fstat(handle).st_uid != os.geteuid():
+                raise PermissionError
+            # One that was killed in here may have deleted the lock already, and not yet the rest.
+            lock = os.open(_LOCK, _LOCK_FLAGS, 0o600, dir_fd=handle)
+            fcntl.flock(stack.enter_context(_opened(lock)), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle = None
+        yield handle
 
 
-def _open_up(path: str) -> None:
-    mode = os.lstat(path).st_mode
-    if stat.S_ISDIR(mode) and mode & stat.S_IRWXU != stat.S_IRWXU:
-        os.chmod(path, stat.S_IRWXU)  # noqa: PTH101 - as above
+@contextmanager
+def _opened(handle: int) -> Iterator[int]:
+    try:
+        yield handle
+    finally:
+        os.close(handle)
 
 
 def _make(parent: Path) -> tuple[Path, int]:
@@ -86,7 +128,7 @@ def _make(parent: Path) -> tuple[Path, int]:
         folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
         with suppress(FileNotFoundError, FileExistsError):
             # Until the lock is held, others take the folder for an abandoned one.
-            lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            lock = os.open(folder / _LOCK, _LOCK_FLAGS | os.O_EXCL, 0o600)
             if _is_locked_by_us(lock, folder):
                 return folder, lock
             os.close(lock)
@@ -97,20 +139,6 @@ def _is_locked_by_us(lock: int, folder: Path) -> bool:
         return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return os.path.samestat(os.fstat(lock), os.stat(folder / _LOCK))  # noqa: PTH116
+        return os.path.samestat(os.fstat(lock), (folder / _LOCK).lstat())
     except OSError:
         return False
-
-
-def _remove_if_abandoned(folder: Path) -> None:
-    """Delete a folder whose process is dead; one that lives holds the lock in it."""
-    with suppress(OSError):
-        folder.rmdir()
-        return
-    # One that was killed in here may have deleted the lock already, and not yet the rest.
-    lock = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        remove_tree(folder)
-    finally:
-        os.close(lock)

@@ -24,8 +24,9 @@ from nnicli import (
     prune_experiments,
 )
 from nnicli.housekeeping import deleting
+from nnicli.removal import remove_tree
 from nnicli.store import LAYOUTS, Registry
-from nnicli.store.staging import remove_tree, staging
+from nnicli.store.staging import staging
 from tests.support import KILLS, kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
@@ -215,7 +216,7 @@ def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
 
     def fail(path: Path) -> None:
         if path.name == "environments":
-            raise PermissionError(13, "Permission denied", "model.bin")
+            raise PermissionError(13, "Permission denied", str(path / "model.bin"))
         remove_tree(path)
 
     with monkeypatch.context() as patch:
@@ -223,7 +224,7 @@ def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
         for _ in range(2):
             with pytest.raises(
                 DeletionError,
-                match=rf"not deleted altogether: {folder}, model.bin: Permission denied",
+                match=rf"altogether: {folder}/environments/model.bin: Permission denied",
             ) as caught:
                 delete_experiments("stuck")
 

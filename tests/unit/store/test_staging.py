@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.store.staging import remove_tree, staging
+from nnicli.store.staging import staging
 
 _STAGE_AND_WAIT = """
 import sys
@@ -110,17 +110,3 @@ def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_
         "experiment",
     ]
     assert (theirs / "file").exists()
-
-
-def test_a_tree_is_deleted_without_following_links(tmp_path: Path) -> None:
-    kept, tree = tmp_path / "kept", tmp_path / "tree"
-    kept.mkdir(mode=0o500)
-    (tree / "read-only").mkdir(parents=True)
-    (tree / "read-only" / "file").touch()
-    (tree / "link").symlink_to(kept)
-    (tree / "read-only").chmod(0o500)
-
-    remove_tree(tree)
-
-    assert not tree.exists()
-    assert kept.stat().st_mode & 0o777 == 0o500

@@ -1,0 +1,179 @@
+"""What is mounted in an experiment's folder survives everything that nnicli deletes.
+
+NNI leaves its NFS share mounted there after kubeflow experiments in reuse mode.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from nnicli import delete_experiments
+from nnicli.store import Registry
+from tests.mounts import needs_mounts, run_mounted
+from tests.unit.housekeeping.conftest import MakeExperiment
+
+pytestmark = needs_mounts
+
+DELETE = """
+from nnicli import DeletionError, delete_experiments
+with pytest.raises(DeletionError) as caught:
+    delete_experiments(sys.argv[1], dry_run={dry_run})
+print(caught.value.path, caught.value, sep="|")
+"""
+# The first look at the mounts sees none; the second, at the folder that was moved, does.
+DELETE_LATE = """
+import nnicli.housekeeping.deleting as deleting
+from nnicli import DeletionError
+looks, check = [], deleting.check_unmounted
+def check_late(folder):
+    looks.append(folder)
+    if len(looks) > {blind}:
+        check(folder)
+deleting.check_unmounted = check_late
+with pytest.raises(DeletionError) as caught:
+    deleting.delete_experiments(sys.argv[1])
+print(caught.value)
+"""
+
+
+@pytest.fixture
+def share(tmp_path: Path) -> Path:
+    folder = tmp_path / "share"
+    folder.mkdir()
+    (folder / "precious").write_text("data")
+    return folder
+
+
+@pytest.fixture
+def folder(make_experiment: MakeExperiment) -> Path:
+    """Return an experiment's folder with a place for a mount in it."""
+    folder = make_experiment("kubeflow")
+    (folder / "nfs-root").mkdir()
+    return folder
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_delete_is_refused_and_names_the_mount(folder: Path, share: Path, dry_run: bool) -> None:
+    mounted = folder / "nfs-root"
+
+    done = run_mounted([(share, mounted)], DELETE.format(dry_run=dry_run), "kubeflow")
+
+    assert done.stderr == ""
+    path, _, message = done.stdout.strip().partition("|")
+    assert path == str(mounted)
+    assert message.startswith(f"experiment kubeflow was not deleted: {mounted}: a file system (")
+    assert message.endswith(f"unmount it first (umount {mounted})")
+    assert (share / "precious").read_text() == "data"
+    assert (folder / "environments").exists()
+    assert list(Registry().read()) == ["kubeflow"]
+
+    delete_experiments("kubeflow")
+    assert not folder.exists()
+
+
+def test_the_command_deletes_none_of_several_and_says_how_to_unmount(
+    folder: Path, share: Path, make_experiment: MakeExperiment
+) -> None:
+    other = make_experiment("other")
+    code = """
+from nnicli.cli import main
+sys.argv = ["nnicli", "experiment", "delete", "other", "kubeflow", "--yes"]
+main()
+"""
+
+    done = run_mounted([(share, folder / "nfs-root")], code)
+
+    assert done.returncode == 1
+    assert f"umount {folder / 'nfs-root'}" in done.stderr
+    assert other.exists()
+    assert (share / "precious").exists()
+
+
+@pytest.mark.parametrize("blind", [2, 3], ids=["before-it-is-moved", "while-it-is-taken-apart"])
+def test_what_is_mounted_at_the_last_moment_is_kept_too(
+    folder: Path, share: Path, blind: int
+) -> None:
+    mounted = folder / "nfs-root"
+
+    done = run_mounted([(share, mounted)], DELETE_LATE.format(blind=blind), "kubeflow")
+
+    assert done.stderr == ""
+    assert f"{mounted}: a file system" in done.stdout
+    assert f"umount {mounted}" in done.stdout
+    assert (share / "precious").read_text() == "data"
+    assert (folder / "db" / "nni.sqlite").exists()
+
+
+def test_prune_leaves_such_an_experiment_and_deletes_the_others(
+    folder: Path, share: Path, make_experiment: MakeExperiment
+) -> None:
+    other = make_experiment("other")
+    code = """
+from nnicli import prune_experiments
+print([plan.record.exp_id for plan in prune_experiments(statuses=["STOPPED"], dry_run=False)])
+"""
+
+    done = run_mounted([(share, folder / "nfs-root")], code)
+
+    assert done.stdout.strip() == "['other']"
+    assert f"{folder / 'nfs-root'}: a file system" in done.stderr  # a logged warning
+    assert (share / "precious").exists()
+    assert folder.exists()
+    assert not other.exists()
+
+
+def test_what_is_mounted_does_not_count_as_the_experiments_size(folder: Path, share: Path) -> None:
+    code = """
+from nnicli.housekeeping.deleting import size_on_disk
+print(size_on_disk(Path(sys.argv[1])))
+"""
+    (share / "large").write_bytes(bytes(10_000_000))
+
+    done = run_mounted([(share, folder / "nfs-root")], code, folder)
+
+    assert int(done.stdout) < 10_000_000
+
+
+def test_what_is_mounted_in_the_rest_of_a_killed_delete_is_kept(
+    folder: Path, share: Path, parent: Path
+) -> None:
+    left = parent / ".nnicli-staging-dead"
+    left.mkdir()
+    mounted = folder.rename(left / "kubeflow") / "nfs-root"
+    code = """
+from nnicli.store.staging import staging
+with staging(Path(sys.argv[1])):
+    pass
+"""
+
+    done = run_mounted([(share, mounted)], code, parent)
+
+    assert done.returncode == 0
+    assert "what a killed nnicli left cannot be deleted: [Errno 16] a file system" in done.stderr
+    assert (share / "precious").read_text() == "data"
+
+    run_mounted([], code, parent)
+    assert not left.exists()
+
+
+def test_a_start_that_failed_keeps_what_is_mounted_in_its_folder(
+    tmp_path: Path, share: Path
+) -> None:
+    code = """
+from nnicli.launcher.files import LaunchFiles
+from nnicli.store import layout_for
+files = LaunchFiles(layout_for("3.0"), Path(sys.argv[1]), "failed", "", is_new=True)
+files.make_directories()
+mounted = Path(sys.argv[1], "failed", "nfs-root")
+mounted.mkdir()
+mount(sys.argv[2], mounted)
+files.remove_new()
+"""
+
+    done = run_mounted([], code, tmp_path / "experiments", share)
+
+    assert done.returncode == 0
+    assert "the folder of a start that failed is still there" in done.stderr
+    assert (share / "precious").read_text() == "data"
