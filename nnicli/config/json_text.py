@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import dataclass
 
 from nnicli.config.document import MOST_DEPTH, MOST_VALUES, Document, Keys, Place, TooLargeError
 
@@ -11,8 +12,26 @@ _ESCAPE = re.compile(r"\\.")
 _TOKEN = re.compile(r'"[^"]*"|[{}\[\],]|[^\s{}\[\],:"]+')
 
 
-def read_json(document: Document, text: str) -> bool:
-    """Read a document from a text and return True, or False when it is no JSON.
+_COMMENT = re.compile(r"//|/\*|#")
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_WORDS = {"True": "true", "False": "false", "None": "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class NotJson:
+    """Why a text is not JSON.
+
+    Attributes:
+        place: Where it stops being JSON.
+        reason: What stands there.
+    """
+
+    place: Place
+    reason: str
+
+
+def read_json(document: Document, text: str) -> NotJson | None:
+    """Read a document from a text, or return why it is not JSON.
 
     JSON is tried before YAML, as NNI does with search spaces: YAML 1.1 would take `1e-7` for text
     and stumble over tabs.
@@ -22,11 +41,40 @@ def read_json(document: Document, text: str) -> bool:
     """
     try:
         data = json.loads(text)
+    except json.JSONDecodeError as error:
+        return _explain(text, error)
     except (ValueError, RecursionError):
-        return False
+        return NotJson((1, 1), "a number is too long, or values are nested too deep")
     _Placing(document).walk(text)
     document.data = data
-    return True
+    return None
+
+
+def looks_like_json(text: str) -> bool:
+    """Return whether a text was probably meant as JSON."""
+    return text.lstrip().startswith(("{", "["))
+
+
+def _explain(text: str, error: json.JSONDecodeError) -> NotJson:
+    here, rest = error.pos, text[error.pos :]
+    before = text[:here].rstrip()
+    if rest[:1] in {"}", "]"} and before.endswith(","):
+        # Python before 3.13 points behind the comma.
+        here, reason = len(before) - 1, "a comma behind the last item"
+    elif rest.startswith(",") and rest[1:].lstrip()[:1] in {"}", "]"}:
+        reason = "a comma behind the last item"
+    elif _COMMENT.match(rest):
+        reason = "a comment, which JSON does not have"
+    elif rest.startswith("'"):
+        reason = "single quotes; JSON has double ones"
+    elif (word := _WORD.match(rest)) and word[0] in _WORDS:
+        reason = f"{word[0]}; JSON says {_WORDS[word[0]]}"
+    elif word:
+        reason = "text without quotes"
+    else:
+        reason = error.msg[:1].lower() + error.msg[1:]
+    line_start = text.rfind("\n", 0, here) + 1
+    return NotJson((text.count("\n", 0, here) + 1, here - line_start + 1), reason)
 
 
 class _Placing:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.document import MOST_DEPTH, MOST_VALUES, Document, Keys, TooLargeError
-from nnicli.config.json_text import read_json
+from nnicli.config.json_text import NotJson, looks_like_json, read_json
 from nnicli.config.surprises import is_surprise
 from nnicli.config.yaml_text import read_yaml
 
@@ -33,12 +33,28 @@ def read_file(path: Path, *, within: str = "") -> Document:
     if text is None:
         return document
     try:
-        if not read_json(document, text):
+        failure = read_json(document, text)
+        if failure is not None:
             read_yaml(document, text)
+            _tell_json(document, text, failure)
     except TooLargeError:
         document.data = None
         document.report((), _TOO_LARGE, rule="size", place=(1, 1))
     return document
+
+
+def _tell_json(document: Document, text: str, failure: NotJson) -> None:
+    """Report why a file that was meant as JSON had to be read as YAML."""
+    is_named_json = document.file is not None and document.file.suffix.lower() == ".json"
+    is_broken = any(problem.rule == "syntax" for problem in document.problems)
+    if is_broken and looks_like_json(text):
+        # What a reader of YAML says of it would be a consequence.
+        document.reported.clear()
+        message = f"this is not valid JSON: {failure.reason}; it is not valid YAML either"
+        document.report((), message, rule="syntax", place=failure.place)
+    elif document.data is not None and is_named_json:
+        message = f"this is not valid JSON, so it was read as YAML: {failure.reason}"
+        document.report((), message, rule="json", severity="warning", place=failure.place)
 
 
 def read_nothing(value: object) -> Document:

@@ -141,15 +141,16 @@ def take_meant_numbers(
     taken: list[tuple[Keys, str]] = []
     for error in list(_validator(name, others).iter_errors(data)):
         way = tuple(error.absolute_path)
-        text = document.surprises.get((*base, *way))
+        here: Keys = (*base, *way)
+        text = document.surprises.get(here)
         if error.validator != "type" or text is None or error.instance != text:
             continue
         wanted = {"integer", "number"} & {*_as_list(error.validator_value)}
         number = to_number(text, whole=wanted == {"integer"})
         if wanted and number is not None:
             _replace(data, way, number)
-            del document.surprises[(*base, *way)]
-            taken.append(((*base, *way), text))
+            del document.surprises[here]
+            taken.append((here, text))
     return taken
 
 

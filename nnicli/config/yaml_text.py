@@ -9,6 +9,7 @@ from yaml.composer import ComposerError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
+from nnicli.config.culprits import Stumble, find_culprit
 from nnicli.config.document import (
     MOST_DEPTH,
     MOST_VALUES,
@@ -18,6 +19,7 @@ from nnicli.config.document import (
     TooLargeError,
     to_location,
 )
+from nnicli.config.lookalikes import describe, find_at_start, find_in_key
 from nnicli.config.secrets import is_secret
 from nnicli.config.surprises import is_surprise
 
@@ -44,12 +46,15 @@ def read_yaml(document: Document, text: str) -> None:
         node = yaml.compose(text, Loader=_LOADER)
     except yaml.YAMLError as error:
         place, reason = _explain(error, text)
-        document.report((), f"this is no YAML: {reason}", rule="syntax", place=place)
+        document.report((), f"this is not valid YAML: {reason}", rule="syntax", place=place)
         return
     if node is None:
         document.report((), "the file is empty", rule="syntax", place=(1, 1))
         return
-    document.data = _Builder(document).build(node, ())
+    data = _Builder(document).build(node, ())
+    # Whatever else there is to tell would be a consequence.
+    is_readable = all(problem.rule != "syntax" for problem in document.problems)
+    document.data = data if is_readable else None
 
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
@@ -57,13 +62,15 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
         # Its position counts bytes with libyaml, characters without.
         place = text.count("\n", 0, text.find(chr(error.character))) + 1, 1
         return place, f"the character U+{error.character:04X} is not allowed"
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    place = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    start = _mark_place(getattr(error, "context_mark", None))
+    place = _mark_place(getattr(error, "problem_mark", None)) or start or (1, 1)
     if isinstance(error, ComposerError):
         # Its own words quote the alias, which may be a password that begins with `*`.
         return place, "no anchor has the name of this alias; text that begins with * needs quotes"
-    parts = (getattr(error, "context", None), getattr(error, "problem", None))
-    return place, ", ".join(part for part in parts if part) or type(error).__name__
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    culprit = find_culprit(Stumble(text, problem or "", place, start))
+    words = ", ".join(part for part in (context, problem) if part) or type(error).__name__
+    return culprit or (place, words)
 
 
 def _is_bounded(document: Document, text: str) -> bool:
@@ -120,7 +127,7 @@ class _Builder:
             if key_node.tag == _MERGE:
                 merged = {**self._build_merged(value_node, keys), **merged}
                 continue
-            key = self._build_key(key_node, keys)
+            key = self._build_key(key_node, value_node, keys)
             if key is None:
                 continue
             inner = (*keys, key)
@@ -149,8 +156,15 @@ class _Builder:
             self._merges -= 1
         return merged
 
-    def _build_key(self, node: Node, keys: Keys) -> str | None:
+    def _build_key(self, node: Node, value: Node, keys: Keys) -> str | None:
         if isinstance(node, ScalarNode) and node.tag == f"{_TAG}str":
+            has_value = value.tag != f"{_TAG}null"
+            position = None if node.style else find_in_key(node.value, has_value=has_value)
+            if position is not None:
+                line, column = _place(node)
+                message = f"this is not valid YAML: {describe(node.value[position])}"
+                place = (line, column + position)
+                self._document.report(keys, message, rule="syntax", place=place)
             return str(node.value)
         shown = to_location((str(node.value),)) if isinstance(node, ScalarNode) else "a collection"
         hint = f"write it in quotes: '{shown}'" if isinstance(node, ScalarNode) else None
@@ -177,9 +191,19 @@ class _Builder:
             message = f"this text is no {node.tag.removeprefix(_TAG)}"
             self._document.report(keys, message, rule="syntax", place=_place(node))
             return None
-        if node.style in {None, ""} and is_surprise(node.value, value):
-            self._document.surprises[keys] = node.value
+        if node.style in {None, ""}:
+            self._look_at_plain(node, value, keys)
         return value
+
+    def _look_at_plain(self, node: ScalarNode, value: Any, keys: Keys) -> None:
+        """Note what its writer may not have meant, as it has no quotes."""
+        if is_surprise(node.value, value):
+            self._document.surprises[keys] = node.value
+        if isinstance(value, str) and (character := find_at_start(value)):
+            message = f"begins with {describe(character)}"
+            self._document.report(
+                keys, message, rule="lookalike", severity="warning", place=_place(node)
+            )
 
     def _check_tag(self, node: Node, wanted: str, keys: Keys) -> None:
         if node.tag != wanted:
@@ -196,6 +220,9 @@ class _Builder:
 
 
 def _place(thing: Node | yaml.Event) -> Place:
-    mark = thing.start_mark
     # Only documents that were made in memory have no marks.
-    return (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    return _mark_place(thing.start_mark) or (1, 1)
+
+
+def _mark_place(mark: Any) -> Place | None:
+    return (mark.line + 1, mark.column + 1) if mark else None
