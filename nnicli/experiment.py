@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+import threading
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -41,6 +43,7 @@ from nnicli.rest import ManagerClient
 from nnicli.session import Session
 from nnicli.store import MANAGER_LOGS, ExperimentDatabase, FetchedLog, Log, check_kind
 from nnicli.supervision import Supervisor
+from nnicli.termination import stopping, termination_held_back
 from nnicli.waiting import Deadline, Timeouts
 
 logger = logging.getLogger(__name__)
@@ -61,6 +64,12 @@ class Experiment(ExperimentReader):
     listens on all interfaces without any authentication, and no NNI release can be told
     otherwise: whoever reaches the port can stop it, or run commands.
 
+    `with` stops what it started, also when SIGTERM or SIGHUP would end the script: the experiment
+    is stopped first, and the process ends by the signal after that. A handler of the script's own
+    is left alone, and so is everything in threads other than the main one. A process that was
+    forked inside the block reads, and leaves the experiment running unless it calls
+    `stop_experiment()`.
+
     Args:
         nni: The NNI to start managers of: a virtual environment, a `python` in one, the folder of
             its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the
@@ -72,6 +81,7 @@ class Experiment(ExperimentReader):
         auth: User and password for basic authentication there.
         verify: Whether to check TLS certificates there, or the path of a CA bundle.
         timeouts: Limits for everything that is waited for.
+        handle_signals: Whether `with` takes over SIGTERM and SIGHUP where nobody else does.
     """
 
     def __init__(
@@ -84,6 +94,7 @@ class Experiment(ExperimentReader):
         auth: tuple[str, str] | None = None,
         verify: bool | str = True,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+        handle_signals: bool = True,
     ) -> None:
         self._nni = nni
         self._experiments_directory = (
@@ -100,6 +111,11 @@ class Experiment(ExperimentReader):
         self._stopped: Session | None = None
         self._supervisor: Supervisor | None = None
         self._has_fallen_back = False
+        self._handle_signals = handle_signals
+        # Held while this instance gets or loses its experiment. The thread that holds it may come
+        # again: a signal handler of the script's own runs in the middle of whatever it interrupts.
+        self._changing = threading.RLock()
+        self._blocks: list[ExitStack] = []
 
     def __repr__(self) -> str:
         state = "connected" if self._session else "stopped" if self._stopped else "new"
@@ -162,13 +178,13 @@ class Experiment(ExperimentReader):
             LaunchError: The manager could not be started; nothing of it is left.
             RegistryError: NNI's registry cannot be read or written.
         """
-        self._require_unconnected()
-        arguments.check_given_port(port)
-        installation = self._installation()
-        config = load_config(config_file, nni_version=installation.version, debug=debug)
-        for problem in config.warnings:
-            logger.warning("%s", problem)
-        self._start(installation, self._creation_plan(installation, config, port))
+        with self._connecting():
+            arguments.check_given_port(port)
+            installation = self._installation()
+            config = load_config(config_file, nni_version=installation.version, debug=debug)
+            for problem in config.warnings:
+                logger.warning("%s", problem)
+            self._start(installation, self._creation_plan(installation, config, port))
 
     def resume_experiment(self, exp_id: str, port: int | None = None, debug: bool = False) -> None:
         """Go on with a stopped experiment and connect to it.
@@ -188,7 +204,8 @@ class Experiment(ExperimentReader):
             UnsupportedVersionError: Another generation of NNI made the experiment.
             LaunchError: The manager could not be started; the experiment is as it was.
         """
-        self._reopen(exp_id, port, debug=debug, is_view=False)
+        with self._connecting():
+            self._reopen(exp_id, port, debug=debug, is_view=False)
 
     def view_experiment(self, exp_id: str, port: int | None = None) -> None:
         """Show a stopped experiment, read-only, and connect to it.
@@ -203,7 +220,8 @@ class Experiment(ExperimentReader):
             StateError: The experiment has a manager that still runs.
             LaunchError: The manager could not be started; the experiment is as it was.
         """
-        self._reopen(exp_id, port, debug=False, is_view=True)
+        with self._connecting():
+            self._reopen(exp_id, port, debug=False, is_view=True)
 
     def connect_experiment(self, endpoint: str) -> None:
         """Connect to a manager that runs already.
@@ -216,20 +234,20 @@ class Experiment(ExperimentReader):
             InvalidValueError: The endpoint is no such URL.
             RestError: No manager answers there.
         """
-        self._require_unconnected()
-        client = ManagerClient(
-            endpoint,
-            timeouts=self._timeouts,
-            headers=self._headers,
-            auth=self._auth,
-            verify=self._verify,
-        )
-        try:
-            session = Session.of_connected(client)
-        except BaseException:
-            client.close()
-            raise
-        self._enter(session)
+        with self._connecting():
+            client = ManagerClient(
+                endpoint,
+                timeouts=self._timeouts,
+                headers=self._headers,
+                auth=self._auth,
+                verify=self._verify,
+            )
+            try:
+                session = Session.of_connected(client)
+            except BaseException:
+                client.close()
+                raise
+            self._enter(session)
 
     def disconnect(self) -> None:
         """Forget the experiment and leave it running."""
@@ -250,12 +268,17 @@ class Experiment(ExperimentReader):
             StopNotSupportedError: It is on another host, and its release (1.x, 2.0) knows no
                 request to stop; it goes on.
         """
-        session = self._connected()
-        outcome = session.stop(self._timeouts)
-        self._stopped, self._session, self._supervisor = session, None, None
-        return outcome
+        with self._changing:
+            session = self._connected()
+            outcome = session.stop(self._timeouts)
+            self._stopped, self._session, self._supervisor = session, None, None
+            return outcome
 
     def __enter__(self) -> Experiment:  # noqa: PYI034 - typing.Self needs Python 3.11
+        block = ExitStack()
+        if self._handle_signals:
+            block.enter_context(termination_held_back())
+        self._blocks.append(block)
         return self
 
     def __exit__(
@@ -264,11 +287,14 @@ class Experiment(ExperimentReader):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop what this instance started, leave what it only connected to."""
-        if self._session is not None and self._session.is_owned:
-            self.stop_experiment()
-        elif self._session is not None:
-            self.disconnect()
+        """Stop what this process started with this instance, leave what it only connected to."""
+        with self._blocks.pop():
+            try:
+                self._leave()
+            except SystemExit:
+                # A signal may come in the moment before they are held back.
+                self._leave()
+                raise
 
     # Read
 
@@ -448,6 +474,27 @@ class Experiment(ExperimentReader):
 
     # How it is done
 
+    def _leave(self) -> None:
+        with stopping(), self._changing:
+            if self._session is not None and self._session.is_owned:
+                self.stop_experiment()
+            else:
+                self.disconnect()
+
+    @contextmanager
+    def _connecting(self) -> Iterator[None]:
+        """Keep other threads from giving this instance an experiment, too."""
+        if not self._changing.acquire(blocking=False):
+            raise AlreadyConnectedError(
+                "another thread is just giving this instance an experiment, or stopping the one "
+                "that it has; use another Experiment()"
+            )
+        try:
+            self._require_unconnected()
+            yield
+        finally:
+            self._changing.release()
+
     def _installation(self) -> NniInstallation:
         if isinstance(self._nni, NniInstallation):
             return self._nni
@@ -472,7 +519,6 @@ class Experiment(ExperimentReader):
         )
 
     def _reopen(self, exp_id: str, port: int | None, *, debug: bool, is_view: bool) -> None:
-        self._require_unconnected()
         arguments.check_given_port(port)
         installation = self._installation()
         located = locate_experiment(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -88,7 +89,6 @@ class Session:
         process: The manager, None when it is not on this machine.
         directory: The experiment's folder, None when it is not on this machine.
         layout: Where its files lie.
-        is_owned: Whether it was started here, and not only connected to.
         is_view: Whether the manager only shows a stopped experiment.
     """
 
@@ -110,7 +110,7 @@ class Session:
         self.process = process
         self.directory = directory
         self.layout = layout
-        self.is_owned = is_owned
+        self._owner_pid = os.getpid() if is_owned else None
         self.is_view = is_view
         self._error_output = error_output
         self._dispatcher_log = dispatcher_log
@@ -145,7 +145,8 @@ class Session:
         exp_id = profile["id"]
         process = find_local_manager(client.endpoint, exp_id)
         directory = Path(profile["logDir"])
-        is_here = process is not None and directory.is_dir()
+        # A folder that was deleted by hand still tells the tuner and the trials.
+        is_here = process is not None
         layout = layout_for(client.get_version())
         folder = _launcher_folder(layout, exp_id) if is_here else ""
         _, errors = layout.output_paths(directory, folder)
@@ -161,6 +162,11 @@ class Session:
             is_view=status == ExperimentStatus.VIEWED
             or (process is not None and is_viewing(process)),
         )
+
+    @property
+    def is_owned(self) -> bool:
+        """Whether this process started it; one that was forked from it did not."""
+        return self._owner_pid == os.getpid()
 
     @property
     def client(self) -> ManagerClient:

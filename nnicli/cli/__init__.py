@@ -12,6 +12,7 @@ from nnicli.cli.experiment import experiment
 from nnicli.cli.log import log
 from nnicli.cli.managers import managers
 from nnicli.cli.run import run
+from nnicli.cli.streams import guard_messages
 from nnicli.cli.trial import trial
 
 __all__ = ["main"]
@@ -21,6 +22,7 @@ __all__ = ["main"]
 @click.version_option(nnicli.__version__, message="nnicli %(version)s")
 def main() -> None:
     """Launch and control Microsoft NNI experiments, without nnictl."""
+    guard_messages()
 
 
 for _command in (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import threading
@@ -99,7 +100,8 @@ class ManagerProcess:
         self, identity: ProcessIdentity, *, child: subprocess.Popen[bytes] | None = None
     ) -> None:
         self.identity = identity
-        self._child = child
+        self._popen = child
+        self._parent_pid = os.getpid()
 
     def __repr__(self) -> str:
         return f"ManagerProcess(pid={self.identity.pid})"
@@ -136,6 +138,12 @@ class ManagerProcess:
     def find(cls, identity: ProcessIdentity) -> ManagerProcess | None:
         """Return the manager of this identity, None when it is gone."""
         return cls(identity) if find_process(identity) is not None else None
+
+    @property
+    def _child(self) -> subprocess.Popen[bytes] | None:
+        # In a process that was forked from the parent, waitpid() takes a living manager for a dead
+        # one, as it is not a child there.
+        return self._popen if self._parent_pid == os.getpid() else None
 
     @property
     def returncode(self) -> int | None:

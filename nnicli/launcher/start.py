@@ -134,7 +134,13 @@ def start_manager(
     )
     start.check()
     with ExitStack() as undo:
-        yield _start_on_some_port(start, undo)
+        try:
+            yield _start_on_some_port(start, undo)
+        except BaseException:
+            # A second Ctrl-C waits until nothing is left.
+            with uninterrupted():
+                undo.close()
+            raise
         undo.pop_all()
 
 

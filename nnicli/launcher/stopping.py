@@ -19,6 +19,7 @@ from nnicli.launcher.process import (
     find_process,
     identify,
     is_alive,
+    uninterrupted,
 )
 from nnicli.store import Registry
 from nnicli.waiting import Deadline
@@ -95,12 +96,24 @@ def stop_manager(
 
     Raises:
         ManagerStillAliveError: Something lives even after SIGKILL.
+
+    Whatever interrupts it, a second Ctrl-C for instance, makes it end everything at once, and is
+    raised after that.
     """
     deadline = Deadline(timeout_s)
     total = Deadline(None)
     below: set[psutil.Process] = set()
-    how = _end_manager(process, ask, below=below, deadline=deadline)
-    survivors = reap(traces, below=below)
+    try:
+        how = _end_manager(process, ask, below=below, deadline=deadline)
+        survivors = reap(traces, below=below)
+    except ManagerStillAliveError:
+        raise
+    except BaseException:
+        # A second Ctrl-C, or a caller's log handler that fails: what is left is done at once.
+        with uninterrupted():
+            _kill(process)
+            reap(traces, below=below)
+        raise
     return StopOutcome(
         exp_id=traces.exp_id,
         how=how,
@@ -135,12 +148,16 @@ def _end_manager(
                 was_killed = process.returncode == -signal.SIGKILL
                 return "already gone" if was_killed else "asked"
             below.update(process.descendants())
+    _kill(process)
+    return "killed"
+
+
+def _kill(process: ManagerProcess) -> None:
     with Registry().undisturbed(_LOCK_TIMEOUT_S):
         process.kill()
         is_gone = process.wait(_KILL_TIMEOUT_S)
     if not is_gone:
         raise _still_alive(process.identity, "the manager")
-    return "killed"
 
 
 def _has_just_died(process: ManagerProcess, error: RestError) -> bool:

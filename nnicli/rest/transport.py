@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import logging
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -165,6 +166,7 @@ class RequestsTransport:
             verify: Whether to check TLS certificates, or the path of a CA bundle.
         """
         self._endpoint = endpoint.rstrip("/")
+        self._pid = os.getpid()
         self._session = requests.Session()
         self._session.headers.update(headers or {})
         self._session.auth = auth
@@ -186,6 +188,10 @@ class RequestsTransport:
         Raises:
             RestError: There is none; the subclass says whether the request may have been done.
         """
+        if self._pid != os.getpid():
+            # A forked process shares its parent's sockets, and each would take the other's answers.
+            self._pid = os.getpid()
+            self.close()
         url = f"{self._endpoint}{request.path}"
         deadline = Deadline(request.read_s)
         with _mapped_errors(request.method, url):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import pty
+import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +302,82 @@ def _wait_for_start(installation: FakeInstallation) -> None:
         lambda: True if installation.requests() else None, deadline=Deadline(30), interval_s=0.02
     )
     assert started
+
+
+@contextmanager
+def _full_disk() -> Iterator[int]:
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@contextmanager
+def _pipe_without_reader() -> Iterator[int]:
+    reader, writer = os.pipe()
+    os.close(reader)
+    yield writer
+    os.close(writer)
+
+
+@contextmanager
+def _pipe_that_nobody_reads() -> Iterator[int]:
+    """`nnicli run ... 2>&1 | less`, paused: the pipe is full, and a write to it never returns."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(1))
+    os.set_blocking(writer, True)
+    yield writer
+    os.close(reader)
+    os.close(writer)
+
+
+@contextmanager
+def _closed_terminal() -> Iterator[int]:
+    terminal, descriptor = pty.openpty()
+    os.close(terminal)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    "broken", [_full_disk, _pipe_without_reader, _pipe_that_nobody_reads, _closed_terminal]
+)
+@pytest.mark.parametrize("how", ["limit", "twice"])
+def test_messages_that_cannot_be_written_do_not_keep_it_from_stopping(
+    installation: FakeInstallation,
+    config: Path,
+    broken: Callable[[], AbstractContextManager[int]],
+    how: str,
+) -> None:
+    config.with_name("trial.py").write_text("import time; time.sleep(600)")
+    limit = ["--timeout", "1s"] if how == "limit" else []
+    with broken() as messages:
+        child = subprocess.Popen(
+            _command(installation, config, "--json", *limit),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=messages,
+        )
+        _wait_for_start(installation)
+        if how == "twice":
+            child.send_signal(signal.SIGHUP)
+            child.send_signal(signal.SIGTERM)
+        output, _ = child.communicate(timeout=60)
+
+    assert json.loads(output)["exit_code"] == child.returncode
+    assert child.returncode in {"limit": (1,), "twice": (129, 143)}[how]
+
+
+def test_without_standard_error_it_runs(installation: FakeInstallation, config: Path) -> None:
+    command = shlex.join(_command(installation, config))
+
+    result = subprocess.run(
+        ["sh", "-c", f"{command} 2>&-"], check=False, capture_output=True, text=True, timeout=60
+    )
+
+    assert (result.returncode, result.stdout.count("SUCCEEDED")) == (0, 3)
 
 
 def test_nohup_is_respected(installation: FakeInstallation, config: Path) -> None:

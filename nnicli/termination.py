@@ -1,0 +1,95 @@
+"""SIGTERM and SIGHUP in a `with`, held back until what was started in it is stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+
+
+class _Guard:
+    """Turns a signal that would end the process into SystemExit, and delivers it at the end.
+
+    There is one for the process, as there is one handler for a signal. It counts the blocks that
+    are open, so blocks may be nested.
+    """
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._stopping = 0
+        self._received: int | None = None
+        self._pid = os.getpid()
+
+    def enter(self) -> None:
+        if self._open == 0:
+            self._pid, self._received, self._stopping = os.getpid(), None, 0
+            for number in _SIGNALS:
+                # A handler of the script's own decides what happens, and nohup's SIG_IGN stays.
+                if signal.getsignal(number) is signal.SIG_DFL:
+                    signal.signal(number, self._handle)
+        self._open += 1
+
+    def leave(self) -> None:
+        self._open -= 1
+        if self._open > 0 or not _is_main_thread():
+            return
+        for number in _SIGNALS:
+            # Bound methods are equal, and not the same.
+            if signal.getsignal(number) == self._handle:
+                signal.signal(number, signal.SIG_DFL)
+        if self._received is not None and os.getpid() == self._pid:
+            signal.raise_signal(self._received)
+
+    @contextmanager
+    def stopping(self) -> Iterator[None]:
+        self._stopping += 1
+        try:
+            yield
+        finally:
+            self._stopping -= 1
+
+    def _handle(self, number: int, _frame: FrameType | None) -> None:
+        if self._open == 0 or os.getpid() != self._pid:
+            # The block was left in another thread, or this is a child that was forked in it.
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        self._received = number
+        if not self._stopping:
+            # asyncio and threads let this one through, and no other but KeyboardInterrupt.
+            raise SystemExit(128 + number)
+
+
+_guard = _Guard()
+
+
+@contextmanager
+def termination_held_back() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind what is inside, and end the process after that as ever.
+
+    Only signals that would end the process at once are taken over, and only in the main thread,
+    where Python runs its handlers. After the block the process gets the signal that came.
+    """
+    if not _is_main_thread():
+        yield
+        return
+    _guard.enter()
+    try:
+        yield
+    finally:
+        _guard.leave()
+
+
+@contextmanager
+def stopping() -> Iterator[None]:
+    """Only note signals inside: a stop that is cut off would leave things behind."""
+    with _guard.stopping():
+        yield
+
+
+def _is_main_thread() -> bool:
+    return threading.current_thread() is threading.main_thread()
