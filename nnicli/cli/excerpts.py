@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -11,6 +12,8 @@ from nnicli.errors import Problem
 
 _MOST_SHOWN = 200
 _MASK = "***"
+# Of a key to the one that was probably meant, so that its value is one of that key's.
+_LEAST_LIKENESS = 0.8
 # Line breaks as YAML 1.1 and libyaml count them, and as JSON does.
 _YAML_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _JSON_BREAK = re.compile("\r\n|[\r\n]")
@@ -36,8 +39,23 @@ def excerpt(problem: Problem) -> str | None:
         return _MASK
     line = lines[problem.line - 1][:_MOST_SHOWN].replace("\t", " ")
     line = "".join(character if character.isprintable() else "?" for character in line)
-    is_unknown = problem.rule == "unknown-key" or problem.message.startswith("found text;")
-    return mask(_without_comment(line), hidden_from=problem.column if is_unknown else None)
+    hides = _may_be_secret(problem)
+    return mask(_without_comment(line), hidden_from=problem.column if hides else None)
+
+
+def _may_be_secret(problem: Problem) -> bool:
+    """Return whether the value of a key that tells of no secret may be one all the same.
+
+    A misspelt key has a value like the right one, which the suggestion names; of a key that is
+    like none nothing is known.
+    """
+    if problem.rule != "unknown-key":
+        return problem.message.startswith("found text;")
+    _, _, meant = (problem.suggestion or "").partition("'")
+    meant = meant.partition("'")[0]
+    key = re.split(r"[.\[]", problem.location)[-1]
+    likeness = difflib.SequenceMatcher(None, key.lower(), meant.lower()).ratio()
+    return likeness < _LEAST_LIKENESS or names_secret(meant)
 
 
 def mask(line: str, *, hidden_from: int | None = None) -> str:

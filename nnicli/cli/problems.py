@@ -26,12 +26,14 @@ def print_problem(console: Console, problem: Problem) -> None:
     head.append(f" [{problem.rule}]", style="dim")
     console.print(head, soft_wrap=True)
     line = excerpt(problem)
+    is_at_place = False
     if line is not None and problem.column is not None:
         number = f"{problem.line:>5} | "
         console.print(Text(number, style="dim") + Text(line), soft_wrap=True)
-        if problem.column > len(line.rstrip("*")) or not line.strip("*"):
-            return
-        caret = Text(" " * (len(number) - 2) + "| ", style="dim")
+        # Of a line that is hidden from there on no place is shown.
+        is_at_place = problem.column <= len(line.rstrip("*"))
+    if is_at_place and line is not None and problem.column is not None:
+        caret = Text(" " * 6 + "| ", style="dim")
         caret.append(" " * _width(line[: problem.column - 1]) + "^", style="bold green")
         caret.append(f" {problem.suggestion}" if problem.suggestion else "", style="green")
         console.print(caret, soft_wrap=True)

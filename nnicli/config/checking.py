@@ -12,6 +12,7 @@ from nnicli.config import renames
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
 from nnicli.config.carrying import Carrier
 from nnicli.config.document import Document, sort_problems, summarise
+from nnicli.config.indentation import restore_indentation
 from nnicli.config.reading import read_file, read_mapping, read_nothing
 from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
 from nnicli.config.rules import RULES
@@ -213,8 +214,10 @@ def read_config(config: Source) -> Document:
         if not document.problems:
             document.report((), "a config is a mapping of fields", rule="type")
     elif is_v1(document.data):
+        restore_indentation(document, "experiment-v1")
         drop_nulls(document.data)
     else:
+        restore_indentation(document, "experiment-v2")
         unify_spelling(document)
     return document
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,6 +81,16 @@ class Document:
     def locate(self, keys: Keys) -> str:
         """Return the way to a value as its problem tells it."""
         return to_location((self.within, *keys) if self.within else keys)
+
+    def move_places(self, moves: Mapping[Keys, Keys]) -> None:
+        """Note that values, with all inside them, have other ways now: old -> new."""
+        lengths = sorted({len(old) for old in moves}, reverse=True)
+        every: tuple[dict[Keys, Any], ...] = (self.places, self.surprises)
+        for notes in every:
+            for keys in list(notes):
+                old = next((keys[:length] for length in lengths if keys[:length] in moves), None)
+                if old is not None:
+                    notes[moves[old] + keys[len(old) :]] = notes.pop(keys)
 
     def report_twice(self, keys: Keys, place: Place) -> None:
         """Add the problem of a key that its mapping has already."""

@@ -24,6 +24,8 @@ Others = tuple[tuple[str, str], ...]
 
 # Who has more reads the first ones.
 _MOST_ERRORS = 200
+# Keys that are listed with every unknown one.
+_SHORT_LIST = 8
 # Longer text is no misspelt word, and comparing it takes its time.
 _LONGEST_WORD = 60
 _TYPE_NAMES = {
@@ -49,6 +51,15 @@ def load_schema(name: str) -> dict[str, Any]:
         text = (Path(__file__).parents[2] / "schemas" / file).read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
+
+
+def find_part(name: str, reference: str) -> Mapping[str, Any]:
+    """Return the part of a shipped schema that a `$ref` in it names."""
+    part: Any = load_schema(name)
+    for step in reference.removeprefix("#/").split("/"):
+        part = part[step]
+    found: Mapping[str, Any] = part
+    return found
 
 
 @cache
@@ -241,23 +252,25 @@ def _tell_required(document: Document, keys: Keys, error: ValidationError) -> No
 
 
 def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> None:
-    known = _part(error).get("properties", {})
+    known = list(_part(error).get("properties", {}))
     unknown = [name for name in cast(dict[str, Any], error.instance) if name not in known]
+    is_listed = False
     for name in unknown[:_MOST_ERRORS]:
-        document.report(
-            (*keys, name),
-            f"is no known key; allowed: {', '.join(known) or 'none'}",
-            rule="unknown-key",
-            suggestion=_mend_key(name, known),
-        )
+        suggestion = _correct_key(name, known)
+        message = "is not a known key"
+        # A long list is of use where nothing is near, and once.
+        if len(known) <= _SHORT_LIST or not (suggestion or is_listed):
+            message += f"; allowed: {', '.join(known) or 'none'}"
+            is_listed = True
+        document.report((*keys, name), message, rule="unknown-key", suggestion=suggestion)
     if len(unknown) > _MOST_ERRORS:
-        message = f"has {len(unknown)} unknown keys, of which {_MOST_ERRORS} are told"
+        message = f"has {len(unknown)} unknown keys, of which {_MOST_ERRORS} are listed"
         document.report(keys, message, rule="unknown-key")
 
 
-def _mend_key(name: str, known: Iterable[object]) -> str | None:
+def _correct_key(name: str, known: Iterable[object]) -> str | None:
     if name.partition(":")[0] in known:
-        return "a blank is missing after the colon"
+        return "a space is missing after the colon"
     return closest(name, known)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnicli.config.document import Document, Keys
-from nnicli.config.schema import load_schema
+from nnicli.config.schema import find_part, load_schema
 
 _SCHEMA = "experiment-v2"
 
@@ -49,19 +49,11 @@ def _resolve(part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
         name = part["$ref"].rpartition("/")[2]
         if name == "service":
             return _service_part(value)
-        part = _find(part["$ref"])
+        part = find_part(_SCHEMA, part["$ref"])
     if "else" in part:
         # A training service, or a list of them.
         part = part["then"] if isinstance(value, list) else _resolve(part["else"], value)
     return part
-
-
-def _find(reference: str) -> Mapping[str, Any]:
-    part: Any = load_schema(_SCHEMA)
-    for name in reference.removeprefix("#/").split("/"):
-        part = part[name]
-    found: Mapping[str, Any] = part
-    return found
 
 
 def _service_part(value: Any) -> Mapping[str, Any]:
@@ -71,7 +63,7 @@ def _service_part(value: Any) -> Mapping[str, Any]:
     given = [
         item
         for key, item in (value.items() if isinstance(value, dict) else ())
-        if _fold(key) == "platform"
+        if fold(key) == "platform"
     ]
     name = given[0] if given and given[0] in platforms else None
     part: Mapping[str, Any] = definitions[name if isinstance(name, str) else "local"]
@@ -81,13 +73,13 @@ def _service_part(value: Any) -> Mapping[str, Any]:
 def _unify(
     document: Document, data: Mapping[str, Any], keys: Keys, fields: Iterable[str]
 ) -> dict[str, Any]:
-    spellings = {_fold(field): field for field in fields}
+    spellings = {fold(field): field for field in fields}
     unified: dict[str, Any] = {}
     written: dict[str, str] = {}
     # The first spelling of a field takes the place of the others with it.
     places = {key: document.places.get((*keys, key)) for key in data}
     for key, value in data.items():
-        field = spellings.get(_fold(key), key)
+        field = spellings.get(fold(key), key)
         if field in written:
             document.report(
                 (*keys, key),
@@ -98,25 +90,16 @@ def _unify(
             continue
         written[field] = key
         if field != key:
-            _move_places(document, (*keys, key), (*keys, field))
+            document.move_places({(*keys, key): (*keys, field)})
         # Null is "not set", but not for a key that there is not.
         if value is not None or field not in spellings.values():
             unified[field] = value
     return unified
 
 
-def _fold(key: str) -> str:
+def fold(key: str) -> str:
+    """Return a key without case and underscores, which NNI ignores in the v2 format."""
     return key.replace("_", "").lower()
-
-
-def _move_places(document: Document, old: Keys, new: Keys) -> None:
-    for notes in (document.places, document.surprises):
-        _rename(notes, old, new)
-
-
-def _rename(notes: dict[Keys, Any], old: Keys, new: Keys) -> None:
-    for keys in [keys for keys in notes if keys[: len(old)] == old]:
-        notes[new + keys[len(old) :]] = notes.pop(keys)
 
 
 def _unify_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:

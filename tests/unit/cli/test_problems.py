@@ -12,7 +12,7 @@ from nnicli.cli.excerpts import excerpt, mask
 from nnicli.cli.problems import print_problem, to_annotation, to_document
 from nnicli.config import check_config
 from nnicli.errors import Problem
-from tests.unit.config.conftest import HEAD
+from tests.unit.config.conftest import HEAD, SPACE
 
 
 def _shown(problem: Problem) -> str:
@@ -134,3 +134,36 @@ def test_annotations_escape_what_would_end_them() -> None:
     assert to_annotation(problem) == (
         "::error file=a%3Ab%2Cc.yml,line=1,col=2,title=nnicli%3A type::x: 50%25 of%0Ait (y)"
     )
+
+
+@pytest.mark.parametrize(
+    ("field", "shown"),
+    [
+        ("maxTrialNumbr: 3", "maxTrialNumbr: 3"),
+        ("experimentNam: my net", "experimentNam: my net"),
+        ("zzz: hunter2", "zzz: ***"),
+        ("trialCommandPasswrd: hunter2", "trialCommandPasswrd: ***"),
+    ],
+)
+def test_the_value_of_a_misspelt_key_is_shown_unless_it_may_be_secret(
+    tmp_path: Path, field: str, shown: str
+) -> None:
+    """Hiding what is harmless hid the very line that was to be corrected."""
+    file = tmp_path / "config.yml"
+    file.write_text(f"{HEAD}{SPACE}{field}\n")
+
+    (problem,) = [one for one in check_config(file) if one.rule == "unknown-key"]
+
+    assert excerpt(problem) == shown
+
+
+def test_a_misspelt_password_stays_hidden_and_its_name_is_suggested(tmp_path: Path) -> None:
+    file = tmp_path / "config.yml"
+    machine = "{host: h, user: u, paswordd: hunter2}"
+    service = f"trainingService: {{platform: remote, machineList: [{machine}]}}\n"
+    file.write_text(HEAD.replace("trainingService: {platform: local}\n", service) + SPACE)
+
+    (problem,) = [one for one in check_config(file) if one.rule == "unknown-key"]
+
+    assert "hunter2" not in _shown(problem)
+    assert _shown(problem).endswith("did you mean 'password'?\n")

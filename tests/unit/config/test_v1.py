@@ -62,7 +62,7 @@ def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, versi
         (
             "maxTrialNum: 10",
             "maxTrialNumber: 10",
-            "5:1: maxTrialNumber: is no known key; allowed: ",
+            "5:1: maxTrialNumber: is not a known key (did you mean 'maxTrialNum'?)",
         ),
         ("1h", "soon", '4:1: maxExecDuration: found "soon"; allowed: '),
         (
@@ -81,7 +81,7 @@ def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, versi
             "10:36: trial.codeDir: there is no folder ",
         ),
         ("command: python3 trial.py, ", "", "10:1: trial.command: is required and missing"),
-        ("gpuNum: 0", "gpuNumber: 0", "10:48: trial.gpuNumber: is no known key; allowed: "),
+        ("gpuNum: 0", "gpuNumber: 0", "10:48: trial.gpuNumber: is not a known key; allowed: "),
         ("space.json", "none.json", "7:1: searchSpacePath: "),
         ("searchSpacePath: space.json\n", "", "1:1: searchSpacePath: is required and missing"),
         ("1h", "1.5h", '4:1: maxExecDuration: found "1.5h"; allowed: a whole number with a unit'),
