@@ -19,6 +19,7 @@ from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
     NotConnectedError,
+    RequestTimeoutError,
     StateError,
     WaitTimeoutError,
 )
@@ -28,6 +29,7 @@ from nnicli.launcher import (
     NniInstallation,
     StartPlan,
     StopOutcome,
+    explain_silence,
     find_installation,
     generation_for,
     locate_experiment,
@@ -39,12 +41,12 @@ from nnicli.models import (
     NNIManagerStatus,
 )
 from nnicli.reading import ExperimentReader
-from nnicli.rest import ManagerClient
+from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient
 from nnicli.session import Session
 from nnicli.store import MANAGER_LOGS, ExperimentDatabase, FetchedLog, Log, check_kind
 from nnicli.supervision import Supervisor
 from nnicli.termination import stopping, termination_held_back
-from nnicli.waiting import Deadline, Timeouts
+from nnicli.waiting import Deadline, Timeouts, within
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +84,8 @@ class Experiment(ExperimentReader):
         verify: Whether to check TLS certificates there, or the path of a CA bundle.
         timeouts: Limits for everything that is waited for.
         handle_signals: Whether `with` takes over SIGTERM and SIGHUP where nobody else does.
+        max_answer_bytes: A longer answer of a manager is a DecodingError, so that none fills the
+            memory.
     """
 
     def __init__(
@@ -95,6 +99,7 @@ class Experiment(ExperimentReader):
         verify: bool | str = True,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         handle_signals: bool = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         self._nni = nni
         self._experiments_directory = (
@@ -107,6 +112,7 @@ class Experiment(ExperimentReader):
         self._auth = auth
         self._verify = verify
         self._timeouts = timeouts
+        self._max_answer_bytes = max_answer_bytes
         self._session: Session | None = None
         self._stopped: Session | None = None
         self._supervisor: Supervisor | None = None
@@ -241,6 +247,8 @@ class Experiment(ExperimentReader):
                 headers=self._headers,
                 auth=self._auth,
                 verify=self._verify,
+                max_answer_bytes=self._max_answer_bytes,
+                explain_silence=explain_silence,
             )
             try:
                 session = Session.of_connected(client)
@@ -437,7 +445,8 @@ class Experiment(ExperimentReader):
         The manager's process, the tuner's and the status are watched.
 
         Args:
-            timeout: Seconds, a timedelta or text such as `2h`; None: no limit.
+            timeout: Seconds, a timedelta or text such as `2h`; None: no limit. A manager that does
+                not answer is not waited for any longer, but for at least a second.
             until: A status, or several, to return on as well.
 
         Returns:
@@ -450,7 +459,7 @@ class Experiment(ExperimentReader):
             TunerCrashedError: The tuner is gone, whatever the status says.
             NoTrialSucceededError: It is over without a single success.
             ExperimentFailedError: The manager is gone, or says ERROR.
-            RestError: The manager does not answer.
+            RestError: The manager does not answer, by the limits of `Timeouts`.
         """
         session = self._connected()
         wanted = arguments.check_statuses(until)
@@ -458,7 +467,18 @@ class Experiment(ExperimentReader):
         supervisor = self._supervisor or Supervisor(session)
         self._supervisor = supervisor
         while True:
-            final = supervisor.check()
+            try:
+                with within(deadline):
+                    final = supervisor.check()
+            except RequestTimeoutError as error:
+                if not deadline.expired:
+                    raise
+                raise WaitTimeoutError(
+                    f"experiment {session.exp_id} could not be looked at when the time of "
+                    f"{deadline.waited_s:.0f} s was up: {error}",
+                    waited_s=deadline.waited_s,
+                    status=supervisor.last_status,
+                ) from error
             if final is not None:
                 return final
             if supervisor.last_status in wanted:
@@ -547,7 +567,9 @@ class Experiment(ExperimentReader):
         self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:
-        with start_manager(installation, plan, timeouts=self._timeouts) as started:
+        with start_manager(
+            installation, plan, timeouts=self._timeouts, max_answer_bytes=self._max_answer_bytes
+        ) as started:
             self._enter(Session.of_started(started, is_view=plan.action == "view"))
 
     def _enter(self, session: Session) -> None:

@@ -45,7 +45,7 @@ from nnicli.store import (
     size_of,
     tail_text,
 )
-from nnicli.waiting import Deadline, Timeouts, poll_until
+from nnicli.waiting import Deadline, Timeouts, poll_until, within
 
 logger = logging.getLogger(__name__)
 
@@ -341,9 +341,10 @@ class Session:
             outcome = self._stop_remote(timeouts)
         else:
             traces = Traces(self.exp_id, self.directory, self.process.identity)
-            outcome = stop_manager(
-                self.process, traces, ask=self._ask_to_stop, timeout_s=timeouts.stop_s
-            )
+            with within(Deadline(timeouts.stop_s)):
+                outcome = stop_manager(
+                    self.process, traces, ask=self._ask_to_stop, timeout_s=timeouts.stop_s
+                )
             self._record_stop()
         self.close()
         if outcome.how == "already gone":

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeVar
 
 T = TypeVar("T")
+
+# A look that begins when the time is up gets this long: a wait of 0 s asks once.
+_LAST_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Limits in seconds for everything that nnicli waits for.
 
+    A limit holds for a whole request: connection, all tries, pauses between them, and the answer to
+    its last byte. What makes several requests ends with the first that fails, so a manager that
+    hangs costs one limit; an update, whose lost answer is settled by reading back, costs two. In a
+    `wait(timeout=...)` and other calls with a limit of their own no request lasts longer than that.
+
     Attributes:
         connect_s: TCP connection to the manager.
-        read_s: Answer to an ordinary request.
-        scan_s: Answer of a route for which the manager scans its whole database; at 100,000
-            trials the first byte takes 6 to 9 s.
+        read_s: An ordinary request.
+        scan_s: A request for which the manager scans its whole database, such as
+            `list_trial_jobs()`; at 100,000 trials the first byte takes 6 to 9 s.
         start_s: From the spawn until the manager is ready; a cold disk takes over 4 s.
         tuner_s: From the start of the experiment until its tuner has connected; 3.0 itself gives
             up after 10 s.
@@ -63,14 +73,41 @@ class Deadline:
         time.sleep(min(seconds, self.remaining_s))
 
 
+_enclosing: ContextVar[Deadline | None] = ContextVar("enclosing", default=None)
+
+
+@contextmanager
+def within(deadline: Deadline) -> Iterator[None]:
+    """Bound every request in the block by a deadline, beside the request's own limit.
+
+    A second is left even when the time is up, so that a wait of 0 s can ask once.
+    """
+    token = _enclosing.set(bounded(max(deadline.remaining_s, _LAST_LOOK_S)))
+    try:
+        yield
+    finally:
+        _enclosing.reset(token)
+
+
+def bounded(limit_s: float) -> Deadline:
+    """Return the deadline of something that starts now and may take so long.
+
+    In a block of `within()` it is that block's deadline where that comes first.
+    """
+    enclosing = _enclosing.get()
+    return Deadline(limit_s if enclosing is None else min(limit_s, enclosing.remaining_s))
+
+
 def poll_until(probe: Callable[[], T | None], *, deadline: Deadline, interval_s: float) -> T | None:
     """Return the first answer of `probe` that is not None, or None when the time is up.
 
-    The probe is asked at least once, and once more at the very end.
+    The probe is asked at least once, and once more at the very end. Its requests are bounded by the
+    deadline.
     """
     while True:
         last_chance = deadline.expired
-        answer = probe()
+        with within(deadline):
+            answer = probe()
         if answer is not None or last_chance:
             return answer
         deadline.sleep(interval_s)

@@ -187,8 +187,9 @@ def _ask_status(record: ExperimentRecord) -> tuple[str, list[str]]:
     if record.url is None:
         return record.status, []
     from nnicli import ManagerClient
+    from nnicli.launcher import explain_silence
 
-    with ManagerClient(record.url) as client:
+    with ManagerClient(record.url, explain_silence=explain_silence) as client:
         answer = client.get_experiment_status()
     return answer["status"], answer["errors"]
 

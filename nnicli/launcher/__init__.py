@@ -12,6 +12,7 @@ from nnicli.launcher.installation import NniInstallation, find_installation
 from nnicli.launcher.locating import (
     LocatedExperiment,
     RunningManager,
+    explain_silence,
     find_local_manager,
     find_managers,
     is_viewing,
@@ -39,6 +40,7 @@ __all__ = [
     "Traces",
     "WorkerProcess",
     "check_port",
+    "explain_silence",
     "find_installation",
     "find_installations",
     "find_local_manager",

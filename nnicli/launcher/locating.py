@@ -27,7 +27,7 @@ from nnicli.errors import (
 from nnicli.launcher.generations import Action
 from nnicli.launcher.installation import NniInstallation, read_version
 from nnicli.launcher.ports import find_listener
-from nnicli.launcher.process import ManagerProcess, identify
+from nnicli.launcher.process import ManagerProcess, find_process, identify
 from nnicli.rest import dialect_for
 from nnicli.store import (
     ExperimentDatabase,
@@ -329,14 +329,43 @@ def find_local_manager(endpoint: str, exp_id: str) -> ManagerProcess | None:
     It counts only when it is known to be that experiment's: behind a loopback port may as well be
     a tunnel to another machine.
     """
+    listener = _find_listening_manager(endpoint)
+    if listener is None or _look_at(listener).exp_id != exp_id:
+        return None
+    return ManagerProcess.find(listener)
+
+
+def _find_listening_manager(endpoint: str) -> ProcessIdentity | None:
     address = urlsplit(endpoint)
     host = address.hostname or ""
     if address.port is None or not (host in _LOOPBACK_HOSTS or host.startswith("127.")):
         return None
     listener = find_listener(address.port)
-    if listener is None or _entry(listener.argv) is None or _look_at(listener).exp_id != exp_id:
-        return None
-    return ManagerProcess.find(listener)
+    return listener if listener is not None and _entry(listener.argv) is not None else None
+
+
+def explain_silence(endpoint: str) -> str:
+    """Return why a manager does not answer and what helps, empty where it is not on this machine.
+
+    Whether it hangs or is busy cannot be seen from outside; whether it is suspended can.
+    """
+    manager = _find_listening_manager(endpoint)
+    process = find_process(manager) if manager is not None else None
+    if process is None:
+        return ""
+    try:
+        is_suspended = process.status() in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return ""
+    if is_suspended:
+        return (
+            f"the manager hangs: its process (pid {process.pid}) is alive but suspended; "
+            f"`kill -CONT {process.pid}` lets it go on"
+        )
+    return (
+        f"the manager hangs: its process (pid {process.pid}) is alive but does not answer; try "
+        "again later, or stop the experiment, which ends the process by force if need be"
+    )
 
 
 def is_viewing(process: ManagerProcess) -> bool:

@@ -27,9 +27,10 @@ from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.files import LaunchFiles, generate_experiment_id, random_name
 from nnicli.launcher.generations import Action, Generation, ManagerArguments, generation_for
 from nnicli.launcher.installation import NniInstallation
+from nnicli.launcher.locating import explain_silence
 from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
-from nnicli.rest import ManagerClient, dialect_for
+from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, dialect_for
 from nnicli.store import Layout, Registry, Run, layout_for, size_of, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
@@ -107,6 +108,7 @@ def start_manager(
     plan: StartPlan,
     *,
     timeouts: Timeouts,
+    max_answer_bytes: int = MAX_ANSWER_BYTES,
 ) -> Iterator[StartedManager]:
     """Start a manager and its experiment; after a failure nothing of it is left.
 
@@ -131,6 +133,7 @@ def start_manager(
         layout_for(installation.version),
         plan,
         timeouts,
+        max_answer_bytes,
     )
     start.check()
     with ExitStack() as undo:
@@ -153,6 +156,7 @@ class _Start:
     layout: Layout
     plan: StartPlan
     timeouts: Timeouts
+    max_answer_bytes: int
 
     def check(self) -> None:
         if self.plan.url_prefix and "url_prefix" not in self.generation.flags:
@@ -226,7 +230,11 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
         # Before the POST nothing softer than SIGKILL is safe: 2.2 and 2.3 hang on it.
         undo.callback(_kill, process, files, timeouts.stop_s)
     client = ManagerClient(
-        _url(plan, port), dialect=dialect_for(start.installation.version), timeouts=timeouts
+        _url(plan, port),
+        dialect=dialect_for(start.installation.version),
+        timeouts=timeouts,
+        max_answer_bytes=start.max_answer_bytes,
+        explain_silence=explain_silence,
     )
     undo.callback(client.close)
     launch = _Launch(start, argv, port, process, files)

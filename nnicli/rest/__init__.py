@@ -2,10 +2,17 @@
 
 from nnicli.rest.client import ManagerClient
 from nnicli.rest.dialects import DIALECTS, Dialect, ProfileField, dialect_for
-from nnicli.rest.transport import Request, RequestsTransport, Response, Transport
+from nnicli.rest.transport import (
+    MAX_ANSWER_BYTES,
+    Request,
+    RequestsTransport,
+    Response,
+    Transport,
+)
 
 __all__ = [
     "DIALECTS",
+    "MAX_ANSWER_BYTES",
     "Dialect",
     "ManagerClient",
     "ProfileField",

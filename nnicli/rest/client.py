@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import random
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -36,8 +36,14 @@ from nnicli.rest import endpoints
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.dialects import Dialect, dialect_for
 from nnicli.rest.endpoints import Endpoint
-from nnicli.rest.transport import Request, RequestsTransport, Response, Transport
-from nnicli.waiting import Timeouts
+from nnicli.rest.transport import (
+    MAX_ANSWER_BYTES,
+    Request,
+    RequestsTransport,
+    Response,
+    Transport,
+)
+from nnicli.waiting import Deadline, Timeouts, bounded
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +51,8 @@ T = TypeVar("T")
 
 _TRIES = 3
 _BACKOFF_S = 0.1
+# Without any time left a request cannot even fail in an orderly way.
+_LEAST_S = 0.001
 _BODY_START = 200
 # What managers say of the files of trials on other machines.
 _NOT_IMPLEMENTED = "Method not implemented"
@@ -67,6 +75,9 @@ class ManagerClient:
         headers: Sent with each request.
         auth: User and password for basic authentication.
         verify: Whether to check TLS certificates, or the path of a CA bundle.
+        max_answer_bytes: A longer answer is a DecodingError, so that none fills the memory.
+        explain_silence: Given the endpoint, says what is known of a manager that does not answer;
+            added to the error.
 
     Raises:
         InvalidValueError: The endpoint is no such URL.
@@ -82,12 +93,19 @@ class ManagerClient:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         verify: bool | str = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        explain_silence: Callable[[str], str] | None = None,
     ) -> None:
         self._address = parse_endpoint(endpoint)
         self._dialect = dialect
         self._timeouts = timeouts
+        self._explain_silence = explain_silence
         self._transport: Transport = transport or RequestsTransport(
-            self._address.url, headers=headers, auth=auth or self._address.auth, verify=verify
+            self._address.url,
+            headers=headers,
+            auth=auth or self._address.auth,
+            verify=verify,
+            max_answer_bytes=max_answer_bytes,
         )
 
     def __repr__(self) -> str:
@@ -479,31 +497,42 @@ class ManagerClient:
         scans: bool = False,
     ) -> Response:
         """Send a request by its row of the table; return an answer that says success."""
-        limit = self._timeouts.scan_s if scans or endpoint.scans else self._timeouts.read_s
+        limit_s = self._timeouts.scan_s if scans or endpoint.scans else self._timeouts.read_s
         request = Request(
             endpoint.method,
             endpoint.fill(**(arguments or {})),
             query=query or {},
             body=body,
             connect_s=self._timeouts.connect_s,
-            read_s=limit,
             close=endpoint.closes,
         )
-        response = self._send(request, endpoint)
+        response = self._send(request, endpoint, bounded(limit_s))
         if not 200 <= response.status_code < 300:
             raise _status_error(endpoint, response)
         return response
 
-    def _send(self, request: Request, endpoint: Endpoint) -> Response:
-        for number in range(1, _TRIES):
+    def _send(self, request: Request, endpoint: Endpoint, deadline: Deadline) -> Response:
+        """Send a request, and again after what may be repeated, all by one deadline."""
+        tries = 0
+        while True:
+            tries += 1
+            read_s = max(deadline.remaining_s, _LEAST_S)
             try:
-                return self._transport.send(request)
+                return self._transport.send(replace(request, read_s=read_s))
             except RestError as error:
-                if not endpoint.retry.covers(error):
+                if tries == _TRIES or deadline.expired or not endpoint.retry.covers(error):
+                    self._add_explanation(error, deadline)
                     raise
-                logger.debug("try %d of %d failed: %s", number, _TRIES, error)
-                time.sleep(_BACKOFF_S * 2**number * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
-        return self._transport.send(request)
+                logger.debug("try %d of %d failed: %s", tries, _TRIES, error)
+                deadline.sleep(_BACKOFF_S * 2**tries * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
+
+    def _add_explanation(self, error: RestError, deadline: Deadline) -> None:
+        """Say in the error for how long nothing came, and why, as far as that is known."""
+        if isinstance(error, RequestTimeoutError):
+            explain = self._explain_silence
+            known = explain(self.endpoint) if explain is not None else ""
+            what = known or "something takes connections there, but it hangs or is overloaded"
+            error.args = (f"{error}, for {deadline.waited_s:.1f} s; {what}",)
 
 
 def _to_status(response: Response) -> NNIManagerStatus | None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import http.client
+import io
 import ipaddress
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
-import requests.adapters
 import urllib3
 
 from nnicli.errors import (
@@ -24,11 +26,22 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
 )
+from nnicli.rest.exchange import Adapter, HeadTooLargeError, exchange
 from nnicli.waiting import Deadline
 
 logger = logging.getLogger(__name__)
 
+MAX_ANSWER_BYTES = 1 << 29
+"""Default limit for the body of an answer, 512 MB of 2^20 bytes.
+
+node.js cannot make a longer text (2^29 - 24 characters), so no manager answers more JSON than that;
+the 100,000 trials of an experiment take 60 MB, a million metrics 160 MB.
+"""
+
 _CHUNK_BYTES = 1 << 16
+_COMPRESSIONS = ("gzip", "x-gzip", "deflate")
+# Tells zlib to find out by itself which of them it is.
+_ANY_COMPRESSION = zlib.MAX_WBITS | 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +54,7 @@ class Request:
         query: Query parameters.
         body: Sent as JSON; None sends no body.
         connect_s: Limit for the connection.
-        read_s: Limit for the whole answer, its last byte included.
+        read_s: Limit for the whole exchange, from the connection to the answer's last byte.
         close: Whether the connection is closed after the answer. One that stays open makes a
             manager that stops sit out its keep-alive timer of 5 s (2.10 to 3.0, seen live).
     """
@@ -49,7 +62,7 @@ class Request:
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     connect_s: float = 5.0
     read_s: float = 20.0
     close: bool = False
@@ -67,7 +80,7 @@ class Response:
     """
 
     status_code: int
-    body: bytes
+    body: bytes = field(repr=False)
     url: str
     location: str = ""
 
@@ -109,9 +122,18 @@ _LOST = _Foreign(ConnectionLostError, "the connection broke before the answer wa
 _TIMEOUT = _Foreign(RequestTimeoutError, "no answer in time")
 _NONSENSE = _Foreign(DecodingError, "the answer is no proper HTTP")
 _UNSENT = _Foreign(ConnectError, "the request could not be made")
+_TOO_LARGE = _Foreign(DecodingError, "the answer is too large")
+
+
+class _BodyTooLargeError(Exception):
+    """The body is longer than the caller wants to hold in memory."""
+
 
 # The first row whose class fits holds, so subclasses stand before their parents.
 FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
+    (HeadTooLargeError, _TOO_LARGE),
+    (_BodyTooLargeError, _TOO_LARGE),
+    (zlib.error, _NONSENSE),
     (requests.exceptions.ConnectTimeout, _REFUSED),
     (requests.exceptions.ReadTimeout, _TIMEOUT),
     (requests.exceptions.Timeout, _TIMEOUT),
@@ -143,6 +165,8 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (urllib3.exceptions.HTTPError, _NONSENSE),
     (ConnectionError, _LOST),
     (TimeoutError, _TIMEOUT),
+    # Of files that requests opens before it connects, such as a bundle of certificates.
+    (OSError, _UNSENT),
 )
 
 
@@ -156,6 +180,7 @@ class RequestsTransport:
         headers: Mapping[str, str] | None = None,
         auth: tuple[str, str] | None = None,
         verify: bool | str = True,
+        max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
         """Prepare a session; nothing is sent yet.
 
@@ -164,15 +189,18 @@ class RequestsTransport:
             headers: Sent with each request.
             auth: User and password for basic authentication.
             verify: Whether to check TLS certificates, or the path of a CA bundle.
+            max_answer_bytes: A longer answer, once it is decompressed, is a DecodingError.
         """
         self._endpoint = endpoint.rstrip("/")
         self._pid = os.getpid()
+        self._max_answer_bytes = max_answer_bytes
         self._session = requests.Session()
+        self._session.headers["Accept-Encoding"] = ", ".join(_COMPRESSIONS)
         self._session.headers.update(headers or {})
         self._session.auth = auth
         self._session.verify = verify
         # Retries are a matter of the endpoint table: only it knows what may be repeated.
-        adapter = requests.adapters.HTTPAdapter(pool_connections=1, pool_maxsize=4, max_retries=0)
+        adapter = Adapter(pool_connections=1, pool_maxsize=4, max_retries=0)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         if is_loopback(urlsplit(endpoint).hostname or ""):
@@ -194,19 +222,20 @@ class RequestsTransport:
             self.close()
         url = f"{self._endpoint}{request.path}"
         deadline = Deadline(request.read_s)
-        with _mapped_errors(request.method, url):
+        with _mapped_errors(request.method, url), exchange(deadline) as progress:
             answer = self._session.request(
                 request.method,
                 url,
                 params=request.query or None,
                 data=None if request.body is None else json.dumps(request.body).encode(),
                 headers=_headers(request),
-                timeout=(request.connect_s, request.read_s),
+                timeout=(min(request.connect_s, request.read_s), request.read_s),
                 allow_redirects=False,
                 stream=True,
             )
+            progress.is_head_read = True
             with answer:
-                body = _read_body(answer, deadline)
+                body = _read_body(answer, self._max_answer_bytes)
         logger.debug(
             "%s %s: %d, %d bytes in %.3f s",
             request.method,
@@ -220,7 +249,7 @@ class RequestsTransport:
     def close(self) -> None:
         """Close every connection; a later request opens a new one."""
         for adapter in self._session.adapters.values():
-            if isinstance(adapter, requests.adapters.HTTPAdapter):
+            if isinstance(adapter, Adapter):
                 pools = adapter.poolmanager.pools
                 # Dropping a pool, which is all that Session.close() does with urllib3 2, leaves its
                 # sockets open for as long as anything refers to it, a traceback for instance.
@@ -244,16 +273,49 @@ def _headers(request: Request) -> dict[str, str]:
     return headers
 
 
-def _read_body(answer: requests.Response, deadline: Deadline) -> bytes:
-    """Read all of it by the deadline; the read timeout of requests starts anew with each byte."""
-    # read1 returns what has arrived; urllib3 1 has only read, which waits for a whole chunk.
-    read = getattr(answer.raw, "read1", answer.raw.read)
-    chunks: list[bytes] = []
-    while chunk := read(_CHUNK_BYTES, decode_content=True):
-        chunks.append(chunk)
-        if deadline.expired:
-            raise requests.exceptions.ReadTimeout("the answer drips in too slowly")
-    return b"".join(chunks)
+def _read_body(answer: requests.Response, most: int) -> bytes:
+    """Return the whole body, decompressed.
+
+    Not by urllib3, whose older releases decompress a chunk to whatever size it has.
+    """
+    encoding = answer.headers.get("Content-Encoding", "").strip().lower()
+    pieces: Iterable[bytes] = iter(
+        lambda: answer.raw.read(_CHUNK_BYTES, decode_content=False) or b"", b""
+    )
+    if encoding in _COMPRESSIONS:
+        pieces = _decompress(pieces)
+    elif encoding not in ("", "identity"):
+        raise zlib.error("a Content-Encoding that was not asked for")
+    elif (answer.raw.length_remaining or 0) > most:
+        raise _too_large(most)
+    body = io.BytesIO()
+    for piece in pieces:
+        if body.tell() + len(piece) > most:
+            raise _too_large(most)
+        body.write(piece)
+    return body.getvalue()
+
+
+def _decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    stream = zlib.decompressobj(_ANY_COMPRESSION)
+    is_cut_off = False
+    for piece in pieces:
+        while not stream.eof:
+            content = stream.decompress(piece, _CHUNK_BYTES)
+            yield content
+            piece = stream.unconsumed_tail  # noqa: PLW2901 - what is left of it
+            if not piece and len(content) < _CHUNK_BYTES:
+                break
+        is_cut_off = not stream.eof
+    if is_cut_off or stream.unused_data:
+        raise zlib.error("the compressed data is cut off, or goes on after its end")
+
+
+def _too_large(most: int) -> _BodyTooLargeError:
+    return _BodyTooLargeError(
+        f"more than {most} bytes; a larger max_answer_bytes of Experiment() or ManagerClient() "
+        "lets it through"
+    )
 
 
 @contextmanager
@@ -275,12 +337,14 @@ def translate_error(error: Exception, *, method: str, url: str) -> RestError:
     cause = _root_cause(error)
     if row is _LOST and isinstance(cause, _NOTHING_SENT):
         row = _REFUSED
-    if row is _LOST and isinstance(cause, urllib3.exceptions.ReadTimeoutError):
+    if row is _LOST and isinstance(cause, (urllib3.exceptions.ReadTimeoutError, TimeoutError)):
         row = _TIMEOUT
+    if row is _LOST and isinstance(cause, http.client.HTTPException):
+        row = _LOST if isinstance(cause, _CUT_OFF) else _NONSENSE
+    # Of a limit the cause says no more than the row, in the words of a library.
+    detail = "" if row is _TIMEOUT else f" ({_describe(cause)})"
     hint = f"; is a manager running at {_origin(url)}?" if row is _REFUSED else ""
-    return row.error(
-        f"{method} {url}: {row.message} ({_describe(cause)}){hint}", method=method, url=url
-    )
+    return row.error(f"{method} {url}: {row.message}{detail}{hint}", method=method, url=url)
 
 
 # Below a plain ConnectionError of requests these tell that no byte was sent.
@@ -289,6 +353,8 @@ _NOTHING_SENT = (
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
 )
+# Of the errors of http.client these are about a connection that ends; the rest about what it says.
+_CUT_OFF = (http.client.RemoteDisconnected, http.client.IncompleteRead)
 
 
 def _root_cause(error: BaseException) -> BaseException:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
 from nnicli.errors import InvalidValueError
-from nnicli.waiting import Deadline
+from nnicli.waiting import Deadline, within
 
 _INTERVAL_S = 0.2
 # Asking whether a log is complete takes up a small part of the time.
@@ -124,7 +124,8 @@ class FetchedLog:
     ) -> Iterator[str]:
         seen = ""
         if tail is not None:
-            seen = self._fetch()
+            with within(deadline):
+                seen = self._fetch()
             yield _last_lines(seen, tail)
 
         def read() -> str:
@@ -150,13 +151,16 @@ def _pieces(
     """Return all that is read until nothing more is to come, and then once more what is left."""
     is_last = False
     while True:
-        if piece := read():
+        with within(deadline):
+            piece = read()
+        if piece:
             yield piece
         elif is_last:
             return
         else:
             asked = Deadline(None)
-            is_last = deadline.expired or is_complete()
+            with within(deadline):
+                is_last = deadline.expired or is_complete()
             if not is_last:
                 deadline.sleep(max(_INTERVAL_S, asked.waited_s / _ASKING_SHARE))
 

@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,6 +127,87 @@ def test_wait_says_that_the_manager_died(experiment: Experiment, config: Path) -
         experiment.wait(timeout=20)
 
     assert not isinstance(caught.value, TunerCrashedError)
+
+
+@pytest.fixture
+def suspended(installation: FakeInstallation, config: Path) -> Iterator[Experiment]:
+    """Give an experiment whose manager is stopped by SIGSTOP: it takes connections, no more."""
+    timeouts = Timeouts(connect_s=0.5, read_s=0.5, scan_s=1.0, tuner_s=5.0, stop_s=1.0)
+    with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
+        experiment.start_experiment(config)
+        _await_running_trial(experiment)
+        assert experiment.process is not None
+        process = psutil.Process(experiment.process.identity.pid)
+        process.suspend()
+        assert poll_until(
+            lambda: process.status() == psutil.STATUS_STOPPED or None,
+            deadline=Deadline(20),
+            interval_s=0.01,
+        )
+        yield experiment
+
+
+HANGING_CALLS: dict[str, Callable[[Experiment], object]] = {
+    "wait": lambda experiment: experiment.wait(),
+    "wait with a limit": lambda experiment: experiment.wait(timeout=0.2),
+    "wait that asks once": lambda experiment: experiment.wait(timeout=0),
+    "status": lambda experiment: experiment.get_experiment_status(),
+    "profile": lambda experiment: experiment.get_experiment_profile(),
+    "statistics": lambda experiment: experiment.get_job_statistics(),
+    "trial": lambda experiment: experiment.get_trial_job("a"),
+    "trials": lambda experiment: experiment.list_trial_jobs(),
+    "metrics": lambda experiment: experiment.get_job_metrics(),
+    "results": lambda experiment: experiment.export_data(),
+    "best": lambda experiment: experiment.best_trial(mode="maximize"),
+    "concurrency": lambda experiment: experiment.update_concurrency(2),
+    "limits": lambda experiment: experiment.update(max_trial_number=9, max_experiment_duration=9),
+    "space": lambda experiment: experiment.update(
+        search_space={"x": {"_type": "uniform", "_value": [0, 2]}}
+    ),
+    "kill": lambda experiment: experiment.kill_trial_job("a"),
+    "submit": lambda experiment: experiment.submit_trial({"x": 0.5}),
+    "import": lambda experiment: experiment.import_data([{"parameter": {"x": 0.5}, "value": 1}]),
+    "connect": lambda experiment: Experiment(
+        timeouts=Timeouts(connect_s=0.5, read_s=0.5)
+    ).connect_experiment(str(experiment.endpoint)),
+}
+
+
+@pytest.mark.parametrize("call", HANGING_CALLS.values(), ids=list(HANGING_CALLS))
+def test_a_manager_that_hangs_ends_every_call_by_its_limit_and_is_told(
+    suspended: Experiment, call: Callable[[Experiment], object]
+) -> None:
+    """Each took its limit three times over, and nothing said that the process is alive."""
+    assert suspended.process is not None
+    pid = suspended.process.identity.pid
+    since = Deadline(None)
+
+    with pytest.raises(
+        TimeoutError, match=rf"the manager hangs: its process \(pid {pid}\) is alive"
+    ):
+        call(suspended)
+
+    # The longest limit is 1 s, and twice 0.5 s for an update.
+    assert since.waited_s < 2.5
+
+
+def test_a_wait_that_is_over_while_the_manager_hangs_can_be_repeated(
+    suspended: Experiment,
+) -> None:
+    assert suspended.process is not None
+
+    with pytest.raises(WaitTimeoutError, match="kill -CONT"):
+        suspended.wait(timeout=0.2)
+
+    os.kill(suspended.process.identity.pid, signal.SIGCONT)
+    assert suspended.wait(timeout=20, until="RUNNING") == "RUNNING"
+
+
+def test_a_manager_that_hangs_is_ended_by_the_stop(suspended: Experiment) -> None:
+    outcome = suspended.stop_experiment()
+
+    assert outcome.how == "killed"
+    assert leftovers(outcome.exp_id) == []
 
 
 def test_a_deaf_manager_is_killed(installation: FakeInstallation, config: Path) -> None:

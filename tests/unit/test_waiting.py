@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from contextlib import ExitStack
+
 import pytest
 
-from nnicli.waiting import Deadline, poll_until
+from nnicli.waiting import Deadline, bounded, poll_until, within
 
 
 class Clock:
@@ -77,3 +79,44 @@ def test_polling_gives_up_when_the_time_is_up(clock: Clock) -> None:
     assert poll_until(lambda: None, deadline=Deadline(2), interval_s=1) is None
     assert poll_until(lambda: None, deadline=Deadline(0), interval_s=1) is None
     assert clock.now == 102
+
+
+def test_without_a_block_only_the_own_limit_holds(clock: Clock) -> None:
+    assert clock.slept == []
+    assert bounded(7).remaining_s == 7
+
+
+@pytest.mark.parametrize(
+    ("limits", "own_s", "expected_s"),
+    [
+        ((5,), 7, 5),
+        ((9,), 7, 7),
+        ((None,), 7, 7),
+        ((5, 9), 7, 5),
+        ((9, 5), 7, 5),
+        ((0,), 7, 1),
+        ((0.5, 0), 7, 1),
+    ],
+)
+@pytest.mark.usefixtures("clock")
+def test_the_nearest_of_all_deadlines_around_holds(
+    limits: tuple[float | None, ...], own_s: float, expected_s: float
+) -> None:
+    with ExitStack() as blocks:
+        for limit_s in limits:
+            blocks.enter_context(within(Deadline(limit_s)))
+
+        assert bounded(own_s).remaining_s == expected_s
+
+    assert bounded(own_s).remaining_s == own_s
+
+
+def test_a_probe_is_bounded_by_what_it_is_for(clock: Clock) -> None:
+    limits: list[float] = []
+
+    poll_until(
+        lambda: limits.append(bounded(60).remaining_s), deadline=Deadline(2), interval_s=0.75
+    )
+
+    assert limits == [2, 1.25, 1, 1]
+    assert sum(clock.slept) == 2

@@ -24,7 +24,7 @@ from nnicli.errors import (
     UpdateNotAppliedError,
 )
 from nnicli.rest import ManagerClient, Request, Response, dialect_for
-from nnicli.waiting import Timeouts
+from nnicli.waiting import Deadline, Timeouts, within
 
 API = "/api/v1/nni"
 METRIC = {
@@ -463,6 +463,77 @@ def test_a_post_is_never_repeated(error: type[RestError]) -> None:
         ManagerClient("http://h", transport=transport).start_experiment({})
 
     assert transport.asked == 1
+
+
+class Slow:
+    """A transport whose server never answers, on a clock of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        self.limits: list[float] = []
+        monkeypatch.setattr("nnicli.waiting.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("nnicli.waiting.time.sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def send(self, request: Request) -> Response:
+        self.limits.append(request.read_s)
+        self.now += request.read_s
+        raise RequestTimeoutError("no answer", method=request.method, url="http://h/x")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("call", "limit_s"), [("get_version", 20), ("list_trial_jobs", 300), ("get_job_metrics", 300)]
+)
+def test_one_limit_holds_for_all_tries_of_a_call(
+    monkeypatch: pytest.MonkeyPatch, call: str, limit_s: float
+) -> None:
+    """Three tries of 300 s were a quarter of an hour."""
+    slow = Slow(monkeypatch)
+
+    with pytest.raises(RequestTimeoutError, match=f"no answer, for {limit_s}.0 s; something takes"):
+        getattr(ManagerClient("http://h", transport=slow), call)()
+
+    assert slow.now == limit_s
+
+
+def test_an_update_that_nobody_answers_costs_two_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for itself and one for reading back whether it was done all the same."""
+    slow = Slow(monkeypatch)
+    client = ManagerClient("http://h", transport=slow, dialect=dialect_for("3.0"))
+
+    with pytest.raises(RequestTimeoutError):
+        client.update_profile(trial_concurrency=1, max_trial_number=2, search_space={})
+
+    assert slow.limits == [20, 20]
+
+
+@pytest.mark.parametrize(("left_s", "expected"), [(3.0, 3.0), (0.0, 1.0), (900.0, 300.0)])
+def test_a_wait_bounds_the_calls_in_it(
+    monkeypatch: pytest.MonkeyPatch, left_s: float, expected: float
+) -> None:
+    """A second is left for the last look."""
+    slow = Slow(monkeypatch)
+
+    with within(Deadline(left_s)), pytest.raises(RequestTimeoutError):
+        ManagerClient("http://h", transport=slow).list_trial_jobs()
+
+    assert slow.limits == [expected]
+
+
+def test_what_is_known_of_a_silent_manager_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = ManagerClient(
+        "http://u:s3cr3t@h",
+        transport=Slow(monkeypatch),
+        explain_silence=lambda endpoint: f"{endpoint} sleeps",
+    )
+
+    with pytest.raises(RequestTimeoutError, match=r"no answer, for 20\.0 s; http://h sleeps"):
+        client.get_version()
 
 
 def test_readiness_is_json_with_a_status(client: ManagerClient, httpserver: HTTPServer) -> None:
