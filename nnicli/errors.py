@@ -40,15 +40,24 @@ NnicliError
   WaitTimeoutError(TimeoutError)
   TunerNotReadyError(TimeoutError)
 
-A class exists only where a caller would act differently on it. Every error can be pickled.
+A class exists only where a caller would act differently on it. Every error can be pickled. The text
+of an error, and every attribute that quotes a log, an answer or a command line, can be shown as it
+is: it steers no terminal and has `***` for secrets.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+from nnicli.printable import presentable, printable, printable_line
+from nnicli.redaction import redact_argv
+
+_Error = TypeVar("_Error", bound="NnicliError")
+
+_LONGEST_PROGRAM = 40
 
 Severity = Literal["error", "warning"]
 """A problem with severity `error` stops a start; a `warning` is only told."""
@@ -79,10 +88,19 @@ class Problem:
     severity: Severity = "error"
     suggestion: str | None = None
 
+    def __post_init__(self) -> None:
+        # The secrets are masked already, by whoever knows the field.
+        object.__setattr__(self, "location", printable_line(self.location))
+        object.__setattr__(self, "message", printable(self.message))
+        if self.suggestion is not None:
+            object.__setattr__(self, "suggestion", printable_line(self.suggestion))
+
     def __str__(self) -> str:
         """Return `FILE:LINE:COLUMN: field: message`, the form that editors and CI can jump to."""
         place = ":".join(
-            str(part) for part in (self.file, self.line, self.column) if part is not None
+            printable_line(str(part))
+            for part in (self.file, self.line, self.column)
+            if part is not None
         )
         text = ": ".join(part for part in (place, self.location, self.message) if part)
         return f"{text} ({self.suggestion})" if self.suggestion else text
@@ -95,16 +113,70 @@ class ProcessIdentity:
     Attributes:
         pid: Process id.
         create_time: When the process was created, in seconds since 1970.
-        argv: Its command line; empty when it could not be read.
+        argv: Its command line with `***` for secrets, such as the whole config in that of a tuner;
+            empty when it could not be read.
     """
 
     pid: int
     create_time: float
-    argv: tuple[str, ...] = ()
+    argv: tuple[str, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "argv", redact_argv(self.argv))
+
+    def __str__(self) -> str:
+        """Return the pid and the program, such as `pid 4711 (node)`."""
+        program = Path(self.argv[0]).name if self.argv else ""
+        return (
+            f"pid {self.pid} ({printable_line(program, most=40)})" if program else f"pid {self.pid}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What to do about an error, in the words of where it shows.
+
+    Attributes:
+        python: For callers of the library: names arguments and methods.
+        shell: For users of the command: names options and commands.
+    """
+
+    python: str
+    shell: str
 
 
 class NnicliError(Exception):
-    """Base of every error that nnicli raises on purpose."""
+    """Base of every error that nnicli raises on purpose.
+
+    Attributes:
+        message: What was tried and what was seen.
+        advice: What to do next, None where the message says it all.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(presentable(message))
+        self.advice: Advice | None = None
+
+    @property
+    def message(self) -> str:
+        """The text without the advice."""
+        return str(self.args[0])
+
+    def __str__(self) -> str:
+        return self.told("python")
+
+    def told(self, face: Literal["python", "shell"]) -> str:
+        """Return the text with the advice for where it shows."""
+        if self.advice is None:
+            return self.message
+        # After the end of a log it would be taken for a part of it.
+        sign = "\n" if "\n" in self.message else "; "
+        return f"{self.message}{sign}{getattr(self.advice, face)}"
+
+    def with_advice(self: _Error, python: str, *, shell: str) -> _Error:  # noqa: PYI019 - 3.10
+        """Return this error, with what to do next in the words of both faces."""
+        self.advice = Advice(presentable(python), presentable(shell))
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__.copy())
@@ -199,7 +271,7 @@ class TrialLogNotAvailableError(NotFoundError):
     def __init__(self, message: str, *, trial_job_id: str, location: str) -> None:
         super().__init__(message)
         self.trial_job_id = trial_job_id
-        self.location = location
+        self.location = presentable(location)
 
 
 class LaunchError(NnicliError, RuntimeError):
@@ -212,8 +284,8 @@ class LaunchError(NnicliError, RuntimeError):
 
     def __init__(self, message: str, *, argv: Sequence[str] = (), log_tail: str = "") -> None:
         super().__init__(message)
-        self.argv = tuple(argv)
-        self.log_tail = log_tail
+        self.argv = redact_argv(argv)
+        self.log_tail = presentable(log_tail)
 
 
 class InstallationNotFoundError(LaunchError, FileNotFoundError):
@@ -362,7 +434,7 @@ class StatusError(RestError):
     ) -> None:
         super().__init__(message, method=method, url=url)
         self.status_code = status_code
-        self.server_message = server_message
+        self.server_message = presentable(server_message)
 
 
 class DecodingError(RestError, ValueError):
@@ -372,7 +444,7 @@ class DecodingError(RestError, ValueError):
         self, message: str, *, method: str = "", url: str = "", body_start: str = ""
     ) -> None:
         super().__init__(message, method=method, url=url)
-        self.body_start = body_start
+        self.body_start = presentable(body_start)
 
 
 class UpdateNotAppliedError(RestError):
@@ -392,7 +464,7 @@ class ExperimentFailedError(NnicliError, RuntimeError):
 
     def __init__(self, message: str, *, errors: Iterable[str] = ()) -> None:
         super().__init__(message)
-        self.errors = tuple(errors)
+        self.errors = tuple(map(presentable, errors))
 
 
 class TunerCrashedError(ExperimentFailedError):
@@ -400,7 +472,7 @@ class TunerCrashedError(ExperimentFailedError):
 
     def __init__(self, message: str, *, errors: Iterable[str] = (), log_tail: str = "") -> None:
         super().__init__(message, errors=errors)
-        self.log_tail = log_tail
+        self.log_tail = presentable(log_tail)
 
 
 class NoTrialSucceededError(ExperimentFailedError):
@@ -422,4 +494,4 @@ class TunerNotReadyError(NnicliError, TimeoutError):
     def __init__(self, message: str, *, waited_s: float, log_tail: str = "") -> None:
         super().__init__(message)
         self.waited_s = waited_s
-        self.log_tail = log_tail
+        self.log_tail = presentable(log_tail)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -42,13 +41,14 @@ from nnicli.models import (
 )
 from nnicli.reading import ExperimentReader
 from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient
+from nnicli.safe_logging import get_logger
 from nnicli.session import Session
 from nnicli.store import MANAGER_LOGS, ExperimentDatabase, FetchedLog, Log, check_kind
 from nnicli.supervision import Supervisor
 from nnicli.termination import stopping, termination_held_back
 from nnicli.waiting import Deadline, Timeouts, within
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 

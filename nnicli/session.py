@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from contextlib import suppress
@@ -33,6 +32,7 @@ from nnicli.launcher import (
 )
 from nnicli.models import ExperimentProfile, ExperimentStatus
 from nnicli.rest import ManagerClient
+from nnicli.safe_logging import get_logger
 from nnicli.store import (
     ExperimentDatabase,
     Layout,
@@ -47,7 +47,7 @@ from nnicli.store import (
 )
 from nnicli.waiting import Deadline, Timeouts, poll_until, within
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _TUNER_INTERVAL_S = 0.02
 _PORT_INTERVAL_S = 0.1

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from nnicli.errors import UnsupportedVersionError
+from nnicli.safe_logging import get_logger
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # A development install says 999.0.0-developing (2.2 and later).
 _NUMBER = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.+-]?[a-z].*)?", re.ASCII)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -30,6 +29,7 @@ from nnicli.launcher import find_managers
 from nnicli.launcher.files import random_name
 from nnicli.models import ExperimentRecord
 from nnicli.removal import remove_tree
+from nnicli.safe_logging import get_logger
 from nnicli.store import ExperimentDatabase, Registry, layout_for
 from nnicli.store.archive import ArchiveReader, Part, Progress, open_archive, write_archive
 from nnicli.store.manifest import (
@@ -45,7 +45,7 @@ from nnicli.store.readonly import copy_database
 from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
 from nnicli.store.staging import staging
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _DATABASE = "db/nni.sqlite"
 _COPIED = (_DATABASE, *(f"{_DATABASE}{suffix}" for suffix in ("-journal", "-wal", "-shm")))

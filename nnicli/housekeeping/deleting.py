@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -31,12 +30,13 @@ from nnicli.launcher import (
 )
 from nnicli.models import ExperimentRecord
 from nnicli.removal import check_unmounted, find_mounts, remove_tree
+from nnicli.safe_logging import get_logger
 from nnicli.store import LAYOUTS, Parents
 from nnicli.store.staging import remove_abandoned, staging
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # One of them is in the folder of every experiment whose start came so far as to make one.
 _MARKS = ("db/nni.sqlite", "log/nnimanager.log", "log/nnictl_stdout.log", "log/nnictl_stderr.log")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 from nnicli.launcher import RunningManager, find_managers
 from nnicli.models import ExperimentRecord, ExperimentStatus
+from nnicli.safe_logging import get_logger
 from nnicli.store import Parents, list_recorded
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def list_experiments(

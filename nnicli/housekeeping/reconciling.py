@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +17,11 @@ from nnicli.housekeeping.finding import last_written, layout_of
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import WorkerProcess, find_managers, find_workers
 from nnicli.models import ExperimentRecord, ExperimentStatus
+from nnicli.safe_logging import get_logger
 from nnicli.store import LAYOUTS, ExperimentDatabase, Parents
 from nnicli.waiting import Timeouts
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 FindingKind = Literal["ghost", "stray", "stale", "orphans"]
 """`ghost`: registered, and not on disk. `stray`: on disk, and not registered. `stale`: noted as if

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import random
 import string
@@ -17,9 +16,10 @@ from nnicli.errors import LaunchError
 from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.stopping import Traces
 from nnicli.removal import remove_tree
+from nnicli.safe_logging import get_logger
 from nnicli.store import Layout
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 
 def generate_experiment_id(experiments_directory: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +28,7 @@ from nnicli.launcher.installation import NniInstallation, read_version
 from nnicli.launcher.ports import find_listener
 from nnicli.launcher.process import ManagerProcess, find_process, identify
 from nnicli.rest import dialect_for
+from nnicli.safe_logging import get_logger
 from nnicli.store import (
     ExperimentDatabase,
     Layout,
@@ -40,7 +40,7 @@ from nnicli.store import (
 )
 from nnicli.units import parse_duration
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LOOPBACK_HOSTS = ("localhost", "::1")
 # What the managers of all releases call these on their command lines.

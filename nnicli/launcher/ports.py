@@ -88,9 +88,7 @@ def _is_listening(connection: Any, port: int) -> bool:
 def port_in_use_error(port: int) -> PortInUseError:
     """Return the error that names who holds the port."""
     owner = find_listener(port)
-    holder = "another process"
-    if owner is not None:
-        holder = f"pid {owner.pid} ({' '.join(owner.argv)[:200]})"
+    holder = "another process" if owner is None else str(owner)
     return PortInUseError(
         f"port {port} is already in use by {holder}; stop it, or pass another port",
         port=port,

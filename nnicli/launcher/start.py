@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -31,10 +30,11 @@ from nnicli.launcher.locating import explain_silence
 from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
 from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, dialect_for
+from nnicli.safe_logging import get_logger
 from nnicli.store import Layout, Registry, Run, layout_for, size_of, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _READY_INTERVAL_S = 0.01
 _READY_PROBE_TIMEOUT_S = 1.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -21,10 +20,11 @@ from nnicli.launcher.process import (
     is_alive,
     uninterrupted,
 )
+from nnicli.safe_logging import get_logger
 from nnicli.store import Registry
 from nnicli.waiting import Deadline
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # A trial that outlived its manager may want to save something; its deaf children want nothing.
 _GRACE_S = 1.0
@@ -204,8 +204,8 @@ def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[Proce
 
 def _still_alive(identity: ProcessIdentity, what: str) -> ManagerStillAliveError:
     return ManagerStillAliveError(
-        f"{what} (pid {identity.pid}: {' '.join(identity.argv)[:200]}) is still alive after "
-        "SIGKILL; it may hang in the kernel, on a lost network disk for instance",
+        f"{what}, {identity}, is still alive after SIGKILL; it may hang in the kernel, on a lost "
+        "network disk for instance",
         identity=identity,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -43,9 +42,10 @@ from nnicli.rest.transport import (
     Response,
     Transport,
 )
+from nnicli.safe_logging import get_logger
 from nnicli.waiting import Deadline, Timeouts, bounded
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 T = TypeVar("T")
 

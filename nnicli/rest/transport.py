@@ -6,7 +6,6 @@ import http.client
 import io
 import ipaddress
 import json
-import logging
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,9 +26,10 @@ from nnicli.errors import (
     RestError,
 )
 from nnicli.rest.exchange import Adapter, HeadTooLargeError, exchange
+from nnicli.safe_logging import get_logger
 from nnicli.waiting import Deadline
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_ANSWER_BYTES = 1 << 29
 """Default limit for the body of an answer, 512 MB of 2^20 bytes.

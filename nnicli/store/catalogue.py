@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -13,12 +12,13 @@ from typing import Any
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError, ExperimentNotFoundError, RegistryError
 from nnicli.models import ExperimentProfile, ExperimentRecord
+from nnicli.safe_logging import get_logger
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.layouts import LAYOUTS, Layout, is_folder_name, layout_of_files
 from nnicli.store.readonly import why_closed
 from nnicli.units import from_epoch_ms
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 # What NNI takes for a folder where the config names none: from 1.8 on, and before.
 _DEFAULT_PARENTS = ("nni-experiments", "nni/experiments")

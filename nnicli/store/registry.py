@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import os
 import shutil
 import time
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.errors import RegistryError
+from nnicli.safe_logging import get_logger
 from nnicli.store.locking import locked
 from nnicli.waiting import Deadline, poll_until
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 Entries = dict[str, dict[str, Any]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
 from collections.abc import Iterator
@@ -10,13 +9,14 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from nnicli.removal import empty_folder, open_folder, remove_tree
+from nnicli.safe_logging import get_logger
 
 try:
     import fcntl
 except ImportError:  # Windows: what a killed process leaves stays there.
     fcntl = None  # type: ignore[assignment]  # tested before each use
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 STAGING_PREFIX = ".nnicli-staging-"
 """How the names of these folders begin."""

@@ -86,3 +86,12 @@ def test_no_module_imports_nni(path: Path) -> None:
     names |= {n.module or "" for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
 
     assert not [name for name in names if name.split(".")[0] in ("nni", "nni_node")]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_logger_is_a_safe_one(path: Path) -> None:
+    """Use `get_logger` of nnicli.safe_logging; the command's own handler is none that logs."""
+    if path.name == "safe_logging.py" or path == PACKAGE / "cli" / "display.py":
+        return
+
+    assert "logging.getLogger" not in set(_calls(path))

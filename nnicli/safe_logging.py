@@ -1,0 +1,50 @@
+"""Loggers whose records steer no terminal and tell no secret, whatever fills them."""
+
+from __future__ import annotations
+
+import logging
+
+from nnicli.printable import presentable
+
+# The frames between logging and whoever logs: a method below, and what they share.
+_OWN_FRAMES = 2
+
+
+class SafeLogger:
+    """Logs through the logger of a module; what fills a message is made safe before.
+
+    Numbers stay numbers, so that they can be formatted; everything else becomes its text.
+    """
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+
+    def debug(self, message: str, *arguments: object) -> None:
+        """Log a detail, such as a request with its time."""
+        self._log(logging.DEBUG, message, arguments)
+
+    def info(self, message: str, *arguments: object) -> None:
+        """Log a change that a user would tell a colleague."""
+        self._log(logging.INFO, message, arguments)
+
+    def warning(self, message: str, *arguments: object) -> None:
+        """Log what may surprise, and does not keep the work from being done."""
+        self._log(logging.WARNING, message, arguments)
+
+    def _log(self, level: int, message: str, arguments: tuple[object, ...]) -> None:
+        if self._logger.isEnabledFor(level):
+            shown = (one if isinstance(one, int | float) else _show(one) for one in arguments)
+            self._logger.log(level, message, *shown, stacklevel=_OWN_FRAMES + 1)
+
+
+def _show(value: object) -> str:
+    return presentable(str(value))
+
+
+def get_logger(name: str) -> SafeLogger:
+    """Return the logger of a module.
+
+    Args:
+        name: The module's `__name__`.
+    """
+    return SafeLogger(logging.getLogger(name))
