@@ -604,10 +604,11 @@ class Experiment(ExperimentReader):
     def _read(self, read: Callable[[results.PairedTrials], T]) -> T:
         """Read from the manager, or from the files when it is stopped or has died."""
         if self._session is None and self._stopped is not None:
-            return read(results.PairedTrials(_files_of(self._stopped)))
+            stopped = self._stopped
+            return read(results.PairedTrials(_files_of(stopped), stopped.handed_parameters))
         session = self._connected()
         try:
-            return read(results.PairedTrials(session.client))
+            return read(results.PairedTrials(session.client, session.handed_parameters))
         except (ConnectError, ConnectionLostError):
             if not session.manager_is_gone():
                 raise
@@ -621,7 +622,7 @@ class Experiment(ExperimentReader):
                 "stop_experiment() to end what it left running",
                 session.exp_id,
             )
-        return read(results.PairedTrials(files))
+        return read(results.PairedTrials(files, session.handed_parameters))
 
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
         session, files = self._session_to_read()

@@ -7,7 +7,7 @@ from files, what the manager would send, but hyper-parameters as values and not 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -63,6 +63,8 @@ class TrialJobStatus(str, Enum):
         return self in _FINISHED
 
 
+# As plain text: `.value` costs more than the rest of a trial's status.
+_KNOWN, _NOT_READ, _UNKNOWN = "KNOWN", "NOT_READ", "UNKNOWN"
 _FINISHED = frozenset(
     (
         TrialJobStatus.SUCCEEDED,
@@ -72,6 +74,24 @@ _FINISHED = frozenset(
         TrialJobStatus.EARLY_STOPPED,
     )
 )
+
+
+class ParametersStatus(str, Enum):
+    """How far it is known which hyper-parameters a trial ran with.
+
+    The 3.0 manager hands them from a queue to whichever trial asks first, on a local machine and
+    over SSH (`v3/compat.js`); everywhere else each trial gets its own.
+    """
+
+    KNOWN = "KNOWN"
+    """The trial ran with these."""
+    NOT_READ = "NOT_READ"
+    """The trial ended without reading any; these are what the manager meant for it."""
+    UNKNOWN = "UNKNOWN"
+    """Nothing says so yet, or any more; these are what the manager meant for it."""
+
+    def __str__(self) -> str:
+        return self.value
 
 
 class MetricType(str, Enum):
@@ -232,11 +252,14 @@ class TrialResult:
         parameter: Hyper-parameters, name -> value.
         value: The final metric, usually a number, or a dict with the key "default"; decoded.
         trialJobId: The trial.
+        parameters_status: A ParametersStatus as text: whether the trial ran with `parameter`. The
+            manager does not send it, so KNOWN until `with_parameter` says otherwise.
     """
 
     parameter: dict[str, Any]
     value: Any
     trialJobId: str
+    parameters_status: str
     raw: Any = field(repr=False, compare=False)
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
@@ -246,11 +269,14 @@ class TrialResult:
         put.parameter(self, parameter)
         put.value(self, value)
         put.trialJobId(self, trial_id)
+        put.parameters_status(self, _KNOWN)
         put.raw(self, json_obj)
 
-    def with_parameter(self, parameter: dict[str, Any]) -> TrialResult:
+    def with_parameter(
+        self, parameter: dict[str, Any], *, parameters_status: str = _KNOWN
+    ) -> TrialResult:
         """Return the same result with other hyper-parameters; `raw` stays."""
-        return _changed(self, parameter=parameter)
+        return _changed(self, parameter=parameter, parameters_status=str(parameters_status))
 
 
 @dataclass(frozen=True, slots=True, init=False)
@@ -268,6 +294,9 @@ class TrialJob:
         sequenceId: Number in the experiment; not unique after a resume of 2.10 or later.
         stderrPath: Where its error output is said to be; for failed trials only.
         message: What the manager says of its status.
+        parameters_status: A ParametersStatus as text: whether the trial ran with
+            `hyperParameters`, as far as its own record says. `Experiment` and `open_experiment()`
+            look further where it does not, a `ManagerClient` does not.
     """
 
     trialJobId: str
@@ -280,6 +309,7 @@ class TrialJob:
     sequenceId: int | None
     stderrPath: str | None
     message: str | None
+    parameters_status: str
     raw: Any = field(repr=False, compare=False)
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
@@ -299,10 +329,13 @@ class TrialJob:
         put.stderrPath(self, stderr)
         put.message(self, message)
         put.raw(self, json_obj)
+        put.parameters_status(self, _status_by_record(self))
 
-    def with_hyper_parameters(self, sets: list[TrialHyperParameters]) -> TrialJob:
+    def with_hyper_parameters(
+        self, sets: list[TrialHyperParameters], *, parameters_status: str = _KNOWN
+    ) -> TrialJob:
         """Return the same trial with other hyper-parameters; `raw` stays."""
-        return _changed(self, hyperParameters=sets)
+        return _changed(self, hyperParameters=sets, parameters_status=str(parameters_status))
 
     @property
     def parameter_index(self) -> int | None:
@@ -313,6 +346,14 @@ class TrialJob:
     def parameters(self) -> dict[str, Any]:
         """The last hyper-parameters, name -> value; empty without any."""
         return self.hyperParameters[-1].parameters if self.hyperParameters else {}
+
+    @property
+    def draws_from_queue(self) -> bool:
+        """Whether it gets whichever hyper-parameters are next when it asks, not its own.
+
+        Only then has it an environment (3.0, `v3/compat.js`).
+        """
+        return len(self.hyperParameters) == 1 and self.raw.get("envId") is not None
 
     @property
     def is_finished(self) -> bool:
@@ -353,6 +394,22 @@ class TrialJob:
         value = data.get(name) if isinstance(data, dict) else data if name == "default" else None
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         return value if is_number else None
+
+
+def _status_by_record(trial: TrialJob) -> str:
+    """Return how far a trial's own record says which hyper-parameters it ran with."""
+    sets, finals = trial.hyperParameters, trial.finalMetricData
+    if len(sets) != 1:
+        # Multi-phase, before there was a queue.
+        return _KNOWN
+    if not finals:
+        return _UNKNOWN if trial.draws_from_queue else _KNOWN
+    reported, meant = finals[0].parameterId, sets[0].parameter_id
+    if trial.draws_from_queue:
+        # All of the caller's own points have None as their id.
+        return _KNOWN if meant is not None and reported == meant else _UNKNOWN
+    # A trial that never asked reports no id (to 2.10.1).
+    return _NOT_READ if reported is None and meant is not None else _KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,6 +485,9 @@ class TrialSource(Protocol):
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
         """Return metrics by trial job id, of one trial or of all."""
+
+    def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
+        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
         """Return what a trial wrote: `stdout`, `stderr` or `trial`."""

@@ -11,7 +11,14 @@ from nnicli.errors import DecodingError, ExperimentNotFoundError
 from nnicli.launcher import find_managers
 from nnicli.reading import ExperimentReader
 from nnicli.results import PairedTrials
-from nnicli.store import ExperimentDatabase, Log, Parents, find_experiment_directory
+from nnicli.store import (
+    ExperimentDatabase,
+    HandedParameters,
+    Log,
+    Parents,
+    find_experiment_directory,
+    manager_log_path,
+)
 from nnicli.store.catalogue import is_file, to_absolute
 from nnicli.store.readonly import why_closed
 
@@ -32,7 +39,8 @@ class RecordedExperiment(ExperimentReader):
     def __init__(self, database: ExperimentDatabase) -> None:
         """Take the records of an experiment."""
         self._database = database
-        self._source = PairedTrials(database)
+        log = HandedParameters(manager_log_path(database.directory, "log"))
+        self._source = PairedTrials(database, log)
 
     def __repr__(self) -> str:
         return f"<nnicli.RecordedExperiment {str(self.directory)!r}>"

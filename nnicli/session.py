@@ -35,12 +35,14 @@ from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
     ExperimentDatabase,
+    HandedParameters,
     Layout,
     died_with_tuner,
     has_started,
     last_error,
     launcher_folder,
     layout_for,
+    manager_log_path,
     platform_of,
     size_of,
     tail_text,
@@ -90,6 +92,8 @@ class Session:
         directory: The experiment's folder, None when it is not on this machine.
         layout: Where its files lie.
         is_view: Whether the manager only shows a stopped experiment.
+        handed_parameters: What its log says of trials' hyper-parameters, None when it is not on
+            this machine.
     """
 
     def __init__(
@@ -116,6 +120,9 @@ class Session:
         self._dispatcher_log = dispatcher_log
         self._tuner_has_connected = False
         self._reopening = Deadline(0)
+        self.handed_parameters = (
+            None if directory is None else HandedParameters(manager_log_path(directory, "log"))
+        )
 
     @classmethod
     def of_started(cls, started: StartedManager, *, is_view: bool) -> Session:

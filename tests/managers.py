@@ -31,6 +31,7 @@ class Release:
             told; of two that start together 3.0 may give either the number of the other.
         takes_text: Whether the tuner survives a final metric that is no number.
         takes_blanks: Whether trials run in a folder with a blank in its path.
+        hands_from_queue: Whether a trial gets the next hyper-parameters of a queue, not its own.
     """
 
     version: str
@@ -39,6 +40,7 @@ class Release:
     numbers_are_exact: bool = True
     takes_text: bool = True
     takes_blanks: bool = False
+    hands_from_queue: bool = False
 
     @property
     def folder(self) -> Path:
@@ -79,6 +81,7 @@ RELEASES = (
         ("3.11", "3.12", "3.13", "3.10"),
         ("setuptools<81",),
         numbers_are_exact=False,
+        hands_from_queue=True,
         takes_blanks=True,
     ),
 )

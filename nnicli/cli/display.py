@@ -12,6 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from nnicli import ParametersStatus, TrialJob
 from nnicli.cli.progress import Snapshot
 from nnicli.units import format_duration
 
@@ -97,8 +98,22 @@ def describe(snapshot: Snapshot, *, with_done: bool = True) -> str:
         parts.append(f"{snapshot.failed} failed")
     if snapshot.best is not None:
         trial, value = snapshot.best
-        parts.append(f"best {value:.6g} ({brief_parameters(trial.parameters)})")
+        parts.append(f"best {value:.6g} ({described_parameters(trial)})")
     return ", ".join(parts)
+
+
+# What follows the parameters that the manager meant for a trial.
+_DOUBTS = {
+    ParametersStatus.NOT_READ.value: "never read by the trial",
+    ParametersStatus.UNKNOWN.value: "not confirmed",
+}
+
+
+def described_parameters(trial: TrialJob) -> str:
+    """Return a trial's parameters in one short line, and whether it really ran with them."""
+    doubt = _DOUBTS.get(trial.parameters_status)
+    parameters = brief_parameters(trial.parameters)
+    return parameters if doubt is None else f"{parameters} ({doubt})"
 
 
 def brief_parameters(parameters: Any) -> str:

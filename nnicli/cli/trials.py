@@ -8,7 +8,7 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from nnicli import TrialJob
-from nnicli.cli.display import brief_parameters
+from nnicli.cli.display import described_parameters
 from nnicli.units import format_duration
 
 
@@ -30,7 +30,7 @@ def trial_table(trials: list[TrialJob], best: TrialJob | None) -> Table:
             trial.status,
             "" if trial.final_value is None else f"{trial.final_value:.6g}",
             "" if duration is None else format_duration(duration.total_seconds()),
-            brief_parameters(trial.parameters),
+            described_parameters(trial),
             style="bold green" if is_best else None,
         )
     return table
@@ -44,6 +44,7 @@ def trial_document(trial: TrialJob) -> dict[str, Any]:
         "sequence_id": trial.sequenceId,
         "status": trial.status,
         "parameters": trial.parameters,
+        "parameters_status": trial.parameters_status,
         "metric": trial.finalMetricData[0].data if trial.finalMetricData else None,
         "duration_s": None if duration is None else duration.total_seconds(),
     }

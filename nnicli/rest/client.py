@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -432,6 +432,11 @@ class ManagerClient:
     def list_latest_metrics(self) -> dict[str, list[TrialMetricData]]:
         """Return final metrics, and of each trial the latest one on the way."""
         return group_metrics(self._models(endpoints.GET_LATEST_METRICS, TrialMetricData))
+
+    def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
+        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
+        latest = self.list_latest_metrics()
+        return {name: latest[name][-1].parameterId for name in trial_job_ids if name in latest}
 
     def export_data(self) -> list[TrialResult]:
         """Return parameters and final metric of every trial that succeeded with one."""

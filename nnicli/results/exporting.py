@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from nnicli.decoding import decode_json, decode_nested
 from nnicli.errors import DecodingError
-from nnicli.models import MetricType, TrialMetricData, TrialResult
+from nnicli.models import MetricType, ParametersStatus, TrialMetricData, TrialResult
 from nnicli.results.pairing import PairedTrials
 
 ExportFormat = Literal["csv", "json"]
@@ -19,6 +19,9 @@ EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
 
 # nnictl's names of the columns that are neither a hyper-parameter nor a part of a metric.
 _METRIC, _TRIAL, _INTERMEDIATE = "reward", "trialJobId", "intermediate"
+# nnicli's own, where a trial's hyper-parameters are not known.
+_PARAMETERS_STATUS = "parameters_status"
+_NO_PARAMETERS = (_METRIC, _TRIAL, _PARAMETERS_STATUS, _INTERMEDIATE)
 # The column of parameters that are no dict, as only custom tuners make them.
 _PARAMETER = "parameter"
 _PYTHON_NAMES = {"True": True, "False": False, "None": None}
@@ -32,6 +35,9 @@ def export_text(trials: PairedTrials, kind: ExportFormat, *, intermediate: bool 
     parts of a metric that is a dict, and `trialJobId` (2.0 to 3.0, `nnictl_utils.py`). What comes
     on the way is a list of JSON texts in `json`, and one such list as text in `csv`; unlike with
     nnictl the final metric is not in it.
+
+    A trial that may have run with other hyper-parameters has `parameters_status`, a
+    ParametersStatus, in addition; `csv` has that column only if there is one.
 
     Cells of `csv` are JSON where nnictl writes Python's spelling (None, booleans, lists, dicts),
     and where text would be read as something else. An empty cell is a hyper-parameter that the
@@ -56,6 +62,8 @@ def _row(result: TrialResult, metrics: Iterable[TrialMetricData] | None) -> dict
         "value": result.raw["value"],
         _TRIAL: result.trialJobId,
     }
+    if result.parameters_status != ParametersStatus.KNOWN:
+        row[_PARAMETERS_STATUS] = result.parameters_status
     if metrics is not None:
         periodical = (metric for metric in metrics if metric.type == MetricType.PERIODICAL)
         row[_INTERMEDIATE] = [decode_json(metric.raw["data"]) for metric in periodical]
@@ -66,7 +74,7 @@ def _to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
     flat = [_flatten(row) for row in rows]
     # In nnictl the order of the columns is up to chance.
     columns = dict.fromkeys(column for row in flat for column in row)
-    for last in (_METRIC, _TRIAL, _INTERMEDIATE):
+    for last in _NO_PARAMETERS:
         if columns.pop(last, last) is None:
             columns[last] = None
     text = io.StringIO()
@@ -86,6 +94,8 @@ def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     )
     flat.update({name: _to_cell(cell) for name, cell in metric.items()})
     flat[_TRIAL] = row[_TRIAL]
+    if _PARAMETERS_STATUS in row:
+        flat[_PARAMETERS_STATUS] = row[_PARAMETERS_STATUS]
     if _INTERMEDIATE in row:
         flat[_INTERMEDIATE] = f"[{','.join(map(str, row[_INTERMEDIATE]))}]"
     return flat
@@ -137,7 +147,7 @@ def _read_row(row: dict[Any, Any]) -> dict[str, Any]:
         "parameter": {
             name: _read_cell(cell)
             for name, cell in row.items()
-            if name not in (_METRIC, _TRIAL, _INTERMEDIATE) and cell
+            if name not in _NO_PARAMETERS and cell
         },
         "value": _read_cell(row[_METRIC] or ""),
     }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
 from nnicli.allocation import collection_paused
 from nnicli.decoding import decode_json
+from nnicli.errors import DecodingError
 from nnicli.models import (
     ExperimentProfile,
+    ParametersStatus,
     TrialHyperParameters,
     TrialJob,
     TrialJobStatistics,
@@ -20,6 +23,16 @@ from nnicli.models import (
 _ParameterId: TypeAlias = int | str | None
 
 
+class HandedSets(Protocol):
+    """What is known of the moment when trials asked for their hyper-parameters."""
+
+    def find(self, trial_job_ids: Collection[str]) -> dict[str, str | None]:
+        """Return the set that each of these trials was handed last, as JSON text.
+
+        None stands for a trial that was created and has not asked; unknown trials are absent.
+        """
+
+
 class PairedTrials:
     """A TrialSource over another one, whose trials name the hyper-parameters that they ran with.
 
@@ -27,13 +40,26 @@ class PairedTrials:
     then hands out the oldest of a queue to whichever trial asks first (`v3/compat.js`). So trials
     that start at one moment run with each other's, and after a trial that never asked every later
     one runs with those of the trial before. The tuner learns the truth, but `/trial-jobs` and
-    `/export-data` do not tell it. The final metric does: its `parameterId` is what the trial read.
-    Of a trial without a final metric nobody knows; it keeps what the manager says.
+    `/export-data` do not say it. Who does, in this order:
+
+    1. The final metric: its `parameterId` is what the trial read. After a resume the ids begin
+       again, and so do the queue and the sequence ids, so it counts in its own run of the manager.
+    2. The manager's log, for trials without a final metric and for the caller's own points, which
+       all have None as their id.
+    3. The last metric on the way, where the log is not at hand.
+
+    A trial of which none of them knows keeps what the manager says and is marked, as is one that
+    ended without asking: `TrialJob.parameters_status`. Trials of other releases and services are
+    left as they are.
+
+    Args:
+        source: The manager or the files.
+        handed: What the manager's log says; None where it is not at hand.
     """
 
-    def __init__(self, source: TrialSource) -> None:
-        """Take the manager or the files."""
+    def __init__(self, source: TrialSource, handed: HandedSets | None = None) -> None:
         self._source = source
+        self._handed = handed
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the experiment's profile."""
@@ -45,7 +71,16 @@ class PairedTrials:
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials in the order in which they were made."""
-        return _paired(self._source.list_trial_jobs())
+        trials = self._source.list_trial_jobs()
+        if all(map(_is_settled, trials)):
+            return trials
+        runs = _Runs()
+        # Every trial is added, as the set of a settled one may have gone to another, too.
+        added = list(map(runs.add, trials))
+        answers = self._answers(
+            [_Question.about(trial, run) for trial, run in added if not _is_settled(trial)]
+        )
+        return [_settled(trial, answers.get(trial.trialJobId)) for trial in trials]
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.
@@ -54,8 +89,11 @@ class PairedTrials:
             TrialJobNotFoundError: There is none of that id.
         """
         trial = self._source.get_trial_job(trial_job_id)
-        if not _has_strayed(trial):
+        if _is_settled(trial):
             return trial
+        # The log needs none of the other trials.
+        for _, answer in self._by_log([_Question.about(trial, _Run())]):
+            return _settled(trial, answer)
         return next(one for one in self.list_trial_jobs() if one.trialJobId == trial_job_id)
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
@@ -69,61 +107,172 @@ class PairedTrials:
             DecodingError: A metric is no JSON.
         """
         results: list[TrialResult] = []
-        unread = _UnreadSets()
-        strayed: list[tuple[int, _ParameterId]] = []
+        runs = _Runs()
+        questions: list[_Question] = []
         with collection_paused():
-            for trial in self._source.iter_trial_jobs():
-                unread.add_those_of(trial)
-                if _has_strayed(trial):
-                    strayed.append((len(results), trial.finalMetricData[0].parameterId))
+            for trial, run in map(runs.add, self._source.iter_trial_jobs()):
+                if trial.finalMetricData and not _is_settled(trial):
+                    questions.append(_Question.about(trial, run))
                 results += _results_of(trial)
-        for place, parameter_id in strayed:
-            if ran := unread.find(parameter_id):
-                results[place] = results[place].with_parameter(ran.parameters)
-        return results
+        answers = self._answers(questions)
+        return [_corrected(result, answers.get(result.trialJobId)) for result in results]
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
         """Return what a trial wrote: `stdout`, `stderr` or `trial`."""
         return self._source.trial_log(trial_job_id, kind)
 
+    def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
+        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
+        return self._source.last_parameter_ids(trial_job_ids)
 
-class _UnreadSets:
-    """The hyper-parameters that may have gone to another trial than the manager says."""
+    def _answers(self, questions: list[_Question]) -> dict[str, _Answer]:
+        """Return what is known of each trial, by its id, asking as few sources as possible."""
+        answers = {one.trial_job_id: _Answer(ParametersStatus.UNKNOWN) for one in questions}
+        for source in (_by_final_metric, self._by_log, self._by_last_metric):
+            if questions:
+                answers.update(source(questions))
+                questions = [
+                    one
+                    for one in questions
+                    if answers[one.trial_job_id].status == ParametersStatus.UNKNOWN
+                ]
+        return answers
 
-    def __init__(self, trials: Iterable[TrialJob] = ()) -> None:
-        self._sets: dict[_ParameterId, list[TrialHyperParameters]] = {}
-        for trial in trials:
-            self.add_those_of(trial)
+    def _by_log(self, questions: list[_Question]) -> _Answers:
+        if self._handed is None:
+            return
+        texts = self._handed.find([one.trial_job_id for one in questions])
+        for one in questions:
+            if one.trial_job_id in texts and (answer := one.by_log(texts[one.trial_job_id])):
+                yield one.trial_job_id, answer
 
-    def add_those_of(self, trial: TrialJob) -> None:
-        """Add the trial's sets, unless its final metric says that it read them itself."""
-        if _has_strayed(trial) or not trial.finalMetricData:
-            for one in trial.hyperParameters:
-                self._sets.setdefault(one.parameter_id, []).append(one)
-
-    def find(self, parameter_id: _ParameterId) -> TrialHyperParameters | None:
-        """Return the set of this id, None if there is none or more than one."""
-        found = self._sets.get(parameter_id, ())
-        return found[0] if len(found) == 1 else None
-
-
-def _paired(trials: list[TrialJob]) -> list[TrialJob]:
-    if not any(map(_has_strayed, trials)):
-        return trials
-    unread = _UnreadSets(trials)
-    return [
-        trial.with_hyper_parameters([ran])
-        if _has_strayed(trial) and (ran := unread.find(trial.finalMetricData[0].parameterId))
-        else trial
-        for trial in trials
-    ]
+    def _by_last_metric(self, questions: list[_Question]) -> _Answers:
+        without_final = {one.trial_job_id: one.run for one in questions if not one.has_final}
+        if without_final:
+            for name, parameter_id in self._source.last_parameter_ids(without_final).items():
+                if answer := without_final[name].answer(parameter_id):
+                    yield name, answer
 
 
-def _has_strayed(trial: TrialJob) -> bool:
-    """Return whether the trial's final metric names other hyper-parameters than the trial."""
-    sets, finals = trial.hyperParameters, trial.finalMetricData
-    # The trials of multi-phase have several sets, and metrics for each.
-    return len(sets) == 1 and bool(finals) and finals[0].parameterId != sets[0].parameter_id
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """Which hyper-parameters a trial ran with; without any, those that it has stay."""
+
+    status: ParametersStatus
+    ran: TrialHyperParameters | None = None
+
+
+_Answers: TypeAlias = Iterator[tuple[str, _Answer]]
+"""Ids of trials, each with what is known of it."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """The hyper-parameters that one run of the manager queued, by id."""
+
+    sets: dict[_ParameterId, TrialHyperParameters | None] = field(default_factory=dict)
+    last_sequence_id: int = -1
+
+    def add(self, one: TrialHyperParameters) -> None:
+        """Add a set; of two with one id neither is told from the other."""
+        self.sets[one.parameter_id] = None if one.parameter_id in self.sets else one
+
+    def answer(self, parameter_id: _ParameterId) -> _Answer | None:
+        """Return the set of this id, None without one or with several."""
+        ran = self.sets.get(parameter_id)
+        return _Answer(ParametersStatus.KNOWN, ran) if ran else None
+
+
+class _Runs:
+    """Tells the runs of the manager apart, from trials in the order in which they were made.
+
+    With each run the manager counts sequence ids on from the largest that it submits again, else
+    from 1, and its tuner likewise the ids of hyper-parameters (2.10 to 3.0, `nnimanager.js` and
+    `recoverable.py`). A trial that is submitted again gets its own set and does not queue.
+    """
+
+    def __init__(self) -> None:
+        self._run = _Run()
+
+    def add(self, trial: TrialJob) -> tuple[TrialJob, _Run]:
+        """Return the trial and the run in which it was made."""
+        if not trial.draws_from_queue:
+            return trial, self._run
+        one = trial.hyperParameters[0]
+        number = trial.sequenceId if trial.sequenceId is not None else -1
+        is_known_id = one.parameter_id is not None and one.parameter_id in self._run.sets
+        if is_known_id or 0 <= number <= self._run.last_sequence_id:
+            self._run = _Run()
+        self._run.add(one)
+        self._run.last_sequence_id = max(number, self._run.last_sequence_id)
+        return trial, self._run
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    """As much of a trial as it takes to find out which hyper-parameters it ran with."""
+
+    trial_job_id: str
+    run: _Run
+    has_final: bool
+    parameter_id: _ParameterId
+    has_ended: bool
+
+    @classmethod
+    def about(cls, trial: TrialJob, run: _Run) -> _Question:
+        finals = trial.finalMetricData
+        return cls(
+            trial.trialJobId,
+            run,
+            has_final=bool(finals),
+            parameter_id=finals[0].parameterId if finals else None,
+            # Until its end it may still ask.
+            has_ended=trial.is_finished,
+        )
+
+    def by_log(self, text: str | None) -> _Answer | None:
+        """Return what the manager's log says, None if the final metric says something else.
+
+        Args:
+            text: The set that the trial was handed last, None if it has not asked.
+        """
+        if text is None:
+            return (
+                _Answer(ParametersStatus.NOT_READ)
+                if self.has_ended and not self.has_final
+                else None
+            )
+        try:
+            ran = TrialHyperParameters(text)
+        except DecodingError:
+            return None
+        if self.has_final and ran.parameter_id != self.parameter_id:
+            return None
+        return _Answer(ParametersStatus.KNOWN, ran)
+
+
+def _by_final_metric(questions: list[_Question]) -> _Answers:
+    for one in questions:
+        if one.has_final and (answer := one.run.answer(one.parameter_id)):
+            yield one.trial_job_id, answer
+
+
+def _is_settled(trial: TrialJob) -> bool:
+    return trial.parameters_status != ParametersStatus.UNKNOWN
+
+
+def _settled(trial: TrialJob, answer: _Answer | None) -> TrialJob:
+    if answer is None or _is_settled(trial):
+        return trial
+    sets = [answer.ran] if answer.ran else trial.hyperParameters
+    return trial.with_hyper_parameters(sets, parameters_status=answer.status)
+
+
+def _corrected(result: TrialResult, answer: _Answer | None) -> TrialResult:
+    if answer is None:
+        return result
+    parameter = answer.ran.parameters if answer.ran else result.parameter
+    return result.with_parameter(parameter, parameters_status=answer.status)
 
 
 def _results_of(trial: TrialJob) -> Iterator[TrialResult]:
@@ -140,10 +289,13 @@ def _results_of(trial: TrialJob) -> Iterator[TrialResult]:
 
 def _result(trial: TrialJob, ran: TrialHyperParameters, metric: TrialMetricData) -> TrialResult:
     data = metric.raw.get("data")
-    return TrialResult(
+    result = TrialResult(
         {
             "parameter": ran.parameters,
             "value": decode_json(data) if isinstance(data, str) else data,
             "trialJobId": trial.trialJobId,
         }
     )
+    if trial.parameters_status == ParametersStatus.KNOWN:
+        return result
+    return result.with_parameter(ran.parameters, parameters_status=trial.parameters_status)

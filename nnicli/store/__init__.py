@@ -8,9 +8,10 @@ from nnicli.store.catalogue import (
     platform_of,
 )
 from nnicli.store.database import ExperimentDatabase
+from nnicli.store.handed_parameters import HandedParameters
 from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
 from nnicli.store.log_files import FetchedLog, Log, LogFile
-from nnicli.store.log_places import MANAGER_LOGS, check_kind, launcher_folder
+from nnicli.store.log_places import MANAGER_LOGS, check_kind, launcher_folder, manager_log_path
 from nnicli.store.logs import died_with_tuner, has_started, last_error, size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
@@ -20,6 +21,7 @@ __all__ = [
     "MANAGER_LOGS",
     "ExperimentDatabase",
     "FetchedLog",
+    "HandedParameters",
     "Layout",
     "Log",
     "LogFile",
@@ -35,6 +37,7 @@ __all__ = [
     "launcher_folder",
     "layout_for",
     "list_recorded",
+    "manager_log_path",
     "mend_search_space",
     "places_of",
     "platform_of",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -155,6 +155,20 @@ class ExperimentDatabase:
                 connection, _METRICS, METRIC_COLUMNS, until=last, matching=_only(trial_job_id)
             )
             return group_metrics(TrialMetricData(to_metric(row)) for row in rows)
+
+    def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
+        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
+        names = list(trial_job_ids)
+        last: dict[str, tuple[Any, ...]] = {}
+        with self._connection() as connection:
+            (until,) = last_rowids(connection, _METRICS)
+            for first in range(0, len(names), _TRIALS_AT_A_TIME):
+                some = {"trialJobId": names[first : first + _TRIALS_AT_A_TIME]}
+                for row in read_rows(
+                    connection, _METRICS, METRIC_COLUMNS, until=until, matching=some
+                ):
+                    last[row[METRIC_COLUMNS.index("trialJobId")]] = row
+        return {name: TrialMetricData(to_metric(row)).parameterId for name, row in last.items()}
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
         """Return what a trial wrote: `stdout`, `stderr` or `trial`; empty before it wrote.

@@ -44,6 +44,7 @@ from nnicli.launcher.ports import find_listener
 from nnicli.reading import ExperimentReader
 from tests.contract.scenes import (
     DEAF_TRIAL,
+    HONEST_TRIAL,
     LIMIT_S,
     LONG_TRIAL,
     PLAIN_TRIAL,
@@ -58,6 +59,7 @@ from tests.contract.scenes import (
     registry,
     running_trials,
     wait_for,
+    what_trials_wrote,
     write_config,
 )
 from tests.managers import release_of
@@ -343,6 +345,45 @@ class ManagerContract:
         profile = experiment.get_experiment_profile()
         recorded = open_experiment(profile["logDir"])
         wait_for(lambda: read_all(recorded) == read_all(experiment), "the files say the same")
+
+    def test_trials_name_what_they_ran_with_over_two_resumes(
+        self, experiment: Experiment, tmp_path: Path
+    ) -> None:
+        """3.0 hands them out from a queue, which begins again with the ids after each resume."""
+        config = write_config(
+            tmp_path / "project", HONEST_TRIAL, trialConcurrency=4, maxTrialNumber=4
+        )
+        experiment.start_experiment(config)
+        exp_id = str(experiment.exp_id)
+        wait_for(lambda: are_at_work(experiment, config, ended=3), "all but one have ended")
+        told_live = what_ran(experiment, config)
+        experiment.stop_experiment()
+        told_stopped = what_ran(experiment, config)
+        experiment.resume_experiment(exp_id)
+        experiment.update_trailnum(8)
+        wait_for(lambda: are_at_work(experiment, config, ended=6), "more have ended")
+        told_again = what_ran(experiment, config)
+        experiment.stop_experiment()
+        (config.parent / "code" / "stopped").touch()
+        experiment.resume_experiment(exp_id)
+        experiment.update_trailnum(12)
+
+        assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
+
+        told_last = what_ran(experiment, config)
+        for told, wrote in (told_live, told_stopped, told_again, told_last):
+            assert told == {name: ({"x": x}, "KNOWN") for name, x in wrote.items()}
+        assert what_ran(open_experiment(exp_id), config) == told_last
+        best = experiment.best_trial(mode="maximize")
+        assert best.parameters == {"x": best.final_value}
+        assert all(row.parameter == {"x": row.value} for row in experiment.export_data())
+        # One that never asked has failed before it wrote.
+        never_asked = [
+            trial.parameters_status
+            for trial in experiment.list_trial_jobs()
+            if trial.trialJobId not in told_last[1]
+        ]
+        assert set(never_asked) == {"NOT_READ" if self.release.hands_from_queue else "KNOWN"}
 
     # Stopping
 
@@ -648,6 +689,30 @@ def read_all(experiment: ExperimentReader) -> list[object]:
         experiment.export_data(),
         experiment.get_experiment_profile()["params"],
     ]
+
+
+def are_at_work(experiment: Experiment, config: Path, *, ended: int) -> bool:
+    """Return whether so many trials have ended, and all others have their hyper-parameters."""
+    wrote = what_trials_wrote(config)
+    trials = experiment.list_trial_jobs()
+    finished = [trial for trial in trials if trial.is_finished]
+    return len(finished) >= ended and all(
+        trial.is_finished or (trial.status == "RUNNING" and trial.trialJobId in wrote)
+        for trial in trials
+    )
+
+
+def what_ran(
+    experiment: ExperimentReader, config: Path
+) -> tuple[dict[str, tuple[dict[str, Any], str]], dict[str, float]]:
+    """Return what nnicli says of trials that asked, and what they wrote themselves."""
+    wrote = what_trials_wrote(config)
+    told = {
+        trial.trialJobId: (trial.parameters, trial.parameters_status)
+        for trial in experiment.list_trial_jobs()
+        if trial.trialJobId in wrote
+    }
+    return told, wrote
 
 
 def as_exported(result: TrialResult) -> list[str]:

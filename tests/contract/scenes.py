@@ -56,6 +56,23 @@ nni.get_next_parameter()
 time.sleep(600)
 """
 
+# Of each run of the manager one trial fails before it asks, and one after.
+HONEST_TRIAL = """
+import json, pathlib, sys, time, nni
+number = nni.get_sequence_id() % 4
+if number == 1:
+    sys.exit(1)
+x = nni.get_next_parameter()["x"]
+pathlib.Path(f"ran-{nni.get_trial_id()}.json").write_text(json.dumps(x))
+if number == 2:
+    sys.exit(1)
+nni.report_intermediate_result(x)
+if number == 3 and not pathlib.Path("stopped").exists():
+    time.sleep(600)
+nni.report_final_result(x)
+time.sleep(1)
+"""
+
 TALKS = 8
 TALKING_TRIAL = f"""
 import sys, time, nni
@@ -139,6 +156,15 @@ def wait_for(probe: Callable[[], object], what: str) -> None:
 def running_trials(experiment: Experiment) -> list[TrialJob]:
     """Return the trials that run now."""
     return [trial for trial in experiment.list_trial_jobs() if trial.status == "RUNNING"]
+
+
+def what_trials_wrote(config: Path) -> dict[str, float]:
+    """Return, by trial, the x that it ran with last, of those that asked for it."""
+    return {
+        path.stem.removeprefix("ran-"): float(path.read_text("utf-8"))
+        for path in config.parent.glob("code/ran-*.json")
+        if path.stat().st_size
+    }
 
 
 def deaf_pids(config: Path) -> set[int]:

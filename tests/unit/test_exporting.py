@@ -210,18 +210,39 @@ def test_a_file_that_cannot_be_written_is_named_as_the_caller_did(
 class Results:
     """A source of nothing but results."""
 
-    def __init__(self, *parameters: Any) -> None:
+    def __init__(self, *parameters: Any, doubted: int | None = None) -> None:
         self._parameters = parameters
+        self._doubted = doubted
 
     def export_data(self) -> list[TrialResult]:
-        return [
+        results = [
             TrialResult({"parameter": parameter, "value": "1.5", "trialJobId": f"t{index}"})
             for index, parameter in enumerate(self._parameters)
         ]
+        if self._doubted is not None:
+            one = results[self._doubted]
+            results[self._doubted] = one.with_parameter(one.parameter, parameters_status="UNKNOWN")
+        return results
 
 
 def csv_of(*parameters: Any) -> str:
     return export_text(cast("PairedTrials", Results(*parameters)), "csv")
+
+
+def test_hyper_parameters_that_are_not_known_are_marked() -> None:
+    """Without one such trial a file is what nnictl writes."""
+    source = cast("PairedTrials", Results({"x": 1}, {"x": 2}, doubted=1))
+
+    text, rows = export_text(source, "csv"), rows_of(export_text(source, "json"))
+
+    assert text.splitlines() == [
+        "x,reward,trialJobId,parameters_status",
+        "1,1.5,t0,",
+        "2,1.5,t1,UNKNOWN",
+    ]
+    assert [row.get("parameters_status") for row in rows] == [None, "UNKNOWN"]
+    assert [row["parameter"] for row in parse_export(text, "csv")] == [{"x": 1}, {"x": 2}]
+    assert "parameters_status" not in csv_of({"x": 1})
 
 
 @pytest.mark.parametrize(

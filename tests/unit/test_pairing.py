@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,28 +15,45 @@ from nnicli.results import PairedTrials
 from nnicli.store import ExperimentDatabase
 from tests.unit.store.recordings import load_recording
 
-STRAYED_IN_3_0 = {0: 1, 3: 2, 5: None, 6: 4, 8: 6}
-"""Sequence id -> the parameter id that its final metric names, in the recording of 3.0."""
+STRAYED_IN_3_0 = {0: 1, 1: 0, 3: 2, 5: None, 6: 4, 8: 6, 9: 7, 10: 8}
+"""Sequence id -> the parameter id that its metrics name, in the recording of 3.0."""
+SILENT_IN_3_0 = {2, 7}
+"""Those that reported nothing there."""
 
 
-def _trial(number: int, told: Any, *, ids: Sequence[Any]) -> TrialJob:
+_NO_FINAL = object()
+
+
+def _set(parameter_id: Any, x: str) -> str:
+    return json.dumps({"parameter_id": parameter_id, "parameters": {"x": x}})
+
+
+def _trial(
+    name: str,
+    sequence_id: int,
+    meant: Any,
+    reported: Any = _NO_FINAL,
+    *,
+    status: str | None = None,
+    environment: str | None = "local-env",
+) -> TrialJob:
+    """Return a trial of 3.0 for which its manager meant the set `meant`, named after the trial."""
+    has_final = reported is not _NO_FINAL
     final = {
         "timestamp": 1,
-        "trialJobId": f"t{number}",
-        "parameterId": told,
+        "trialJobId": name,
+        "parameterId": reported,
         "type": "FINAL",
         "data": "1",
     }
     return TrialJob(
         {
-            "trialJobId": f"t{number}",
-            "status": "SUCCEEDED",
-            "sequenceId": number,
-            "hyperParameters": [
-                json.dumps({"parameter_id": one, "parameters": {"x": f"{number}/{one}"}})
-                for one in ids
-            ],
-            "finalMetricData": [] if told == "nothing" else [final],
+            "trialJobId": name,
+            "status": status or ("SUCCEEDED" if has_final else "FAILED"),
+            "sequenceId": sequence_id,
+            "hyperParameters": [_set(meant, f"of {name}")],
+            "finalMetricData": [final] if has_final else [],
+            "envId": environment,
         }
     )
 
@@ -44,28 +61,56 @@ def _trial(number: int, told: Any, *, ids: Sequence[Any]) -> TrialJob:
 class Source:
     """As much of a TrialSource as trials need."""
 
-    def __init__(self, *trials: TrialJob) -> None:
+    def __init__(self, *trials: TrialJob, last_ids: dict[str, Any] | None = None) -> None:
         self.trials = list(trials)
+        self._last_ids = last_ids or {}
 
     def list_trial_jobs(self) -> list[TrialJob]:
-        return self.trials
+        return list(self.trials)
 
     def iter_trial_jobs(self) -> Iterator[TrialJob]:
         return iter(self.trials)
 
+    def get_trial_job(self, name: str) -> TrialJob:
+        return next(trial for trial in self.trials if trial.trialJobId == name)
 
-def _paired(*trials: TrialJob) -> PairedTrials:
-    return PairedTrials(Source(*trials))  # type: ignore[arg-type]  # enough of one
+    def last_parameter_ids(self, names: Collection[str]) -> dict[str, Any]:
+        return {name: one for name, one in self._last_ids.items() if name in names}
 
 
-def _xs(*trials: TrialJob) -> list[str]:
-    paired = _paired(*trials)
-    xs = [trial.parameters["x"] for trial in paired.list_trial_jobs()]
-    exported = {result.trialJobId: result.parameter["x"] for result in paired.export_data()}
-    assert exported == {
-        trial.trialJobId: x for trial, x in zip(trials, xs, strict=True) if trial.finalMetricData
+class Handed:
+    """A manager's log."""
+
+    def __init__(self, texts: dict[str, str | None]) -> None:
+        self._texts = texts
+
+    def find(self, names: Collection[str]) -> dict[str, str | None]:
+        return {name: text for name, text in self._texts.items() if name in names}
+
+
+def _pairs(
+    *trials: TrialJob,
+    handed: dict[str, str | None] | None = None,
+    last_ids: dict[str, Any] | None = None,
+) -> dict[str, tuple[str, str]]:
+    """Return by trial the set that it ran with and how far that is known.
+
+    The list, one trial at a time and the export must say the same.
+    """
+    log = None if handed is None else Handed(handed)
+    paired = PairedTrials(Source(*trials, last_ids=last_ids), log)  # type: ignore[arg-type]
+    listed = {
+        trial.trialJobId: (trial.parameters["x"].removeprefix("of "), trial.parameters_status)
+        for trial in paired.list_trial_jobs()
     }
-    return xs
+    one_by_one = [paired.get_trial_job(trial.trialJobId) for trial in trials]
+    assert one_by_one == paired.list_trial_jobs()
+    exported = {
+        result.trialJobId: (result.parameter["x"].removeprefix("of "), result.parameters_status)
+        for result in paired.export_data()
+    }
+    assert exported == {t.trialJobId: listed[t.trialJobId] for t in trials if t.finalMetricData}
+    return listed
 
 
 @pytest.fixture
@@ -90,6 +135,7 @@ def test_a_real_3_0_says_other_hyper_parameters_than_its_trials_reported(
         if trial.hyperParameters != before.hyperParameters
     }
     assert strayed == STRAYED_IN_3_0
+    assert {t.sequenceId for t in paired if t.parameters_status == "UNKNOWN"} == SILENT_IN_3_0
 
 
 def test_one_trial_and_the_export_are_paired_as_the_list_is(database: ExperimentDatabase) -> None:
@@ -111,41 +157,152 @@ def test_an_older_release_is_left_as_it_is(tmp_path: Path) -> None:
 
 
 def test_two_that_started_at_once_are_swapped_back() -> None:
-    assert _xs(_trial(0, 1, ids=[0]), _trial(1, 0, ids=[1])) == ["1/1", "0/0"]
+    pairs = _pairs(_trial("a", 0, 0, 1), _trial("b", 1, 1, 0))
+
+    assert pairs == {"a": ("b", "KNOWN"), "b": ("a", "KNOWN")}
 
 
-def test_hyper_parameters_that_no_trial_read_go_to_the_next() -> None:
-    trials = [_trial(0, "nothing", ids=[0]), _trial(1, 0, ids=[1]), _trial(2, 1, ids=[2])]
+def test_a_final_metric_counts_in_its_own_run_of_the_manager() -> None:
+    """After a resume the tuner's ids begin again from 1, and the sequence ids with them."""
+    first = [_trial("a", 0, 0, 0), _trial("b", 1, 1, 2), _trial("c", 2, 2, 1)]
+    second = [_trial("d", 1, 1, 2), _trial("e", 2, 2, 1), _trial("f", 3, 3, 3)]
+    third = [_trial("g", 1, 1, 1), _trial("h", 2, 2, 3), _trial("i", 3, 3, 2)]
 
-    assert _xs(*trials) == ["0/0", "0/0", "1/1"]
+    pairs = _pairs(*first, *second, *third)
+
+    assert {name: ran for name, (ran, _) in pairs.items()} == dict(
+        zip("abcdefghi", "acbedfgih", strict=True)
+    )
+    assert {status for _, status in pairs.values()} == {"KNOWN"}
 
 
-def test_an_id_that_may_mean_two_sets_changes_nothing() -> None:
-    """The caller's own points have none, and a trial that never asked tells none either."""
-    own = [_trial(0, 2, ids=[None]), _trial(1, "nothing", ids=[None]), _trial(2, None, ids=[2])]
+def test_a_run_that_counts_sequence_ids_on_is_told_by_its_parameter_ids() -> None:
+    """The caller's own point, submitted again, moves the sequence ids on, but not the others."""
+    first = [_trial("a", 0, 0, 0), _trial("b", 1, 1, 1), _trial("own", 2, None, None)]
+    second = [_trial("c", 3, 1, 2), _trial("d", 4, 2, 1)]
 
-    assert _xs(*own) == ["2/2", "1/None", "2/2"]
+    pairs = _pairs(*first, *second)
+
+    assert (pairs["c"], pairs["d"]) == (("d", "KNOWN"), ("c", "KNOWN"))
 
 
-def test_a_trial_that_never_asked_keeps_what_it_was_given() -> None:
-    assert _xs(_trial(0, None, ids=[0]), _trial(1, 1, ids=[1])) == ["0/0", "1/1"]
+def test_a_set_is_found_though_its_own_trial_read_it_in_a_later_run() -> None:
+    """A trial that is submitted again gets its own; what it read before, another was meant."""
+    pairs = _pairs(_trial("a", 0, 0, 0), _trial("b", 1, 1, 0), _trial("c", 1, 1, 1))
+
+    assert pairs == {"a": ("a", "KNOWN"), "b": ("a", "KNOWN"), "c": ("c", "KNOWN")}
+
+
+def test_sets_of_another_run_are_never_taken() -> None:
+    """Unlike a set that is marked, one of another run would be wrong."""
+    pairs = _pairs(_trial("a", 0, 0, 0), _trial("b", 1, 5, 5), _trial("c", 1, 1, 5))
+
+    assert pairs["c"] == ("c", "UNKNOWN")
+
+
+def test_a_trial_without_a_final_metric_is_paired_by_the_log() -> None:
+    pairs = _pairs(
+        _trial("a", 0, 0),
+        _trial("b", 1, 1, 0),
+        _trial("c", 2, 2, status="RUNNING"),
+        handed={"a": _set(1, "of b"), "c": _set(2, "of c")},
+    )
+
+    assert pairs == {"a": ("b", "KNOWN"), "b": ("a", "KNOWN"), "c": ("c", "KNOWN")}
+
+
+@pytest.mark.parametrize(
+    ("status", "known"),
+    [("FAILED", "NOT_READ"), ("USER_CANCELED", "NOT_READ"), ("RUNNING", "UNKNOWN")],
+)
+def test_a_trial_that_was_never_handed_any_keeps_its_own_and_is_marked(
+    status: str, known: str
+) -> None:
+    """One that has not ended may still ask."""
+    pairs = _pairs(_trial("a", 0, 0, status=status), _trial("b", 1, 1, 0), handed={"a": None})
+
+    assert pairs == {"a": ("a", known), "b": ("a", "KNOWN")}
+
+
+def test_without_the_log_the_last_metric_on_the_way_says_it() -> None:
+    pairs = _pairs(_trial("a", 0, 0), _trial("b", 1, 1), _trial("c", 2, 2), last_ids={"a": 1})
+
+    assert pairs == {"a": ("b", "KNOWN"), "b": ("b", "UNKNOWN"), "c": ("c", "UNKNOWN")}
+
+
+def test_one_own_point_of_a_run_needs_no_log() -> None:
+    """It alone has no id."""
+    pairs = _pairs(_trial("a", 0, 0, None), _trial("own", 1, None, 0))
+
+    assert pairs == {"a": ("own", "KNOWN"), "own": ("a", "KNOWN")}
+
+
+@pytest.mark.parametrize("is_logged", [True, False])
+def test_several_own_points_of_a_run_need_the_log(*, is_logged: bool) -> None:
+    own = [_trial("a", 0, None, None), _trial("b", 1, None, None)]
+    log: dict[str, str | None] = {"a": _set(None, "of b"), "b": _set(None, "of a")}
+
+    assert _pairs(*own, handed=log if is_logged else None) == (
+        {"a": ("b", "KNOWN"), "b": ("a", "KNOWN")}
+        if is_logged
+        else {"a": ("a", "UNKNOWN"), "b": ("b", "UNKNOWN")}
+    )
+
+
+@pytest.mark.parametrize("text", [_set(3, "of another"), "{"])
+def test_a_log_that_contradicts_the_final_metric_is_not_believed(text: str) -> None:
+    assert _pairs(_trial("a", 0, 0, 7), handed={"a": text}) == {"a": ("a", "UNKNOWN")}
+
+
+@pytest.mark.parametrize(("reported", "known"), [(0, "KNOWN"), (None, "NOT_READ")])
+def test_a_release_without_a_queue_gives_each_trial_its_own(reported: object, known: str) -> None:
+    """To 2.10.1 a trial may report without having asked; the id is None then."""
+    trials = [_trial("a", 0, 0, reported, environment=None), _trial("b", 1, 1, environment=None)]
+
+    assert _pairs(*trials, handed={"b": _set(0, "of a")}) == {
+        "a": ("a", known),
+        "b": ("b", "KNOWN"),
+    }
+
+
+def test_nothing_more_is_read_when_nothing_has_strayed() -> None:
+    """The log of 100,000 trials takes longer than they do."""
+
+    class Unread(Handed):
+        def find(self, names: Collection[str]) -> dict[str, str | None]:
+            raise AssertionError(f"the log is read for {names}")
+
+    trials = [
+        _trial("a", 0, 0, 0),
+        _trial("b", 1, 1, 1),
+        _trial("c", 2, 3, 2),
+        _trial("d", 3, 2, 3),
+    ]
+    paired = PairedTrials(Source(*trials), Unread({}))  # type: ignore[arg-type]
+
+    assert len(paired.list_trial_jobs()) == len(paired.export_data()) == 4
+
+
+def _multi_phase() -> TrialJob:
+    trial = _trial("a", 0, 0, 1, environment=None)
+    return TrialJob({**trial.raw, "hyperParameters": [_set(0, "of a"), _set(1, "of b")]})
 
 
 def test_several_sets_of_one_trial_are_left_as_they_are() -> None:
-    trial = _trial(0, 1, ids=[0, 1])
+    trial = _multi_phase()
 
-    assert _paired(trial).list_trial_jobs() == [trial]
+    assert PairedTrials(Source(trial)).list_trial_jobs() == [trial]  # type: ignore[arg-type]
 
 
 def test_of_several_sets_each_that_has_a_final_metric_is_exported() -> None:
     """Multi-phase, of 1.x and 2.0."""
-    (result,) = _paired(_trial(0, 1, ids=[0, 1])).export_data()
+    (result,) = PairedTrials(Source(_multi_phase())).export_data()  # type: ignore[arg-type]
 
-    assert result.parameter == {"x": "0/1"}
+    assert result.parameter == {"x": "of b"}
 
 
 def _with_final(data: Any) -> TrialJob:
-    trial = _trial(0, 0, ids=[0])
+    trial = _trial("a", 0, 0, 0)
     (final,) = trial.raw["finalMetricData"]
     return TrialJob({**trial.raw, "finalMetricData": [{**final, "data": data}]})
 
@@ -156,11 +313,13 @@ def _with_final(data: Any) -> TrialJob:
 )
 def test_an_exported_result_has_what_the_manager_would_send(data: str, value: str) -> None:
     """It decodes a metric once."""
-    (result,) = _paired(_with_final(data)).export_data()
+    (result,) = PairedTrials(Source(_with_final(data))).export_data()  # type: ignore[arg-type]
 
-    assert result.raw == {"parameter": {"x": "0/0"}, "value": value, "trialJobId": "t0"}
+    assert result.raw == {"parameter": {"x": "of a"}, "value": value, "trialJobId": "a"}
 
 
 def test_a_damaged_metric_is_told() -> None:
+    paired = PairedTrials(Source(_with_final('"0.')))  # type: ignore[arg-type]
+
     with pytest.raises(DecodingError, match=r"expected JSON, found '\"0\.'"):
-        _paired(_with_final('"0.')).export_data()
+        paired.export_data()

@@ -20,6 +20,7 @@ def get_next_parameter() -> Any:
     folder = _folder()
     if folder is None:
         return {}
+    _append(folder, {"type": "REQUEST_PARAMETER"})
     return json.loads((folder / "parameters").read_text("utf-8"))["parameters"]
 
 
@@ -60,6 +61,9 @@ def _report(kind: str, sequence: int, metric: Any) -> None:
     if folder is None:
         return
     # NaN and Infinity stay bare words, as NNI's own serialiser leaves them.
-    line = json.dumps({"type": kind, "sequence": sequence, "value": json.dumps(metric)})
+    _append(folder, {"type": kind, "sequence": sequence, "value": json.dumps(metric)})
+
+
+def _append(folder: Path, message: dict[str, Any]) -> None:
     with (folder / "metrics").open("a", encoding="utf-8") as file:
-        file.write(f"{line}\n")
+        file.write(f"{json.dumps(message)}\n")

@@ -72,6 +72,7 @@ class Manager:
             release,
             experiment_id=arguments.experiment_id,
             kill_grace_s=behaviour.trial_kill_grace_s,
+            log=lambda text: self._log("INFO", text, source="LocalV3.local"),
         )
         self._registry = RegistryWriter(
             arguments.experiment_id, on_fault=lambda fault: self._log("ERROR", fault)
@@ -321,7 +322,7 @@ class Manager:
             return self._worked_before_s
         return self._worked_before_s + time.monotonic() - self._working_since
 
-    def _log(self, level: str, text: str) -> None:
+    def _log(self, level: str, text: str, *, source: str = "NNIManager") -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         with (self.root / "log" / "nnimanager.log").open("a", encoding="utf-8") as file:
-            file.write(f"[{now}] {level} (NNIManager) {text}\n")
+            file.write(f"[{now}] {level} ({source}) {text}\n")

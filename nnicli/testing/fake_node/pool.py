@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from nnicli.testing.fake_node.journal import Journal
@@ -15,12 +16,19 @@ class TrialPool:
     """Runs trials on this machine."""
 
     def __init__(
-        self, journal: Journal, release: Release, *, experiment_id: str, kill_grace_s: float
+        self,
+        journal: Journal,
+        release: Release,
+        *,
+        experiment_id: str,
+        kill_grace_s: float,
+        log: Callable[[str], None],
     ) -> None:
         self._journal = journal
         self._release = release
         self._experiment_id = experiment_id
         self._kill_grace_s = kill_grace_s
+        self._log = log
         self._queue: deque[Trial] = deque()
         self._processes: dict[str, TrialProcess] = {}
 
@@ -76,6 +84,7 @@ class TrialPool:
             data = json.dumps(trial.hyper_parameters)
             trial.started_ms = self._journal.add_event("RUNNING", trial=trial, data=data)
             trial.status, trial.ended_ms = "RUNNING", None
+            self._log(f"Created trial {trial.id}")
 
     def poll(self) -> None:
         """Take in what the trials have reported, and whether they have ended."""
@@ -83,8 +92,11 @@ class TrialPool:
             trial = self._journal.trials[trial_id]
             # Asked before the metrics are read, so that none is missed.
             returncode = process.returncode
-            for metric in process.new_metrics():
-                self._journal.add_metric(trial, metric)
+            for message in process.new_messages():
+                if message["type"] == "REQUEST_PARAMETER":
+                    self._log(f"Trial parameter: {trial.id} {json.dumps(trial.hyper_parameters)}")
+                else:
+                    self._journal.add_metric(trial, message)
             if returncode is None:
                 continue
             del self._processes[trial_id]

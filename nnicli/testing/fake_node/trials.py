@@ -88,8 +88,8 @@ class TrialProcess:
         """What the shell exited with, None while it runs."""
         return self._process.poll()
 
-    def new_metrics(self) -> list[dict[str, Any]]:
-        """Return what was reported since the last call; `value` is the serialised text."""
+    def new_messages(self) -> list[dict[str, Any]]:
+        """Return the trial's requests and metrics since the last call; a `value` is serialised."""
         data = self._metrics.read_bytes()[self._read_bytes :]
         complete = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(complete)

@@ -105,6 +105,22 @@ def test_one_id_in_two_folders_is_2_and_told_by_folder(directory: Path, tmp_path
     assert len(document_of("trial", "ls", str(copy))) == 11
 
 
+def test_trials_whose_parameters_are_not_known_are_marked(directory: Path) -> None:
+    """Of all trials 2 and 7 reported nothing."""
+    log = directory / "log" / "nnimanager.log"
+    by_number = {one["sequence_id"]: one for one in document_of("trial", "ls")}
+    log.write_text(
+        f"[2026-11-26 17:24:42] INFO (LocalV3.local) Created trial {by_number[7]['id']}\n"
+    )
+
+    statuses = {one["sequence_id"]: one["parameters_status"] for one in document_of("trial", "ls")}
+    table = " ".join(run("trial", "ls").stdout.split())
+
+    assert {2: "UNKNOWN", 7: "NOT_READ"}.items() <= statuses.items()
+    assert set(statuses.values()) == {"KNOWN", "UNKNOWN", "NOT_READ"}
+    assert table.count("(not confirmed)") == table.count("(never read by the trial)") == 1
+
+
 def test_an_experiment_is_named_by_id_folder_or_file(tmp_path: Path) -> None:
     directory = make_experiment(tmp_path / "elsewhere", "recorded")
     names = [str(directory), str(directory / "db" / "nni.sqlite")]

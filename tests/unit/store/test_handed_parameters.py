@@ -1,0 +1,110 @@
+"""Which hyper-parameters the log of a 3.0 manager says were handed to which trial."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nnicli.store import HandedParameters, handed_parameters
+
+NAMES = ("aa0eS", "Kg7ia", "sw4jm")
+SET = '{"parameter_id": 0, "parameters": {"x": "ü"}}'
+
+
+def _created(trial: str, service: str = "LocalV3.local", rest: str = "") -> str:
+    return f"[2026-11-26 17:24:42] INFO ({service}) Created trial {trial}{rest}\n"
+
+
+def _handed(trial: str, text: str, service: str = "LocalV3.local") -> str:
+    return f"[2026-11-26 17:24:58] INFO ({service}) Trial parameter: {trial} {text}\n"
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "nnimanager.log"
+
+
+@pytest.mark.parametrize(
+    ("service", "rest"), [("LocalV3.local", ""), ("RemoteV3.remote", " on worker 1")]
+)
+def test_a_trial_has_what_it_was_handed(log: Path, service: str, rest: str) -> None:
+    log.write_text(
+        _created(NAMES[0], service, rest)
+        + _created(NAMES[1], service, rest)
+        + "{\n  more: 'of another record'\n}\n"
+        + _handed(NAMES[0], SET, service),
+        "utf-8",
+    )
+
+    assert HandedParameters(log).find(NAMES) == {NAMES[0]: SET, NAMES[1]: None}
+
+
+def test_the_last_one_counts_for_a_trial_that_was_submitted_again(log: Path) -> None:
+    """It is created again after the resume, and may be ended before it asks."""
+    again = SET.replace("0", "7")
+    log.write_text(
+        _created("a") + _handed("a", SET) + _created("a") + _handed("a", again) + _created("a")
+    )
+
+    assert HandedParameters(log).find(["a"]) == {"a": again}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"[2026-11-26 17:24:58] INFO (NNIManager) (LocalV3.local) Trial parameter: aa0eS {SET}\n",
+        f"LocalV3.local) Trial parameter: aa0eS {SET}\n",
+        f"[2026-11-26 17:24:58] INFO (LocalV3.local) Trial parameter: aa0eS {SET}"[:-9],
+    ],
+    ids=["inside another record", "no record", "not written to its end"],
+)
+def test_only_whole_records_of_the_training_service_count(log: Path, line: str) -> None:
+    log.write_text(_created("aa0eS") + line)
+
+    assert HandedParameters(log).find(NAMES) == {"aa0eS": None}
+
+
+def test_only_what_is_new_is_read(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log of gigabytes is not read for each look at the trials."""
+    monkeypatch.setattr(handed_parameters, "_PORTION", 7)
+    whole = _created("a") + _handed("a", SET)
+    log.write_text(whole[:-20])
+    handed = HandedParameters(log)
+    before = handed.find(["a"])
+    # What was read once is not looked at again, even if it is something else by now.
+    with log.open("r+") as file:
+        file.write("#" * 20)
+        file.seek(0, os.SEEK_END)
+        file.write(whole[-20:])
+
+    assert before == {"a": None}
+    assert handed.find(["a"]) == {"a": SET}
+
+
+def test_a_log_that_was_cut_or_replaced_is_read_from_its_beginning(log: Path) -> None:
+    log.write_text(_created("a") + _handed("a", SET))
+    handed = HandedParameters(log)
+    handed.find(["a"])
+    log.write_text(_created("b"))
+    cut = handed.find(["a", "b"])
+    log.rename(log.with_name("old.log"))
+    log.write_text(_created("c") * 9)
+
+    assert cut == {"b": None}
+    assert handed.find(["b", "c"]) == {"c": None}
+
+
+def test_a_log_that_is_missing_or_cannot_be_read_says_nothing(log: Path) -> None:
+    missing = HandedParameters(log).find(NAMES)
+    os.mkfifo(log)
+
+    assert missing == HandedParameters(log).find(NAMES) == {}
+
+
+def test_a_log_that_is_too_large_says_nothing(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.write_text(_created("a"))
+    monkeypatch.setattr(handed_parameters, "_MOST_BYTES", 10)
+
+    assert HandedParameters(log).find(["a"]) == {}
