@@ -25,20 +25,6 @@ def check_given_port(port: int | None) -> None:
         check_port(port)
 
 
-def check_prefix(url_prefix: str | None) -> str:
-    """Return a URL prefix without slashes at its ends, empty for None."""
-    prefix = (url_prefix or "").strip("/")
-    if prefix and not all(
-        part and part.isascii() and part.isprintable() for part in prefix.split("/")
-    ):
-        raise InvalidValueError(
-            f"url_prefix: {url_prefix!r} is not allowed; allowed: a path such as 'team/a'",
-            field="url_prefix",
-            value=url_prefix,
-        )
-    return prefix
-
-
 def given(value: Any, field: str) -> Any:
     """Return the value: to update(), None would mean that nothing is to change."""
     if value is None:

@@ -40,7 +40,14 @@ from nnicli.models import (
     NNIManagerStatus,
 )
 from nnicli.reading import ExperimentReader
-from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient
+from nnicli.rest import (
+    MAX_ANSWER_BYTES,
+    ManagerClient,
+    check_auth,
+    check_headers,
+    check_prefix,
+    check_verify,
+)
 from nnicli.safe_logging import get_logger
 from nnicli.session import Session
 from nnicli.store import MANAGER_LOGS, ExperimentDatabase, FetchedLog, Log, check_kind
@@ -107,10 +114,10 @@ class Experiment(ExperimentReader):
             if experiments_directory is None
             else Path(experiments_directory).expanduser().absolute()
         )
-        self._url_prefix = arguments.check_prefix(url_prefix)
-        self._headers = headers
-        self._auth = auth
-        self._verify = verify
+        self._url_prefix = check_prefix(url_prefix)
+        self._headers = check_headers(headers)
+        self._auth = check_auth(auth)
+        self._verify = check_verify(verify)
         self._timeouts = timeouts
         self._max_answer_bytes = max_answer_bytes
         self._session: Session | None = None

@@ -29,7 +29,7 @@ from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.locating import explain_silence
 from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
-from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, dialect_for
+from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix, dialect_for
 from nnicli.safe_logging import get_logger
 from nnicli.store import Layout, Registry, Run, layout_for, size_of, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
@@ -159,6 +159,7 @@ class _Start:
     max_answer_bytes: int
 
     def check(self) -> None:
+        check_prefix(self.plan.url_prefix)
         if self.plan.url_prefix and "url_prefix" not in self.generation.flags:
             raise InvalidValueError(
                 f"url_prefix: NNI {self.installation.version} serves below no prefix, which takes "

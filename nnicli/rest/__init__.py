@@ -1,6 +1,8 @@
 """All that is said to a manager over HTTP."""
 
+from nnicli.rest.address import check_prefix, is_segment
 from nnicli.rest.client import ManagerClient
+from nnicli.rest.credentials import check_auth, check_headers, check_verify
 from nnicli.rest.dialects import DIALECTS, Dialect, ProfileField, dialect_for
 from nnicli.rest.transport import (
     MAX_ANSWER_BYTES,
@@ -20,5 +22,10 @@ __all__ = [
     "RequestsTransport",
     "Response",
     "Transport",
+    "check_auth",
+    "check_headers",
+    "check_prefix",
+    "check_verify",
     "dialect_for",
+    "is_segment",
 ]

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from nnicli.errors import InvalidValueError
+from nnicli.rest.credentials import Auth, check_auth
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# The longest name that a file can have; ids are shorter by far.
+_MOST_SEGMENT_BYTES = 255
+_SEPARATORS = frozenset("/\\?#%")
+_PREFIX_PART = re.compile(r"[A-Za-z0-9._~-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,32 +28,111 @@ class Address:
 
     url: str
     port: int
-    auth: tuple[str, str] | None
+    auth: Auth | None
 
     def __repr__(self) -> str:
         return f"Address({self.url!r})"
 
 
 def parse_endpoint(endpoint: str) -> Address:
-    """Return the address that an endpoint names.
+    """Return the address that an endpoint names; a query or fragment in it is dropped.
 
     Raises:
-        InvalidValueError: It is no `http(s)://host[:port][/prefix]`; a password in it is not shown.
+        InvalidValueError: It is not `http(s)://host[:port][/prefix]`; no password is shown.
     """
     try:
-        parts = urlsplit(endpoint.strip())
+        text = endpoint.strip()
+        if not _is_plain(text):
+            raise ValueError("white space or a control character")
+        parts = urlsplit(text)
         port = parts.port or _DEFAULT_PORTS[parts.scheme]
         if not parts.hostname:
             raise ValueError("no host")
-    except (AttributeError, KeyError, ValueError) as error:
-        shown = _without_credentials(endpoint)
+        if "@" in parts.path + parts.query + parts.fragment:
+            raise ValueError("an @ after the host")
+        if not all(is_segment(unquote(part)) for part in _segments(parts.path)):
+            raise ValueError("a path that leads elsewhere")
+    except (AttributeError, TypeError, KeyError, ValueError):
+        # Their texts quote what may be a piece of a password.
+        raise _refused(endpoint) from None
+    auth = check_auth(_credentials(parts))
+    return Address(_rebuild(parts, port), port, auth)
+
+
+def _refused(endpoint: object) -> InvalidValueError:
+    shown = _without_credentials(endpoint)
+    hint = ""
+    if isinstance(endpoint, str) and "@" in endpoint:
+        hint = (
+            "; in a user or password write / as %2F, ? as %3F, # as %23 and @ as %40, or pass "
+            "auth=(user, password)"
+        )
+    return InvalidValueError(
+        f"endpoint: {shown!r:.300} is not allowed; allowed: the manager's URL, such as "
+        f"'http://127.0.0.1:8080' or 'https://host/prefix'{hint}",
+        field="endpoint",
+        value=shown,
+    )
+
+
+def check_prefix(url_prefix: object) -> str:
+    """Return a URL prefix without slashes at its ends, empty for None.
+
+    Raises:
+        InvalidValueError: It is not a path of letters, digits and `-._~`. A manager reads anything
+            else as a pattern of its own, such as `:name(.*)` (express, 2.3 to 3.0).
+    """
+    if url_prefix is None:
+        return ""
+    prefix = url_prefix.strip("/") if isinstance(url_prefix, str) else None
+    if prefix is None or not all(
+        is_segment(part) and _PREFIX_PART.fullmatch(part) for part in _segments(f"/{prefix}")
+    ):
         raise InvalidValueError(
-            f"endpoint: {shown!r} is not allowed; allowed: the manager's URL, such as "
-            "'http://127.0.0.1:8080' or 'https://host/prefix'",
-            field="endpoint",
-            value=shown,
-        ) from error
-    return Address(_rebuild(parts, port), port, _credentials(parts))
+            f"url_prefix: {url_prefix!r:.100} is not allowed; allowed: a path of letters, digits "
+            "and -._~, such as 'team/a'",
+            field="url_prefix",
+            value=url_prefix,
+        )
+    return prefix
+
+
+def check_segment(value: object, field: str) -> str:
+    """Return an id or a name as one part of a path.
+
+    Raises:
+        InvalidValueError: It would be another path, or none.
+    """
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if not isinstance(text, str) or not is_segment(text):
+        raise InvalidValueError(
+            f"{field}: {value!r:.100} is not allowed; allowed: up to {_MOST_SEGMENT_BYTES} bytes "
+            r"of text, but . and .. and what holds a control character or one of / \ ? # %",
+            field=field,
+            value=value,
+        )
+    return text
+
+
+def is_segment(text: str) -> bool:
+    """Return whether a text stays one part of a path, also where it is decoded twice."""
+    return (
+        0 < len(text) <= _MOST_SEGMENT_BYTES
+        and text.isprintable()
+        and text not in (".", "..")
+        and not _SEPARATORS & set(text)
+        and len(text.encode()) <= _MOST_SEGMENT_BYTES
+    )
+
+
+def _segments(path: str) -> list[str]:
+    stripped = path.rstrip("/")
+    return stripped.split("/")[1:] if stripped else []
+
+
+def _is_plain(text: str) -> bool:
+    # urlsplit() drops tabs and line breaks without a word, and browsers take \ for /.
+    return text.isprintable() and not {" ", "\\"} & set(text)
 
 
 def _rebuild(parts: SplitResult, port: int) -> str:
@@ -59,14 +144,17 @@ def _rebuild(parts: SplitResult, port: int) -> str:
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
-def _credentials(parts: SplitResult) -> tuple[str, str] | None:
+def _credentials(parts: SplitResult) -> Auth | None:
     if parts.username is None:
         return None
     return unquote(parts.username), unquote(parts.password or "")
 
 
 def _without_credentials(endpoint: object) -> object:
-    if not isinstance(endpoint, str) or "@" not in endpoint:
+    if not isinstance(endpoint, str):
+        # Bytes may hold a password, too.
+        return type(endpoint).__name__
+    if "@" not in endpoint:
         return endpoint
-    scheme, slashes, rest = endpoint.rpartition("//")
-    return f"{scheme}{slashes}***@{rest.rpartition('@')[2]}"
+    scheme, slashes, rest = endpoint.partition("://")
+    return f"{scheme}{slashes}***@{rest.rpartition('@')[2]}" if rest else "***"

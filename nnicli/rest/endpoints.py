@@ -7,6 +7,7 @@ from enum import Enum
 from urllib.parse import quote
 
 from nnicli.errors import ConnectError, ConnectionLostError, RequestTimeoutError, RestError
+from nnicli.rest.address import check_segment
 
 
 class Retry(Enum):
@@ -44,9 +45,16 @@ class Endpoint:
     closes: bool = False
 
     def fill(self, **arguments: object) -> str:
-        """Return the path with its arguments, quoted so that none can leave its place."""
+        """Return the path with its arguments, each of which stays in its place.
+
+        Raises:
+            InvalidValueError: An argument is not one part of a path.
+        """
         return self.path.format(
-            **{name: quote(str(value), safe="") for name, value in arguments.items()}
+            **{
+                name: quote(check_segment(value, name), safe="")
+                for name, value in arguments.items()
+            }
         )
 
 

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 import requests
+import requests.auth
 import urllib3
 
 from nnicli.errors import (
@@ -25,6 +26,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
 )
+from nnicli.rest.credentials import check_auth, check_headers, check_verify, encode_credential
 from nnicli.rest.exchange import Adapter, HeadTooLargeError, exchange
 from nnicli.safe_logging import get_logger
 from nnicli.waiting import Deadline
@@ -190,15 +192,20 @@ class RequestsTransport:
             auth: User and password for basic authentication.
             verify: Whether to check TLS certificates, or the path of a CA bundle.
             max_answer_bytes: A longer answer, once it is decompressed, is a DecodingError.
+
+        Raises:
+            InvalidValueError: One of them cannot be used; no secret is shown.
         """
         self._endpoint = endpoint.rstrip("/")
         self._pid = os.getpid()
         self._max_answer_bytes = max_answer_bytes
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = ", ".join(_COMPRESSIONS)
-        self._session.headers.update(headers or {})
-        self._session.auth = auth
-        self._session.verify = verify
+        self._session.headers.update(check_headers(headers))
+        if (checked := check_auth(auth)) is not None:
+            user, password = map(encode_credential, checked)
+            self._session.auth = requests.auth.HTTPBasicAuth(user, password)
+        self._session.verify = check_verify(verify)
         # Retries are a matter of the endpoint table: only it knows what may be repeated.
         adapter = Adapter(pool_connections=1, pool_maxsize=4, max_retries=0)
         for scheme in ("http://", "https://"):
@@ -227,7 +234,7 @@ class RequestsTransport:
                 request.method,
                 url,
                 params=request.query or None,
-                data=None if request.body is None else json.dumps(request.body).encode(),
+                data=None if request.body is None else _encode(request.body),
                 headers=_headers(request),
                 timeout=(min(request.connect_s, request.read_s), request.read_s),
                 allow_redirects=False,
@@ -271,6 +278,20 @@ def _headers(request: Request) -> dict[str, str]:
     if request.close:
         headers["Connection"] = "close"
     return headers
+
+
+def _encode(body: Any) -> bytes:
+    try:
+        return json.dumps(body, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        # The body itself may hold a password.
+        raise InvalidValueError(
+            f"body: {type(error).__name__} on the way to JSON; allowed: numbers but NaN and "
+            "Infinity, text, booleans, None, lists and dicts with text as keys, nested a few "
+            "hundred deep at most",
+            field="body",
+            value=None,
+        ) from error
 
 
 def _read_body(answer: requests.Response, most: int) -> bytes:
@@ -325,9 +346,11 @@ def _mapped_errors(method: str, url: str) -> Iterator[None]:
         yield
     except tuple(foreign for foreign, _ in FOREIGN_ERRORS) as error:
         raise translate_error(error, method=method, url=url) from error
-    except RecursionError as error:
+    except UnicodeError as error:
         raise InvalidValueError(
-            "body: nested too deeply for JSON", field="body", value=None
+            f"{method} {_origin(url)}: the host or the query has characters that cannot be sent",
+            field="query",
+            value=None,
         ) from error
 
 

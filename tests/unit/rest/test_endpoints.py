@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
+from pytest_httpserver import HTTPServer
 
+from nnicli import Experiment
+from nnicli.config.requests import StartRequests
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
@@ -14,10 +21,20 @@ from nnicli.errors import (
     StatusError,
     UnsupportedVersionError,
 )
-from nnicli.rest import DIALECTS, client, dialect_for, dialects, endpoints
+from nnicli.launcher import NniInstallation, StartPlan, start_manager
+from nnicli.rest import (
+    DIALECTS,
+    ManagerClient,
+    check_prefix,
+    client,
+    dialect_for,
+    dialects,
+    endpoints,
+)
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.endpoints import Endpoint, Retry
 from nnicli.versions import parse_version
+from nnicli.waiting import Timeouts
 
 ROWS = {name: row for name, row in vars(endpoints).items() if isinstance(row, Endpoint)}
 UNSENT = (ConnectError,)
@@ -59,13 +76,96 @@ def test_every_row_is_used_by_the_client(name: str) -> None:
     assert name in used
 
 
-@pytest.mark.parametrize("argument", ["../../etc/passwd", "a/b", "a?b", "a#b", "a b", "ä", "%2e"])
+NO_SEGMENTS = [
+    "",
+    ".",
+    "..",
+    "../../etc/passwd",
+    "a/b",
+    "/",
+    "a\\b",
+    "..\\a",
+    "a?b",
+    "a#b",
+    "%2e",
+    "%2e%2e",
+    "%2E.",
+    "..%2f",
+    "%252e%252e",
+    "a%00",
+    "a\nb",
+    "a\r\nX: y",
+    "\x1b[31m",
+    "\ud800",
+    "\u202e",
+    "\0",
+    "a" * 256,
+    "ä" * 128,
+    "a" * 10_000_000,
+    None,
+    True,
+    1.5,
+    b"a",
+    ["a"],
+]
+
+
+@pytest.mark.parametrize("argument", NO_SEGMENTS, ids=lambda value: repr(value)[:20])
+def test_what_is_not_one_part_of_a_path_is_refused(argument: object) -> None:
+    with pytest.raises(InvalidValueError, match=r"trial_job_id: .* is not allowed") as caught:
+        endpoints.GET_TRIAL.fill(trial_job_id=argument)
+
+    assert len(str(caught.value)) < 400
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "argument", ["a b", "ä", "...", "..a", "a;b=c", "a:b", "a@b", "~", "a" * 255]
+)
 def test_no_argument_leaves_its_place(argument: str) -> None:
     path = endpoints.GET_TRIAL.fill(trial_job_id=argument)
 
     assert path.startswith("/api/v1/nni/trial-jobs/")
     assert path.count("/") == 5
     assert not set("?# ") & set(path)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda client, text: client.get_trial_job(text),
+        lambda client, text: client.kill_trial_job(text),
+        lambda client, text: client.trial_log(text),
+        lambda client, text: client.get_trial_file(text, "experiment"),
+        lambda client, text: client.get_trial_file("a", text),
+        lambda client, text: client.get_job_metrics(text),
+        lambda client, text: client.get_log_file(text),
+        lambda client, text: client.list_metrics_in_range(text, 1),
+        lambda client, text: client.get_tensorboard(text),
+        lambda client, text: client.refresh_tensorboard(text),
+        lambda client, text: client.stop_tensorboard(text),
+    ],
+)
+@pytest.mark.parametrize("text", ["..", "../experiment", "a/b", "%2e%2e", "a?b", ""])
+def test_nothing_is_sent_for_an_id_that_is_another_path(
+    httpserver: HTTPServer, call: Callable[[ManagerClient, str], object], text: str
+) -> None:
+    """`kill_trial_job("..")` was DELETE /api/v1/nni, and `get_trial_file("..", x)` any GET."""
+    with (
+        ManagerClient(httpserver.url_for(""), dialect=dialect_for("3.0")) as client,
+        pytest.raises(InvalidValueError, match="is not allowed; allowed: up to 255 bytes of text"),
+    ):
+        call(client, text)
+
+    assert httpserver.log == []
+
+
+def test_only_the_table_makes_paths() -> None:
+    """A path that is put together elsewhere would not be checked."""
+    source = inspect.getsource(client)
+
+    assert "/api/" not in source
+    assert "quote(" not in source
 
 
 def test_routes_that_scan_the_database_have_the_long_limit() -> None:
@@ -133,6 +233,130 @@ def test_a_password_in_a_bad_endpoint_is_not_shown(endpoint: str) -> None:
         parse_endpoint(endpoint)
 
     assert "s3cr3t" not in str(caught.value) + repr(caught.value.value)
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://user:2024/s3cr3t@host",
+        "http://user:20/s3cr3t@host:80/x",
+        "http://user:2024?s3cr3t@host",
+        "http://user:2024#s3cr3t@host",
+        "http://u:a//s3cr3t@host:x",
+        "http://u:s3cr3t/@",
+        "http://u:s3cr3t\n@host",
+        "http://u:s3cr3t @host",
+        "http://u:s3cr3t%0A@host",
+        "http://u%3A:s3cr3t@host",
+        "u://s3cr3t@host",
+        b"http://u:s3cr3t@host",
+        ["http://u:s3cr3t@host"],
+    ],
+)
+def test_a_password_that_is_not_quoted_is_refused_and_not_shown(endpoint: Any) -> None:
+    """Up to the first slash it would be a port, and the rest a path that every error shows."""
+    with pytest.raises(InvalidValueError) as caught:
+        ManagerClient(endpoint)
+
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "s3cr3t" not in shown.partition("InvalidValueError")[2] + repr(caught.value.value)
+    assert caught.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://h/..",
+        "http://h/a/../b",
+        "http://h/%2e%2e/a",
+        "http://h/a//b",
+        "http://h/%2fa",
+        "http://h/a%00",
+        "http://h/%252e",
+        "http://h\\a",
+        "http://h/a\\b",
+        "http://ho st",
+        "http://h/a b",
+        "http://h\n/",
+        "http://h/\x1b[1m",
+        "http://h\u202e/",
+        "http://\ud800/",
+        None,
+        5,
+    ],
+)
+def test_an_address_that_leads_elsewhere_is_refused(endpoint: Any) -> None:
+    with pytest.raises(InvalidValueError, match="allowed: the manager's URL, such as") as caught:
+        parse_endpoint(endpoint)
+
+    assert str(caught.value).isprintable()
+
+
+def test_a_proxy_s_path_is_taken() -> None:
+    assert (
+        parse_endpoint("https://hub/user/a%40b/proxy/8080/").url
+        == "https://hub/user/a%40b/proxy/8080"
+    )
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        (None, ""),
+        ("", ""),
+        ("/", ""),
+        ("a", "a"),
+        ("/team/a/", "team/a"),
+        ("A-1._~/...", "A-1._~/..."),
+    ],
+)
+def test_url_prefixes(prefix: str | None, expected: str) -> None:
+    assert check_prefix(prefix) == expected
+
+
+@pytest.mark.parametrize(
+    "prefix",
+    [
+        "a?b",
+        "a#b",
+        "..",
+        "a/../b",
+        ".",
+        "a/./b",
+        ":x(.*)",
+        ":x",
+        "a*",
+        "(a)",
+        "a+",
+        "[a]",
+        "%2e",
+        "a%2e%2e",
+        "a b",
+        " a",
+        "ä",
+        "a//b",
+        "a\\b",
+        "a\nb",
+        "a:b",
+        "a@b",
+        "a&b",
+        "a\x1b",
+        "a" * 300,
+        5,
+        b"a",
+        ["a"],
+    ],
+)
+def test_a_prefix_that_a_manager_reads_as_a_pattern_is_refused(prefix: Any) -> None:
+    """express takes `:x(.*)` for every path; the launcher and the client have one rule."""
+    with pytest.raises(InvalidValueError, match=r"url_prefix: .* allowed: a path of letters"):
+        Experiment(url_prefix=prefix)
+    plan = StartPlan("create", StartRequests((), {}), Path("/x"), url_prefix=prefix)
+    with (
+        pytest.raises(InvalidValueError, match=r"url_prefix: .* allowed: a path of letters"),
+        start_manager(NniInstallation("3.0", Path(), Path(), Path()), plan, timeouts=Timeouts()),
+    ):
+        pass
 
 
 def test_dialects_rise_strictly_and_cover_the_same_fields() -> None:
