@@ -20,13 +20,16 @@ _KINDS = {
 }
 
 
-def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> BinaryIO:
-    """Return a regular file that is open for reading, in bytes and without a buffer.
+def open_regular(
+    path: str | os.PathLike[str], *, follow_links: bool = True, buffering: int = -1
+) -> BinaryIO:
+    """Return a regular file that is open for reading, in bytes.
 
     Args:
         path: The file.
         follow_links: Whether the path itself may be a link; one to anything but a file is refused
             in any case.
+        buffering: As with `open`; 0 for a file that is read again while it is written.
 
     Raises:
         IsADirectoryError: It is a folder.
@@ -39,7 +42,7 @@ def open_regular(path: str | os.PathLike[str], *, follow_links: bool = True) -> 
     handle = os.open(path, _FLAGS | (0 if follow_links else _NO_FOLLOW))
     try:
         check_regular(os.fstat(handle).st_mode, path)
-        return os.fdopen(handle, "rb", buffering=0)
+        return os.fdopen(handle, "rb", buffering=buffering)
     except BaseException:
         os.close(handle)
         raise

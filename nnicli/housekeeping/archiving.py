@@ -12,11 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from nnicli.decoding import decode_json
 from nnicli.errors import (
     AlreadyExistsError,
     ArchiveError,
-    DecodingError,
     ExperimentNotFoundError,
     InvalidValueError,
     NnicliError,
@@ -30,7 +28,13 @@ from nnicli.launcher.files import random_name
 from nnicli.models import ExperimentRecord
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import ExperimentDatabase, Registry, layout_for
+from nnicli.store import (
+    CONFIG_KEY,
+    ExperimentDatabase,
+    Registry,
+    layout_for,
+    read_kept_config,
+)
 from nnicli.store.archive import ArchiveReader, Part, Progress, open_archive, write_archive
 from nnicli.store.manifest import (
     CODE,
@@ -408,14 +412,14 @@ class _Load:
         # 1.x keeps it in one of these folders, 2.0 in the other.
         kept = self._staged_launcher or self._staged
         document = _read_config(kept / _CONFIG)
-        config = document.get("experimentConfig", {})
+        config = document.get(CONFIG_KEY, {})
         places = self._places(profile["params"], config, recorded_directories(database.path))
         relocation = Relocation(places, parent=str(self._parent))
         relocate_database(database.path, relocation)
         if document:
             # Without a logDir, that NNI would look in its default folder.
             config = relocation.config({**config, "logDir": ""})
-            (kept / _CONFIG).write_text(json.dumps({**document, "experimentConfig": config}))
+            (kept / _CONFIG).write_text(json.dumps({**document, CONFIG_KEY: config}))
 
     def _places(
         self, params: Mapping[str, Any], config: Mapping[str, Any], directories: Iterable[str]
@@ -492,12 +496,7 @@ def _read_config(path: Path) -> dict[str, Any]:
     Raises:
         DecodingError: It is none.
     """
-    if not path.is_file():
-        return {}
-    document = decode_json(path.read_text("utf-8"))
-    if not isinstance(document, dict) or not isinstance(document.get("experimentConfig"), dict):
-        raise DecodingError(f"{path.name} in the archive holds no config of an experiment")
-    return document
+    return read_kept_config(path) if path.is_file() else {}
 
 
 def _unregister(registry: Registry, exp_id: str) -> None:

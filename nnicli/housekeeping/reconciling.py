@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError, ExperimentNotFoundError, ProcessIdentity
 from nnicli.housekeeping.deleting import stop_processes
 from nnicli.housekeeping.entries import stopped_entry
@@ -18,7 +17,7 @@ from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import WorkerProcess, find_managers, find_workers
 from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.safe_logging import get_logger
-from nnicli.store import LAYOUTS, ExperimentDatabase, Parents
+from nnicli.store import LAYOUTS, ExperimentDatabase, Parents, read_kept_config
 from nnicli.waiting import Timeouts
 
 logger = get_logger(__name__)
@@ -153,11 +152,11 @@ def _launcher_folder_of(record: ExperimentRecord) -> str | None:
         return ""
     for config in parent.parent.glob("*/.config"):
         try:
-            document = decode_json(config.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+            document = read_kept_config(config)
+        except (OSError, DecodingError) as error:
             logger.debug("%s is passed over: %s", config, error)
             continue
-        if isinstance(document, dict) and document.get("experimentId") == record.exp_id:
+        if document.get("experimentId") == record.exp_id:
             return config.parent.name
     return None
 

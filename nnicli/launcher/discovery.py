@@ -13,8 +13,10 @@ from pathlib import Path
 from nnicli.errors import InstallationNotFoundError, UnsupportedVersionError
 from nnicli.launcher.generations import generation_for
 from nnicli.launcher.installation import VARIABLE, NniInstallation, find_installation
+from nnicli.regular_files import read_regular
 
 _NODE_TIMEOUT_S = 5.0
+_LARGEST_LIST = 1 << 20
 _AT_ONCE = 8
 # Folders of environments, from where they are listed.
 _IN_HOME = (".virtualenvs/*", ".pyenv/versions/*", ".conda/envs/*", "*conda3", "*conda3/envs/*")
@@ -101,7 +103,7 @@ def _matches(folder: Path, pattern: str) -> list[Path]:
 
 def _listed_by_conda(home: Path) -> Iterator[Path]:
     try:
-        text = (home / ".conda" / "environments.txt").read_text("utf-8")
+        text = read_regular(home / ".conda" / "environments.txt", limit=_LARGEST_LIST).decode()
     except (OSError, UnicodeDecodeError):
         return
     yield from (Path(line) for line in text.splitlines() if line.strip())
@@ -137,7 +139,7 @@ def _look_at(place: Path) -> FoundInstallation | None:
 def _python_version(installation: NniInstallation) -> str | None:
     """Return the release of the environment's Python, without running it."""
     try:
-        text = (installation.prefix / "pyvenv.cfg").read_text("utf-8")
+        text = read_regular(installation.prefix / "pyvenv.cfg", limit=_LARGEST_LIST).decode()
     except (OSError, UnicodeDecodeError):
         text = ""
     for line in text.splitlines():

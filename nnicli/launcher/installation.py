@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nnicli.errors import InstallationNotFoundError
+from nnicli.regular_files import read_regular
 
 VARIABLE = "NNICLI_NNI"
 """Environment variable that names the NNI to use where `Experiment(nni=...)` does not."""
@@ -21,6 +22,7 @@ _SITE_PACKAGES = ("lib/python*/site-packages", "lib/python3/dist-packages", "Lib
 # data files beside all packages.
 _IN_PACKAGES, _IN_PREFIX = "nni_node", "nni"
 # node.js, from the folder of main.js: in the package, beside it in 1.x, and on Windows.
+_LARGEST_PACKAGE = 1 << 20
 _NODES = ("node", "../bin/node", "node.exe", "../Scripts/node.exe")
 # The Python of an environment, from its root: on POSIX, on Windows, in conda on Windows.
 _PYTHONS = ("bin/python3", "Scripts/python.exe", "python.exe")
@@ -174,8 +176,9 @@ def read_version(folder: Path) -> str:
             return metadata.name.removeprefix("nni-").removesuffix(".dist-info")
     try:
         # A development install has no such folder.
-        return str(json.loads((folder / "package.json").read_text("utf-8"))["version"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        text = read_regular(folder / "package.json", limit=_LARGEST_PACKAGE).decode()
+        return str(json.loads(text)["version"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InstallationNotFoundError(
             f"the NNI at {folder} does not tell its release: no nni-*.dist-info beside it, and its "
             f"package.json cannot be read ({error}); reinstall nni in that environment"

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 import psutil
 
 from nnicli.config.requests import StartRequests, stored_requests, v1_requests
-from nnicli.decoding import decode_json
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
@@ -30,13 +29,15 @@ from nnicli.launcher.process import ManagerProcess, find_process, identify
 from nnicli.rest import dialect_for
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
+    CONFIG_KEY,
     ExperimentDatabase,
     Layout,
     is_folder_name,
     layout_for,
     mend_search_space,
-    places_of,
+    noted_parent,
     platform_of,
+    read_kept_config,
 )
 from nnicli.units import parse_duration
 
@@ -123,14 +124,14 @@ class LocatedExperiment:
         if path is None:
             return {}
         try:
-            config = decode_json(path.read_text("utf-8"))["experimentConfig"]
-        except (OSError, DecodingError, KeyError, TypeError) as error:
+            config: dict[str, Any] = read_kept_config(path)[CONFIG_KEY]
+        except (OSError, DecodingError) as error:
             raise LaunchError(
                 f"experiment {self.exp_id} cannot be reopened: NNI {self.installation.version} "
                 f"needs the config in {path}, which cannot be read ({error}); read its results "
                 "from its database with the NNI of a later release in view mode"
             ) from error
-        return dict(config)
+        return config
 
     def requests(self, action: Action, config: Mapping[str, Any]) -> StartRequests:
         """Return what the manager is told when it reopens the experiment.
@@ -203,7 +204,8 @@ def _places(
     entry: Mapping[str, Any], layout: Layout, experiments_directory: Path | None
 ) -> dict[Path, None]:
     own = experiments_directory or Path.home() / "nni-experiments"
-    noted = list(places_of(entry, layout))
+    parent = noted_parent(entry, layout)
+    noted = [] if parent is None else [parent]
     places = [*noted, own] if experiments_directory is None else [own, *noted]
     return dict.fromkeys(place.absolute() for place in places)
 

@@ -4,11 +4,12 @@ from nnicli.store.catalogue import (
     Parents,
     find_experiment_directory,
     list_recorded,
-    places_of,
+    noted_parent,
     platform_of,
 )
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.handed_parameters import HandedParameters
+from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
 from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
 from nnicli.store.log_files import FetchedLog, Log, LogFile
 from nnicli.store.log_places import MANAGER_LOGS, check_kind, launcher_folder, manager_log_path
@@ -17,6 +18,7 @@ from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
 
 __all__ = [
+    "CONFIG_KEY",
     "LAYOUTS",
     "MANAGER_LOGS",
     "ExperimentDatabase",
@@ -39,8 +41,9 @@ __all__ = [
     "list_recorded",
     "manager_log_path",
     "mend_search_space",
-    "places_of",
+    "noted_parent",
     "platform_of",
+    "read_kept_config",
     "size_of",
     "tail_text",
 ]

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError, ExperimentNotFoundError, RegistryError
 from nnicli.models import ExperimentProfile, ExperimentRecord
 from nnicli.safe_logging import get_logger
 from nnicli.store.database import ExperimentDatabase
+from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
 from nnicli.store.layouts import LAYOUTS, Layout, is_folder_name, layout_of_files
 from nnicli.store.readonly import why_closed
+from nnicli.store.registry import Registry
 from nnicli.units import from_epoch_ms
 
 logger = get_logger(__name__)
@@ -49,31 +51,89 @@ def list_recorded(
     Raises:
         RegistryError: A registry cannot be read, and there is no `on_damage`.
     """
-    records: list[ExperimentRecord] = []
-    parents = [to_absolute(parent) for parent in experiments_directories]
-    parents += [Path.home() / parent for parent in _DEFAULT_PARENTS]
-    for layout in _registry_layouts():
-        registry = layout.registry()
-        try:
-            entries = registry.read()
-        except RegistryError as error:
-            if on_damage is None:
-                raise
-            on_damage(error)
-            continue
-        for exp_id, entry in entries.items():
-            places = list(places_of(entry, layout, parents))
-            parents += [place for place in places if place not in parents]
-            records.append(_registered(exp_id, entry, layout, places))
+    given = [to_absolute(parent) for parent in experiments_directories]
+    given += [Path.home() / parent for parent in _DEFAULT_PARENTS]
+    registered = [
+        _Registered(exp_id, entry, layout, noted_parent(entry, layout))
+        for layout in _registry_layouts()
+        for exp_id, entry in _read(layout.registry(), on_damage).items()
+    ]
+    noted = (one.parent for one in registered if one.parent is not None)
+    listings = {parent: _names_in(parent) for parent in dict.fromkeys((*given, *noted))}
+    records = _look_up(registered, given, listings)
     known = {
         os.path.realpath(record.directory) for record in records if record.directory is not None
     }
-    for directory in _folders_in(parents):
+    for directory in _folders_in(listings):
         real = os.path.realpath(directory)
         if real not in known:
             known.add(real)
             records.append(_stray(directory))
     return sorted(records, key=_newest_first)
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """What a registry has of an experiment.
+
+    Attributes:
+        exp_id: The experiment.
+        entry: The registry's own words.
+        layout: Whose registry it is.
+        parent: The folder in which its own should be, None where that is not noted.
+    """
+
+    exp_id: str
+    entry: dict[str, Any]
+    layout: Layout
+    parent: Path | None
+
+
+def _read(
+    registry: Registry, on_damage: Callable[[RegistryError], object] | None
+) -> dict[str, dict[str, Any]]:
+    try:
+        return registry.read()
+    except RegistryError as error:
+        if on_damage is None:
+            raise
+        on_damage(error)
+        return {}
+
+
+def _names_in(parent: Path) -> list[str]:
+    try:
+        return sorted(os.listdir(parent))  # noqa: PTH208 - a Path each would double the time
+    except (OSError, ValueError):
+        return []
+
+
+def _look_up(
+    registered: Sequence[_Registered],
+    given: Sequence[Path],
+    listings: Mapping[Path, Sequence[str]],
+) -> list[ExperimentRecord]:
+    """Return the records of registered experiments.
+
+    One that is not where it was noted is looked for in all folders. Their listings are asked, as
+    a look into each folder for each experiment would take hours with many of both.
+    """
+    ids = {one.exp_id for one in registered}
+    holders: dict[str, list[Path]] = {}
+    for parent, names in listings.items():
+        for name in ids.intersection(names):
+            holders.setdefault(name, []).append(parent)
+    registries = {one.layout.since: one.layout.registry().path for one in registered}
+
+    def find(one: _Registered) -> Path | None:
+        if not is_folder_name(one.exp_id):
+            return None
+        noted = [] if one.parent is None else [one.parent]
+        places = dict.fromkeys((*noted, *given, *holders.get(one.exp_id, ())))
+        folders = (place / one.exp_id for place in places)
+        return next((folder for folder in folders if _as_far_as_told(folder.is_dir)), None)
+
+    return [_registered(one, find(one), registries[one.layout.since]) for one in registered]
 
 
 def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()) -> Path:
@@ -92,8 +152,9 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
     for layout in _registry_layouts():
         # A registry that is damaged is not needed where the folder is found without it.
         with suppress(RegistryError):
-            if entry := layout.registry().get(exp_id):
-                places.update(dict.fromkeys(places_of(entry, layout)))
+            noted = noted_parent(layout.registry().get(exp_id) or {}, layout)
+            if noted is not None:
+                places[noted] = None
     places.update(dict.fromkeys(defaults))
     if is_folder_name(exp_id):
         for place in places:
@@ -107,21 +168,16 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
     )
 
 
-def places_of(
-    entry: Mapping[str, Any], layout: Layout, fallbacks: Iterable[Path] = ()
-) -> Iterator[Path]:
-    """Return the parents in which the folder of a registered experiment may be, likeliest first.
+def noted_parent(entry: Mapping[str, Any], layout: Layout) -> Path | None:
+    """Return the parent of a registered experiment's folder, None where none is noted.
 
     Args:
         entry: What the registry has of it.
         layout: Whose registry that is.
-        fallbacks: What else to try.
     """
     folder = _to_text(entry.get("fileName")) or ""
     noted = entry.get("logDir") or _log_dir_of(layout.config_path(None, folder))
-    if isinstance(noted, str):
-        yield Path(noted).absolute()
-    yield from fallbacks
+    return Path(noted).absolute() if isinstance(noted, str) else None
 
 
 def platform_of(params: Mapping[str, Any]) -> str:
@@ -168,18 +224,13 @@ def _log_dir_of(config: Path | None) -> object:
     if config is None:
         return None
     try:
-        return decode_json(config.read_text("utf-8"))["experimentConfig"].get("logDir")
-    except (OSError, ValueError, DecodingError, KeyError, TypeError, AttributeError):
+        return read_kept_config(config)[CONFIG_KEY].get("logDir")
+    except (OSError, ValueError, DecodingError):
         return None
 
 
-def _registered(
-    exp_id: str, entry: dict[str, Any], layout: Layout, places: Iterable[Path]
-) -> ExperimentRecord:
-    directory = None
-    if is_folder_name(exp_id):
-        candidates = (place / exp_id for place in places)
-        directory = next((folder for folder in candidates if _as_far_as_told(folder.is_dir)), None)
+def _registered(one: _Registered, directory: Path | None, registry: Path) -> ExperimentRecord:
+    entry = one.entry
     profile, version = _look_into(directory, _to_text(entry.get("fileName")) or "")
     status = _to_text(entry.get("status")) or _STOPPED
     params = profile["params"] if profile else {}
@@ -187,7 +238,7 @@ def _registered(
     started_ms = _to_ms(entry.get("startTime")) or _to_ms(stored.get("startTime"))
     ended_ms = _to_ms(entry.get("endTime")) or _to_ms(stored.get("endTime"))
     return ExperimentRecord(
-        exp_id=exp_id,
+        exp_id=one.exp_id,
         name=_to_text(entry.get("experimentName")) or _to_text(params.get("experimentName")),
         status=status,
         noted_status=status,
@@ -199,7 +250,7 @@ def _registered(
         directory=directory,
         version=version,
         owner=None,
-        registry=layout.registry().path,
+        registry=registry,
         raw=entry,
     )
 
@@ -240,13 +291,10 @@ def _look_into(directory: Path | None, folder: str) -> tuple[ExperimentProfile |
     return profile, row.releases
 
 
-def _folders_in(parents: Iterable[Path]) -> Iterator[Path]:
-    for parent in dict.fromkeys(parents):
-        try:
-            children = sorted(parent.iterdir())
-        except (OSError, ValueError):
-            continue
-        for child in children:
+def _folders_in(listings: Mapping[Path, Sequence[str]]) -> Iterator[Path]:
+    for parent, names in listings.items():
+        for name in names:
+            child = parent / name
             # `_latest` is a link to one of the others.
             if is_file(ExperimentDatabase.of(child).path) and not child.is_symlink():
                 yield child

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from nnicli.errors import RegistryError
+from nnicli.regular_files import check_regular, read_regular
 from nnicli.waiting import Deadline, poll_until
 
 try:
@@ -25,6 +26,9 @@ _HOLE_S = 0.005
 _NNI_INTERVAL_S = 0.05
 _OWN_INTERVAL_S = 0.02
 _OWN_LOCK = ".nnicli.lock"
+# In a shared folder somebody may have put a link or a pipe there, which is not followed, and not
+# waited for.
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 # What nnicli writes into its lock files of NNI's kind, which are empty otherwise.
 _MARK = b"nnicli\n"
 
@@ -61,8 +65,9 @@ def _own_lock(path: Path, deadline: Deadline) -> Iterator[None]:
         yield
         return
     lock = path.with_name(_OWN_LOCK)
-    handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o666)
+    handle = os.open(lock, _LOCK_FLAGS, 0o666)
     try:
+        check_regular(os.fstat(handle).st_mode, lock)
 
         def attempt() -> bool | None:
             try:
@@ -105,7 +110,7 @@ def _sweep(path: Path) -> None:
     """Take away what killed processes of nnicli left; an NNI that is only slow misses its own."""
     for lock, age in _locks(path):
         with suppress(OSError):
-            if age >= _STALE_S and lock.read_bytes() == _MARK:
+            if age >= _STALE_S and read_regular(lock, limit=len(_MARK)) == _MARK:
                 lock.unlink()
 
 
@@ -142,5 +147,5 @@ def _locks(path: Path) -> list[tuple[Path, float]]:
     for lock in path.parent.glob(f"{glob.escape(path.name)}.lock.*"):
         with suppress(FileNotFoundError):
             # It is compared with the file's own time, so the clock has to be the wall's.
-            found.append((lock, time.time() - lock.stat().st_mtime))
+            found.append((lock, time.time() - lock.lstat().st_mtime))
     return found

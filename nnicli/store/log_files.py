@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import BinaryIO, Protocol, TypeVar
 
 from nnicli.errors import InvalidValueError
+from nnicli.regular_files import open_regular
 from nnicli.waiting import Deadline, within
 
 _INTERVAL_S = 0.2
 # Asking whether a log is complete takes up a small part of the time.
 _ASKING_SHARE = 0.1
 _PORTION = 1 << 16
+# More than that is for pieces: as one text it may take four times its size.
+_LARGEST_TEXT = 256 << 20
 # So many bytes before the place that was read up to tell whether it is still the same file.
 _MARK = 64
 
@@ -34,7 +37,9 @@ class Log(Protocol):
             tail: How many lines from its end.
 
         Raises:
-            InvalidValueError: A number is negative, or both are given.
+            InvalidValueError: A number is negative, both are given, or so much is asked for that
+                it is to be had piece by piece only.
+            OSError: It cannot be read, or is not a file.
         """
 
     def follow(
@@ -66,15 +71,45 @@ class LogFile:
         """
         _check_lines(head, tail)
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 if head is not None:
-                    content = b"".join(line for line, _ in zip(file, range(head), strict=False))
+                    content = self._first_lines(file, head)
                 else:
                     file.seek(0 if tail is None else _start_of_tail(file, tail))
-                    content = file.read()
+                    content = self._rest(file, tail)
         except FileNotFoundError:
             return ""
         return content.decode("utf-8", "replace")
+
+    def _first_lines(self, file: BinaryIO, number: int) -> bytes:
+        lines, left = [], _LARGEST_TEXT
+        for _ in range(number):
+            line = file.readline(left + 1)
+            if not line:
+                break
+            lines.append(line)
+            left -= len(line)
+            if left < 0:
+                raise self._size_error("head", number)
+        return b"".join(lines)
+
+    def _rest(self, file: BinaryIO, tail: int | None) -> bytes:
+        chunks, left = [], _LARGEST_TEXT
+        while chunk := file.read(_PORTION):
+            chunks.append(chunk)
+            left -= len(chunk)
+            if left < 0:
+                raise self._size_error("tail", tail)
+        return b"".join(chunks)
+
+    def _size_error(self, field: str, value: int | None) -> InvalidValueError:
+        return InvalidValueError(
+            f"{field}: {self.path} has more than {_LARGEST_TEXT >> 20} MB "
+            f"{'' if value is None else f'in {value} lines '}and is not read as one text; "
+            "ask for fewer lines, or read it piece by piece with follow_...(timeout=0)",
+            field=field,
+            value=value,
+        )
 
     def follow(
         self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
@@ -221,7 +256,7 @@ class _GrowingFile:
 
     def _open(self) -> None:
         try:
-            file = self._path.open("rb", buffering=0)
+            file = open_regular(self._path, buffering=0)
         except FileNotFoundError:
             return
         if self._file is not None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
+
+from nnicli.regular_files import open_regular
 
 _TAIL_BYTES = 1 << 16
 # What NNI's tuner process writes once it has connected to its manager (1.8 to 3.0).
@@ -37,7 +38,17 @@ def has_started(path: Path, *, since: int) -> bool:
         path: The log.
         since: Where this tuner's part begins, in bytes; older runs stand before it.
     """
-    return _STARTED in _read_from(path, since)
+    try:
+        with open_regular(path) as file:
+            file.seek(since)
+            before = b""
+            while portion := file.read(_TAIL_BYTES):
+                if _STARTED in before + portion:
+                    return True
+                before = portion[-len(_STARTED) :]
+    except FileNotFoundError:
+        pass
+    return False
 
 
 def last_error(path: Path, *, since: int) -> str:
@@ -69,9 +80,10 @@ def died_with_tuner(path: Path, *, since: int) -> bool:
 
 
 def _read_from(path: Path, offset: int) -> bytes:
+    """Return what stands at the end of a file, but no more than that."""
     try:
-        with path.open("rb") as file:
-            file.seek(offset, os.SEEK_SET)
-            return file.read()
+        with open_regular(path) as file:
+            file.seek(offset)
+            return file.read(_TAIL_BYTES)
     except FileNotFoundError:
         return b""

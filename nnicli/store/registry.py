@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from nnicli.allocation import collection_paused
 from nnicli.errors import RegistryError
+from nnicli.regular_files import read_regular
 from nnicli.safe_logging import get_logger
 from nnicli.store.locking import locked
 from nnicli.waiting import Deadline, poll_until
@@ -21,6 +23,8 @@ logger = get_logger(__name__)
 
 Entries = dict[str, dict[str, Any]]
 
+# A million experiments.
+_LARGEST = 512 << 20
 _TEMPORARY = ".nnicli.tmp"
 _DAMAGED = ".damaged-"
 # A manager truncates the file before it writes it anew, so a read may fall in between.
@@ -90,7 +94,7 @@ class Registry:
             # Its manager may have changed the status by now.
             return all(found.get(key) == wanted[key] for key in _IDENTITY if key in wanted)
 
-        self._change_until(lambda entries: entries.update({exp_id: dict(wanted)}), is_there)
+        self._change_until(exp_id, lambda _: dict(wanted), is_there)
 
     def update(self, exp_id: str, **fields: Any) -> None:
         """Change fields of an entry; one that is not there stays absent.
@@ -99,14 +103,12 @@ class Registry:
             RegistryError: The file cannot be read, understood, locked or written.
         """
 
-        def change(entries: Entries) -> None:
-            if exp_id in entries:
-                entries[exp_id].update(fields)
-
         def is_there(entries: Entries) -> bool:
             return exp_id not in entries or fields.items() <= entries[exp_id].items()
 
-        self._change_until(change, is_there)
+        self._change_until(
+            exp_id, lambda entry: None if entry is None else {**entry, **fields}, is_there
+        )
 
     def remove(self, exp_id: str) -> None:
         """Take an entry away, if it is there.
@@ -114,9 +116,7 @@ class Registry:
         Raises:
             RegistryError: The file cannot be read, understood, locked or written.
         """
-        self._change_until(
-            lambda entries: entries.pop(exp_id, None), lambda entries: exp_id not in entries
-        )
+        self._change_until(exp_id, lambda _: None, lambda entries: exp_id not in entries)
 
     def rebuild(self, entries: Mapping[str, Mapping[str, Any]]) -> Path | None:
         """Put entries in the place of a file that is damaged, and keep that one beside it.
@@ -146,7 +146,7 @@ class Registry:
     def _keep_aside(self) -> Path:
         """Copy the file as it is, so that it is missing at no moment."""
         try:
-            content = self.path.read_bytes()
+            content = read_regular(self.path, limit=_LARGEST)
             places = (
                 self.path.with_name(f"{self.path.name}{_DAMAGED}{number}")
                 for number in itertools.count(1)
@@ -176,15 +176,23 @@ class Registry:
             yield
 
     def _change_until(
-        self, change: Callable[[Entries], object], is_done: Callable[[Entries], bool]
+        self,
+        exp_id: str,
+        change: Callable[[Mapping[str, Any] | None], dict[str, Any] | None],
+        is_done: Callable[[Entries], bool],
     ) -> None:
+        """Write what `change` makes of an entry, None for no entry, until it is there."""
         for _ in range(_WRITES):
             with self._locked(self._lock_timeout_s):
                 entries = self.read()
-                before = json.dumps(entries)
-                change(entries)
-                if json.dumps(entries) == before:
+                before = entries.get(exp_id)
+                after = change(before)
+                if after == before:
                     return
+                if after is None:
+                    del entries[exp_id]
+                else:
+                    entries[exp_id] = after
                 self._replace(entries)
             time.sleep(_VERIFY_AFTER_S)
             if is_done(self.read()):
@@ -196,7 +204,7 @@ class Registry:
 
     def _parse(self) -> Entries:
         try:
-            text = self.path.read_text("utf-8")
+            text = read_regular(self.path, limit=_LARGEST).decode()
         except FileNotFoundError:
             return {}
         except UnicodeDecodeError as error:
@@ -206,8 +214,11 @@ class Registry:
         if not text.strip():
             raise self._corrupt("it is empty")
         try:
-            entries = json.loads(text)
-        except (ValueError, RecursionError) as error:
+            with collection_paused():
+                entries = json.loads(text)
+        except RecursionError as error:
+            raise self._corrupt("it is nested too deeply") from error
+        except ValueError as error:
             raise self._corrupt(str(error)) from error
         if not isinstance(entries, dict) or not all(
             isinstance(entry, dict) for entry in entries.values()
@@ -236,7 +247,7 @@ class Registry:
             temporary.unlink(missing_ok=True)
             # A new file gets what the umask allows, as from NNI; it holds nothing secret.
             with temporary.open("x", encoding="utf-8") as file:
-                json.dump(entries, file, indent=4)
+                file.write(_to_text(entries))
                 file.flush()
                 os.fsync(file.fileno())
             if target.exists():
@@ -258,3 +269,28 @@ class Registry:
             except OSError as error:
                 raise self._failure("locked", error) from error
             yield
+
+
+def _to_text(entries: Entries) -> str:
+    """Return what `json.dumps(entries, indent=4)` does in a fifth of its time.
+
+    With an indent json leaves its encoder in C, and takes 40 s for 200,000 experiments.
+    """
+    texts = (f"{json.dumps(exp_id)}: {_entry_text(entry)}" for exp_id, entry in entries.items())
+    return _in_lines(texts, "    ") + "}"
+
+
+def _entry_text(entry: Mapping[str, Any]) -> str:
+    fields = (f"{json.dumps(key)}: {_value_text(value)}" for key, value in entry.items())
+    return _in_lines(fields, "        ") + ("    }" if entry else "}")
+
+
+def _value_text(value: Any) -> str:
+    if value and isinstance(value, list | dict):
+        return json.dumps(value, indent=4).replace("\n", "\n        ")
+    return json.dumps(value)
+
+
+def _in_lines(texts: Iterable[str], indent: str) -> str:
+    lines = f",\n{indent}".join(texts)
+    return f"{{\n{indent}{lines}\n" if lines else "{"

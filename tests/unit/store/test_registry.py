@@ -381,7 +381,7 @@ def test_a_process_of_the_same_number_in_another_container_goes_first(
     real_open = os.open
     refusals = [1, 2]
 
-    def open_late(path: Path, flags: int, mode: int) -> int:
+    def open_late(path: Path, flags: int, mode: int = 0o777) -> int:
         if ".lock." in Path(path).name and refusals:
             refusals.pop()
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
