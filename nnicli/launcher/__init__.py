@@ -15,6 +15,7 @@ from nnicli.launcher.locating import (
     explain_silence,
     find_local_manager,
     find_managers,
+    is_new,
     is_viewing,
     locate_experiment,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "find_managers",
     "find_workers",
     "generation_for",
+    "is_new",
     "is_viewing",
     "locate_experiment",
     "reap",
