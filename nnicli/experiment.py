@@ -33,6 +33,7 @@ from nnicli.launcher import (
     generation_for,
     locate_experiment,
     start_manager,
+    target_of,
 )
 from nnicli.models import (
     ExperimentProfile,
@@ -194,7 +195,12 @@ class Experiment(ExperimentReader):
         with self._connecting():
             arguments.check_given_port(port)
             installation = self._installation()
-            config = load_config(config_file, nni_version=installation.version, debug=debug)
+            config = load_config(
+                config_file,
+                nni_version=installation.version,
+                target=target_of(installation),
+                debug=debug,
+            )
             for problem in config.warnings:
                 logger.warning("%s", problem)
             self._start(installation, self._creation_plan(installation, config, port))

@@ -23,6 +23,7 @@ from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.start import StartedManager, StartPlan, start_manager
 from nnicli.launcher.stopping import StopOutcome, Traces, reap, stop_manager
+from nnicli.launcher.target import target_of
 from nnicli.launcher.workers import WorkerProcess, find_workers
 
 __all__ = [
@@ -54,4 +55,5 @@ __all__ = [
     "reap",
     "start_manager",
     "stop_manager",
+    "target_of",
 ]
