@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
@@ -13,9 +12,10 @@ from typing import Any
 from nnicli.config import Target, read_file
 from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.installation import NniInstallation
+from nnicli.safe_logging import get_logger
 from nnicli.versions import row_for
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 _LOOK_TIMEOUT_S = 20.0
 # find_spec of a top-level name locates the module and runs none of it.

@@ -194,8 +194,9 @@ def test_schemas_are_printed(project: Path, name: str) -> None:
 
 
 def test_validate_knows_what_is_registered_where_it_is_to_run(
-    project: Path, fake_nni: FakeInstallation, monkeypatch: pytest.MonkeyPatch
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    fake_nni = FakeInstallation.create(tmp_path / "nni")
     (project / "good.yml").write_text(HEAD.replace("TPE", "Mine") + SPACE)
     (project / "registered_algorithms.yml").write_text(
         "tuners: [{builtinName: Mine, className: json.Mine}]\n"
