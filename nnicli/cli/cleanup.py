@@ -128,11 +128,19 @@ def prune(
 @json_option
 @telling_errors
 def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
-    """Find ghosts, strays, stale entries and orphans, and mend them.
+    r"""Find what killed managers and launchers left, and what NNI's registry says wrongly.
 
-    A ghost is registered and not on disk, a stray on disk and not registered, a stale entry says
-    that something runs that does not, and orphans are processes that outlived their manager. It
-    shows them. On a terminal it asks then; elsewhere it mends only with --yes. Exit code 1 when
+    \b
+    ghost      registered, and not on disk
+    stray      on disk, and not registered
+    stale      noted as if it ran, and no manager lives
+    orphans    tuners and trials that outlived their manager
+    idle       a manager whose launcher was killed before it got its experiment
+    lost       a manager whose experiment is nowhere on disk
+    unstarted  what is left of a start that was cut short
+    leftover   a temporary file of a killed nnicli
+
+    It shows them. On a terminal it asks then; elsewhere it mends only with --yes. Exit code 1 when
     something is left.
     """
     from nnicli import reconcile_experiments
@@ -231,6 +239,8 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
         "pids": [process.pid for process in finding.processes],
         "can_be_mended": finding.can_be_mended,
         "is_mended": finding.is_mended,
+        "paths": [str(path) for path in finding.paths],
+        "error": finding.error or None,
     }
 
 
@@ -238,7 +248,16 @@ def _print_findings(found: Sequence[Finding]) -> None:
     table = new_table("what", "id", "mended")
     table.add_column("found", overflow="fold")
     for finding in found:
-        mended = "yes" if finding.is_mended else "not yet" if finding.can_be_mended else "cannot be"
         pids = "".join(f"\npid {process.pid}" for process in finding.processes)
-        table.add_row(finding.kind, finding.record.exp_id, mended, finding.message + pids)
+        error = f"\n{finding.error}" if finding.error else ""
+        message = f"{finding.message}{pids}{error}"
+        table.add_row(finding.kind, finding.record.exp_id, _describe_mending(finding), message)
     open_output().print(table, markup=False)
+
+
+def _describe_mending(finding: Finding) -> str:
+    if finding.is_mended:
+        return "yes"
+    if finding.error:
+        return "failed"
+    return "not yet" if finding.can_be_mended else "cannot be"

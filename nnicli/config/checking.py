@@ -16,12 +16,11 @@ from nnicli.config.indentation import restore_indentation
 from nnicli.config.reading import read_file, read_mapping, read_nothing
 from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
 from nnicli.config.rules import RULES
-from nnicli.config.schema import Variant, described_algorithms, validate
+from nnicli.config.schema import described_algorithms, validate
 from nnicli.config.search_space import check_search_space
 from nnicli.config.spelling import unify_spelling
 from nnicli.config.subject import ANNOTATION, Subject
 from nnicli.config.surprises import tell_surprises
-from nnicli.config.target import Target
 from nnicli.config.to_v1 import to_v1
 from nnicli.config.to_v2 import to_v2
 from nnicli.config.v1 import (
@@ -116,7 +115,6 @@ def check_config(
     *,
     base_path: str | os.PathLike[str] | None = None,
     nni_version: str | None = None,
-    target: Target | None = None,
 ) -> list[Problem]:
     """Return everything that is wrong with a config, or surprising in it, sorted by place.
 
@@ -125,13 +123,11 @@ def check_config(
         base_path: Folder from which relative paths count; None: the file's own, for a mapping the
             working directory.
         nni_version: The NNI that is to run it; None: the newest.
-        target: What that NNI has in its environment; None: not known, so that nothing is said of
-            it. `nnicli.launcher.target_of` looks.
 
     Raises:
         UnsupportedVersionError: nnicli knows no such release.
     """
-    return _examine(config, _base_of(config, base_path), nni_version, target).problems()
+    return _examine(config, _base_of(config, base_path), nni_version).problems()
 
 
 def load_config(
@@ -139,7 +135,6 @@ def load_config(
     *,
     base_path: str | os.PathLike[str] | None = None,
     nni_version: str | None = None,
-    target: Target | None = None,
     debug: bool = False,
 ) -> LoadedConfig:
     """Return a config as the manager takes it.
@@ -149,7 +144,6 @@ def load_config(
         base_path: Folder from which relative paths count; None: the file's own, for a mapping the
             working directory.
         nni_version: The NNI that is to run it; None: the newest.
-        target: What that NNI has in its environment; None: not known.
         debug: Set the config's `debug`, and its log level to debug.
 
     Raises:
@@ -159,7 +153,7 @@ def load_config(
         UnsupportedVersionError: nnicli knows no such release.
     """
     base, release = _base_of(config, base_path), release_for(nni_version)
-    reading = _examine(config, base, nni_version, target)
+    reading = _examine(config, base, nni_version)
     problems = reading.problems()
     errors = [
         problem for problem in problems if problem.severity == "error" or problem.rule == ANNOTATION
@@ -228,59 +222,39 @@ def read_config(config: Source) -> Document:
     return document
 
 
-def _examine(
-    config: Source, base: Path, nni_version: str | None, target: Target | None
-) -> _Reading:
+def _examine(config: Source, base: Path, nni_version: str | None) -> _Reading:
     release = release_for(nni_version)
     document = read_config(config)
     reading = _Reading(document)
     if not isinstance(document.data, dict):
         return reading
-    _apply_rules(document, base, release, target)
-    _check_space(reading, base, release, target)
+    _apply_rules(document, base, release)
+    _check_space(reading, base, release)
     tell_surprises(document, is_space=False)
-    _check_conversion(reading, base, release, target)
+    _check_conversion(reading, base, release)
     return reading
 
 
-def _apply_rules(document: Document, base: Path, release: Release, target: Target | None) -> None:
-    check_schema(document, release, target)
+def _apply_rules(document: Document, base: Path, release: Release) -> None:
+    check_schema(document, release)
     for rule in V1_RULES if is_v1(document.data) else RULES:
-        rule(Subject(document, base, release, target))
+        rule(Subject(document, base, release))
 
 
-def check_schema(document: Document, release: Release, target: Target | None = None) -> None:
+def check_schema(document: Document, release: Release) -> None:
     """Report in what a config breaks the schema of its format, as a release has that."""
-    is_old = is_v1(document.data)
-    if is_old:
+    if is_v1(document.data):
         changed = described_algorithms("experiment-v1") - {*release.old_constructors}
         if release.checks_arguments:
             changed &= {*CHANGED_CONSTRUCTORS}
         others = tuple((name, "experiment-v2") for name in sorted(changed))
+        validate(document, "experiment-v1", others=others)
     else:
         others = tuple((name, "experiment-v1") for name in release.old_constructors)
-    # nnictl of 2.6 and later converts such a config and drops or does without both.
-    is_free = is_old and not release.needs_names and not is_legacy(document.data, release)
-    variant = Variant(
-        others,
-        optional=("authorName", "experimentName") if is_free else (),
-        registered=_registered(target, is_v1=is_old),
-    )
-    validate(document, "experiment-v1" if is_old else "experiment-v2", variant=variant)
+        validate(document, "experiment-v2", others=others)
 
 
-def _registered(target: Target | None, *, is_v1: bool) -> tuple[tuple[str, str], ...]:
-    if target is None:
-        return ()
-    # An advisor is a tuner in the v2 format.
-    return tuple(
-        ("tuner" if kind == "advisor" and not is_v1 else kind, name)
-        for kind in ALGORITHMS
-        for name in target.names(kind)
-    )
-
-
-def _check_conversion(reading: _Reading, base: Path, release: Release, nni: Target | None) -> None:
+def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
     """Report what the format of the release cannot hold of a config that is sound otherwise."""
     document = reading.config
     if any(p.severity == "error" or p.rule == ANNOTATION for p in reading.problems()):
@@ -295,7 +269,7 @@ def _check_conversion(reading: _Reading, base: Path, release: Release, nni: Targ
     if is_v1(target.data):
         # It is sent in place of its file.
         target.data["searchSpacePath"] = "."
-    _apply_rules(target, base, release, nni)
+    _apply_rules(target, base, release)
     report_of_target(document, target, carrier)
 
 
@@ -308,9 +282,9 @@ def report_of_target(document: Document, target: Document, carrier: Carrier) -> 
             document.report(carrier.origin_of(keys), told, rule="format")
 
 
-def _check_space(reading: _Reading, base: Path, release: Release, target: Target | None) -> None:
+def _check_space(reading: _Reading, base: Path, release: Release) -> None:
     data = reading.config.data
-    tuner = _built_in_tuner(data, target)
+    tuner = _tuner_name(data)
     field = "searchSpacePath" if is_v1(data) else "searchSpaceFile"
     file = data.get(field)
     if isinstance(file, str) and file:
@@ -318,7 +292,7 @@ def _check_space(reading: _Reading, base: Path, release: Release, target: Target
         if space is not None:
             reading.space, reading.search_space = space, space.data
             check_search_space(space, tuner=tuner, release=release)
-            _soften(space, data, tuner)
+            _soften(space, data)
             tell_surprises(space, is_space=True)
     elif isinstance(data.get("searchSpace"), dict):
         reading.space = reading.config
@@ -330,12 +304,12 @@ def _check_space(reading: _Reading, base: Path, release: Release, target: Target
             tuner=tuner,
             release=release,
         )
-        _soften(reading.config, data, tuner)
+        _soften(reading.config, data)
 
 
-def _soften(space: Document, data: Mapping[str, Any], tuner: str | None) -> None:
+def _soften(space: Document, data: Mapping[str, Any]) -> None:
     """Make the errors of a search space warnings: a tuner of the user's own may take anything."""
-    if tuner is not None or not any(data.get(name) for name in ("tuner", "advisor")):
+    if _tuner_name(data) is not None or not any(data.get(name) for name in ("tuner", "advisor")):
         return
     space.reported = [
         (keys, replace(problem, severity="warning") if _is_of_space(problem) else problem)
@@ -360,16 +334,12 @@ def _read_space(reading: _Reading, field: str, path: Path) -> Document | None:
     return None if unread else space
 
 
-def _built_in_tuner(data: Mapping[str, Any], target: Target | None) -> str | None:
-    """Return the tuner's name, None where it is a class of the user's own, registered or not."""
+def _tuner_name(data: Mapping[str, Any]) -> str | None:
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):
             found = algorithm.get("name", algorithm.get(renames.ALGORITHMS[name]))
-            is_registered = target is not None and any(
-                found in target.names(kind) for kind in ALGORITHMS
-            )
-            return found if isinstance(found, str) and not is_registered else None
+            return found if isinstance(found, str) else None
     return None
 
 

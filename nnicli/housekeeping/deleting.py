@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -31,7 +31,7 @@ from nnicli.launcher import (
 from nnicli.models import ExperimentRecord
 from nnicli.removal import check_unmounted, find_mounts, remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import LAYOUTS, Parents
+from nnicli.store import LAYOUTS, Parents, claimed
 from nnicli.store.staging import remove_abandoned, staging
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
@@ -300,12 +300,16 @@ def _delete(plan: Deletion, stop_timeouts: Timeouts | None) -> Deletion:
     record = plan.record
     if stop_timeouts is not None and _is_active(plan):
         stop_processes(record, stop_timeouts)
-    _refuse_started(record)
-    for path in plan.paths:
-        with _told_of(record.exp_id, path):
-            _remove(path)
-    if record.is_registered:
-        layout_of(record).registry().remove(record.exp_id)
+    with ExitStack() as stack:
+        if record.directory is not None and record.directory.is_dir():
+            # Nobody may give it a manager meanwhile.
+            stack.enter_context(claimed(record.directory))
+        _refuse_started(record)
+        for path in plan.paths:
+            with _told_of(record.exp_id, path):
+                _remove(path)
+        if record.is_registered:
+            layout_of(record).registry().remove(record.exp_id)
     logger.info("experiment %s is deleted (%d bytes)", record.exp_id, plan.size)
     return replace(plan, is_done=True)
 

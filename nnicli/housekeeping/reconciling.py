@@ -3,28 +3,60 @@
 from __future__ import annotations
 
 import os
+import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from nnicli.errors import DecodingError, ExperimentNotFoundError, ProcessIdentity
+from nnicli.errors import DecodingError, ExperimentNotFoundError, NnicliError, ProcessIdentity
+from nnicli.housekeeping.beginnings import (
+    find_bare_folders,
+    find_launcher_folders,
+    is_bare,
+    waits_for_experiment,
+)
 from nnicli.housekeeping.deleting import stop_processes
 from nnicli.housekeeping.entries import stopped_entry
 from nnicli.housekeeping.finding import last_written, layout_of
 from nnicli.housekeeping.listing import list_experiments
-from nnicli.launcher import WorkerProcess, find_managers, find_workers
+from nnicli.launcher import (
+    ManagerProcess,
+    RunningManager,
+    Traces,
+    WorkerProcess,
+    find_managers,
+    find_workers,
+    stop_manager,
+)
 from nnicli.models import ExperimentRecord, ExperimentStatus
+from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import LAYOUTS, ExperimentDatabase, Parents, read_kept_config
+from nnicli.store import (
+    LAYOUTS,
+    ExperimentDatabase,
+    Parents,
+    claimed,
+    is_claimed,
+    read_kept_config,
+    to_absolute,
+)
+from nnicli.store.staging import find_abandoned, remove_abandoned
 from nnicli.waiting import Timeouts
 
 logger = get_logger(__name__)
 
-FindingKind = Literal["ghost", "stray", "stale", "orphans"]
+FindingKind = Literal["ghost", "stray", "stale", "orphans", "idle", "lost", "unstarted", "leftover"]
 """`ghost`: registered, and not on disk. `stray`: on disk, and not registered. `stale`: noted as if
-it ran, and no manager lives. `orphans`: tuners and trials that outlived their manager."""
+it ran, and no manager lives. `orphans`: tuners and trials that outlived their manager. `idle`: a
+manager whose launcher was killed before it got its experiment. `lost`: a manager whose experiment
+is nowhere on disk. `unstarted`: what a start left that was cut short before its experiment began.
+`leftover`: a temporary file or folder of a killed nnicli."""
+
+# What is mended may bring up more: an idle manager has an entry and a folder, too.
+_PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +65,13 @@ class Finding:
 
     Attributes:
         kind: What it is.
-        record: The experiment.
+        record: The experiment; without an id where that is not known.
         message: What was found, and what mending does about it.
-        processes: The orphans.
+        processes: What is ended: the orphans, or the manager.
         can_be_mended: Whether mending does anything.
         is_mended: Whether it was mended.
+        paths: What is deleted.
+        error: Why it could not be mended; empty where nothing was tried, or it was.
     """
 
     kind: FindingKind
@@ -46,6 +80,8 @@ class Finding:
     processes: tuple[ProcessIdentity, ...] = ()
     can_be_mended: bool = True
     is_mended: bool = False
+    paths: tuple[Path, ...] = ()
+    error: str = ""
 
 
 def reconcile_experiments(
@@ -54,14 +90,17 @@ def reconcile_experiments(
     experiments_directories: Parents = (),
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
 ) -> list[Finding]:
-    """Find what NNI's registries say wrongly, and what dead managers have left running.
+    """Find what NNI's registries say wrongly, and what was left by whoever was killed.
 
-    No file of an experiment is changed or deleted. A stray of another user is left to that user. A
-    registry that is damaged is, when mending, kept aside and made anew of the experiments' folders.
+    No file of an experiment that has begun is changed or deleted. What belongs to another user, or
+    was started with another HOME, is left to that one; so is what is being started at this moment.
+    A registry that is damaged is, when mending, kept aside and made anew of the experiments'
+    folders. What cannot be looked at or mended says so, and keeps nothing else from being mended.
 
     Args:
-        mend: Mend what can be mended: end orphans, note what is stale as stopped, take ghosts out
-            of the registry, and put strays into it.
+        mend: Mend what can be mended: end orphans, idle and lost managers, note what is stale as
+            stopped, take ghosts out of the registry, put strays into it, and delete what starts
+            and nnicli itself left when they were killed.
         experiments_directories: Further parents of experiments' folders to search.
         timeouts: Limits for the end of processes.
 
@@ -69,16 +108,157 @@ def reconcile_experiments(
         What was found, the newest experiment first.
 
     Raises:
-        StopError: An orphan cannot be ended.
         RegistryError: NNI's registry cannot be read or written.
     """
-    records = list_experiments(experiments_directories=experiments_directories)
+    parents = list(experiments_directories)
+    found = _find_all(parents)
+    if not mend:
+        return found
+    mended = _mend_all(found, timeouts)
+    for _ in range(_PASSES):
+        known = {_name_of(finding) for finding in mended}
+        new = [finding for finding in _find_all(parents) if _name_of(finding) not in known]
+        if not any(finding.can_be_mended for finding in new):
+            break
+        mended += _mend_all(new, timeouts)
+    return mended
+
+
+def _name_of(finding: Finding) -> tuple[object, ...]:
+    return finding.kind, finding.record.exp_id, finding.record.directory, finding.paths
+
+
+def _find_all(experiments_directories: list[str | os.PathLike[str]]) -> list[Finding]:
+    managers = [manager for manager in find_managers() if manager.is_ours]
+    own = {
+        manager.experiments_directory
+        for manager in managers
+        if manager.experiments_directory is not None
+    }
+    records = list_experiments(experiments_directories=[*experiments_directories, *sorted(own)])
     workers = find_workers()
-    found = [finding for record in records for finding in _look_at(record, workers)]
-    return _mend_all(found, timeouts) if mend else found
+    renamed = _find_renamed(records)
+    # Whose folder is claimed is just being started.
+    settled = [manager for manager in managers if not _is_claimed(manager)]
+    waiting = {manager.identity for manager in settled if waits_for_experiment(manager)}
+    idle = {
+        manager.identity
+        for manager in settled
+        if manager.identity in waiting and manager.find_launcher() is None
+    }
+    owned = {record.owner for record in records}
+    lost = {manager.identity for manager in settled} - waiting - owned
+    found = [
+        *(_idle(manager, records) for manager in settled if manager.identity in idle),
+        *(_lost(manager) for manager in settled if manager.identity in lost),
+        *(
+            finding
+            for record in records
+            if record.owner not in idle
+            for finding in _look_safely(record, workers, renamed)
+        ),
+    ]
+    parents = _parents_of(records, experiments_directories)
+    busy = [manager.directory for manager in managers]
+    outputs = [manager.output for manager in managers]
+    known = {record.directory for record in records}
+    found += [
+        _unstarted(replace(_NOBODY, exp_id=folder.name, directory=folder), folder)
+        for folder in find_bare_folders(parents)
+        if folder not in busy and folder not in known and not is_claimed(folder)
+    ]
+    found += [
+        _unstarted(_NOBODY, folder)
+        for folder in find_launcher_folders()
+        if folder not in outputs and not is_claimed(folder)
+    ]
+    found += [_leftover(path) for path in _find_leftovers(parents)]
+    return found
 
 
-def _look_at(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Iterator[Finding]:
+_NOBODY = ExperimentRecord(
+    exp_id="",
+    name=None,
+    status=ExperimentStatus.STOPPED.value,
+    noted_status=None,
+    platform=None,
+    port=None,
+    url=None,
+    started_at=None,
+    ended_at=None,
+    directory=None,
+    version=None,
+    owner=None,
+    registry=None,
+    raw={},
+)
+
+
+def _parents_of(records: Iterable[ExperimentRecord], given: Parents) -> list[Path]:
+    """Return all folders in which experiments are, or may be."""
+    parents = [to_absolute(parent) for parent in given]
+    parents += [Path.home() / "nni-experiments"]
+    for record in records:
+        noted = record.raw.get("logDir")
+        if record.directory is not None:
+            parents.append(record.directory.parent)
+        elif isinstance(noted, str):
+            parents.append(to_absolute(noted))
+    return list(dict.fromkeys(parents))
+
+
+def _is_claimed(manager: RunningManager) -> bool:
+    # Of 1.x, whose experiment is not known before, the launcher's own folder is claimed.
+    places = [place for place in (manager.directory, manager.output) if place is not None]
+    return any(map(is_claimed, places))
+
+
+def _idle(manager: RunningManager, records: Iterable[ExperimentRecord]) -> Finding:
+    known = (record for record in records if record.owner == manager.identity)
+    return Finding(
+        "idle",
+        next(known, _record_of(manager)),
+        f"the manager on port {manager.port} never got its experiment, as its launcher was "
+        "killed, and runs whatever it is sent; it is ended",
+        processes=(manager.identity,),
+    )
+
+
+def _lost(manager: RunningManager) -> Finding:
+    return Finding(
+        "lost",
+        _record_of(manager),
+        f"the manager on port {manager.port} runs an experiment whose folder is not on disk; it is "
+        "ended",
+        processes=(manager.identity,),
+    )
+
+
+def _record_of(manager: RunningManager) -> ExperimentRecord:
+    return replace(
+        _NOBODY,
+        exp_id=manager.exp_id or "",
+        directory=manager.directory,
+        port=manager.port,
+        owner=manager.identity,
+    )
+
+
+def _look_safely(
+    record: ExperimentRecord, workers: Sequence[WorkerProcess], renamed: Mapping[Path, str]
+) -> list[Finding]:
+    """Return what is found of one experiment; one that is odd keeps the others from nothing."""
+    try:
+        return list(_look_at(record, workers, renamed))
+    except (NnicliError, OSError, LookupError, TypeError, ValueError) as error:
+        kind: FindingKind = "stale" if record.is_registered else "stray"
+        message = f"its files cannot be looked at: {error}"
+        return [Finding(kind, record, message, can_be_mended=False, error=str(error))]
+
+
+def _look_at(
+    record: ExperimentRecord, workers: Sequence[WorkerProcess], renamed: Mapping[Path, str]
+) -> Iterator[Finding]:
     if record.is_running:
         if not record.is_registered and record.directory is not None:
             yield Finding("stray", record, "runs, and is not registered; it is registered")
@@ -94,10 +274,13 @@ def _look_at(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Iter
             processes=orphans,
         )
     if directory is None:
-        yield _ghost(record)
+        yield _ghost(record, renamed)
+    elif is_bare(directory):
+        if not is_claimed(directory):
+            yield _unstarted(record, directory)
     elif not record.is_registered:
         if directory.stat().st_uid == os.getuid():
-            yield _stray(record, directory)
+            yield _stray(record, directory, renamed)
     elif record.noted_status != ExperimentStatus.STOPPED:
         yield Finding(
             "stale",
@@ -106,8 +289,58 @@ def _look_at(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Iter
         )
 
 
-def _ghost(record: ExperimentRecord) -> Finding:
+def _unstarted(record: ExperimentRecord, folder: Path) -> Finding:
+    return Finding(
+        "unstarted",
+        record,
+        f"{folder} is all that a start has left that was cut short; it is deleted, and so is an "
+        "entry in the registry",
+        paths=(folder,),
+    )
+
+
+def _find_leftovers(parents: Iterable[Path]) -> Iterator[Path]:
+    for parent in parents:
+        with suppress(OSError):
+            yield from find_abandoned(parent)
+    for layout in {row.registry_file: row for row in LAYOUTS}.values():
+        yield from layout.registry().leftovers()
+
+
+def _leftover(path: Path) -> Finding:
+    return Finding(
+        "leftover",
+        _NOBODY,
+        f"{path} was left by an nnicli that was killed; it is deleted",
+        paths=(path,),
+    )
+
+
+def _find_renamed(records: Iterable[ExperimentRecord]) -> dict[Path, str]:
+    """Return folder -> id of the experiments whose folder has another name than the experiment."""
+    renamed = {}
+    for record in records:
+        if record.directory is None or record.is_registered:
+            continue
+        with suppress(NnicliError, OSError):
+            profile = ExperimentDatabase.of(record.directory).get_experiment_profile()
+            exp_id = str(profile.get("id", record.directory.name))
+            if exp_id != record.directory.name:
+                renamed[record.directory] = exp_id
+    return renamed
+
+
+def _ghost(record: ExperimentRecord, renamed: Mapping[Path, str]) -> Finding:
     parent = record.raw.get("logDir")
+    folder = next((path for path, exp_id in renamed.items() if exp_id == record.exp_id), None)
+    if folder is not None:
+        return Finding(
+            "ghost",
+            record,
+            f"registered, and its folder was renamed to {folder}; the entry stays. "
+            f"{_advice(folder, record.exp_id)}",
+            can_be_mended=False,
+        )
     if isinstance(parent, str) and not Path(parent).is_dir():
         return Finding(
             "ghost",
@@ -121,7 +354,23 @@ def _ghost(record: ExperimentRecord) -> Finding:
     )
 
 
-def _stray(record: ExperimentRecord, directory: Path) -> Finding:
+def _advice(folder: Path, exp_id: str) -> str:
+    place = folder.with_name(exp_id)
+    if place.exists():
+        return f"It is a copy of {place}; delete one of the two"
+    return f"Rename it back: {shlex.join(['mv', str(folder), str(place)])}"
+
+
+def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str]) -> Finding:
+    if directory in renamed:
+        exp_id = renamed[directory]
+        return Finding(
+            "stray",
+            record,
+            f"on disk, and not registered; the experiment in it is {exp_id}, and NNI finds one "
+            f"only in a folder of its own name. {_advice(directory, exp_id)}",
+            can_be_mended=False,
+        )
     try:
         ExperimentDatabase.of(directory).get_experiment_profile()
     except (ExperimentNotFoundError, DecodingError) as error:
@@ -165,11 +414,12 @@ def _mend_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
     strays = [one.record for one in found if one.kind == "stray" and one.can_be_mended]
     # One row for each registry; one that is not damaged stays as it is.
     for layout in {row.registry_file: row for row in LAYOUTS}.values():
-        entries = {
-            record.exp_id: _entry_of(record)
-            for record in strays
-            if layout_of(record).registry_file == layout.registry_file
-        }
+        entries = {}
+        for record in strays:
+            # One whose files have become odd since comes up again by itself.
+            if layout_of(record).registry_file == layout.registry_file:
+                with suppress(NnicliError, OSError):
+                    entries[record.exp_id] = _entry_of(record)
         if kept := layout.registry().rebuild(entries):
             logger.warning(
                 "%s was damaged and is made anew of the experiments' folders; the damaged one is "
@@ -182,20 +432,62 @@ def _mend_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
 
 def _mend(finding: Finding, timeouts: Timeouts) -> Finding:
     record = finding.record
-    # Somebody may have resumed it since it was looked at.
-    runs_now = any(manager.runs(record.exp_id, record.directory) for manager in find_managers())
-    if not finding.can_be_mended or runs_now != record.is_running:
+    if not finding.can_be_mended or not _is_still_so(finding):
         return finding
-    _REMEDIES[finding.kind](record, timeouts)
+    try:
+        _REMEDIES[finding.kind](finding, timeouts)
+    except (NnicliError, OSError) as error:
+        logger.warning("%s: %s", record.exp_id or finding.paths, error)
+        return replace(finding, error=str(error))
     logger.info("experiment %s: %s", record.exp_id, finding.message)
     return replace(finding, is_mended=True)
 
 
-def _forget(record: ExperimentRecord, _timeouts: Timeouts) -> None:
-    layout_of(record).registry().remove(record.exp_id)
+def _is_still_so(finding: Finding) -> bool:
+    """Return whether nobody has given the experiment a manager, or ended it, since the look."""
+    record = finding.record
+    if finding.kind in _OF_MANAGERS:
+        return any(manager.identity == record.owner for manager in find_managers())
+    runs_now = any(manager.runs(record.exp_id, record.directory) for manager in find_managers())
+    return runs_now == record.is_running
 
 
-def _note_stopped(record: ExperimentRecord, _timeouts: Timeouts) -> None:
+def _forget(finding: Finding, _timeouts: Timeouts) -> None:
+    layout_of(finding.record).registry().remove(finding.record.exp_id)
+
+
+def _end_orphans(finding: Finding, timeouts: Timeouts) -> None:
+    stop_processes(finding.record, timeouts)
+
+
+def _end_manager(finding: Finding, timeouts: Timeouts) -> None:
+    """End a manager at once: before it has its experiment, 2.2 and 2.3 hang on all but SIGKILL."""
+    record = finding.record
+    process = None if record.owner is None else ManagerProcess.find(record.owner)
+    if process is not None:
+        traces = Traces(record.exp_id, record.directory, process.identity)
+        stop_manager(process, traces, ask=None, timeout_s=timeouts.stop_s)
+
+
+def _delete_unstarted(finding: Finding, _timeouts: Timeouts) -> None:
+    for folder in finding.paths:
+        with claimed(folder):
+            remove_tree(folder)
+    if finding.record.is_registered:
+        layout_of(finding.record).registry().remove(finding.record.exp_id)
+
+
+def _delete_leftovers(finding: Finding, _timeouts: Timeouts) -> None:
+    for path in finding.paths:
+        if path.is_dir():
+            remove_abandoned(path.parent)
+    for layout in {row.registry_file: row for row in LAYOUTS}.values():
+        if any(path in layout.registry().leftovers() for path in finding.paths):
+            layout.registry().sweep()
+
+
+def _note_stopped(finding: Finding, _timeouts: Timeouts) -> None:
+    record = finding.record
     layout = layout_of(record)
     fields: dict[str, object] = {"status": ExperimentStatus.STOPPED.value}
     if record.raw.get("endTime") in (None, "N/A"):
@@ -205,7 +497,8 @@ def _note_stopped(record: ExperimentRecord, _timeouts: Timeouts) -> None:
     layout.registry().update(record.exp_id, **fields)
 
 
-def _register(record: ExperimentRecord, _timeouts: Timeouts) -> None:
+def _register(finding: Finding, _timeouts: Timeouts) -> None:
+    record = finding.record
     layout_of(record).registry().ensure(record.exp_id, _entry_of(record))
 
 
@@ -230,9 +523,14 @@ def _entry_of(record: ExperimentRecord) -> dict[str, Any]:
     return entry | {key: value for key, value in running.items() if key in entry}
 
 
-_REMEDIES: Mapping[FindingKind, Callable[[ExperimentRecord, Timeouts], None]] = {
+_OF_MANAGERS = ("idle", "lost")
+_REMEDIES: Mapping[FindingKind, Callable[[Finding, Timeouts], None]] = {
     "ghost": _forget,
     "stray": _register,
     "stale": _note_stopped,
-    "orphans": stop_processes,
+    "orphans": _end_orphans,
+    "idle": _end_manager,
+    "lost": _end_manager,
+    "unstarted": _delete_unstarted,
+    "leftover": _delete_leftovers,
 }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -32,6 +33,7 @@ from nnicli.store import (
     CONFIG_KEY,
     ExperimentDatabase,
     Layout,
+    claimed,
     is_folder_name,
     layout_for,
     mend_search_space,
@@ -51,7 +53,7 @@ _PORT_FLAGS = ("--port",)
 _PREFIX_FLAGS = ("--url-prefix", "--url_prefix")
 # What every manager keeps open below its experiment's folder.
 _OWN_FILES = (("db", "nni.sqlite"), ("log", "nnimanager.log"))
-_NEW_FLAGS = (("--action", "create"), ("--start_mode", "new"))
+_STDOUT = 1
 _VIEW_FLAGS = (("--action", "view"), ("--readonly", "true"))
 
 
@@ -105,6 +107,17 @@ class LocatedExperiment:
             f"{'v1' if is_v1 else 'v2'} format); pass Experiment(nni=PATH) with the NNI that made "
             "it, or only view it"
         )
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep everybody else from giving it a manager, which two on one database would damage.
+
+        Raises:
+            StateError: It has a manager, or is just given one.
+        """
+        with claimed(self.database.directory):
+            _check_is_stopped(self.exp_id, self.experiments_directory)
+            yield
 
     def mend(self) -> None:
         """Make the database such that a resume works.
@@ -182,7 +195,6 @@ def locate_experiment(
 
     Raises:
         ExperimentNotFoundError: There is no such experiment; the message lists the places.
-        StateError: Its manager still runs.
     """
     layout = layout_for(installation.version)
     entry = layout.registry().get(exp_id) or {}
@@ -191,7 +203,6 @@ def locate_experiment(
     for place in places:
         path = place / exp_id / "db" / "nni.sqlite"
         if is_folder_name(exp_id) and path.is_file():
-            _check_is_stopped(exp_id, place)
             return LocatedExperiment(exp_id, installation, place, folder, ExperimentDatabase(path))
     looked = "".join(f"\n  {place / exp_id}" for place in places)
     raise ExperimentNotFoundError(
@@ -231,6 +242,7 @@ class RunningManager:
         port: Where it listens, None where that cannot be seen.
         url_prefix: Path below which it serves, empty for none.
         version: Its NNI's release, None where that cannot be seen.
+        output: The folder of the file that it prints to; None where that cannot be seen.
     """
 
     identity: ProcessIdentity
@@ -239,6 +251,7 @@ class RunningManager:
     port: int | None
     url_prefix: str
     version: str | None
+    output: Path | None = None
 
     def runs(self, exp_id: str, directory: Path | None) -> bool:
         """Return whether this is the manager of the experiment in this folder.
@@ -254,6 +267,13 @@ class RunningManager:
         return os.path.realpath(self.experiments_directory) == os.path.realpath(directory.parent)
 
     @property
+    def directory(self) -> Path | None:
+        """The experiment's own folder, None where that cannot be seen."""
+        if self.exp_id is None or self.experiments_directory is None:
+            return None
+        return self.experiments_directory / self.exp_id
+
+    @property
     def url(self) -> str | None:
         """Its address on this machine, None without a port."""
         prefix = f"/{self.url_prefix}" if self.url_prefix else ""
@@ -264,23 +284,78 @@ class RunningManager:
         """Whether it was told to show a stopped experiment only."""
         return _is_view(self.identity.argv)
 
+    @property
+    def is_ours(self) -> bool:
+        """Whether this user runs it, with this HOME: its registry is ours."""
+        try:
+            process = psutil.Process(self.identity.pid)
+            home = process.environ().get("HOME", "")
+            return process.uids().real == os.getuid() and _is_same(home, str(Path.home()))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+    def find_launcher(self) -> ProcessIdentity | None:
+        """Return the Python that started it, None when that is gone.
+
+        Whoever loses its parent is given to the first process of the system, or to one that was
+        made for that; neither is a Python that waits for a manager.
+        """
+        try:
+            parent = psutil.Process(self.identity.pid).parent()
+        except psutil.NoSuchProcess:
+            return None
+        if parent is None or parent.pid == 1:
+            return None
+        identity = identify(parent.pid)
+        is_python = identity is not None and any("python" in word for word in identity.argv[:1])
+        return identity if is_python else None
+
 
 def find_managers() -> list[RunningManager]:
     """Return every manager that runs on this machine, as far as this user may see it."""
     found = []
     for process in psutil.process_iter(["cmdline"]):
-        if _entry(process.info["cmdline"] or ()) is None:
+        if not _is_manager(process.info["cmdline"] or ()):
             continue
         # The list may be older than a process of the same number.
         identity = identify(process.pid)
-        if identity is not None and _entry(identity.argv) is not None:
+        if identity is not None and _is_manager(identity.argv) and _works_beside(identity):
             found.append(_look_at(identity))
     return found
 
 
+def _is_manager(argv: Sequence[str]) -> bool:
+    """Return whether a command line is that of a manager, and not of an editor or a search."""
+    return _entry(argv) is not None and any(flag in argv for flag in _PORT_FLAGS)
+
+
 def _entry(argv: Sequence[str]) -> str | None:
-    """Return the `main.js` that a command line runs."""
-    return next((argument for argument in argv if argument.endswith("main.js")), None)
+    """Return the `main.js` that a command line runs, by its whole path as every launcher has it."""
+    paths = (Path(argument) for argument in argv)
+    return next(
+        (str(path) for path in paths if path.name == "main.js" and path.is_absolute()), None
+    )
+
+
+def _works_beside(identity: ProcessIdentity) -> bool:
+    """Return whether a process works in the folder of its `main.js`, as every manager does.
+
+    Where that may not be seen, its command line has to do.
+    """
+    try:
+        folder = psutil.Process(identity.pid).cwd()
+    except psutil.AccessDenied:
+        return True
+    except psutil.NoSuchProcess:
+        return False
+    # The installation may have been deleted since.
+    return _is_same(
+        folder.removesuffix(" (deleted)"), str(Path(_entry(identity.argv) or "").parent)
+    )
+
+
+def _is_same(one: str, other: str) -> bool:
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _look_at(identity: ProcessIdentity) -> RunningManager:
@@ -289,12 +364,14 @@ def _look_at(identity: ProcessIdentity) -> RunningManager:
     if parent is not None and not Path(parent).is_absolute():
         # It counts from a working directory that may not be readable.
         parent = None
+    opened = _open_files(identity.pid)
+    own = next(
+        (path.parent.parent for path in opened.values() if path.parts[-2:] in _OWN_FILES), None
+    )
     # A manager of 1.x that has made up the id itself is not told it, but has its files open; and
     # one that was told no folder has it below a HOME that only it knows.
-    if exp_id is None or parent is None:
-        opened = _open_experiment(identity.pid)
-        if opened is not None and exp_id in (None, opened.name):
-            exp_id, parent = opened.name, parent or str(opened.parent)
+    if own is not None and exp_id in (None, own.name):
+        exp_id, parent = own.name, parent or str(own.parent)
     port = _first_of(told, _PORT_FLAGS)
     return RunningManager(
         identity=identity,
@@ -303,6 +380,7 @@ def _look_at(identity: ProcessIdentity) -> RunningManager:
         port=int(port) if port is not None and port.isdecimal() else None,
         url_prefix=_first_of(told, _PREFIX_FLAGS) or "",
         version=_version_at(Path(_entry(identity.argv) or "")),
+        output=opened[_STDOUT].parent if _STDOUT in opened else None,
     )
 
 
@@ -310,13 +388,12 @@ def _first_of(told: Mapping[str, str], flags: Sequence[str]) -> str | None:
     return next((told[flag] for flag in flags if flag in told), None)
 
 
-def _open_experiment(pid: int) -> Path | None:
-    """Return the folder of the experiment whose files a process has open."""
+def _open_files(pid: int) -> dict[int, Path]:
+    """Return descriptor -> file of what a process has open, as far as that may be seen."""
     try:
-        paths = [Path(file.path) for file in psutil.Process(pid).open_files()]
+        return {file.fd: Path(file.path) for file in psutil.Process(pid).open_files()}
     except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return None
-    return next((path.parent.parent for path in paths if path.parts[-2:] in _OWN_FILES), None)
+        return {}
 
 
 def _version_at(entry: Path) -> str | None:
@@ -344,7 +421,7 @@ def _find_listening_manager(endpoint: str) -> ProcessIdentity | None:
     if address.port is None or not (host in _LOOPBACK_HOSTS or host.startswith("127.")):
         return None
     listener = find_listener(address.port)
-    return listener if listener is not None and _entry(listener.argv) is not None else None
+    return listener if listener is not None and _is_manager(listener.argv) else None
 
 
 def explain_silence(endpoint: str) -> str:
@@ -374,11 +451,6 @@ def explain_silence(endpoint: str) -> str:
 def is_viewing(process: ManagerProcess) -> bool:
     """Return whether a manager was told to show a stopped experiment only."""
     return _is_view(process.identity.argv)
-
-
-def is_new(process: ManagerProcess) -> bool:
-    """Return whether a manager was told to begin a new experiment."""
-    return any(pair in _NEW_FLAGS for pair in pairwise(process.identity.argv))
 
 
 def _is_view(argv: Sequence[str]) -> bool:

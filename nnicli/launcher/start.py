@@ -31,7 +31,7 @@ from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
 from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix, dialect_for
 from nnicli.safe_logging import get_logger
-from nnicli.store import Layout, Registry, Run, RunLogs, layout_for, tail_text
+from nnicli.store import Layout, Registry, Run, claimed, layout_for, size_of, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = get_logger(__name__)
@@ -85,8 +85,10 @@ class StartedManager:
         layout: Where its files lie.
         traces: By what its processes are known.
         directory: The experiment's own folder.
-        logs: What it and its tuner write. Logs are appended to, so after a resume there are older
-            lines before.
+        error_output: The file with what it writes about its failures.
+        error_output_size: Its size in bytes before the start; it is appended to.
+        dispatcher_log_size: Size of dispatcher.log in bytes before the start. The log is appended
+            to, so after a resume older lines stand before it.
     """
 
     process: ManagerProcess
@@ -95,7 +97,9 @@ class StartedManager:
     layout: Layout
     traces: Traces
     directory: Path
-    logs: RunLogs
+    error_output: Path
+    error_output_size: int
+    dispatcher_log_size: int
 
 
 @contextmanager
@@ -132,9 +136,10 @@ def start_manager(
         max_answer_bytes,
     )
     start.check()
-    with ExitStack() as undo:
+    # What is kept from others stays so until nothing of a failed start is left.
+    with ExitStack() as held, ExitStack() as undo:
         try:
-            yield _start_on_some_port(start, undo)
+            yield _start_on_some_port(start, held, undo)
         except BaseException:
             # A second Ctrl-C waits until nothing is left.
             with uninterrupted():
@@ -181,27 +186,27 @@ class _Start:
         return (port, port + 1) if takes_two and self.plan.action != "view" else (port,)
 
 
-def _start_on_some_port(start: _Start, undo: ExitStack) -> StartedManager:
+def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> StartedManager:
     given = start.plan.port
     for port in ports.candidates(given):
-        with ExitStack() as reservations:
-            try:
-                for needed in start.ports_needed(port):
-                    if not reservations.enter_context(ports.reserve(needed)):
-                        raise ports.port_in_use_error(needed)
-                return _start_on(port, start, undo)
-            except PortInUseError as error:
-                if given is not None:
-                    raise
-                logger.debug("%s; the next one is tried", error)
-                undo.close()
+        try:
+            for needed in start.ports_needed(port):
+                if not held.enter_context(ports.reserve(needed)):
+                    raise ports.port_in_use_error(needed)
+            return _start_on(port, start, held, undo)
+        except PortInUseError as error:
+            if given is not None:
+                raise
+            logger.debug("%s; the next one is tried", error)
+            undo.close()
+            held.close()
     raise PortInUseError(
         f"no port from {ports.FIRST_PORT} on is free; stop something, or pass a port",
         port=ports.FIRST_PORT,
     )
 
 
-def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
+def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> StartedManager:
     plan, timeouts = start.plan, start.timeouts
     deadline = Deadline(timeouts.start_s)
     files = start.files()
@@ -209,6 +214,9 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
     previous = registry.get(files.exp_id)
     undo.callback(files.remove_new)
     files.make_directories()
+    if files.is_new:
+        # An experiment that there is already was claimed before it was looked at.
+        held.enter_context(claimed(files.place))
     undo.callback(_restore_entry, registry, files, previous)
     arguments = ManagerArguments(
         action=plan.action,
@@ -220,7 +228,8 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
         url_prefix=plan.url_prefix,
     )
     argv = start.generation.argv(start.installation, arguments)
-    logs = files.run_logs(is_before=True)
+    error_output_size = size_of(files.error_output)
+    dispatcher_log_size = size_of(files.dispatcher_log) if files.exp_id else 0
     with files.open_output() as (stdout, stderr), uninterrupted():
         process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
         # Before the POST nothing softer than SIGKILL is safe: 2.2 and 2.3 hang on it.
@@ -240,7 +249,6 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
     launch.wait_until_ready(client, deadline)
     if not files.exp_id:
         files.take_over(str(client.get_experiment_profile()["id"]))
-        logs = files.run_logs(is_before=False)
         launch.register(registry, previous)
     launch.hand_over(client)
     launch.confirm(registry)
@@ -252,7 +260,9 @@ def _start_on(port: int, start: _Start, undo: ExitStack) -> StartedManager:
         start.layout,
         files.traces(process),
         plan.experiments_directory / files.exp_id,
-        logs,
+        files.error_output,
+        error_output_size,
+        dispatcher_log_size,
     )
 
 

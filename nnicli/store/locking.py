@@ -114,6 +114,33 @@ def _sweep(path: Path) -> None:
                 lock.unlink()
 
 
+def own_locks(path: Path) -> list[Path]:
+    """Return the lock files of NNI's kind that processes of nnicli have made."""
+    found = []
+    for lock, _ in _locks(path):
+        with suppress(OSError):
+            if lock.read_bytes() == _MARK:
+                found.append(lock)
+    return found
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a process of nnicli is just changing a registry file."""
+    if fcntl is None:
+        return False
+    try:
+        handle = os.open(path.with_name(_OWN_LOCK), os.O_RDONLY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
 def _try(path: Path, own: Path) -> bool | None:
     """Return True with the lock taken, None while somebody else has it."""
     if _fresh_locks(path):

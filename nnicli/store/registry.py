@@ -16,7 +16,7 @@ from nnicli.allocation import collection_paused
 from nnicli.errors import RegistryError
 from nnicli.regular_files import read_regular
 from nnicli.safe_logging import get_logger
-from nnicli.store.locking import locked
+from nnicli.store.locking import is_locked, locked, own_locks
 from nnicli.waiting import Deadline, poll_until
 
 logger = get_logger(__name__)
@@ -160,6 +160,24 @@ class Registry:
         except OSError as error:
             raise self._failure("kept aside", error) from error
         return aside
+
+    def leftovers(self) -> list[Path]:
+        """Return the files that processes of nnicli left here when they were killed."""
+        # What is in use is there only while its process holds the lock around them.
+        if is_locked(self.path):
+            return []
+        temporary = Path(os.path.realpath(self.path)).with_name(_TEMPORARY)
+        return [*own_locks(self.path), *([temporary] if temporary.exists() else [])]
+
+    def sweep(self) -> None:
+        """Delete what processes of nnicli left here when they were killed.
+
+        Raises:
+            RegistryError: The registry cannot be locked.
+        """
+        with self._locked(self._lock_timeout_s):
+            # Lock files are swept by whoever takes the lock.
+            Path(os.path.realpath(self.path)).with_name(_TEMPORARY).unlink(missing_ok=True)
 
     @contextmanager
     def undisturbed(self, timeout_s: float) -> Iterator[None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,9 @@ def make_experiment(parent: Path) -> MakeExperiment:
     def make(exp_id: str, *, registered: bool = True, size: int = 0, **entry: Any) -> Path:
         load_recording("3.0", parent)
         folder = (parent / "recorded").rename(parent / exp_id)
+        with closing(sqlite3.connect(folder / "db" / "nni.sqlite")) as database:
+            database.execute("update ExperimentProfile set id = ?", (exp_id,))
+            database.commit()
         trial = folder / "environments" / "local-env" / "trials" / "aBcDe"
         trial.mkdir(parents=True)
         (trial / "trial.log").write_bytes(bytes(size))

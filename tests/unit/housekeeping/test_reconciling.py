@@ -169,9 +169,9 @@ def test_a_stray_of_1_x_is_registered_with_its_launchers_folder(
     listed = [replace(record, version="1.x") for record in list_experiments()]
     monkeypatch.setattr(reconciling, "list_experiments", lambda **_: listed)
     for name, exp_id in (("w9rft6hm", "older"), ("another", "other")):
-        (home / ".local" / "nnictl" / name).mkdir(parents=True)
         if has_config or exp_id != "older":
-            document = json.dumps({"experimentId": exp_id})
+            (home / ".local" / "nnictl" / name).mkdir(parents=True)
+            document = json.dumps({"experimentId": exp_id, "experimentConfig": {}})
             (home / ".local" / "nnictl" / name / ".config").write_text(document, "utf-8")
 
     (finding,) = reconcile_experiments(mend=True)
