@@ -66,13 +66,13 @@ def check_statuses(until: str | Collection[str] | None) -> set[str]:
     return {ExperimentStatus(status).value for status in wanted}
 
 
-def to_timeout(timeout: str | float | timedelta | None) -> float | None:
+def to_timeout(timeout: str | float | timedelta | None, *, field: str = "timeout") -> float | None:
     """Return a timeout in seconds, None for none; 0 asks once."""
     if timeout is None:
         return None
     if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0:
         return float(timeout)
-    return float(parse_duration(timeout, field="timeout"))
+    return float(parse_duration(timeout, field=field))
 
 
 def check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:

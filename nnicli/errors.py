@@ -37,7 +37,9 @@ NnicliError
   ExperimentFailedError(RuntimeError)
     TunerCrashedError
     NoTrialSucceededError
+      NoMetricError
   WaitTimeoutError(TimeoutError)
+    TrialsNotStartedError
   TunerNotReadyError(TimeoutError)
 
 A class exists only where a caller would act differently on it. Every error can be pickled. The text
@@ -479,6 +481,10 @@ class NoTrialSucceededError(ExperimentFailedError):
     """The experiment is over, and not one trial succeeded."""
 
 
+class NoMetricError(NoTrialSucceededError):
+    """The experiment is over, and no trial that succeeded has a number as its final metric."""
+
+
 class WaitTimeoutError(NnicliError, TimeoutError):
     """The experiment did not come to its end in time; it goes on."""
 
@@ -486,6 +492,10 @@ class WaitTimeoutError(NnicliError, TimeoutError):
         super().__init__(message)
         self.waited_s = waited_s
         self.status = status
+
+
+class TrialsNotStartedError(WaitTimeoutError):
+    """No trial has run for as long as the caller wanted to wait for one; the experiment goes on."""
 
 
 class TunerNotReadyError(NnicliError, TimeoutError):

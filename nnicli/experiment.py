@@ -33,6 +33,7 @@ from nnicli.launcher import (
     generation_for,
     locate_experiment,
     start_manager,
+    target_of,
 )
 from nnicli.models import (
     ExperimentProfile,
@@ -194,7 +195,12 @@ class Experiment(ExperimentReader):
         with self._connecting():
             arguments.check_given_port(port)
             installation = self._installation()
-            config = load_config(config_file, nni_version=installation.version, debug=debug)
+            config = load_config(
+                config_file,
+                nni_version=installation.version,
+                target=target_of(installation),
+                debug=debug,
+            )
             for problem in config.warnings:
                 logger.warning("%s", problem)
             self._start(installation, self._creation_plan(installation, config, port))
@@ -446,37 +452,46 @@ class Experiment(ExperimentReader):
         *,
         timeout: str | float | timedelta | None = None,
         until: str | Collection[str] | None = None,
+        start_timeout: str | float | timedelta | None = None,
+        allow_no_metric: bool = False,
     ) -> ExperimentStatus:
         """Wait until no more work will be done, and return the status at the end.
 
-        The manager's process, the tuner's and the status are watched.
+        The manager's process and status, the tuner's process and log, its sets of
+        hyper-parameters and the trials are watched.
 
         Args:
             timeout: Seconds, a timedelta or text such as `2h`; None: no limit. A manager that does
                 not answer is not waited for any longer, but for at least a second.
             until: A status, or several, to return on as well.
+            start_timeout: How long trials may wait while none runs, in the same forms; None: no
+                limit. After `Timeouts.trial_s` a warning is logged in any case.
+            allow_no_metric: Whether trials may succeed without a number as their final metric.
 
         Returns:
-            DONE; TUNER_NO_MORE_TRIAL once nothing waits or runs; VIEWED at once; STOPPED; or one
-            of `until`.
+            DONE; TUNER_NO_MORE_TRIAL once every set that the tuner has handed out has run; VIEWED
+            at once; STOPPED; or one of `until`.
 
         Raises:
             NotConnectedError: There is no manager to wait for.
             WaitTimeoutError: The time is up; the experiment goes on.
-            TunerCrashedError: The tuner is gone, whatever the status says.
+            TrialsNotStartedError: No trial has run for `start_timeout`; the experiment goes on.
+            TunerCrashedError: The tuner is gone or makes nothing more, whatever the status says.
             NoTrialSucceededError: It is over without a single success.
+            NoMetricError: It is over, and no trial that succeeded has a number as its metric.
             ExperimentFailedError: The manager is gone, or says ERROR.
             RestError: The manager does not answer, by the limits of `Timeouts`.
         """
         session = self._connected()
         wanted = arguments.check_statuses(until)
         deadline = Deadline(arguments.to_timeout(timeout))
-        supervisor = self._supervisor or Supervisor(session)
+        start_s = arguments.to_timeout(start_timeout, field="start_timeout")
+        supervisor = self._supervisor or Supervisor(session, patience_s=self._timeouts.trial_s)
         self._supervisor = supervisor
         while True:
             try:
                 with within(deadline):
-                    final = supervisor.check()
+                    final = supervisor.check(allow_no_metric=allow_no_metric)
             except RequestTimeoutError as error:
                 if not deadline.expired:
                     raise
@@ -490,6 +505,8 @@ class Experiment(ExperimentReader):
                 return final
             if supervisor.last_status in wanted:
                 return ExperimentStatus(supervisor.last_status)
+            if start_s is not None and supervisor.has_starved(start_s):
+                raise supervisor.not_started(deadline.waited_s)
             if deadline.expired:
                 raise WaitTimeoutError(
                     f"experiment {session.exp_id} is {supervisor.last_status} after "
@@ -578,7 +595,7 @@ class Experiment(ExperimentReader):
         with start_manager(
             installation, plan, timeouts=self._timeouts, max_answer_bytes=self._max_answer_bytes
         ) as started:
-            self._enter(Session.of_started(started, is_view=plan.action == "view"))
+            self._enter(Session.of_started(started, plan.action))
 
     def _enter(self, session: Session) -> None:
         self._session, self._stopped, self._supervisor = session, None, None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +21,29 @@ from nnicli.errors import (
     UpdateNotAppliedError,
 )
 from nnicli.launcher import (
+    Action,
     ManagerProcess,
     StartedManager,
     StopOutcome,
     Traces,
     find_local_manager,
+    is_new,
     is_viewing,
     stop_manager,
 )
-from nnicli.models import ExperimentProfile, ExperimentStatus
+from nnicli.models import ExperimentProfile, ExperimentStatus, TrialJob
 from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
     ExperimentDatabase,
     HandedParameters,
     Layout,
-    died_with_tuner,
-    has_started,
-    last_error,
+    LogPart,
+    RunLogs,
     launcher_folder,
     layout_for,
     manager_log_path,
     platform_of,
-    size_of,
     tail_text,
 )
 from nnicli.waiting import Deadline, Timeouts, poll_until, within
@@ -58,31 +57,6 @@ _REOPENING_S = 15.0
 _GATEWAY_ERRORS = (502, 503, 504)
 
 
-@dataclass(frozen=True, slots=True)
-class LogPart:
-    """The part of a log that the present manager or its tuner writes.
-
-    Attributes:
-        path: The file.
-        since: Its size in bytes before the manager was started, or connected to.
-    """
-
-    path: Path
-    since: int
-
-    def tuner_has_connected(self) -> bool:
-        """Return whether the tuner said so."""
-        return has_started(self.path, since=self.since)
-
-    def last_error(self) -> str:
-        """Return the last traceback, empty without one."""
-        return last_error(self.path, since=self.since)
-
-    def manager_died_with_tuner(self) -> bool:
-        """Return whether the manager's last words are that its tuner was gone."""
-        return died_with_tuner(self.path, since=self.since)
-
-
 class Session:
     """One experiment, its manager's client, and what of it is on this machine.
 
@@ -94,6 +68,7 @@ class Session:
         is_view: Whether the manager only shows a stopped experiment.
         handed_parameters: What its log says of trials' hyper-parameters, None when it is not on
             this machine.
+        logs: What this run's manager and tuner write, None where that is not on this machine.
     """
 
     def __init__(
@@ -104,8 +79,8 @@ class Session:
         layout: Layout,
         process: ManagerProcess | None = None,
         directory: Path | None = None,
-        error_output: LogPart | None = None,
-        dispatcher_log: LogPart | None = None,
+        logs: RunLogs | None = None,
+        lead: int | None = None,
         is_owned: bool = False,
         is_view: bool = False,
     ) -> None:
@@ -116,8 +91,10 @@ class Session:
         self.layout = layout
         self._owner_pid = os.getpid() if is_owned else None
         self.is_view = is_view
-        self._error_output = error_output
-        self._dispatcher_log = dispatcher_log
+        self.logs = logs
+        # How far the number of the next set was ahead of the number of trials before this run's
+        # tuner handed out its first, None where nobody looked.
+        self._lead = lead
         self._tuner_has_connected = False
         self._reopening = Deadline(0)
         self.handed_parameters = (
@@ -125,20 +102,18 @@ class Session:
         )
 
     @classmethod
-    def of_started(cls, started: StartedManager, *, is_view: bool) -> Session:
+    def of_started(cls, started: StartedManager, action: Action) -> Session:
         """Return the session of a manager that was just started."""
-        directory = started.directory
-        log = LogPart(directory / "log" / "dispatcher.log", started.dispatcher_log_size)
         return cls(
             started.client,
             started.traces.exp_id,
             layout=started.layout,
             process=started.process,
-            directory=directory,
-            error_output=LogPart(started.error_output, started.error_output_size),
-            dispatcher_log=log,
+            directory=started.directory,
+            logs=started.logs,
+            lead=_lead_at_start(started, action),
             is_owned=True,
-            is_view=is_view,
+            is_view=action == "view",
         )
 
     @classmethod
@@ -155,8 +130,6 @@ class Session:
         # A folder that was deleted by hand still tells the tuner and the trials.
         is_here = process is not None
         layout = layout_for(client.get_version())
-        folder = _launcher_folder(layout, exp_id) if is_here else ""
-        _, errors = layout.output_paths(directory, folder)
         status = client.get_experiment_status()["status"]
         return cls(
             client,
@@ -164,7 +137,8 @@ class Session:
             layout=layout,
             process=process,
             directory=directory if is_here else None,
-            error_output=LogPart(errors, size_of(errors)) if is_here else None,
+            logs=_logs_of(process, layout, directory) if process is not None and is_here else None,
+            lead=0 if process is not None and is_new(process) else None,
             # Up to 2.1 the status does not tell.
             is_view=status == ExperimentStatus.VIEWED
             or (process is not None and is_viewing(process)),
@@ -246,25 +220,63 @@ class Session:
         has_trials_left = trials is None or made < trials
         return has_trials_left and (seconds is None or profile["execDuration"] < seconds)
 
+    def count_trials(self) -> dict[str, int]:
+        """Return how many trials are in each status; statuses without a trial are absent."""
+        rows = self.client.get_job_statistics()
+        return {row["trialJobStatus"]: row["trialJobNumber"] for row in rows}
+
+    def queued(self, profile: ExperimentProfile, *, trials: int) -> int | None:
+        """Return how many sets are handed out and not submitted; None where that is not known.
+
+        Each set, the tuner's and a user's, gets the next number when it comes, and becomes a trial
+        when there is room (1.8 to 3.0, source).
+
+        Args:
+            profile: The manager's profile of this moment.
+            trials: How many trials there are.
+        """
+        return None if self._lead is None else profile["nextSequenceId"] - trials - self._lead
+
+    def tuner_has_answered(self) -> bool:
+        """Return whether the tuner is known to have nothing more after the last trial's end."""
+        return self.logs is not None and self.logs.manager.tuner_has_answered()
+
+    def exit_code_of(self, trial: TrialJob) -> int | None:
+        """Return what a trial exited with, None where that is not known."""
+        if self.directory is None or not self.runs_trials_here():
+            return None
+        return self.layout.exit_code(self.directory, trial.trialJobId)
+
     def tuner_error(self) -> str:
-        """Return the last traceback that this tuner wrote, empty without one."""
-        return self._dispatcher_log.last_error() if self._dispatcher_log is not None else ""
+        """Return the last traceback that this tuner wrote, empty without one.
+
+        What fails before the tuner has opened its log goes to the manager's error output.
+        """
+        if self.logs is None:
+            return ""
+        return self.logs.dispatcher.last_traceback() or self.logs.errors.last_traceback()
+
+    def manager_error(self) -> str:
+        """Return the first error that this manager logged, empty without one."""
+        return self.logs.manager.first_error() if self.logs is not None else ""
+
+    def manager_trouble(self) -> str:
+        """Return the last error or warning that this manager logged, empty without one."""
+        return self.logs.manager.last_trouble() if self.logs is not None else ""
 
     def died_with_tuner(self) -> bool:
         """Return whether the manager is known to have died because its tuner was gone."""
-        output = self._error_output
-        return bool(self.tuner_error()) or (output is not None and output.manager_died_with_tuner())
+        if self.logs is None:
+            return False
+        return bool(self.tuner_error()) or self.logs.errors.died_with_tuner()
 
     def crash_log(self) -> str:
         """Return the end of what the tuner, else the manager, wrote about its failure."""
+        if self.logs is None:
+            return ""
         if text := self.tuner_error():
             return text
-        if self.directory is None:
-            return ""
-        # What fails before the tuner has opened its log goes to the manager's error output.
-        errors = self._error_output.path if self._error_output is not None else None
-        logs = (errors, self.directory / "log" / "dispatcher.log")
-        texts = (tail_text(log).strip() for log in logs if log is not None)
+        texts = (tail_text(log.path).strip() for log in (self.logs.errors, self.logs.dispatcher))
         return next((text for text in texts if text), "")
 
     def wait_for_tuner(self, timeout_s: float) -> None:
@@ -276,10 +288,9 @@ class Session:
         Raises:
             TunerNotReadyError: It did not connect in time, or its manager is gone.
         """
-        log = self._dispatcher_log
-        if log is None or self._tuner_has_connected or not self._may_miss_changes():
+        if self.logs is None or self._tuner_has_connected or not self._may_miss_changes():
             return
-        deadline = Deadline(timeout_s)
+        deadline, log = Deadline(timeout_s), self.logs.dispatcher
 
         def probe() -> bool | None:
             if log.tuner_has_connected():
@@ -306,7 +317,7 @@ class Session:
                 return self.client.update_profile(search_space=search_space)
             except UpdateNotAppliedError as error:
                 # Without the tuner's log there is no other way to learn that it is connected.
-                if self._dispatcher_log is not None or not self._may_miss_changes():
+                if self.logs is not None or not self._may_miss_changes():
                     raise
                 if deadline.expired:
                     raise self._tuner_not_ready(deadline) from error
@@ -414,6 +425,39 @@ class Session:
                 f"{deadline.waited_s:.0f} s; end it on its own machine"
             )
         return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
+
+
+def _lead_at_start(started: StartedManager, action: Action) -> int | None:
+    """Return how far the next set's number is ahead of the trials, None where that is not certain.
+
+    At a resume a manager goes on with the number that was stored last, even if sets were lost with
+    the queue (1.8 to 2.9), or with that after the last unfinished trial's (2.10 to 3.0, source).
+    """
+    if action != "resume":
+        return 0
+    try:
+        rows = started.client.get_job_statistics()
+        number = started.client.get_experiment_profile()["nextSequenceId"]
+    except RestError as error:
+        # Whoever waits is told of a manager that does not answer.
+        logger.debug("the queue of experiment %s is not known: %s", started.traces.exp_id, error)
+        return None
+    # A tuner that has not written a word has handed out nothing.
+    if not started.logs.dispatcher.is_empty():
+        return None
+    return number - sum(row["trialJobNumber"] for row in rows)
+
+
+def _logs_of(process: ManagerProcess, layout: Layout, directory: Path) -> RunLogs:
+    """Return what a manager that runs already has written since it was started."""
+    _, errors = layout.output_paths(directory, _launcher_folder(layout, directory.name))
+    moment = process.identity.create_time
+    return RunLogs(
+        manager=LogPart.from_moment(directory / "log" / "nnimanager.log", moment),
+        dispatcher=LogPart.from_moment(directory / "log" / "dispatcher.log", moment),
+        # Its lines have no time.
+        errors=LogPart.from_now(errors),
+    )
 
 
 def _launcher_folder(layout: Layout, exp_id: str) -> str:

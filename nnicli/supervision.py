@@ -2,56 +2,91 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 
+from nnicli import diagnosis
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
     ExperimentFailedError,
-    NoTrialSucceededError,
-    RestError,
-    TunerCrashedError,
+    TrialsNotStartedError,
 )
-from nnicli.models import ExperimentStatus, NNIManagerStatus, TrialJobStatus
+from nnicli.models import ExperimentStatus, TrialJobStatus
+from nnicli.outlook import Look, Pace, may_be_over, pace_for
+from nnicli.safe_logging import get_logger
 from nnicli.session import Session
 from nnicli.waiting import Deadline
 
-_FINAL = (ExperimentStatus.DONE, ExperimentStatus.STOPPED, ExperimentStatus.VIEWED)
-# What managers say of a tuner that is lost or never came (1.9 to 3.0).
-_TUNER_WORDS = ("uner", "ispatcher")
-_BUSY = (TrialJobStatus.WAITING, TrialJobStatus.RUNNING)
+logger = get_logger(__name__)
 
+_STOPPING = (ExperimentStatus.STOPPING, ExperimentStatus.STOPPED)
 # A tuner is started within a moment of the experiment; one that was not seen by then never was.
 _TUNER_START_S = 5.0
 _DYING_S = 0.5
 # It is looked at between two answers of its manager, so one look may fall into a gap.
 _LOOKS_WITHOUT_TUNER = 2
+# Statistics cost the manager a scan of its database: while it works they are asked for so seldom
+# that they take up a small part of the time.
+_LEAST_INTERVAL_S = 2.0
+_SHARE = 0.05
 
 
 class Supervisor:
-    """Watches one session: the manager's process and status, the tuner's process and log.
+    """Watches one session: the manager's process and status, the tuner, its sets and its trials.
 
-    The status alone does not tell: a 3.0 manager whose tuner has died of an exception says RUNNING
-    for ever, a 2.10 one dies with it (seen live).
+    The status alone does not tell. A 3.0 manager whose tuner has died of an exception says RUNNING
+    for ever, a 2.10 one dies with it (seen live), and TUNER_NO_MORE_TRIAL comes before the tuner's
+    last sets have run. docs/waiting.md has the whole model.
 
     Attributes:
         last_status: What the manager said at the last look, empty before the first.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, *, patience_s: float) -> None:
+        """Begin to watch.
+
+        Args:
+            session: The experiment.
+            patience_s: After how long without any trial that runs a warning is logged.
+        """
         self._session = session
         self._since = Deadline(None)
         self._tuner_was_seen = False
         self._looks_without_tuner = 0
+        self._log_position = 0
+        self._pace: Pace | None = None
+        self._last_look: Look | None = None
+        self._at_rest = Deadline(None)
+        self._starving = Deadline(None)
+        self._next_look = Deadline(0)
+        self._patience_s = patience_s
+        self._has_warned = False
         self.last_status = ""
 
-    def check(self) -> ExperimentStatus | None:
+    def has_starved(self, limit_s: float) -> bool:
+        """Return whether trials or sets have waited for so long while none ran."""
+        if self._starved_s < limit_s:
+            return False
+        # The last look may be some seconds old.
+        self._note(self._look(self.last_status))
+        return self._starved_s >= limit_s
+
+    @property
+    def _starved_s(self) -> float:
+        look = self._last_look
+        return self._starving.waited_s if look is not None and look.is_starved else 0.0
+
+    def check(self, *, allow_no_metric: bool = False) -> ExperimentStatus | None:
         """Return the status in which no more work will be done, None while it goes on.
 
+        Args:
+            allow_no_metric: Whether it may end without any number as a final metric.
+
         Raises:
-            TunerCrashedError: The tuner is gone.
+            TunerCrashedError: The tuner is gone, or does nothing more.
             ExperimentFailedError: The manager is gone, or says ERROR.
             NoTrialSucceededError: It is over without a single success.
+            NoMetricError: It is over, and no trial that succeeded has a number as its metric.
             RestError: The manager does not answer.
         """
         session = self._session
@@ -66,35 +101,103 @@ class Supervisor:
             raise
         status = self.last_status = answer["status"]
         if status == ExperimentStatus.ERROR:
-            raise self._error_status(answer)
-        final = self._final_status(status)
-        if final is None:
-            self._check_tuner(status)
-        return final
-
-    def _final_status(self, status: str) -> ExperimentStatus | None:
+            said = "; ".join(answer["errors"]) or "no reason"
+            raise diagnosis.failure(
+                session,
+                f"its manager says ERROR: {diagnosis.quote(said)}",
+                errors=answer["errors"],
+                crash=self._crash(),
+            )
         # Up to 2.1 the status of a view stays INITIALIZED for ever.
-        if self._session.is_view:
+        if session.is_view:
             return ExperimentStatus.VIEWED
-        is_exhausted = status == ExperimentStatus.TUNER_NO_MORE_TRIAL
-        if status not in _FINAL and not is_exhausted:
+        if status in _STOPPING:
+            return self._end_of_stopping(status)
+        if status != ExperimentStatus.DONE:
+            self._check_tuner(status)
+        return self._find_end(status, allow_no_metric=allow_no_metric)
+
+    def not_started(self, waited_s: float) -> TrialsNotStartedError:
+        """Return the error for an experiment of which no trial has run for so long."""
+        return TrialsNotStartedError(
+            f"experiment {self._session.exp_id}: {self._starvation()}; it goes on, and wait() may "
+            "be called again",
+            waited_s=waited_s,
+            status=self.last_status,
+        )
+
+    # The end
+
+    def _end_of_stopping(self, status: str) -> ExperimentStatus | None:
+        """Tell a manager that gives up, as 3.0 over a host that it cannot reach, from a stop."""
+        if self._session.manager_error():
+            raise self._failure(f"its manager gave up and says {status}")
+        return ExperimentStatus.STOPPED if status == ExperimentStatus.STOPPED else None
+
+    def _find_end(self, status: str, *, allow_no_metric: bool) -> ExperimentStatus | None:
+        is_candidate = status in (ExperimentStatus.DONE, ExperimentStatus.TUNER_NO_MORE_TRIAL)
+        if not is_candidate and not self._next_look.expired:
             return None
-        numbers = {
-            entry["trialJobStatus"]: entry["trialJobNumber"]
-            for entry in self._session.client.get_job_statistics()
-        }
-        # This status never becomes DONE by itself (seen live on 2.10.1 and 3.0).
-        if is_exhausted and any(numbers.get(busy, 0) for busy in _BUSY):
+        look = self._look(status)
+        self._note(look)
+        if not may_be_over(look) or not self._is_settled(look):
+            self._warn_of_starvation()
             return None
         if status == ExperimentStatus.DONE and self._session.may_be_reopening():
             return None
-        if not numbers.get(TrialJobStatus.SUCCEEDED, 0):
-            raise self._nothing_succeeded(numbers)
+        self._check_results(look, allow_no_metric=allow_no_metric)
         return ExperimentStatus(status)
 
+    def _look(self, status: str) -> Look:
+        session, asked = self._session, Deadline(None)
+        # In this order: a set that is submitted in between is seen as queued, and not overlooked.
+        counts = session.count_trials()
+        profile = session.client.get_experiment_profile()
+        self._next_look = Deadline(max(_LEAST_INTERVAL_S, asked.waited_s / _SHARE))
+        return Look(
+            status,
+            counts,
+            params=profile["params"],
+            queued=session.queued(profile, trials=sum(counts.values())),
+            is_answered=session.tuner_has_answered(),
+        )
+
+    def _note(self, look: Look) -> None:
+        if look != self._last_look:
+            self._at_rest = Deadline(None)
+        if not look.is_starved or self._has_moved(look):
+            self._starving = Deadline(None)
+            self._has_warned = False
+        self._last_look = look
+
+    def _has_moved(self, look: Look) -> bool:
+        before = self._last_look
+        return before is None or before.trials - before.unfinished != look.trials - look.unfinished
+
+    def _is_settled(self, look: Look) -> bool:
+        if look.status == ExperimentStatus.DONE:
+            return True
+        if self._pace is None:
+            self._pace = pace_for(self._session.client.get_version())
+        return self._at_rest.waited_s >= self._pace.rest_s(look)
+
+    def _check_results(self, look: Look, *, allow_no_metric: bool) -> None:
+        session = self._session
+        if not look.counts.get(TrialJobStatus.SUCCEEDED, 0):
+            raise diagnosis.nothing_succeeded(session, look.counts)
+        if allow_no_metric:
+            return
+        succeeded = session.client.list_trial_jobs(status=TrialJobStatus.SUCCEEDED)
+        if not any(_has_number(trial.final_value) for trial in succeeded):
+            raise diagnosis.no_metric(session, succeeded)
+
+    # The tuner
+
     def _check_tuner(self, status: str) -> None:
+        if self._crash():
+            raise self._failure(f"its tuner has failed while the manager says {status}")
         process = self._session.process
-        if process is None or self._session.is_view:
+        if process is None:
             return
         if process.tuner() is not None:
             self._tuner_was_seen = True
@@ -106,46 +209,27 @@ class Supervisor:
         if self._looks_without_tuner >= _LOOKS_WITHOUT_TUNER:
             raise self._failure(f"its tuner is gone while the manager says {status}")
 
-    def _error_status(self, answer: NNIManagerStatus) -> ExperimentFailedError:
-        said = "; ".join(answer["errors"]) or "no reason"
-        return self._failure(f"its manager says ERROR: {said}", errors=answer["errors"])
+    def _crash(self) -> str:
+        logs = self._session.logs
+        if logs is None:
+            return ""
+        traceback, self._log_position = logs.dispatcher.crash(self._log_position)
+        return traceback
 
-    def _failure(self, what: str, *, errors: Sequence[str] = ()) -> ExperimentFailedError:
-        """Return the error for an experiment that cannot go on; a crashed tuner is told apart."""
-        session = self._session
-        log_tail = session.crash_log()
-        message = f"experiment {session.exp_id} cannot go on: {what}"
-        if log_tail:
-            message += f"; the end of the log:\n{log_tail}"
-        if self._tuner_crashed(errors):
-            return TunerCrashedError(message, errors=errors, log_tail=log_tail)
-        return ExperimentFailedError(message, errors=errors)
+    def _failure(self, what: str) -> ExperimentFailedError:
+        return diagnosis.failure(self._session, what, crash=self._crash())
 
-    def _tuner_crashed(self, errors: Sequence[str]) -> bool:
-        session = self._session
-        if session.is_view:
-            return False
-        if any(word in error for error in errors for word in _TUNER_WORDS):
-            return True
-        if session.process is None:
-            return False
-        if session.manager_is_gone():
-            return session.died_with_tuner()
-        return session.process.tuner() is None
+    # Trials that do not start
 
-    def _nothing_succeeded(self, numbers: dict[str, int]) -> NoTrialSucceededError:
-        session = self._session
-        told = ", ".join(f"{number} {status}" for status, number in numbers.items()) or "no trial"
-        message = f"experiment {session.exp_id} is over and no trial succeeded ({told})"
-        failed = session.client.list_trial_jobs(status=TrialJobStatus.FAILED)
-        if failed:
-            message += self._end_of(failed[0].trialJobId)
-        return NoTrialSucceededError(message)
+    def _warn_of_starvation(self) -> None:
+        if self._has_warned or self._starved_s < self._patience_s:
+            return
+        self._has_warned = True
+        logger.warning("experiment %s: %s", self._session.exp_id, self._starvation())
 
-    def _end_of(self, trial_job_id: str) -> str:
-        try:
-            text = self._session.client.trial_log(trial_job_id, kind="stderr").strip()
-        except RestError as error:
-            # Up to 2.3 only local trials' logs can be had; the failure is the one to tell.
-            return f"; the log of trial {trial_job_id} cannot be had ({error})"
-        return f"; trial {trial_job_id} ended with:\n{text[-2000:]}"
+    def _starvation(self) -> str:
+        return diagnosis.starvation(self._session, self._look(self.last_status), self._starved_s)
+
+
+def _has_number(value: float | None) -> bool:
+    return value is not None and not math.isnan(value)

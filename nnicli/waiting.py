@@ -33,6 +33,8 @@ class Timeouts:
         tuner_s: From the start of the experiment until its tuner has connected; 3.0 itself gives
             up after 10 s.
         stop_s: From asking the manager to stop until SIGKILL; it allows itself 60 s.
+        trial_s: From the moment when something could run until a trial does; after that a warning
+            is logged with what is known.
     """
 
     connect_s: float = 5.0
@@ -41,6 +43,7 @@ class Timeouts:
     start_s: float = 60.0
     tuner_s: float = 30.0
     stop_s: float = 65.0
+    trial_s: float = 120.0
 
 
 class Deadline:

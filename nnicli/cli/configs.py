@@ -10,7 +10,7 @@ import click
 from nnicli.cli.exits import Exit
 
 if TYPE_CHECKING:
-    from nnicli.config import Conversion
+    from nnicli.config import Conversion, Target
     from nnicli.errors import Problem
 
 _VALIDATE_CODES = """\b
@@ -34,7 +34,12 @@ _UNREADABLE = frozenset(("file", "encoding"))
 
 @click.command(short_help="Check configs.", epilog=_VALIDATE_CODES)
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
-@click.option("--nni-version", metavar="V", help="NNI that is to run them; default: the newest.")
+@click.option(
+    "--nni",
+    metavar="PATH",
+    help="NNI that is to run them; default: the one that `run` would use, else the newest release.",
+)
+@click.option("--nni-version", metavar="V", help="Release that is to run them, wherever it is.")
 @click.option("--strict", is_flag=True, help="Count warnings as problems, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of all problems.")
 @click.option(
@@ -45,12 +50,23 @@ _UNREADABLE = frozenset(("file", "encoding"))
     help="github: annotations for its workflows.",
 )
 def validate(
-    *, files: tuple[str, ...], nni_version: str | None, strict: bool, as_json: bool, style: str
+    *,
+    files: tuple[str, ...],
+    nni: str | None,
+    nni_version: str | None,
+    strict: bool,
+    as_json: bool,
+    style: str,
 ) -> None:
     """Check configs, v1 or v2, as a start would, and print every problem with its place."""
     if as_json and style != "text":
         raise click.UsageError("--json and --format exclude each other")
-    problems = [problem for file in files for problem in _check(file, nni_version)]
+    if nni is not None and nni_version is not None:
+        raise click.UsageError("--nni and --nni-version exclude each other")
+    target = None
+    if nni_version is None:
+        nni_version, target = _find_target(nni)
+    problems = [problem for file in files for problem in _check(file, nni_version, target)]
     if as_json:
         import json
 
@@ -67,12 +83,29 @@ def validate(
     raise SystemExit(_exit_code(problems, strict=strict))
 
 
-def _check(file: str, nni_version: str | None) -> list[Problem]:
+def _find_target(nni: str | None) -> tuple[str | None, Target | None]:
+    """Return the release of the NNI that a start would use, and what it has; None for no NNI."""
+    import os
+
+    from nnicli.errors import InstallationNotFoundError
+    from nnicli.launcher import find_installation, target_of
+    from nnicli.launcher.installation import VARIABLE
+
+    try:
+        installation = find_installation(nni)
+    except InstallationNotFoundError as error:
+        if nni is not None or os.environ.get(VARIABLE):
+            raise click.UsageError(str(error)) from error
+        return None, None
+    return installation.version, target_of(installation)
+
+
+def _check(file: str, nni_version: str | None, target: Target | None) -> list[Problem]:
     from nnicli.config import check_config
     from nnicli.errors import UnsupportedVersionError
 
     try:
-        return check_config(file, nni_version=nni_version)
+        return check_config(file, nni_version=nni_version, target=target)
     except UnsupportedVersionError as error:
         raise click.BadParameter(str(error), param_hint="--nni-version") from error
 

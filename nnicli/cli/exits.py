@@ -42,8 +42,8 @@ _CODES: tuple[tuple[type[NnicliError], Exit], ...] = (
 
 HELP = """\b
 Exit codes:
-  0    no more work will be done, and a trial succeeded
-  1    the experiment failed, no trial succeeded, or the time limit was reached
+  0    no more work will be done, and a trial succeeded with a number as its final metric
+  1    the experiment failed, no trial succeeded or reported a number, or a time limit was reached
   2    bad usage, or an error in the config
   4    no manager could be started or reached
   129, 130, 143    stopped by SIGHUP, Ctrl-C, SIGTERM

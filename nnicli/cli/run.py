@@ -8,7 +8,7 @@ import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
 from nnicli.cli.output import open_output, print_json
-from nnicli.errors import ConfigError, NnicliError, WaitTimeoutError
+from nnicli.errors import ConfigError, NnicliError, TrialsNotStartedError, WaitTimeoutError
 
 if TYPE_CHECKING:
     # Loaded by the command itself: `nnicli --version` and `--help` are to answer at once.
@@ -30,6 +30,16 @@ _LOOK_SHARE = 0.1
 @click.option("--experiments-directory", metavar="DIR", help="Parent of the experiment's folder.")
 @click.option("--url-prefix", metavar="PREFIX", help="Path below which the manager serves.")
 @click.option("--timeout", metavar="DURATION", help="Stop after that long, such as 90s or 2h.")
+@click.option(
+    "--start-timeout",
+    metavar="DURATION",
+    help="Stop when trials have waited that long while none ran.  [default: only warn]",
+)
+@click.option(
+    "--allow-no-metric",
+    is_flag=True,
+    help="Succeed also when no trial reports a number as its final metric.",
+)
 @click.option("--debug", is_flag=True, help="Let the manager log at level debug.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def run(config: str, *, as_json: bool, **options: Any) -> None:
@@ -99,6 +109,8 @@ def _run_experiment(
     port: int | None,
     debug: bool,
     timeout: str | None,
+    start_timeout: str | None,
+    allow_no_metric: bool,
     nni: str | None,
     experiments_directory: str | None,
     url_prefix: str | None,
@@ -107,13 +119,24 @@ def _run_experiment(
     from nnicli.units import parse_duration
 
     limit_s = None if timeout is None else parse_duration(timeout, field="--timeout")
+    start_s = (
+        None if start_timeout is None else parse_duration(start_timeout, field="--start-timeout")
+    )
     experiment = Experiment(
         nni=nni, experiments_directory=experiments_directory, url_prefix=url_prefix
     )
     try:
         with interrupts.raising():
             experiment.start_experiment(config, port, debug)
-            _follow(experiment, report, messages, interrupts, limit_s)
+            _follow(
+                experiment,
+                report,
+                messages,
+                interrupts,
+                limit_s=limit_s,
+                start_timeout=start_s,
+                allow_no_metric=allow_no_metric,
+            )
     finally:
         # From here on signals are only noted: a stop that is cut off would leave things behind.
         if experiment.endpoint is not None:
@@ -127,7 +150,9 @@ def _follow(
     report: Report,
     messages: Console,
     interrupts: Interrupts,
+    *,
     limit_s: float | None,
+    **ending: Any,
 ) -> None:
     """Show the progress until the experiment has come to its end."""
     from nnicli.cli.display import open_display
@@ -146,8 +171,11 @@ def _follow(
         while not is_over:
             interrupts.check()
             try:
-                report.status = experiment.wait(timeout=min(pause_s, deadline.remaining_s)).value
+                status = experiment.wait(timeout=min(pause_s, deadline.remaining_s), **ending)
+                report.status = status.value
                 is_over = True
+            except TrialsNotStartedError:
+                raise
             except WaitTimeoutError as error:
                 report.status = error.status
             look = Deadline(None)

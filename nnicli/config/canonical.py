@@ -86,10 +86,11 @@ def _place_of(name: str, algorithm: Mapping[str, Any], release: Release) -> str:
         return name
     if release.advisor_is_tuner:
         return "tuner"
-    # A class of the user's own is what its writer says that it is.
-    if "className" in algorithm:
-        return name
-    return "advisor" if algorithm["name"] in ADVISORS else "tuner"
+    # A class of the user's own, or one that is registered, is what its writer says that it is.
+    built_in = algorithm.get("name")
+    if built_in in ADVISORS:
+        return "advisor"
+    return "tuner" if built_in in release.tuners else name
 
 
 def _canonical_algorithm(algorithm: Mapping[str, Any], base: Path) -> dict[str, Any]:

@@ -16,11 +16,12 @@ from nnicli.config.indentation import restore_indentation
 from nnicli.config.reading import read_file, read_mapping, read_nothing
 from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
 from nnicli.config.rules import RULES
-from nnicli.config.schema import described_algorithms, validate
+from nnicli.config.schema import Variant, described_algorithms, validate
 from nnicli.config.search_space import check_search_space
 from nnicli.config.spelling import unify_spelling
 from nnicli.config.subject import ANNOTATION, Subject
 from nnicli.config.surprises import tell_surprises
+from nnicli.config.target import Target
 from nnicli.config.to_v1 import to_v1
 from nnicli.config.to_v2 import to_v2
 from nnicli.config.v1 import (
@@ -115,6 +116,7 @@ def check_config(
     *,
     base_path: str | os.PathLike[str] | None = None,
     nni_version: str | None = None,
+    target: Target | None = None,
 ) -> list[Problem]:
     """Return everything that is wrong with a config, or surprising in it, sorted by place.
 
@@ -123,11 +125,13 @@ def check_config(
         base_path: Folder from which relative paths count; None: the file's own, for a mapping the
             working directory.
         nni_version: The NNI that is to run it; None: the newest.
+        target: What that NNI has in its environment; None: not known, so that nothing is said of
+            it. `nnicli.launcher.target_of` looks.
 
     Raises:
         UnsupportedVersionError: nnicli knows no such release.
     """
-    return _examine(config, _base_of(config, base_path), nni_version).problems()
+    return _examine(config, _base_of(config, base_path), nni_version, target).problems()
 
 
 def load_config(
@@ -135,6 +139,7 @@ def load_config(
     *,
     base_path: str | os.PathLike[str] | None = None,
     nni_version: str | None = None,
+    target: Target | None = None,
     debug: bool = False,
 ) -> LoadedConfig:
     """Return a config as the manager takes it.
@@ -144,6 +149,7 @@ def load_config(
         base_path: Folder from which relative paths count; None: the file's own, for a mapping the
             working directory.
         nni_version: The NNI that is to run it; None: the newest.
+        target: What that NNI has in its environment; None: not known.
         debug: Set the config's `debug`, and its log level to debug.
 
     Raises:
@@ -153,7 +159,7 @@ def load_config(
         UnsupportedVersionError: nnicli knows no such release.
     """
     base, release = _base_of(config, base_path), release_for(nni_version)
-    reading = _examine(config, base, nni_version)
+    reading = _examine(config, base, nni_version, target)
     problems = reading.problems()
     errors = [
         problem for problem in problems if problem.severity == "error" or problem.rule == ANNOTATION
@@ -222,39 +228,59 @@ def read_config(config: Source) -> Document:
     return document
 
 
-def _examine(config: Source, base: Path, nni_version: str | None) -> _Reading:
+def _examine(
+    config: Source, base: Path, nni_version: str | None, target: Target | None
+) -> _Reading:
     release = release_for(nni_version)
     document = read_config(config)
     reading = _Reading(document)
     if not isinstance(document.data, dict):
         return reading
-    _apply_rules(document, base, release)
-    _check_space(reading, base, release)
+    _apply_rules(document, base, release, target)
+    _check_space(reading, base, release, target)
     tell_surprises(document, is_space=False)
-    _check_conversion(reading, base, release)
+    _check_conversion(reading, base, release, target)
     return reading
 
 
-def _apply_rules(document: Document, base: Path, release: Release) -> None:
-    check_schema(document, release)
+def _apply_rules(document: Document, base: Path, release: Release, target: Target | None) -> None:
+    check_schema(document, release, target)
     for rule in V1_RULES if is_v1(document.data) else RULES:
-        rule(Subject(document, base, release))
+        rule(Subject(document, base, release, target))
 
 
-def check_schema(document: Document, release: Release) -> None:
+def check_schema(document: Document, release: Release, target: Target | None = None) -> None:
     """Report in what a config breaks the schema of its format, as a release has that."""
-    if is_v1(document.data):
+    is_old = is_v1(document.data)
+    if is_old:
         changed = described_algorithms("experiment-v1") - {*release.old_constructors}
         if release.checks_arguments:
             changed &= {*CHANGED_CONSTRUCTORS}
         others = tuple((name, "experiment-v2") for name in sorted(changed))
-        validate(document, "experiment-v1", others=others)
     else:
         others = tuple((name, "experiment-v1") for name in release.old_constructors)
-        validate(document, "experiment-v2", others=others)
+    # nnictl of 2.6 and later converts such a config and drops or does without both.
+    is_free = is_old and not release.needs_names and not is_legacy(document.data, release)
+    variant = Variant(
+        others,
+        optional=("authorName", "experimentName") if is_free else (),
+        registered=_registered(target, is_v1=is_old),
+    )
+    validate(document, "experiment-v1" if is_old else "experiment-v2", variant=variant)
 
 
-def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
+def _registered(target: Target | None, *, is_v1: bool) -> tuple[tuple[str, str], ...]:
+    if target is None:
+        return ()
+    # An advisor is a tuner in the v2 format.
+    return tuple(
+        ("tuner" if kind == "advisor" and not is_v1 else kind, name)
+        for kind in ALGORITHMS
+        for name in target.names(kind)
+    )
+
+
+def _check_conversion(reading: _Reading, base: Path, release: Release, nni: Target | None) -> None:
     """Report what the format of the release cannot hold of a config that is sound otherwise."""
     document = reading.config
     if any(p.severity == "error" or p.rule == ANNOTATION for p in reading.problems()):
@@ -269,7 +295,7 @@ def _check_conversion(reading: _Reading, base: Path, release: Release) -> None:
     if is_v1(target.data):
         # It is sent in place of its file.
         target.data["searchSpacePath"] = "."
-    _apply_rules(target, base, release)
+    _apply_rules(target, base, release, nni)
     report_of_target(document, target, carrier)
 
 
@@ -282,9 +308,9 @@ def report_of_target(document: Document, target: Document, carrier: Carrier) -> 
             document.report(carrier.origin_of(keys), told, rule="format")
 
 
-def _check_space(reading: _Reading, base: Path, release: Release) -> None:
+def _check_space(reading: _Reading, base: Path, release: Release, target: Target | None) -> None:
     data = reading.config.data
-    tuner = _tuner_name(data)
+    tuner = _built_in_tuner(data, target)
     field = "searchSpacePath" if is_v1(data) else "searchSpaceFile"
     file = data.get(field)
     if isinstance(file, str) and file:
@@ -292,7 +318,7 @@ def _check_space(reading: _Reading, base: Path, release: Release) -> None:
         if space is not None:
             reading.space, reading.search_space = space, space.data
             check_search_space(space, tuner=tuner, release=release)
-            _soften(space, data)
+            _soften(space, data, tuner)
             tell_surprises(space, is_space=True)
     elif isinstance(data.get("searchSpace"), dict):
         reading.space = reading.config
@@ -304,12 +330,12 @@ def _check_space(reading: _Reading, base: Path, release: Release) -> None:
             tuner=tuner,
             release=release,
         )
-        _soften(reading.config, data)
+        _soften(reading.config, data, tuner)
 
 
-def _soften(space: Document, data: Mapping[str, Any]) -> None:
+def _soften(space: Document, data: Mapping[str, Any], tuner: str | None) -> None:
     """Make the errors of a search space warnings: a tuner of the user's own may take anything."""
-    if _tuner_name(data) is not None or not any(data.get(name) for name in ("tuner", "advisor")):
+    if tuner is not None or not any(data.get(name) for name in ("tuner", "advisor")):
         return
     space.reported = [
         (keys, replace(problem, severity="warning") if _is_of_space(problem) else problem)
@@ -334,12 +360,16 @@ def _read_space(reading: _Reading, field: str, path: Path) -> Document | None:
     return None if unread else space
 
 
-def _tuner_name(data: Mapping[str, Any]) -> str | None:
+def _built_in_tuner(data: Mapping[str, Any], target: Target | None) -> str | None:
+    """Return the tuner's name, None where it is a class of the user's own, registered or not."""
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):
             found = algorithm.get("name", algorithm.get(renames.ALGORITHMS[name]))
-            return found if isinstance(found, str) else None
+            is_registered = target is not None and any(
+                found in target.names(kind) for kind in ALGORITHMS
+            )
+            return found if isinstance(found, str) and not is_registered else None
     return None
 
 

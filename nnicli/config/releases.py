@@ -55,6 +55,8 @@ class Release:
         old_constructors: Built-in tuners that take other arguments than in 3.0; the v1 schema
             describes those.
         checks_arguments: Whether v1 files are read as v1 has it: with the limits of its schema.
+        needs_names: Whether v1 files have to have `authorName` and `experimentName`, as nnictl
+            checks them as such.
         legacy_platforms: Those of them that are handed over in the v1 format although the manager
             takes v2.
         converts_kubernetes: Whether those of kubeflow and frameworkcontroller are converted, unless
@@ -78,6 +80,7 @@ class Release:
     tuners: tuple[str, ...]
     old_constructors: tuple[str, ...]
     checks_arguments: bool
+    needs_names: bool
     legacy_platforms: tuple[str, ...]
     converts_kubernetes: bool
     has_annotation: bool
@@ -105,6 +108,7 @@ _1_8 = Release(
     tuners=_TUNERS_1,
     old_constructors=CHANGED_CONSTRUCTORS,
     checks_arguments=True,
+    needs_names=True,
     legacy_platforms=(),
     converts_kubernetes=False,
     has_annotation=True,
@@ -161,6 +165,7 @@ _2_6 = replace(
     tuners=(*_2_5.tuners, "TPE_legacy"),
     old_constructors=(),
     checks_arguments=False,
+    needs_names=False,
     converts_kubernetes=True,
     grids_anything=True,
     takes_seconds=True,

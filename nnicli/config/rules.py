@@ -8,6 +8,7 @@ from typing import Any
 
 from nnicli.config.canonical import ADVISORS, ALGORITHMS, absolute_path
 from nnicli.config.doubts import check_direction, check_placeholders, check_reuse_mode
+from nnicli.config.packages import check_packages
 from nnicli.config.schema import load_schema
 from nnicli.config.services import check_services
 from nnicli.config.subject import (
@@ -124,6 +125,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     _working_directory,
     check_only_json,
     check_budgets,
+    check_packages,
     check_placeholders,
     check_direction,
     check_reuse_mode,

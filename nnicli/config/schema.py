@@ -7,6 +7,7 @@ import importlib.resources
 import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -19,8 +20,27 @@ if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
-Others = tuple[tuple[str, str], ...]
-"""Built-in algorithm and the schema that describes its arguments, where that is another one."""
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """What a release, or one NNI, takes that differs from a shipped schema.
+
+    Attributes:
+        others: Built-in algorithm and the schema that describes its arguments, where that is
+            another one.
+        optional: Fields at the top that need not be given.
+        registered: Definition of an algorithm's section, such as `tuner`, and the name of an
+            algorithm that a user registered.
+    """
+
+    others: tuple[tuple[str, str], ...] = ()
+    optional: tuple[str, ...] = ()
+    registered: tuple[tuple[str, str], ...] = ()
+
+
+_AS_SHIPPED = Variant()
+# Fields that name an algorithm, whose names the schema lists.
+_NAMES = ("name", "builtinTunerName", "builtinAssessorName", "builtinAdvisorName")
 
 # Who has more reads the first ones.
 _MOST_ERRORS = 200
@@ -73,7 +93,7 @@ def described_algorithms(name: str) -> frozenset[str]:
 
 
 @cache
-def _validator(name: str, others: Others) -> Validator:
+def _validator(name: str, variant: Variant) -> Validator:
     # jsonschema takes longer to load than all the rest, so only a check loads it.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
     from jsonschema.validators import extend  # noqa: PLC0415
@@ -83,12 +103,23 @@ def _validator(name: str, others: Others) -> Validator:
     kind: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema left it bare
         Draft202012Validator, {"uniqueItems": _find_repeated}, type_checker=types
     )
-    schema = load_schema(name)
-    definitions = {
-        f"classArgs{algorithm}": load_schema(source)["$defs"][f"classArgs{algorithm}"]
-        for algorithm, source in others
-    }
-    return kind({**schema, "$defs": {**schema.get("$defs", {}), **definitions}})
+    return kind(_vary(load_schema(name), variant))
+
+
+def _vary(schema: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
+    definitions = dict(schema.get("$defs", {}))
+    for algorithm, source in variant.others:
+        part = f"classArgs{algorithm}"
+        definitions[part] = load_schema(source)["$defs"][part]
+    for section, registered in variant.registered:
+        definition = definitions[section]
+        fields = {
+            key: {**part, "enum": [*part["enum"], registered]} if key in _NAMES else part
+            for key, part in definition["properties"].items()
+        }
+        definitions[section] = {**definition, "properties": fields}
+    required = [field for field in schema.get("required", ()) if field not in variant.optional]
+    return {**schema, "required": required, "$defs": definitions}
 
 
 def _find_repeated(
@@ -108,25 +139,30 @@ def _is_integer(_checker: object, value: object) -> bool:
 
 
 def validate(
-    document: Document, name: str, *, data: Any = None, base: Keys = (), others: Others = ()
+    document: Document,
+    name: str,
+    *,
+    data: Any = None,
+    base: Keys = (),
+    variant: Variant = _AS_SHIPPED,
 ) -> bool:
     """Report in what a document breaks a schema; return whether it was looked at to its end.
 
     Args:
         document: Where the problems are reported.
         name: The schema.
-        others: Built-in algorithms whose arguments another schema describes.
+        variant: What is taken that differs from it.
         data: What is checked; None: the whole document.
         base: Way from the document's top to the data.
     """
     data = document.data if data is None else data
-    for keys, text in take_meant_numbers(document, name, data=data, base=base, others=others):
+    for keys, text in take_meant_numbers(document, name, data=data, base=base, variant=variant):
         message = (
             f"found {text}, taken as the number {write_as_number(text)}; to NNI's own tools, which "
             "read YAML 1.1, it is text"
         )
         document.report(keys, message, rule="yaml-1.1", severity="warning")
-    errors = _validator(name, others).iter_errors(data)
+    errors = _validator(name, variant).iter_errors(data)
     for error in itertools.islice(errors, _MOST_ERRORS):
         keys = (*base, *error.absolute_path)
         _TELLERS[str(error.validator)](document, keys, error)
@@ -137,7 +173,12 @@ def validate(
 
 
 def take_meant_numbers(
-    document: Document, name: str, *, data: Any, base: Keys = (), others: Others = ()
+    document: Document,
+    name: str,
+    *,
+    data: Any,
+    base: Keys = (),
+    variant: Variant = _AS_SHIPPED,
 ) -> list[tuple[Keys, str]]:
     """Put numbers where a schema wants them and plain text such as `1e-5` stands.
 
@@ -150,7 +191,7 @@ def take_meant_numbers(
     if not document.surprises:
         return []
     taken: list[tuple[Keys, str]] = []
-    for error in list(_validator(name, others).iter_errors(data)):
+    for error in list(_validator(name, variant).iter_errors(data)):
         way = tuple(error.absolute_path)
         here: Keys = (*base, *way)
         text = document.surprises.get(here)
@@ -177,7 +218,7 @@ def _as_list(value: Any) -> list[str]:
 
 def conforms(name: str, data: Any) -> bool:
     """Return whether data obeys a schema."""
-    return _validator(name, ()).is_valid(data)
+    return _validator(name, _AS_SHIPPED).is_valid(data)
 
 
 def closest(value: object, allowed: Iterable[object]) -> str | None:

@@ -13,6 +13,7 @@ from nnicli.config.document import Document, Keys, find_non_finite
 from nnicli.config.reading import read_file
 from nnicli.config.releases import NEWER_FIELDS, Release
 from nnicli.config.secrets import show, show_path
+from nnicli.config.target import Target
 from nnicli.errors import InvalidValueError
 from nnicli.units import parse_duration
 
@@ -28,11 +29,13 @@ class Subject:
         document: The config; problems are reported there.
         base: Folder from which its relative paths count.
         release: The NNI that is to run it.
+        target: What that NNI has in its environment, None where that is not known.
     """
 
     document: Document
     base: Path
     release: Release
+    target: Target | None = None
 
     @property
     def data(self) -> dict[str, Any]:
@@ -192,6 +195,8 @@ def check_unique_names(subject: Subject, keys: Keys, roles: Any) -> None:
 
 def check_tuner_exists(subject: Subject, keys: Keys, name: Any, known: Iterable[str]) -> None:
     """Check that a built-in tuner that nnicli knows was there in the release, too."""
+    if subject.target is not None and name in subject.target.names("tuner"):
+        return
     if isinstance(name, str) and name in known and name not in subject.release.tuners:
         allowed = ", ".join(subject.release.tuners)
         message = f"found {name}, which this release has not; allowed: {allowed}"

@@ -10,6 +10,7 @@ from typing import Any
 from nnicli.config.canonical import absolute_path
 from nnicli.config.document import Keys
 from nnicli.config.doubts import check_direction, check_placeholders
+from nnicli.config.packages import check_packages
 from nnicli.config.releases import Release
 from nnicli.config.renames import ALGORITHMS
 from nnicli.config.schema import load_schema
@@ -256,6 +257,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     _log_directory,
     check_only_json,
     check_budgets,
+    check_packages,
     check_placeholders,
     check_direction,
 )

@@ -15,6 +15,7 @@ from nnicli.launcher.locating import (
     explain_silence,
     find_local_manager,
     find_managers,
+    is_new,
     is_viewing,
     locate_experiment,
 )
@@ -22,6 +23,7 @@ from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.start import StartedManager, StartPlan, start_manager
 from nnicli.launcher.stopping import StopOutcome, Traces, reap, stop_manager
+from nnicli.launcher.target import target_of
 from nnicli.launcher.workers import WorkerProcess, find_workers
 
 __all__ = [
@@ -47,9 +49,11 @@ __all__ = [
     "find_managers",
     "find_workers",
     "generation_for",
+    "is_new",
     "is_viewing",
     "locate_experiment",
     "reap",
     "start_manager",
     "stop_manager",
+    "target_of",
 ]

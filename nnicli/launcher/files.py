@@ -17,7 +17,7 @@ from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.stopping import Traces
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import Layout
+from nnicli.store import Layout, LogPart, RunLogs
 
 logger = get_logger(__name__)
 
@@ -66,14 +66,22 @@ class LaunchFiles:
         return self.directory or self.error_output.parent
 
     @property
-    def dispatcher_log(self) -> Path:
-        """The tuner's log."""
-        return self.experiments_directory / self.exp_id / "log" / "dispatcher.log"
-
-    @property
     def error_output(self) -> Path:
         """The file with what the manager writes about its failures."""
         return self.layout.output_paths(self.directory, self.folder)[1]
+
+    def run_logs(self, *, is_before: bool) -> RunLogs:
+        """Return the logs of the run that starts.
+
+        Args:
+            is_before: Whether nothing of it is written yet, so that all there is is of earlier
+                runs; else the id was made up meanwhile, and all is of this one.
+        """
+        part = LogPart.from_now if is_before else LogPart
+        log = self.experiments_directory / self.exp_id / "log"
+        return RunLogs(
+            part(log / "nnimanager.log"), part(log / "dispatcher.log"), part(self.error_output)
+        )
 
     def logs(self) -> list[Path]:
         """Return the files that may tell why a manager ended, the likeliest first."""

@@ -53,6 +53,7 @@ _PORT_FLAGS = ("--port",)
 _PREFIX_FLAGS = ("--url-prefix", "--url_prefix")
 # What every manager keeps open below its experiment's folder.
 _OWN_FILES = (("db", "nni.sqlite"), ("log", "nnimanager.log"))
+_NEW_FLAGS = (("--action", "create"), ("--start_mode", "new"))
 _STDOUT = 1
 _VIEW_FLAGS = (("--action", "view"), ("--readonly", "true"))
 
@@ -451,6 +452,11 @@ def explain_silence(endpoint: str) -> str:
 def is_viewing(process: ManagerProcess) -> bool:
     """Return whether a manager was told to show a stopped experiment only."""
     return _is_view(process.identity.argv)
+
+
+def is_new(process: ManagerProcess) -> bool:
+    """Return whether a manager was told to begin a new experiment."""
+    return any(pair in _NEW_FLAGS for pair in pairwise(process.identity.argv))
 
 
 def _is_view(argv: Sequence[str]) -> bool:

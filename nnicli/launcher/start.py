@@ -31,7 +31,7 @@ from nnicli.launcher.process import ManagerProcess, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
 from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix, dialect_for
 from nnicli.safe_logging import get_logger
-from nnicli.store import Layout, Registry, Run, claimed, layout_for, size_of, tail_text
+from nnicli.store import Layout, Registry, Run, RunLogs, claimed, layout_for, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = get_logger(__name__)
@@ -85,10 +85,8 @@ class StartedManager:
         layout: Where its files lie.
         traces: By what its processes are known.
         directory: The experiment's own folder.
-        error_output: The file with what it writes about its failures.
-        error_output_size: Its size in bytes before the start; it is appended to.
-        dispatcher_log_size: Size of dispatcher.log in bytes before the start. The log is appended
-            to, so after a resume older lines stand before it.
+        logs: What it and its tuner write. Logs are appended to, so after a resume there are older
+            lines before.
     """
 
     process: ManagerProcess
@@ -97,9 +95,7 @@ class StartedManager:
     layout: Layout
     traces: Traces
     directory: Path
-    error_output: Path
-    error_output_size: int
-    dispatcher_log_size: int
+    logs: RunLogs
 
 
 @contextmanager
@@ -228,8 +224,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
         url_prefix=plan.url_prefix,
     )
     argv = start.generation.argv(start.installation, arguments)
-    error_output_size = size_of(files.error_output)
-    dispatcher_log_size = size_of(files.dispatcher_log) if files.exp_id else 0
+    logs = files.run_logs(is_before=True)
     with files.open_output() as (stdout, stderr), uninterrupted():
         process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
         # Before the POST nothing softer than SIGKILL is safe: 2.2 and 2.3 hang on it.
@@ -249,6 +244,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
     launch.wait_until_ready(client, deadline)
     if not files.exp_id:
         files.take_over(str(client.get_experiment_profile()["id"]))
+        logs = files.run_logs(is_before=False)
         launch.register(registry, previous)
     launch.hand_over(client)
     launch.confirm(registry)
@@ -260,9 +256,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
         start.layout,
         files.traces(process),
         plan.experiments_directory / files.exp_id,
-        files.error_output,
-        error_output_size,
-        dispatcher_log_size,
+        logs,
     )
 
 

@@ -15,9 +15,10 @@ from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
 from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
 from nnicli.store.log_files import FetchedLog, Log, LogFile
 from nnicli.store.log_places import MANAGER_LOGS, check_kind, launcher_folder, manager_log_path
-from nnicli.store.logs import died_with_tuner, has_started, last_error, size_of, tail_text
+from nnicli.store.logs import size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
+from nnicli.store.run_logs import LogPart, RunLogs, has_lost_connection
 
 __all__ = [
     "CONFIG_KEY",
@@ -29,17 +30,17 @@ __all__ = [
     "Layout",
     "Log",
     "LogFile",
+    "LogPart",
     "Parents",
     "Registry",
     "Run",
+    "RunLogs",
     "check_kind",
     "claimed",
-    "died_with_tuner",
     "find_experiment_directory",
-    "has_started",
+    "has_lost_connection",
     "is_claimed",
     "is_folder_name",
-    "last_error",
     "launcher_folder",
     "layout_for",
     "list_recorded",

@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.errors import InvalidValueError
+from nnicli.regular_files import read_regular
 from nnicli.store.registry import Registry
 from nnicli.versions import row_for
 
 _COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
+# The file has two numbers: the exit code, and when that was.
+_MOST_STATE = 1000
 # What pathlib takes for a name, though it names no folder of its own.
 _NO_NAMES = ("", "..")
 
@@ -105,6 +108,7 @@ class Layout:
         trial_event_columns: Columns of the table TrialJobEvent, in order.
         trial_directory: Folder of a trial below the experiment's own; `{trial}` is its id.
         trial_logs: Kind of a trial's log -> name of the file in that folder.
+        state_file: The file there that begins with what the trial exited with, empty for none.
     """
 
     since: str
@@ -120,6 +124,7 @@ class Layout:
     trial_event_columns: tuple[str, ...]
     trial_directory: str
     trial_logs: Mapping[str, str]
+    state_file: str
 
     def registry(self) -> Registry:
         """Return NNI's registry of experiments."""
@@ -171,6 +176,21 @@ class Layout:
         folder = self.trial_directory.format(trial=trial_job_id)
         return directory / folder / self.trial_logs[kind]
 
+    def exit_code(self, directory: Path, trial_job_id: str) -> int | None:
+        """Return what a trial of the experiment in this folder exited with, None if not known.
+
+        Raises:
+            InvalidValueError: The id would lead out of the folder.
+        """
+        if not self.state_file:
+            return None
+        folder = self.trial_log_path(directory, trial_job_id, "stderr").parent
+        try:
+            code, *_ = read_regular(folder / self.state_file, limit=_MOST_STATE).split()
+            return int(code)
+        except (OSError, ValueError):
+            return None
+
 
 def is_folder_name(name: str) -> bool:
     """Return whether this is the name of a folder in another one, and no way out of it."""
@@ -195,6 +215,7 @@ _1_8 = Layout(
     trial_event_columns=_COLUMNS,
     trial_directory="trials/{trial}",
     trial_logs={"stdout": "stdout", "stderr": "stderr", "trial": "trial.log"},
+    state_file=".nni/state",
 )
 _2_0 = replace(
     _1_8,
@@ -221,6 +242,8 @@ _3_0 = replace(
     trial_event_columns=(*_2_6.trial_event_columns, "environmentId"),
     trial_directory="environments/local-env/trials/{trial}",
     trial_logs={"stdout": "trial.stdout", "stderr": "trial.stderr", "trial": "trial.log"},
+    # Only the process that runs the trial learns it.
+    state_file="",
 )
 
 LAYOUTS = (_1_8, _2_0, _2_1, _2_2, _2_6, _3_0)

@@ -44,12 +44,15 @@ class TunerExit:
         says_goodbye: Whether the manager believes in an orderly end, so that the status stays
             RUNNING for ever, as in 3.0 after an exception in a tuner's handler. A tuner without a
             goodbye turns the status to ERROR after `Behaviour.tuner_lost_limit_s`.
+        lives_on: Whether its process does not end, as after an exception while nobody asks it for
+            anything: the thread that does the work is gone, and the status stays RUNNING.
     """
 
     trials: int = 0
     returncode: int = 1
     traceback: str = "Traceback (most recent call last):\nValueError: raised by the fake tuner\n"
     says_goodbye: bool = True
+    lives_on: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Behaviour:
         tuner_delay_s: How long the tuner takes to connect.
         tuner_connect_limit_s: Without a tuner by then the status is ERROR; 10 s in 2.8 to 3.0.
         tuner_lost_limit_s: The same after a connected tuner has gone; 30 s in 3.0.
+        submit_delay_s: How long a set of hyper-parameters waits before it becomes a trial; up to
+            1 s in 3.0, 5 s before.
         trial_kill_grace_s: From SIGINT to SIGKILL for the shell of a trial; 5 s in 3.0.
         orphan_tuner_s: How long the tuner outlives a killed manager; 20 s in 3.0.
         exits_before_ready: End before the REST API is up.
@@ -89,6 +94,7 @@ class Behaviour:
     tuner_delay_s: float = 0.0
     tuner_connect_limit_s: float = 10.0
     tuner_lost_limit_s: float = 30.0
+    submit_delay_s: float = 0.0
     trial_kill_grace_s: float = 0.3
     orphan_tuner_s: float = 20.0
     exits_before_ready: Exit | None = None
@@ -127,6 +133,7 @@ _ALWAYS = (
     "tuner_delay_s",
     "tuner_connect_limit_s",
     "tuner_lost_limit_s",
+    "submit_delay_s",
     "trial_kill_grace_s",
     "orphan_tuner_s",
 )

@@ -20,12 +20,14 @@ from nnicli import (
     ExperimentFailedError,
     ExperimentNotFoundError,
     InvalidValueError,
+    NoMetricError,
     NotConnectedError,
     NoTrialSucceededError,
     SearchSpaceError,
     StateError,
     Timeouts,
     TrialJobNotFoundError,
+    TrialsNotStartedError,
     TunerCrashedError,
     TunerNotReadyError,
     UnsupportedVersionError,
@@ -37,6 +39,7 @@ from nnicli.testing import Behaviour, FakeInstallation, TunerExit
 from nnicli.waiting import Deadline, poll_until
 from tests.support import kill_manager, leftovers
 
+REPORTS = "import nni\nnni.report_final_result(nni.get_next_parameter()['x'])\n"
 TRACEBACK = "Traceback (most recent call last):\nKeyError: 'no such layer'\n"
 
 
@@ -437,6 +440,173 @@ def test_an_experiment_without_a_success_is_an_error_with_a_trial_s_last_words(
         experiment.wait(timeout=30)
 
 
+# The end
+
+
+def _write_batch(config: Path, *, trial: str, points: int, concurrency: int) -> None:
+    """Let a tuner hand out so many points and no more."""
+    config.with_name("trial.py").write_text(trial)
+    values = ", ".join(f"{{x: {number}}}" for number in range(points))
+    text = config.read_text()
+    for old, new in {
+        "sleep 600": "python3 trial.py",
+        "maxTrialNumber: 3\n": "",
+        "trialConcurrency: 1": f"trialConcurrency: {concurrency}",
+        "x: {_type: uniform, _value: [0, 1]}": f"combine: {{_type: choice, _value: [{values}]}}",
+        "name: TPE\n  classArgs: {optimize_mode: minimize}": "name: BatchTuner",
+    }.items():
+        assert old in text
+        text = text.replace(old, new)
+    config.write_text(text)
+
+
+@pytest.mark.parametrize(("points", "concurrency"), [(3, 5), (5, 2)])
+def test_every_set_that_the_tuner_handed_out_is_run_before_the_end(
+    installation: FakeInstallation,
+    experiment: Experiment,
+    config: Path,
+    points: int,
+    concurrency: int,
+) -> None:
+    """TUNER_NO_MORE_TRIAL comes before the last sets are submitted, with few before any is."""
+    installation.set_behaviour(Behaviour(submit_delay_s=1.5))
+    _write_batch(config, trial=REPORTS, points=points, concurrency=concurrency)
+    experiment.start_experiment(config)
+
+    assert experiment.wait(timeout=60) == "TUNER_NO_MORE_TRIAL"
+
+    assert [trial.status for trial in experiment.list_trial_jobs()] == ["SUCCEEDED"] * points
+
+
+def test_a_connected_instance_waits_for_every_set_too(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    installation.set_behaviour(Behaviour(submit_delay_s=1.5))
+    _write_batch(config, trial=REPORTS, points=3, concurrency=5)
+    experiment.start_experiment(config)
+    other = Experiment()
+    other.connect_experiment(str(experiment.endpoint))
+
+    assert other.wait(timeout=60) == "TUNER_NO_MORE_TRIAL"
+
+    assert len(other.list_trial_jobs()) == 3
+    other.disconnect()
+
+
+def test_a_resumed_experiment_ends_when_its_queue_was_lost(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    """Sets that were queued at the stop never become trials, and are not waited for."""
+    installation.set_behaviour(Behaviour(submit_delay_s=3.0))
+    _write_batch(config, trial=REPORTS, points=3, concurrency=1)
+    experiment.start_experiment(config)
+    started = poll_until(
+        lambda: experiment.list_trial_jobs() or None, deadline=Deadline(20), interval_s=0.05
+    )
+    assert started
+    exp_id = experiment.stop_experiment().exp_id
+    experiment.resume_experiment(exp_id)
+
+    assert experiment.wait(timeout=60) == "TUNER_NO_MORE_TRIAL"
+
+
+def test_a_tuner_that_lives_and_does_nothing_more_is_told_within_seconds(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    """Its worker thread is dead; no release notices before it asks for more (seen live)."""
+    crash = TunerExit(trials=0, traceback=TRACEBACK, lives_on=True)
+    installation.set_behaviour(Behaviour(tuner_exits=crash))
+    experiment.start_experiment(config)
+
+    with pytest.raises(TunerCrashedError, match="KeyError: 'no such layer'") as caught:
+        experiment.wait(timeout=10)
+
+    assert caught.value.log_tail == TRACEBACK.strip()
+    assert experiment.process is not None
+    assert experiment.process.tuner() is not None
+
+
+@pytest.mark.parametrize(
+    ("report", "found"),
+    [
+        ("", "no final metric at all"),
+        ("nni.report_final_result(float('nan'))", "NaN"),
+        ("nni.report_final_result('good')", "str"),
+        ("nni.report_final_result({'accuracy': 1})", 'a dict without "default"'),
+        ("nni.report_final_result({'default': float('nan')})", 'a dict with NaN as "default"'),
+    ],
+)
+def test_an_experiment_without_a_number_as_metric_is_an_error(
+    experiment: Experiment, config: Path, report: str, found: str
+) -> None:
+    config.with_name("trial.py").write_text(f"import nni\nnni.get_next_parameter()\n{report}\n")
+    config.write_text(config.read_text().replace("sleep 600", "python3 trial.py"))
+    experiment.start_experiment(config)
+
+    with pytest.raises(NoMetricError, match="3 trials succeeded") as caught:
+        experiment.wait(timeout=60)
+
+    assert f"(found: {found})" in str(caught.value)
+    assert experiment.wait(allow_no_metric=True) == "DONE"
+
+
+def test_one_number_is_enough(experiment: Experiment, config: Path) -> None:
+    config.with_name("trial.py").write_text(
+        "import nni\nnni.get_next_parameter()\n"
+        "if nni.get_sequence_id() == 1:\n    nni.report_final_result({'default': 0})\n"
+    )
+    config.write_text(config.read_text().replace("sleep 600", "python3 trial.py"))
+    experiment.start_experiment(config)
+
+    assert experiment.wait(timeout=60) == "DONE"
+
+
+def test_a_trial_that_fails_without_a_word_in_stderr_is_told_by_its_other_logs(
+    experiment: Experiment, config: Path
+) -> None:
+    command = "echo the last words; exit 7"
+    config.write_text(config.read_text().replace("sleep 600", command))
+    experiment.start_experiment(config)
+
+    with pytest.raises(NoTrialSucceededError, match="3 FAILED") as caught:
+        experiment.wait(timeout=60)
+
+    assert "with nothing in its stderr; the end of its stdout:\nthe last words" in str(caught.value)
+
+
+def test_trials_that_do_not_start_are_told_with_what_is_known(
+    installation: FakeInstallation, config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """3.0 over a code folder that is gone, a host without python or a GPU that is not free."""
+    installation.set_behaviour(Behaviour(submit_delay_s=600))
+    timeouts = Timeouts(trial_s=0.5, stop_s=10)
+    with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
+        experiment.start_experiment(config)
+
+        with pytest.raises(TrialsNotStartedError, match=r"no trial has run for \d+ s \(1 wait\)"):
+            experiment.wait(timeout=60, start_timeout=3)
+
+        assert experiment.get_experiment_status()["status"] == "RUNNING"
+    (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "training service local" in warning
+    assert "trialCommand sleep 600" in warning
+
+
+def test_a_paused_experiment_does_not_starve(
+    installation: FakeInstallation, config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    installation.set_behaviour(Behaviour(submit_delay_s=600))
+    with Experiment(nni=installation.prefix, timeouts=Timeouts(trial_s=0.1)) as experiment:
+        experiment.start_experiment(config)
+        experiment.update_concurrency(0)
+
+        with pytest.raises(WaitTimeoutError, match="is RUNNING") as caught:
+            experiment.wait(timeout=4, start_timeout=1)
+
+    assert not isinstance(caught.value, TrialsNotStartedError)
+    assert "no trial has run" not in caplog.text
+
+
 # Wrong moments
 
 
@@ -593,7 +763,7 @@ def test_a_spent_budget_is_told_and_the_experiment_resumed_all_the_same(
     text = config.read_text().replace("maxTrialNumber: 3", change).replace("sleep 600", "sleep 0.1")
     config.write_text(text)
     experiment.start_experiment(config)
-    experiment.wait(timeout=30)
+    experiment.wait(timeout=30, allow_no_metric=True)
     exp_id = experiment.stop_experiment().exp_id
 
     with caplog.at_level(logging.WARNING):
@@ -666,7 +836,7 @@ def test_metrics_of_every_kind_are_decoded(
         .replace("maxTrialNumber: 3", "maxTrialNumber: 1")
     )
     experiment.start_experiment(config)
-    experiment.wait(timeout=30)
+    experiment.wait(timeout=30, allow_no_metric=True)
     (trial,) = experiment.list_trial_jobs()
 
     metrics = [metric.data for metric in experiment.get_job_metrics()[trial.trialJobId]]

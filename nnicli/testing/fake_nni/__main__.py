@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import sys
@@ -15,6 +16,8 @@ from typing import Any
 # Relative, since this folder is called `nni` where it runs.
 from .sampling import sample_space
 
+_FOREVER_S = 3600.0
+
 
 class Dispatcher:
     """Answers the manager's requests for trials with random points."""
@@ -26,7 +29,7 @@ class Dispatcher:
         self._output = int(writing)
         self._log = Path(os.environ["NNI_LOG_DIRECTORY"]) / "dispatcher.log"
         tuner = params.get("tuner") or params.get("advisor") or {}
-        self._is_batch = tuner.get("name") == "BatchTuner"
+        self._list_points = _LISTS.get(str(tuner.get("name")))
         self._random = Random((tuner.get("classArgs") or {}).get("seed"))  # noqa: S311 - draws no secrets
         self._space: dict[str, Any] | None = None
         self._generated = 0
@@ -76,10 +79,9 @@ class Dispatcher:
         self._generated += 1
 
     def _next_point(self, space: dict[str, Any]) -> dict[str, Any] | None:
-        if not self._is_batch:
+        if self._list_points is None:
             return sample_space(space, self._random)
-        (points,) = space.values()
-        rows: list[dict[str, Any]] = points["_value"]
+        rows = self._list_points(space)
         return rows[self._generated] if self._generated < len(rows) else None
 
     def _must_exit(self) -> bool:
@@ -88,8 +90,11 @@ class Dispatcher:
 
     def _crash(self) -> int:
         exits = self._settings["exits"]
-        with self._log.open("a", encoding="utf-8") as file:
-            file.write(exits["traceback"])
+        text = exits["traceback"]
+        # As the real one logs it before its worker thread ends.
+        self._write(f"the fake tuner fails\n{text.rstrip()}", level="ERROR")
+        if exits["lives_on"]:
+            time.sleep(_FOREVER_S)
         if exits["says_goodbye"]:
             self._send({"type": "goodbye"})
         return int(exits["returncode"])
@@ -97,10 +102,25 @@ class Dispatcher:
     def _send(self, message: dict[str, Any]) -> None:
         os.write(self._output, json.dumps(message).encode() + b"\n")
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, *, level: str = "INFO") -> None:
         now = time.strftime("%Y-%m-%d %H:%M:%S")
         with self._log.open("a", encoding="utf-8") as file:
-            file.write(f"[{now}] INFO (nni.runtime.msg_dispatcher_base/MainThread) {text}\n")
+            file.write(f"[{now}] {level} (nni.runtime.msg_dispatcher_base/MainThread) {text}\n")
+
+
+def _batch(space: dict[str, Any]) -> list[dict[str, Any]]:
+    (points,) = space.values()
+    rows: list[dict[str, Any]] = points["_value"]
+    return rows
+
+
+def _grid(space: dict[str, Any]) -> list[dict[str, Any]]:
+    values = [part["_value"] for part in space.values()]
+    return [dict(zip(space, row, strict=True)) for row in itertools.product(*values)]
+
+
+# Tuners that come to an end; of a grid only spaces of choices are known.
+_LISTS = {"BatchTuner": _batch, "GridSearch": _grid}
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ class Manager:
             experiment_id=arguments.experiment_id,
             kill_grace_s=behaviour.trial_kill_grace_s,
             log=lambda text: self._log("INFO", text, source="LocalV3.local"),
+            submit_delay_s=behaviour.submit_delay_s,
         )
         self._registry = RegistryWriter(
             arguments.experiment_id, on_fault=lambda fault: self._log("ERROR", fault)
@@ -220,8 +221,14 @@ class Manager:
         try:
             if tuner_speaks and self._supply is not None:
                 self._supply.hear(self._running_profile()["params"])
-            self._pool.poll()
+            ended = self._pool.poll()
+            for trial in ended:
+                self._log(
+                    "INFO",
+                    f"Trial job {trial.id} status changed from RUNNING to {trial.status}",
+                )
             if self._supply is not None and self.status in _WORKING:
+                self._supply.ask_again(len(ended))
                 failure = self._supply.find_failure()
                 if failure is None:
                     self._advance(self._supply)
@@ -250,7 +257,13 @@ class Manager:
             interpreter=self.arguments.python_interpreter,
             environment=tuner_environment(self.root, self.arguments.action, self.behaviour),
         )
-        return TrialSupply(tuner, self.journal, self._pool, self.behaviour)
+        return TrialSupply(
+            tuner,
+            self.journal,
+            self._pool,
+            self.behaviour,
+            log=lambda text: self._log("INFO", text),
+        )
 
     def _connected_supply(self) -> TrialSupply:
         # Without a tuner the handler of 2.8 to 3.0 throws, and then nobody answers.

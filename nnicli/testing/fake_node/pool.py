@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -23,12 +24,15 @@ class TrialPool:
         experiment_id: str,
         kill_grace_s: float,
         log: Callable[[str], None],
+        submit_delay_s: float,
     ) -> None:
         self._journal = journal
         self._release = release
         self._experiment_id = experiment_id
         self._kill_grace_s = kill_grace_s
         self._log = log
+        self._submit_delay_s = submit_delay_s
+        self._submits_at = 0.0
         self._queue: deque[Trial] = deque()
         self._processes: dict[str, TrialProcess] = {}
 
@@ -51,6 +55,7 @@ class TrialPool:
         """Let another trial wait for its turn."""
         trial = self._journal.new_trial(hyper_parameters)
         self._queue.append(trial)
+        self._submits_at = time.monotonic() + self._submit_delay_s
         return trial
 
     def requeue_unfinished(self) -> None:
@@ -73,6 +78,8 @@ class TrialPool:
         Raises:
             OSError: One cannot be started; it stays at the head of the queue.
         """
+        if time.monotonic() < self._submits_at:
+            return
         submitted = self._journal.trials
         while self._queue and len(self._processes) < params["trialConcurrency"]:
             trial = self._queue[0]
@@ -86,8 +93,9 @@ class TrialPool:
             trial.status, trial.ended_ms = "RUNNING", None
             self._log(f"Created trial {trial.id}")
 
-    def poll(self) -> None:
-        """Take in what the trials have reported, and whether they have ended."""
+    def poll(self) -> list[Trial]:
+        """Take in what the trials have reported, and return those that have ended."""
+        ended = []
         for trial_id, process in list(self._processes.items()):
             trial = self._journal.trials[trial_id]
             # Asked before the metrics are read, so that none is missed.
@@ -103,6 +111,8 @@ class TrialPool:
             status = "SUCCEEDED" if returncode == 0 else "FAILED"
             trial.status = "USER_CANCELED" if process.was_cancelled else status
             trial.ended_ms = self._journal.add_event(trial.status, trial=trial)
+            ended.append(trial)
+        return ended
 
     def cancel(self, trial: Trial) -> None:
         """End a trial; a finished one turns USER_CANCELED too, as in NNI."""

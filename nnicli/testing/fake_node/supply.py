@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnicli.testing.behaviour import Behaviour
 from nnicli.testing.fake_node.journal import Journal
 from nnicli.testing.fake_node.pool import TrialPool
 from nnicli.testing.fake_node.tuner import Tuner
+
+_RECEIVED = "NNIManager received command from dispatcher"
 
 
 class TrialSupply:
@@ -20,13 +23,20 @@ class TrialSupply:
     """
 
     def __init__(
-        self, tuner: Tuner, journal: Journal, pool: TrialPool, behaviour: Behaviour
+        self,
+        tuner: Tuner,
+        journal: Journal,
+        pool: TrialPool,
+        behaviour: Behaviour,
+        *,
+        log: Callable[[str], None],
     ) -> None:
         self.is_exhausted = False
         self._tuner = tuner
         self._journal = journal
         self._pool = pool
         self._behaviour = behaviour
+        self._log = log
         self._requested = 0
         self._said_goodbye = False
         self._seen = time.monotonic()
@@ -51,12 +61,22 @@ class TrialSupply:
             elif kind == "trial":
                 self._requested -= 1
                 origin = {"parameter_source": "algorithm", "parameter_index": 0}
+                self._log(f"{_RECEIVED}: TR, {json.dumps({**message, **origin})}")
                 self._pool.enqueue({**message, **origin})
+                self.is_exhausted = False
             elif kind == "no_more":
                 self._requested -= 1
+                self._log(f"{_RECEIVED}: NO, {{}}")
                 self.is_exhausted = True
             elif kind == "goodbye":
                 self._said_goodbye = True
+
+    def ask_again(self, number: int) -> None:
+        """Ask a tuner that had nothing more for as many trials as have ended since."""
+        if self.is_exhausted:
+            for _ in range(number):
+                self._requested += 1
+                self._tuner.send({"type": "request"})
 
     def request(self, *, concurrency: int, trial_limit: float) -> None:
         """Ask for the trials that may run next."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from nnicli.testing import FakeInstallation
 from tests.unit.config.conftest import HEAD, SPACE
 
 V1 = """\
@@ -190,3 +191,32 @@ def test_schemas_are_printed(project: Path, name: str) -> None:
     result = _run("schema", name, cwd=project)
 
     assert json.loads(result.stdout)["$schema"].endswith("2020-12/schema")
+
+
+def test_validate_knows_what_is_registered_where_it_is_to_run(
+    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_nni = FakeInstallation.create(tmp_path / "nni")
+    (project / "good.yml").write_text(HEAD.replace("TPE", "Mine") + SPACE)
+    (project / "registered_algorithms.yml").write_text(
+        "tuners: [{builtinName: Mine, className: json.Mine}]\n"
+    )
+    monkeypatch.setenv("NNI_CONFIG_DIR", str(project))
+
+    named = _run("validate", "--nni", str(fake_nni.prefix), "good.yml", cwd=project)
+    only_a_release = _run("validate", "--nni-version", "3.0", "good.yml", cwd=project)
+    monkeypatch.setenv("NNICLI_NNI", str(fake_nni.prefix))
+    default = _run("validate", "good.yml", cwd=project)
+
+    assert (named.returncode, default.returncode) == (0, 0), named.stdout + default.stdout
+    assert only_a_release.returncode == 1
+    assert 'tuner.name: found "Mine"' in only_a_release.stdout
+
+
+def test_validate_needs_the_nni_that_it_is_given(project: Path) -> None:
+    missing = _run("validate", "--nni", str(project), "good.yml", cwd=project)
+    both = _run("validate", "--nni", ".", "--nni-version", "3.0", "good.yml", cwd=project)
+
+    assert (missing.returncode, both.returncode) == (2, 2)
+    assert "there is no NNI at" in missing.stderr
+    assert "--nni and --nni-version exclude each other" in both.stderr

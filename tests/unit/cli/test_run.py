@@ -418,3 +418,29 @@ def test_the_exit_codes_are_in_the_help() -> None:
 
     for code in ("  0  ", "  1  ", "  2  ", "  4  ", "129, 130, 143"):
         assert code in output
+
+
+def test_without_a_number_as_metric_the_exit_code_is_1_unless_allowed(
+    installation: FakeInstallation, config: Path
+) -> None:
+    config.with_name("trial.py").write_text("import nni\nnni.get_next_parameter()\n")
+
+    refused = _run(installation, config)
+    allowed = _run(installation, config, "--allow-no-metric")
+
+    assert refused.returncode == 1
+    assert "3 trials succeeded, and none reported a number" in refused.stderr
+    assert allowed.returncode == 0
+    assert "nnicli:" not in allowed.stderr
+    assert allowed.stdout.count("SUCCEEDED") == refused.stdout.count("SUCCEEDED") == 3
+
+
+def test_trials_that_do_not_start_end_the_run_after_the_time_that_was_given(
+    installation: FakeInstallation, config: Path
+) -> None:
+    installation.set_behaviour(Behaviour(submit_delay_s=600))
+
+    result = _run(installation, config, "--start-timeout", "3s")
+
+    assert result.returncode == 1
+    assert "no trial has run for" in result.stderr

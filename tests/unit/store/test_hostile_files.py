@@ -13,8 +13,8 @@ from nnicli.errors import DecodingError, InvalidValueError, RegistryError
 from nnicli.launcher.installation import read_version
 from nnicli.store import (
     LogFile,
+    LogPart,
     Registry,
-    has_started,
     list_recorded,
     log_files,
     read_kept_config,
@@ -207,7 +207,7 @@ def test_a_log_that_is_a_pipe_is_an_error_at_once(tmp_path: Path) -> None:
             LogFile(tmp_path / "log").follow(deadline=Deadline(5), is_complete=lambda: True)
         ),
         lambda: tail_text(tmp_path / "log"),
-        lambda: has_started(tmp_path / "log", since=0),
+        lambda: LogPart(tmp_path / "log").tuner_has_connected(),
     ):
         with pytest.raises(OSError, match="found a named pipe"):
             read()
@@ -249,10 +249,11 @@ def test_a_log_is_had_piece_by_piece_whatever_its_size(huge_log: LogFile) -> Non
 
 
 def test_a_mark_is_found_also_across_the_portions_in_which_a_log_is_read(tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(bytes((1 << 16) - 5) + b"Dispatcher started" + bytes(1 << 17))
+    mark = b"\nDispatcher started\n"
+    (tmp_path / "log").write_bytes(bytes((1 << 16) - 5) + mark + bytes(1 << 17))
 
-    assert has_started(tmp_path / "log", since=0)
-    assert not has_started(tmp_path / "log", since=1 << 16)
+    assert LogPart(tmp_path / "log").tuner_has_connected()
+    assert not LogPart(tmp_path / "log", since=(1 << 16) + 10).tuner_has_connected()
 
 
 @pytest.mark.parametrize(

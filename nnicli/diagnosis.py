@@ -1,0 +1,174 @@
+"""Why an experiment failed, from what its manager, its tuner and its trials have written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from nnicli.errors import (
+    ExperimentFailedError,
+    NoMetricError,
+    NoTrialSucceededError,
+    RestError,
+    TrialLogNotAvailableError,
+    TunerCrashedError,
+)
+from nnicli.models import TrialJob, TrialJobStatus
+from nnicli.outlook import Look
+from nnicli.redaction import redact
+from nnicli.session import Session
+from nnicli.store import has_lost_connection, platform_of
+
+# What managers say of a tuner that is lost or never came (1.9 to 3.0).
+_TUNER_WORDS = ("uner", "ispatcher")
+# 2.8 to 3.0 give up after 10 s, which nothing can change.
+_TOO_SLOW = "Tuner did not connect in 10 seconds"
+_MOST_CHARACTERS = 4000
+# Settings over which trials may not start.
+_TELLING = ("reuseMode", "trialGpuNumber", "nniManagerIp", "trialCommand")
+_KINDS = ("stderr", "trial", "stdout")
+
+
+def failure(
+    session: Session, what: str, *, errors: Sequence[str] = (), crash: str = ""
+) -> ExperimentFailedError:
+    """Return the error for an experiment that cannot go on; a crashed tuner is told apart.
+
+    Args:
+        session: The experiment.
+        what: What was noticed.
+        errors: What the manager said of it.
+        crash: The traceback with which its tuner ended, empty where none was seen.
+    """
+    said = f"experiment {session.exp_id} cannot go on: {what}"
+    if crash and not has_lost_connection(crash):
+        message = f"{said}; its tuner raised:\n{quote(crash)}"
+        return TunerCrashedError(message, errors=errors, log_tail=quote(crash))
+    cause = session.manager_error()
+    if any(_TOO_SLOW in text for text in (*errors, cause)) and not session.tuner_error():
+        return TunerCrashedError(f"{said}; {_too_slow()}", errors=errors)
+    if _is_of_tuner(session, (*errors, cause)):
+        log_tail = quote(session.crash_log() or cause)
+        hint = f"; the end of the log:\n{log_tail}" if log_tail else ""
+        return TunerCrashedError(said + hint, errors=errors, log_tail=log_tail)
+    if cause:
+        said += f"; the first error in its log:\n{quote(cause)}"
+    elif log_tail := session.crash_log():
+        said += f"; the end of the log:\n{quote(log_tail)}"
+    return ExperimentFailedError(said, errors=errors)
+
+
+def _is_of_tuner(session: Session, errors: Sequence[str]) -> bool:
+    if any(word in error for error in errors for word in _TUNER_WORDS):
+        return True
+    if any(errors) or session.process is None:
+        return False
+    if session.manager_is_gone():
+        return session.died_with_tuner()
+    return session.process.tuner() is None
+
+
+def _too_slow() -> str:
+    load, processors = os.getloadavg()[0], os.cpu_count() or 1
+    return (
+        "the tuner wrote no error and had not connected after the 10 s that this manager allows "
+        f"it, so the machine is too slow or too busy (load {load:.1f} on {processors} processors), "
+        "or the tuner's imports take too long; start it again, with less else going on"
+    )
+
+
+def nothing_succeeded(session: Session, counts: Mapping[str, int]) -> NoTrialSucceededError:
+    """Return the error for an experiment that is over without a single success."""
+    told = ", ".join(f"{number} {status}" for status, number in counts.items()) or "no trial"
+    message = f"experiment {session.exp_id} is over and no trial succeeded ({told})"
+    failed = session.client.list_trial_jobs(status=TrialJobStatus.FAILED)
+    if failed:
+        message += f"; {last_words(session, failed[0])}"
+    elif not counts:
+        message += (
+            "; the tuner handed out no set of hyper-parameters: see dispatcher.log, and whether "
+            "the search space is empty"
+        )
+    return NoTrialSucceededError(message)
+
+
+def no_metric(session: Session, succeeded: Sequence[TrialJob]) -> NoMetricError:
+    """Return the error for trials that succeeded, none of them with a number to compare."""
+    kinds = {_kind_of_metric(trial) for trial in succeeded}
+    return NoMetricError(
+        f"experiment {session.exp_id} is over, {len(succeeded)} trials succeeded, and none "
+        f"reported a number as its final metric (found: {', '.join(sorted(kinds))}); call "
+        'nni.report_final_result() with a number, or with a dict that has a number as "default", '
+        "once in every trial"
+    ).with_advice(
+        "if none is wanted, pass allow_no_metric=True",
+        shell="if none is wanted, pass --allow-no-metric",
+    )
+
+
+def _kind_of_metric(trial: TrialJob) -> str:
+    if not trial.finalMetricData:
+        return "no final metric at all"
+    data: Any = trial.finalMetricData[0].data
+    if isinstance(data, dict):
+        return 'a dict with NaN as "default"' if trial.final_value else 'a dict without "default"'
+    return "NaN" if trial.final_value is not None else type(data).__name__
+
+
+def last_words(session: Session, trial: TrialJob) -> str:
+    """Return how a failed trial ended: its exit code, and the ends of its logs, as far as known."""
+    name = f"trial {trial.trialJobId}"
+    code = session.exit_code_of(trial)
+    ended = f"{name} ended" + ("" if code is None else f" with exit code {code}")
+    try:
+        kinds = [kind for kind in _KINDS if kind in session.client.dialect.trial_files]
+        texts = {kind: session.client.trial_log(trial.trialJobId, kind).strip() for kind in kinds}
+    except TrialLogNotAvailableError as error:
+        return f"{ended}; what it wrote is on another machine, at {error.location}"
+    except RestError as error:
+        # The failure is the one to tell; its log is an extra.
+        return f"{ended}; its log cannot be read ({error})"
+    if texts["stderr"]:
+        return f"{ended}, and its stderr with:\n{quote(texts['stderr'])}"
+    written = [f"the end of its {kind}:\n{quote(text)}" for kind, text in texts.items() if text]
+    return "; ".join((f"{ended}, with nothing in its stderr", *written))
+
+
+def starvation(session: Session, look: Look, waited_s: float) -> str:
+    """Return what is known of an experiment of which nothing runs, though something should."""
+    facts = [
+        f"no trial has run for {waited_s:.0f} s ({look.waiting} wait)",
+        f"training service {platform_of(look.params) or 'unknown'}",
+        *(f"{key} {value}" for key, value in _settings(look.params).items()),
+    ]
+    text = ", ".join(facts)
+    if look.waiting == 0 and look.trials == 0:
+        text += "; the tuner has handed out nothing yet, dispatcher.log may say why"
+    else:
+        text += (
+            "; see whether the machines can be reached and reach this one (nniManagerIp), have the "
+            "python that the trial command calls, and have as many free GPUs as a trial asks for"
+        )
+    trouble = session.manager_trouble()
+    return f"{text}; its manager's log says:\n{quote(trouble)}" if trouble else text
+
+
+def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings over which trials may not start; none is a secret."""
+    services = params.get("trainingService")
+    services = services if isinstance(services, list) else [services]
+    found: dict[str, Any] = {}
+    for place in (params, *(service for service in services if isinstance(service, dict))):
+        found |= {key: place[key] for key in _TELLING if place.get(key) is not None}
+        machines = place.get("machineList") or ()
+        pythons = [str(one["pythonPath"]) for one in machines if one.get("pythonPath")]
+        found |= {"pythonPath": ", ".join(pythons)} if pythons else {}
+    return found
+
+
+def quote(text: str) -> str:
+    """Return the end of a log as a message may show it."""
+    # Before it is cut: what is left of a secret no longer tells that it is one.
+    hidden = redact(text)
+    return hidden if len(hidden) <= _MOST_CHARACTERS else f"...{hidden[-_MOST_CHARACTERS:]}"

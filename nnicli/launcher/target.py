@@ -1,0 +1,155 @@
+"""What an installation has beyond its release: registered algorithms and Python packages."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nnicli.config import Target, read_file
+from nnicli.launcher.environment import manager_environment
+from nnicli.launcher.installation import NniInstallation
+from nnicli.safe_logging import get_logger
+from nnicli.versions import row_for
+
+logger = get_logger(__name__)
+
+_LOOK_TIMEOUT_S = 20.0
+# find_spec of a top-level name locates the module and runs none of it.
+_FIND = (
+    "import importlib.util, sys\n"
+    "print(*(n for n in sys.argv[1:] if importlib.util.find_spec(n) is None))\n"
+)
+_KINDS = ("tuner", "assessor", "advisor")
+
+
+@dataclass(frozen=True, slots=True)
+class _Registry:
+    """Where a release keeps the algorithms that its users registered (source, 1.8 to 3.0).
+
+    Attributes:
+        since: First release for which the row holds.
+        file: Name of the file.
+        is_beside_manager: Whether it is in `config` beside main.js; otherwise it is in the
+            environment's `nni` folder, or in the user's `~/.config/nni` where that is neither a
+            virtual nor a conda environment.
+        variable: Environment variable that names another folder, empty where none does.
+        name_key: Key of an algorithm's name in it.
+        class_key: Key of its class.
+        registers_extras: Whether built-in algorithms with packages of their own are in it, too.
+    """
+
+    since: str
+    file: str
+    is_beside_manager: bool
+    variable: str
+    name_key: str
+    class_key: str
+    registers_extras: bool
+
+
+_1_8 = _Registry(
+    since="1.8",
+    file="installed_packages.yml",
+    is_beside_manager=True,
+    variable="",
+    name_key="name",
+    class_key="class_name",
+    registers_extras=True,
+)
+_2_0 = _Registry(
+    since="2.0",
+    file="registered_algorithms.yml",
+    is_beside_manager=False,
+    variable="",
+    name_key="builtinName",
+    class_key="className",
+    registers_extras=False,
+)
+_2_4 = replace(_2_0, since="2.4", variable="NNI_CONFIG_DIR")
+_REGISTRIES = (_1_8, _2_0, _2_4)
+
+
+def target_of(installation: NniInstallation) -> Target:
+    """Return what an installation has in its environment, for checks of configs.
+
+    Nothing of NNI or of an algorithm is imported: its registry is read as plain YAML, and its
+    Python is asked for modules only where a config needs some.
+    """
+    row = row_for(_REGISTRIES, installation.version)
+    environ = manager_environment(installation, os.environ)
+    python = installation.bin_directory / "python3"
+
+    def find_missing(modules: Iterable[str]) -> frozenset[str]:
+        return _find_missing(python, modules, folder=installation.entry.parent, environ=environ)
+
+    return Target(
+        python=python,
+        search_path=environ["PATH"],
+        registered=_read_registry(_registry_path(installation, row, environ), row),
+        registers_extras=row.registers_extras,
+        find_missing=find_missing,
+    )
+
+
+def _registry_path(
+    installation: NniInstallation, row: _Registry, environ: Mapping[str, str]
+) -> Path:
+    if row.is_beside_manager:
+        return installation.entry.parent / "config" / row.file
+    if row.variable and row.variable in environ:
+        # As its tuner sees it, whose working directory that is.
+        return Path(installation.entry.parent, environ[row.variable], row.file)
+    is_own = installation.is_virtual or (installation.prefix / "conda-meta").is_dir()
+    folder = installation.prefix / "nni" if is_own else Path("~/.config/nni").expanduser()
+    return folder / row.file
+
+
+def _read_registry(path: Path, row: _Registry) -> dict[str, dict[str, str]]:
+    if not path.exists():
+        return {}
+    document = read_file(path)
+    if not isinstance(document.data, dict):
+        problems = "; ".join(problem.message for problem in document.problems)
+        logger.warning("registered algorithms are not known: %s: %s", path, problems or "no list")
+        return {}
+    return {kind: _names(document.data.get(f"{kind}s"), row) for kind in _KINDS}
+
+
+def _names(algorithms: Any, row: _Registry) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for algorithm in algorithms if isinstance(algorithms, list) else ():
+        # Up to 2.5 NNI's own are in it, too.
+        if not isinstance(algorithm, dict) or algorithm.get("source") == "nni":
+            continue
+        class_name = algorithm.get(row.class_key)
+        for key in (row.name_key, "alias"):
+            name = algorithm.get(key)
+            if isinstance(name, str) and isinstance(class_name, str):
+                names[name] = class_name
+    return names
+
+
+def _find_missing(
+    python: Path, modules: Iterable[str], *, folder: Path, environ: Mapping[str, str]
+) -> frozenset[str]:
+    argv = [str(python), "-c", _FIND, *modules]
+    try:
+        answer = subprocess.run(
+            argv,
+            # As a tuner is started, so that it finds what a tuner would find.
+            cwd=folder,
+            env=dict(environ),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_LOOK_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        logger.warning("%s could not be asked for the packages of an algorithm: %s", python, error)
+        return frozenset()
+    return frozenset(answer.stdout.split())

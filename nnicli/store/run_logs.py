@@ -1,0 +1,241 @@
+"""What one run of a manager, and its tuner, have written into logs that earlier runs wrote too."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from nnicli.regular_files import open_regular
+from nnicli.store.logs import size_of
+
+# Of a line or record that is longer only the beginning is kept.
+_MOST_BYTES = 1 << 16
+# How much of a log's end is searched for what was written last.
+_TAIL_BYTES = 1 << 20
+# How a record begins: of the tuner and of managers from 2.x on with `[2026-11-24 11:16:12]`, up to
+# 1.9 with `[11/24/2026, 11:16:12 AM]`. What stands in parentheses is the logger and the thread.
+_HEADER = re.compile(
+    rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d{1,2}/\d{1,2}/\d{4}, \d{1,2}:\d\d:\d\d [AP]M)\] "
+    rb"([A-Z]+) (?:\(([\w.]*)(?:/(?:[^()\n]|\([^()\n]*\))*)?\) )?"
+)
+_TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p")
+# What the tuner's process writes once it has connected to its manager.
+_STARTED = (b"Dispatcher started", b"Start dispatcher")
+_TRACEBACK = b"Traceback (most recent call last):"
+# Who logs an exception that ends the tuner, or the thread in it that does all the work. Others,
+# such as a tuner's own logger, log exceptions that it survives (1.8 to 3.0, source).
+_FATAL_LOGGERS = ("nni.main", "nni.runtime.msg_dispatcher_base", "nni.msg_dispatcher_base")
+# How the traceback of a tuner ends whose manager was gone first.
+_LOST_CONNECTION = re.compile(r"[\w.]*(Connection\w*|BrokenPipe)(Error)?\b")
+# The last words of a manager that dies with its tuner (2.10 and 2.10.1, seen live).
+_DIED_WITH_TUNER = b"Error: tuner_command_channel: "
+_TRIAL_ENDED = re.compile(
+    rb"Trial job \w+ status changed from \w+ to "
+    rb"(?:SUCCEEDED|FAILED|USER_CANCELED|SYS_CANCELED|EARLY_STOPPED)\b"
+)
+_TROUBLES = ("WARNING", "ERROR", "CRITICAL")
+_TUNER_SAID = b"NNIManager received command from dispatcher: "
+_NOTHING_MORE = _TUNER_SAID + b"NO, "
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record of a log.
+
+    Attributes:
+        start: Where it begins in the file, in bytes.
+        level: Such as `ERROR`; empty for text before the first record.
+        logger: Who logged it, as far as the release tells.
+        body: All of its lines, without a header.
+    """
+
+    start: int
+    level: str
+    logger: str
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body, for people."""
+        return self.body.decode("utf-8", "replace").strip()
+
+    @property
+    def traceback(self) -> str:
+        """The traceback in it, empty without one."""
+        _, found, rest = self.body.partition(_TRACEBACK)
+        return (found + rest).decode("utf-8", "replace").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class LogPart:
+    """The part of a log that belongs to one run.
+
+    Attributes:
+        path: The file.
+        since: Where the part begins, in bytes.
+    """
+
+    path: Path
+    since: int = 0
+
+    @classmethod
+    def from_now(cls, path: Path) -> LogPart:
+        """Return the part that will be written from now on."""
+        return cls(path, size_of(path))
+
+    @classmethod
+    def from_moment(cls, path: Path, moment: float) -> LogPart:
+        """Return the part whose records are not older than this, in seconds since 1970."""
+        # Records are in the order of time, so the first one is found by halves in a large log, too.
+        first, end = 0, size_of(path)
+        while first < end:
+            middle = (first + end) // 2
+            found = _first_header(path, middle)
+            if found is None or _seconds(found[1]) >= int(moment):
+                end = middle
+            else:
+                first = found[0] + 1
+        found = _first_header(path, first)
+        return cls(path, size_of(path) if found is None else found[0])
+
+    def is_empty(self) -> bool:
+        """Return whether this run has written nothing yet."""
+        return size_of(self.path) <= self.since
+
+    def tuner_has_connected(self) -> bool:
+        """Return whether dispatcher.log says so."""
+        return any(word in line for _, line in _lines(self.path, self.since) for word in _STARTED)
+
+    def crash(self, position: int = 0) -> tuple[str, int]:
+        """Return the traceback with which the tuner ended, or the thread in it that does the work.
+
+        A tuner whose thread has ended lives on and makes nothing more, and up to the next request
+        nobody notices (seen live on 1.9, 2.10.1 and 3.0).
+
+        Args:
+            position: What the last call returned, to read only what is new; 0 for all.
+
+        Returns:
+            The traceback, empty without one, and the position to go on from.
+        """
+        start = max(self.since, position)
+        for record in _records(self.path, start):
+            start = record.start
+            if record.level == "ERROR" and record.logger in _FATAL_LOGGERS and record.traceback:
+                return record.traceback, start
+        return "", start
+
+    def last_traceback(self) -> str:
+        """Return the last traceback in it, empty without one."""
+        found = ""
+        for record in _records(self.path, self._tail_start()):
+            found = record.traceback or found
+        return found
+
+    def first_error(self) -> str:
+        """Return the first record of level ERROR, empty without one; what follows are effects."""
+        records = _records(self.path, self.since)
+        return next((record.text for record in records if record.level == "ERROR"), "")
+
+    def last_trouble(self) -> str:
+        """Return the last error or warning, empty without one."""
+        found = ""
+        for record in _records(self.path, self._tail_start()):
+            found = record.text if record.level in _TROUBLES else found
+        return found
+
+    def died_with_tuner(self) -> bool:
+        """Return whether a manager's last words are that its tuner was gone."""
+        lines = _lines(self.path, self._tail_start())
+        return any(line.startswith(_DIED_WITH_TUNER) for _, line in lines)
+
+    def tuner_has_answered(self) -> bool:
+        """Return whether the tuner said that it has nothing more after the last trial's end.
+
+        A manager asks it for more whenever a trial has ended. What nnimanager.log does not hold, as
+        at a log level above info, counts as not said.
+        """
+        has_answered = False
+        for _, line in _lines(self.path, self._tail_start()):
+            if _TRIAL_ENDED.search(line) is not None:
+                has_answered = False
+            elif _TUNER_SAID in line:
+                has_answered = _NOTHING_MORE in line
+        return has_answered
+
+    def _tail_start(self) -> int:
+        return max(self.since, size_of(self.path) - _TAIL_BYTES)
+
+
+@dataclass(frozen=True, slots=True)
+class RunLogs:
+    """What one manager and its tuner write.
+
+    Attributes:
+        manager: nnimanager.log.
+        dispatcher: dispatcher.log.
+        errors: What the manager writes to its standard error output, the tuner's included.
+    """
+
+    manager: LogPart
+    dispatcher: LogPart
+    errors: LogPart
+
+
+def has_lost_connection(traceback: str) -> bool:
+    """Return whether a tuner ended because its manager had gone, which is an effect, no cause."""
+    *_, last = traceback.splitlines() or [""]
+    return _LOST_CONNECTION.match(last) is not None
+
+
+def _records(path: Path, start: int) -> Iterator[Record]:
+    """Return the records from a place on; text that belongs to none comes first."""
+    header: tuple[int, str, str] = (start, "", "")
+    body = bytearray()
+    for place, line in _lines(path, start):
+        found = _HEADER.match(line)
+        if found is None:
+            body += line[: _MOST_BYTES - len(body)]
+            continue
+        if body:
+            yield Record(*header, bytes(body))
+        _, level, logger = (group.decode("ascii") for group in found.groups(b""))
+        header = place, level, logger
+        body = bytearray(line[found.end() :])
+    if body:
+        yield Record(*header, bytes(body))
+
+
+def _first_header(path: Path, start: int) -> tuple[int, str] | None:
+    """Return the place and the time of the first record that begins at or after a place."""
+    for place, line in _lines(path, start):
+        if found := _HEADER.match(line):
+            return place, found[1].decode("ascii")
+    return None
+
+
+def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
+    """Return the lines from a place on with their places; a very long one comes in pieces."""
+    try:
+        with io.BufferedReader(cast("io.RawIOBase", open_regular(path))) as file:
+            file.seek(start)
+            while line := file.readline(_MOST_BYTES):
+                yield start, line
+                start += len(line)
+    except FileNotFoundError:
+        return
+
+
+def _seconds(written: str) -> float:
+    """Return a record's time in seconds since 1970; infinite for one that is not a time."""
+    for form in _TIME_FORMATS:
+        with suppress(ValueError):
+            return time.mktime(time.strptime(written, form))
+    return math.inf

@@ -1,0 +1,82 @@
+"""When an experiment is over, from recorded looks at it."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnicli.outlook import Look, may_be_over, pace_for
+
+LOCAL = {"trialConcurrency": 4, "trainingService": {"platform": "local"}}
+
+
+def _look(status: str = "TUNER_NO_MORE_TRIAL", queued: int | None = 0, **counts: int) -> Look:
+    return Look(status, counts, LOCAL, queued)
+
+
+@pytest.mark.parametrize(
+    ("look", "is_over"),
+    [
+        # A grid of three at a concurrency of four: the tuner has nothing more before any trial is.
+        (_look(queued=3), False),
+        (_look(queued=2, SUCCEEDED=1), False),
+        (_look(WAITING=3), False),
+        (_look(RUNNING=1, SUCCEEDED=2), False),
+        # One that a resume runs again (2.10 to 3.0), and one of which the manager knows nothing.
+        (_look(ADD_RESUMED=1, SUCCEEDED=2), False),
+        (_look(UNKNOWN=1), False),
+        (_look(SUCCEEDED=3), True),
+        (_look(SUCCEEDED=1, FAILED=1, EARLY_STOPPED=1, USER_CANCELED=1), True),
+        (_look(queued=None, SUCCEEDED=3), True),
+        (_look("RUNNING", SUCCEEDED=3), False),
+        (_look("NO_MORE_TRIAL", RUNNING=1), False),
+        # Sets beyond maxTrialNumber are never submitted (1.9).
+        (_look("DONE", queued=2, SUCCEEDED=3), True),
+    ],
+)
+def test_nothing_may_run_wait_or_be_queued(look: Look, is_over: bool) -> None:
+    assert may_be_over(look) is is_over
+
+
+@pytest.mark.parametrize(
+    ("version", "params", "rests"),
+    [
+        ("1.8", LOCAL, (6.0, 15.0)),
+        ("v1.9", LOCAL, (6.0, 15.0)),
+        ("2.10.1", LOCAL, (6.0, 15.0)),
+        ("3.0.0", LOCAL, (1.5, 6.0)),
+        ("3.0.0", {"trainingService": {"platform": "remote", "reuseMode": False}}, (1.5, 6.0)),
+        ("3.0.0", {"trainingService": {"platform": "remote", "reuseMode": True}}, (6.0, 15.0)),
+        ("3.0.0", {"trainingService": {"platform": "kubeflow"}}, (6.0, 15.0)),
+        ("3.0.0", {"trainingService": [{"platform": "local"}]}, (6.0, 15.0)),
+    ],
+)
+def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
+    version: str, params: dict[str, object], rests: tuple[float, float]
+) -> None:
+    """The longer one is for where the queue or the tuner's last word is not known."""
+    pace = pace_for(version)
+    certain = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0, is_answered=True)
+    unanswered = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0)
+    unknown = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, None, is_answered=True)
+
+    assert (pace.rest_s(certain), pace.rest_s(unanswered)) == rests
+    assert pace.rest_s(unknown) == rests[1]
+
+
+@pytest.mark.parametrize(
+    ("look", "is_starved"),
+    [
+        (_look("RUNNING"), True),
+        (_look("RUNNING", WAITING=2), True),
+        (_look("RUNNING", queued=2), True),
+        (_look("TUNER_NO_MORE_TRIAL", queued=2), True),
+        (_look("RUNNING", WAITING=2, RUNNING=1), False),
+        (_look("TUNER_NO_MORE_TRIAL", SUCCEEDED=3), False),
+        (_look("NO_MORE_TRIAL", WAITING=1), True),
+        (Look("RUNNING", {"WAITING": 2}, {"trialConcurrency": 0}, 0), False),
+    ],
+)
+def test_an_experiment_starves_when_something_should_run_and_nothing_does(
+    look: Look, is_starved: bool
+) -> None:
+    assert look.is_starved is is_starved
