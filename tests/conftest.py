@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 # What it asserts is explained only if it is registered before its import.
-pytest.register_assert_rewrite("tests.contract.contract")
+pytest.register_assert_rewrite("tests.contract.contract", "tests.contract.endings")
 
 _INHERITED = ("proxy", "nni_", "nnicli_", "virtual_env", "pythonpath")
 

@@ -99,7 +99,10 @@ time.sleep(600)
 
 
 def write_config(folder: Path, script: str, **changes: Any) -> Path:
-    """Write a code folder and a YAML config in the v2 format; return the config's path."""
+    """Write a code folder and a YAML config in the v2 format; return the config's path.
+
+    A change to None leaves the key out.
+    """
     code = folder / "code"
     code.mkdir(parents=True)
     (code / "trial.py").write_text(script, "utf-8")
@@ -114,7 +117,8 @@ def write_config(folder: Path, script: str, **changes: Any) -> Path:
         **changes,
     }
     path = folder / "config.yml"
-    path.write_text(yaml.safe_dump(config), "utf-8")
+    told = {key: value for key, value in config.items() if value is not None}
+    path.write_text(yaml.safe_dump(told), "utf-8")
     return path
 
 

@@ -110,6 +110,7 @@ class TrialSupply:
         self._tuner.stop()
 
     def _send_space(self, space: Any, *, is_first: bool) -> None:
-        generated = len(self._journal.trials)
+        origins = (t.hyper_parameters["parameter_source"] for t in self._journal.trials.values())
+        generated = sum(origin != "customized" for origin in origins)
         message = {"type": "space", "space": space, "is_first": is_first, "generated": generated}
         self._tuner.send(message)
