@@ -51,7 +51,14 @@ from nnicli.rest import (
 )
 from nnicli.safe_logging import get_logger
 from nnicli.session import Session
-from nnicli.store import MANAGER_LOGS, ExperimentDatabase, FetchedLog, Log, check_kind
+from nnicli.store import (
+    MANAGER_LOGS,
+    TRIAL_LOGS,
+    ExperimentDatabase,
+    FetchedLog,
+    Log,
+    check_kind,
+)
 from nnicli.supervision import Supervisor
 from nnicli.termination import stopping, termination_held_back
 from nnicli.waiting import Deadline, Timeouts, within
@@ -650,14 +657,17 @@ class Experiment(ExperimentReader):
         return read(results.PairedTrials(files, session.handed_parameters))
 
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
-        session, files = self._session_to_read()
-        is_at_rest = self._session is None or session.manager_is_gone()
-        if files is not None and (is_at_rest or session.runs_trials_here()):
+        session, files = self._session_to_read_trials()
+        if files is not None:
             return files.trial_log_file(trial_job_id, kind)
         client = session.client
         check_kind(kind, client.dialect.trial_files)
         client.get_trial_job(trial_job_id)
         return FetchedLog(lambda: client.trial_log(trial_job_id, kind))
+
+    def _known_trial_logs(self) -> Collection[str]:
+        session, files = self._session_to_read_trials()
+        return session.client.dialect.trial_files if files is None else TRIAL_LOGS
 
     def _manager_log(self, kind: str) -> Log:
         session, files = self._session_to_read()
@@ -675,6 +685,12 @@ class Experiment(ExperimentReader):
 
     def _is_running(self) -> bool:
         return self._session is not None and not self._session.manager_is_gone()
+
+    def _session_to_read_trials(self) -> tuple[Session, ExperimentDatabase | None]:
+        """Return the session, and the files where they have what the trials write."""
+        session, files = self._session_to_read()
+        is_at_rest = self._session is None or session.manager_is_gone()
+        return session, files if is_at_rest or session.runs_trials_here() else None
 
     def _session_to_read(self) -> tuple[Session, ExperimentDatabase | None]:
         """Return the session, and the files as far as they are on this machine."""

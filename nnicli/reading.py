@@ -6,7 +6,7 @@ import os
 import secrets
 import stat
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,6 +35,10 @@ class ExperimentReader(ABC):
     @abstractmethod
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
         """Return a trial's log of this kind."""
+
+    @abstractmethod
+    def _known_trial_logs(self) -> Collection[str]:
+        """Return the kinds of a trial's logs that there are."""
 
     @abstractmethod
     def _manager_log(self, kind: str) -> Log:
@@ -149,7 +153,9 @@ class ExperimentReader(ABC):
         head: int | None = None,
         tail: int | None = None,
     ) -> str:
-        """Return what a trial wrote; empty before it wrote.
+        """Return one kind of what a trial wrote; empty before it wrote.
+
+        `trial_log_kinds()` tells which kinds have text.
 
         Args:
             trial_job_id: The trial.
@@ -164,6 +170,21 @@ class ExperimentReader(ABC):
                 had; `location` says where it is.
         """
         return self._trial_log(trial_job_id, kind).text(head=head, tail=tail)
+
+    def trial_log_kinds(self, trial_job_id: str) -> list[str]:
+        """Return the kinds of a trial's logs that have text: `stdout`, `stderr`, `trial`.
+
+        What a trial prints is in `trial` where it imports nni, whose logger takes it over.
+
+        Raises:
+            TrialJobNotFoundError: The experiment has no such trial.
+            TrialLogNotAvailableError: It ran on another machine, and its logs are not here.
+        """
+        return [
+            kind
+            for kind in self._known_trial_logs()
+            if self._trial_log(trial_job_id, kind).text(head=1)
+        ]
 
     def manager_log(
         self, kind: str = "log", *, head: int | None = None, tail: int | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from nnicli.launcher import find_managers
 from nnicli.reading import ExperimentReader
 from nnicli.results import PairedTrials
 from nnicli.store import (
+    TRIAL_LOGS,
     ExperimentDatabase,
     HandedParameters,
     Log,
@@ -64,6 +65,9 @@ class RecordedExperiment(ExperimentReader):
 
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
         return self._database.trial_log_file(trial_job_id, kind)
+
+    def _known_trial_logs(self) -> Collection[str]:
+        return TRIAL_LOGS
 
     def _manager_log(self, kind: str) -> Log:
         return self._database.manager_log_file(kind)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import click
 
 import nnicli
@@ -12,17 +16,43 @@ from nnicli.cli.experiment import experiment
 from nnicli.cli.log import log
 from nnicli.cli.managers import managers
 from nnicli.cli.run import run
-from nnicli.cli.streams import guard_messages
+from nnicli.cli.streams import guard_streams
 from nnicli.cli.trial import trial
+from nnicli.printable import printable
 
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Nnicli(click.Group):
+    """Guards the standard streams, and what click itself says of arguments."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        guard_streams()
+        return super().main(*arguments, **options)
+
+    def make_context(self, *arguments: Any, **options: Any) -> click.Context:
+        with _safe_messages():
+            return super().make_context(*arguments, **options)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _safe_messages():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _safe_messages() -> Iterator[None]:
+    try:
+        yield
+    except click.ClickException as error:
+        # It quotes arguments, which scripts take from files.
+        vars(error)["message"] = printable(error.message)
+        raise
+
+
+@click.group(cls=_Nnicli, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(nnicli.__version__, message="nnicli %(version)s")
 def main() -> None:
     """Launch and control Microsoft NNI experiments, without nnictl."""
-    guard_messages()
 
 
 for _command in (

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from nnicli.cli.output import json_option, print_json, telling_errors
+from nnicli.cli.output import json_option, print_json, say, telling_errors
 
 
 @click.command(short_help="Save an experiment as one file.")
@@ -56,7 +56,7 @@ def save(
         )
     else:
         size = format_size(saved.size)
-        click.echo(f"saved {saved.exp_id} in {saved.path} ({saved.files} files, {size})")
+        say(f"saved {saved.exp_id} in {saved.path} ({saved.files} files, {size})")
 
 
 @click.command(short_help="Load an experiment that was saved.")
@@ -97,18 +97,18 @@ def load(
             }
         )
     else:
-        click.echo(f"loaded {loaded.exp_id} into {loaded.directory}")
+        say(f"loaded {loaded.exp_id} into {loaded.directory}")
 
 
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
     """Show a bar on a terminal, and warnings above it."""
-    from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from nnicli.cli.consoles import open_messages
     from nnicli.cli.display import ConsoleHandler
 
-    messages = Console(stderr=True)
+    messages = open_messages()
     columns = (TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn())
     with (
         ConsoleHandler(messages),

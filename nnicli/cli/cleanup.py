@@ -12,9 +12,9 @@ from nnicli.cli.exits import Exit
 from nnicli.cli.output import (
     format_time,
     json_option,
-    new_table,
-    open_output,
     print_json,
+    say,
+    tell,
     telling_errors,
 )
 from nnicli.cli.selection import parents_option
@@ -50,6 +50,7 @@ def delete(
     elsewhere, and with --yes, it deletes at once.
     """
     from nnicli import delete_experiments
+    from nnicli.cli.consoles import open_messages
 
     def act(*, dry_run: bool) -> list[Deletion]:
         return delete_experiments(
@@ -61,7 +62,7 @@ def delete(
         return
     if not yes and _can_ask():
         plans = act(dry_run=True)
-        _print_deletions(plans, _open_messages())
+        _print_deletions(plans, open_messages())
         _require_yes(f"Delete {_count(plans)}?")
     _show_deletions(act(dry_run=False), as_json=as_json)
 
@@ -119,7 +120,7 @@ def prune(
         deleted = delete_experiments(shown, experiments_directories=parents)
         _show_deletions(deleted, as_json=False)
     elif plans:
-        click.echo("nothing was deleted; --yes deletes them", err=True)
+        tell("nothing was deleted; --yes deletes them")
 
 
 @click.command(short_help="Find what NNI's registry says wrongly, and mend it.")
@@ -153,7 +154,7 @@ def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
         found = reconcile_experiments(mend=True, experiments_directories=parents)
         _show_findings(found, as_json=False)
     elif mendable and not yes:
-        click.echo("nothing was changed; --yes mends what can be mended", err=True)
+        tell("nothing was changed; --yes mends what can be mended")
     if not all(finding.is_mended for finding in found):
         raise SystemExit(Exit.FAILED)
 
@@ -162,15 +163,9 @@ def _can_ask() -> bool:
     return sys.stdin.isatty()
 
 
-def _open_messages() -> Console:
-    from rich.console import Console
-
-    return Console(stderr=True, emoji=False)
-
-
 def _require_yes(question: str) -> None:
     if not click.confirm(question, err=True):
-        click.echo("nothing was changed", err=True)
+        tell("nothing was changed")
         raise SystemExit(Exit.FAILED)
 
 
@@ -185,10 +180,12 @@ def _show_deletions(deletions: Sequence[Deletion], *, as_json: bool) -> None:
     if as_json:
         print_json([_deletion_document(deletion) for deletion in deletions])
     elif not deletions:
-        click.echo("no experiment fulfils the conditions", err=True)
+        tell("no experiment fulfils the conditions")
     elif deletions[0].is_done:
-        click.echo(f"deleted {_count(deletions)}")
+        say(f"deleted {_count(deletions)}")
     else:
+        from nnicli.cli.consoles import open_output
+
         _print_deletions(deletions, open_output())
 
 
@@ -203,6 +200,7 @@ def _deletion_document(deletion: Deletion) -> dict[str, Any]:
 
 
 def _print_deletions(deletions: Sequence[Deletion], console: Console) -> None:
+    from nnicli.cli.consoles import new_table
     from nnicli.units import format_size
 
     table = new_table("id", "status", "ended")
@@ -215,16 +213,16 @@ def _print_deletions(deletions: Sequence[Deletion], console: Console) -> None:
             "runs" if deletion.processes else record.noted_status or record.status,
             format_time(record.ended_at),
             format_size(deletion.size),
-            "\n".join(str(path) for path in deletion.paths) or "its entry in the registry",
+            [str(path) for path in deletion.paths] or "its entry in the registry",
         )
-    console.print(table, markup=False)
+    console.print(table)
 
 
 def _show_findings(found: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
         print_json([_finding_document(finding) for finding in found])
     elif not found:
-        click.echo("NNI's registry is right, and nothing is left running")
+        say("NNI's registry is right, and nothing is left running")
     else:
         _print_findings(found)
 
@@ -245,14 +243,16 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
 
 
 def _print_findings(found: Sequence[Finding]) -> None:
+    from nnicli.cli.consoles import new_table, open_output
+
     table = new_table("what", "id", "mended")
     table.add_column("found", overflow="fold")
     for finding in found:
-        pids = "".join(f"\npid {process.pid}" for process in finding.processes)
-        error = f"\n{finding.error}" if finding.error else ""
-        message = f"{finding.message}{pids}{error}"
-        table.add_row(finding.kind, finding.record.exp_id, _describe_mending(finding), message)
-    open_output().print(table, markup=False)
+        pids = [f"pid {process.pid}" for process in finding.processes]
+        error = [finding.error] if finding.error else []
+        lines = [finding.message, *pids, *error]
+        table.add_row(finding.kind, finding.record.exp_id, _describe_mending(finding), lines)
+    open_output().print(table)
 
 
 def _describe_mending(finding: Finding) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from nnicli.cli.exits import Exit
+from nnicli.cli.output import print_json, say, tell, tell_error, write_data
 
 if TYPE_CHECKING:
     from nnicli.config import Conversion, Target
@@ -68,16 +69,14 @@ def validate(
         nni_version, target = _find_target(nni)
     problems = [problem for file in files for problem in _check(file, nni_version, target)]
     if as_json:
-        import json
-
         from nnicli.cli.problems import to_document
 
-        click.echo(json.dumps([to_document(one) for one in problems], indent=2))
+        print_json([to_document(one) for one in problems])
     elif style == "github":
         from nnicli.cli.problems import to_annotation
 
         for problem in problems:
-            click.echo(to_annotation(problem))
+            say(to_annotation(problem))
     else:
         _print_problems(problems, number_of_files=len(files))
     raise SystemExit(_exit_code(problems, strict=strict))
@@ -111,18 +110,17 @@ def _check(file: str, nni_version: str | None, target: Target | None) -> list[Pr
 
 
 def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
-    from rich.console import Console
-
+    from nnicli.cli.consoles import open_output
     from nnicli.cli.problems import print_problem
 
-    console = Console(highlight=False)
+    console = open_output()
     for problem in problems[:_MOST_PRINTED]:
         print_problem(console, problem)
     if len(problems) > _MOST_PRINTED:
         console.print(f"... and {len(problems) - _MOST_PRINTED} more; --json has them all")
     errors = sum(problem.severity == "error" for problem in problems)
     found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
-    click.echo(f"{found} in {_count(number_of_files, 'file')}", err=True)
+    tell(f"{found} in {_count(number_of_files, 'file')}")
 
 
 def _count(number: int, what: str) -> str:
@@ -160,7 +158,7 @@ def convert(
     try:
         conversion = convert_config(file, to)
     except ConfigError as error:
-        click.echo(f"nnicli: {error}", err=True)
+        tell_error(error.told("shell"))
         raise SystemExit(Exit.USAGE) from error
     if as_json:
         _print_conversion(conversion)
@@ -172,19 +170,15 @@ def convert(
 
 
 def _print_conversion(conversion: Conversion) -> None:
-    import json
-
     from nnicli.cli.problems import to_document
 
     notes = [to_document(note) for note in conversion.notes]
-    document = {"format": conversion.format, "config": conversion.document, "notes": notes}
-    click.echo(json.dumps(document, indent=2))
+    print_json({"format": conversion.format, "config": conversion.document, "notes": notes})
 
 
 def _write(text: str, output: str | None, *, force: bool) -> None:
     if output is None:
-        # The locale may know fewer characters than the config has.
-        click.echo(text.encode(), nl=False)
+        write_data(text)
         return
     import os
 
@@ -209,7 +203,7 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
 def _tell_notes(conversion: Conversion) -> None:
     for note in conversion.notes:
         place = f"line {note.line}: " if note.line and note.rule != "assumed" else ""
-        click.echo(f"{note.rule}: {place}{note.location}: {note.message}", err=True)
+        tell(f"{note.rule}: {place}{note.location}: {note.message}")
 
 
 @click.command(short_help="Print a JSON schema.")
@@ -220,4 +214,4 @@ def schema(*, name: str) -> None:
 
     from nnicli.config.schema import load_schema
 
-    click.echo(json.dumps(load_schema(_SCHEMAS[name]), indent=2, ensure_ascii=False))
+    write_data(f"{json.dumps(load_schema(_SCHEMAS[name]), indent=2, ensure_ascii=False)}\n")

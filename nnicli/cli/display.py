@@ -14,6 +14,7 @@ from rich.text import Text
 
 from nnicli import ParametersStatus, TrialJob
 from nnicli.cli.progress import Snapshot
+from nnicli.printable import printable_line
 from nnicli.units import format_duration
 
 _REFRESHES_PER_S = 4
@@ -118,9 +119,9 @@ def described_parameters(trial: TrialJob) -> str:
 
 def brief_parameters(parameters: Any) -> str:
     """Return parameters in one short line."""
-    if not isinstance(parameters, dict):
-        return str(parameters)
-    return ", ".join(f"{name}={_brief(value)}" for name, value in parameters.items())
+    if isinstance(parameters, dict):
+        parameters = ", ".join(f"{name}={_brief(value)}" for name, value in parameters.items())
+    return printable_line(str(parameters))
 
 
 def _brief(value: Any) -> str:
@@ -128,7 +129,7 @@ def _brief(value: Any) -> str:
 
 
 def _print_line(console: Console, line: str) -> None:
-    console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
+    console.print(line, soft_wrap=True)
 
 
 class ConsoleHandler(logging.Handler):

@@ -9,12 +9,15 @@ import click
 from nnicli.cli.output import (
     format_time,
     json_option,
-    new_table,
-    open_output,
     print_json,
+    say,
+    tell,
     telling_errors,
+    write_data,
 )
 from nnicli.cli.selection import open_record, parents_option, select_record, with_experiment
+from nnicli.printable import printable_line
+from nnicli.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,9 +58,9 @@ def list_(*, is_all: bool, parents: Sequence[str], as_json: bool) -> None:
         _print_records(shown)
     hidden = len(records) - len(shown)
     if not shown:
-        click.echo("no experiment runs" if not is_all else "no experiment is known here", err=True)
+        tell("no experiment runs" if not is_all else "no experiment is known here")
     if hidden:
-        click.echo(f"{hidden} without a manager; --all lists them, too", err=True)
+        tell(f"{hidden} without a manager; --all lists them, too")
 
 
 @experiment.command("show", short_help="Show an experiment and its config.")
@@ -75,7 +78,7 @@ def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> No
         print_json({**_record_document(record), "profile": profile})
         return
     _print_facts(record, {"config": ""})
-    click.echo(yaml.safe_dump(profile["params"], sort_keys=False, allow_unicode=True), nl=False)
+    say(yaml.safe_dump(profile["params"], sort_keys=False, allow_unicode=True).rstrip("\n"))
 
 
 @experiment.command("status", short_help="Tell how far an experiment is.")
@@ -126,10 +129,10 @@ def export(
         recorded.write_export(
             filename, kind=chosen or _kind_by_name(filename) or "csv", intermediate=intermediate
         )
-        click.echo(f"wrote {filename}", err=True)
+        tell(f"wrote {filename}")
     else:
         text = recorded.export_text(chosen or "csv", intermediate=intermediate)
-        click.echo(text, nl=not text.endswith("\n"))
+        write_data(text if text.endswith("\n") else f"{text}\n")
 
 
 @experiment.command("import", short_help="Tell a running experiment known results.")
@@ -169,7 +172,7 @@ def import_(
     if as_json:
         print_json({"exp_id": record.exp_id, "imported": len(rows)})
     else:
-        click.echo(f"imported {len(rows)} results into experiment {record.exp_id}")
+        say(f"imported {len(rows)} results into experiment {record.exp_id}")
 
 
 def _kind_by_name(filename: str) -> ExportFormat | None:
@@ -191,7 +194,7 @@ def _ask_status(record: ExperimentRecord) -> tuple[str, list[str]]:
 
     with ManagerClient(record.url, explain_silence=explain_silence) as client:
         answer = client.get_experiment_status()
-    return answer["status"], answer["errors"]
+    return answer["status"], [redact(error) for error in answer["errors"]]
 
 
 def _record_document(record: ExperimentRecord) -> dict[str, Any]:
@@ -223,6 +226,8 @@ def _presentable(params: dict[str, Any]) -> dict[str, Any]:
 
 
 def _print_records(records: Sequence[ExperimentRecord]) -> None:
+    from nnicli.cli.consoles import new_table, open_output
+
     table = new_table("id", "status", "started", "NNI")
     table.add_column("port", justify="right", no_wrap=True)
     table.add_column("name", overflow="fold")
@@ -238,7 +243,7 @@ def _print_records(records: Sequence[ExperimentRecord]) -> None:
             _short(record.directory),
             style="bold" if record.is_running else None,
         )
-    open_output().print(table, markup=False)
+    open_output().print(table)
 
 
 def _short(directory: Path | None) -> str:
@@ -267,4 +272,4 @@ def _print_facts(record: ExperimentRecord, more: dict[str, str]) -> None:
     width = max(map(len, facts)) + 1
     for name, value in facts.items():
         if value or name in more:
-            click.echo(f"{name + ':':<{width}} {value}".rstrip())
+            say(f"{name + ':':<{width}} {printable_line(value)}".rstrip())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nnicli.cli.output import print_json, telling_errors
+from nnicli.cli.output import LogWriter, print_json, tell, telling_errors
 from nnicli.cli.selection import open_record, select_record, with_experiment
+from nnicli.errors import NnicliError
 
 if TYPE_CHECKING:
     from nnicli import RecordedExperiment
@@ -80,17 +83,29 @@ def dispatcher(experiment: str | None, **options: Any) -> None:
 
 @log.command(short_help="What a trial wrote.")
 @_with_portion
-@click.option("--trial", "trial_id", metavar="TRIAL", required=True, help="Id of the trial.")
+@click.option(
+    "--trial",
+    "--trial-id",
+    "--trial_id",
+    "trial_id",
+    metavar="TRIAL",
+    required=True,
+    help="Id of the trial.",
+)
 @click.option(
     "--kind",
     type=click.Choice(_TRIAL_LOGS),
-    default="stdout",
-    show_default=True,
-    help="`trial` is what NNI logs inside the trial.",
+    help="Only this one; `trial` is what NNI logs inside the trial.  [default: all, labelled]",
 )
 @telling_errors
-def trial(experiment: str | None, *, trial_id: str, kind: str, **options: Any) -> None:
-    """Print what a trial wrote."""
+def trial(experiment: str | None, *, trial_id: str, kind: str | None, **options: Any) -> None:
+    """Print what a trial wrote: its standard output, its standard error and NNI's trial.log.
+
+    A trial that imports nni has what it prints in trial.log (2.x), so all that have text are shown.
+    """
+    if kind is None:
+        _print_all(experiment, trial_id, **options)
+        return
     _print(
         experiment,
         kind,
@@ -123,15 +138,94 @@ def _print(
     is_followed: bool,
     as_json: bool,
 ) -> None:
+    _check_portion(head, is_followed=is_followed, as_json=as_json)
+    recorded = open_record(select_record(experiment, parents))
+    if as_json:
+        text = read(recorded, head=head, tail=tail)
+        print_json({"exp_id": recorded.directory.name, "log": name, "text": text})
+        return
+    pieces = follow(recorded, tail) if is_followed else [read(recorded, head=head, tail=tail)]
+    log = LogWriter()
+    for piece in pieces:
+        log.write(piece)
+    if not is_followed:
+        log.close()
+
+
+def _check_portion(head: int | None, *, is_followed: bool, as_json: bool) -> None:
     if is_followed and (as_json or head is not None):
         raise click.UsageError("--follow cannot be used together with --json or --head.")
+
+
+def _print_all(
+    experiment: str | None,
+    trial_id: str,
+    *,
+    parents: Sequence[str],
+    head: int | None,
+    tail: int | None,
+    is_followed: bool,
+    as_json: bool,
+) -> None:
+    """Print every log of a trial that has text, each below its name, as `tail` does with files."""
+    _check_portion(head, is_followed=is_followed, as_json=as_json)
     recorded = open_record(select_record(experiment, parents))
     if is_followed:
-        for piece in follow(recorded, tail):
-            click.echo(piece, nl=False)
+        _print_labelled(_follow_all(recorded, trial_id, tail))
         return
-    text = read(recorded, head=head, tail=tail)
+    texts = {
+        kind: recorded.trial_log(trial_id, kind, head=head, tail=tail)
+        for kind in recorded.trial_log_kinds(trial_id)
+    }
     if as_json:
-        print_json({"exp_id": recorded.directory.name, "log": name, "text": text})
+        print_json({"exp_id": recorded.directory.name, "trial": trial_id, "logs": texts})
+    elif texts:
+        _print_labelled(texts.items())
     else:
-        click.echo(text, nl=bool(text) and not text.endswith("\n"))
+        tell(f"trial {trial_id} has written nothing")
+
+
+def _print_labelled(pieces: Iterable[tuple[str, str]]) -> None:
+    """Print pieces of several logs, with a log's name where another one comes before."""
+    previous, log = None, LogWriter()
+    for kind, piece in pieces:
+        if kind != previous:
+            log.close()
+            log.write(f"{'' if previous is None else chr(10)}==> {kind} <==\n")
+            previous = kind
+        log.write(piece)
+    log.close()
+
+
+def _follow_all(
+    recorded: RecordedExperiment, trial_id: str, tail: int | None
+) -> Iterator[tuple[str, str]]:
+    """Return the name and the text of each piece that a trial writes, until it has ended."""
+    follows = {kind: recorded.follow_trial_log(trial_id, kind, tail=tail) for kind in _TRIAL_LOGS}
+    pieces: SimpleQueue[tuple[str, str | BaseException | None]] = SimpleQueue()
+    for kind, follow in follows.items():
+        # Each waits for its own file; whoever ends the command does not wait for them.
+        threading.Thread(target=_pass_on, args=(kind, follow, pieces), daemon=True).start()
+    left = len(follows)
+    while left:
+        kind, piece = pieces.get()
+        if isinstance(piece, BaseException):
+            raise piece
+        if piece is None:
+            left -= 1
+        else:
+            yield kind, piece
+
+
+def _pass_on(
+    kind: str,
+    follow: Iterator[str],
+    pieces: SimpleQueue[tuple[str, str | BaseException | None]],
+) -> None:
+    try:
+        for piece in follow:
+            pieces.put((kind, piece))
+    except NnicliError as error:
+        pieces.put((kind, error))
+    else:
+        pieces.put((kind, None))

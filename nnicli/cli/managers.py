@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnicli.cli.exits import Exit
-from nnicli.cli.output import open_output, print_json
+from nnicli.cli.output import print_json, tell_error
 
 if TYPE_CHECKING:
     from nnicli.launcher import FoundInstallation
@@ -34,7 +34,7 @@ def managers(*, as_json: bool) -> None:
     elif found:
         _print_table(found)
     if not any(one.is_usable for one in found):
-        click.echo(f"nnicli: {_HINT}", err=True)
+        tell_error(_HINT)
         raise SystemExit(Exit.FAILED)
 
 
@@ -50,13 +50,14 @@ def _to_document(found: FoundInstallation) -> dict[str, object]:
 
 
 def _print_table(found: list[FoundInstallation]) -> None:
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table("NNI", "Python", "node.js", "usable", "where", box=box.SIMPLE_HEAD)
+    from nnicli.cli.consoles import new_table, open_output
+
+    table = new_table("NNI", "Python", "node.js", "usable")
+    table.add_column("where", overflow="fold")
     for one in found:
-        where = Text(str(one.path), overflow="fold")
+        where = Text(str(one.path))
         if one.why_not:
             where.append(f"\n{one.why_not}", style="dim")
         table.add_row(

@@ -1,55 +1,102 @@
-"""What every command prints alike: JSON documents, tables and errors."""
+"""The one place through which commands write: messages, data, JSON documents and errors."""
 
 from __future__ import annotations
 
 import functools
 import json
 import math
+import sys
 from collections.abc import Callable
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from nnicli.cli.exits import Exit, code_for
+from nnicli.cli.streams import write_bytes
 from nnicli.errors import NnicliError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from nnicli.printable import printable
+from nnicli.redaction import redact
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_WIDE = 200
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 """The option of every command that can print one."""
 
 
+def say(text: str) -> None:
+    """Print lines of a result on standard output."""
+    _write_line(printable(text))
+
+
+def tell(text: str) -> None:
+    """Print a message on standard error."""
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
+
+
+def tell_error(text: str) -> None:
+    """Print on standard error why a command failed."""
+    tell(f"nnicli: {text}")
+
+
+def write_data(text: str) -> None:
+    """Write what a file or a program takes as it is, such as an export.
+
+    Only a terminal gets it without what would steer it, as of `git` and `journalctl`. Elsewhere it
+    is written in UTF-8, whatever the locale.
+    """
+    if sys.stdout.isatty():
+        sys.stdout.write(printable(text))
+        sys.stdout.flush()
+    else:
+        # A lone half of a pair, which JSON can have, is no character that UTF-8 knows.
+        write_bytes(text.encode("utf-8", "backslashreplace"))
+
+
+class LogWriter:
+    """Writes a log as it is, but on a terminal line by line, safe and without its secrets."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty()
+        self._line = ""
+        self._ends_line = True
+
+    def write(self, piece: str) -> None:
+        """Write what comes next; on a terminal a line is shown when it is complete."""
+        if not piece:
+            return
+        self._ends_line = piece.endswith("\n")
+        if not self._is_terminal:
+            write_data(piece)
+            return
+        # Progress bars end their lines with a return.
+        end = max(piece.rfind("\n"), piece.rfind("\r")) + 1
+        if end:
+            write_data(redact(self._line + piece[:end]))
+            self._line = ""
+        self._line += piece[end:]
+
+    def close(self) -> None:
+        """Write what is left, and end the line."""
+        if self._line:
+            write_data(redact(self._line))
+            self._line = ""
+        if not self._ends_line:
+            write_data("\n")
+        self._ends_line = True
+
+
 def print_json(document: Any) -> None:
     """Print one strict JSON document; NaN and the infinities become text."""
-    click.echo(json.dumps(strict(document), indent=2, allow_nan=False))
+    text = json.dumps(strict(document), indent=2, allow_nan=False)
+    # The one control character that is ASCII and that JSON leaves.
+    _write_line(text.replace("\x7f", "\\u007f"))
 
 
-def open_output() -> Console:
-    """Return the console on standard output."""
-    from rich.console import Console
-
-    # Users' `bs:100:x` is no emoji; in the cells of a table only the console can tell.
-    output = Console(emoji=False)
-    # The width of a file or a pipe is nobody's screen.
-    return output if output.is_terminal else Console(width=_WIDE, emoji=False)
-
-
-def new_table(*columns: str) -> Table:
-    """Return a table whose first columns are never folded."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for column in columns:
-        table.add_column(column, no_wrap=True)
-    return table
+def _write_line(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
 
 
 def format_time(moment: datetime | None) -> str:
@@ -65,12 +112,12 @@ def telling_errors(command: F) -> F:
         try:
             return command(*arguments, **options)
         except NnicliError as error:
-            click.echo(f"nnicli: {error}", err=True)
+            tell_error(error.told("shell"))
             raise SystemExit(code_for(error)) from error
         except OSError as error:
             if error.filename is None:
                 raise
-            click.echo(f"nnicli: {error.filename}: {error.strerror}", err=True)
+            tell_error(f"{error.filename}: {error.strerror}")
             raise SystemExit(Exit.FAILED) from error
 
     return run  # type: ignore[return-value]  # it has the command's own signature

@@ -44,7 +44,7 @@ def print_report(console: Console, report: Report) -> None:
     if not report.trials:
         return
     best = report.best
-    console.print(trial_table(report.trials[:_MOST_ROWS], best), markup=False)
+    console.print(trial_table(report.trials[:_MOST_ROWS], best))
     hidden = len(report.trials) - _MOST_ROWS
     if hidden > 0:
         console.print(f"... and {hidden} more; --json has them all")
@@ -54,7 +54,7 @@ def print_report(console: Console, report: Report) -> None:
         console.print(
             f"Best trial ({report.mode}): {best.trialJobId} with {value:.6g}", style="bold"
         )
-        console.print(f"  {parameters}", markup=False, highlight=False)
+        console.print(f"  {parameters}")
     elif report.mode is None:
         console.print("No best trial: the tuner's classArgs have no optimize_mode to tell it by.")
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
-from nnicli.cli.output import open_output, print_json
+from nnicli.cli.output import print_json, tell_error
+from nnicli.cli.streams import OutputError
 from nnicli.errors import ConfigError, NnicliError, TrialsNotStartedError, WaitTimeoutError
+from nnicli.printable import printable_line
 
 if TYPE_CHECKING:
     # Loaded by the command itself: `nnicli --version` and `--help` are to answer at once.
@@ -48,35 +50,45 @@ def run(config: str, *, as_json: bool, **options: Any) -> None:
     Results go to standard output, progress and messages to standard error. Ctrl-C and SIGTERM stop
     the experiment cleanly.
     """
-    from rich.console import Console
+    from nnicli.cli.consoles import open_messages
+    from nnicli.cli.report import Report
 
-    from nnicli.cli.report import Report, print_report, to_document
-
-    messages = Console(stderr=True)
     report = Report()
-    _run(config, report, messages, **options)
-    if as_json:
-        print_json(to_document(report))
-    else:
-        print_report(open_output(), report)
+    _run(config, report, open_messages(), **options)
+    try:
+        _print_results(report, as_json=as_json)
+    except OutputError as error:
+        _tell_error(report)
+        kept = f"; `nnicli experiment export {report.exp_id}` has them" if report.exp_id else ""
+        tell_error(f"the results are not printed, as {error.message}{kept}")
+        raise SystemExit(report.exit_code or error.exit_code) from error
     _tell_error(report)
     raise SystemExit(report.exit_code)
 
 
-def _tell_error(report: Report) -> None:
-    from rich.console import Console
+def _print_results(report: Report, *, as_json: bool) -> None:
+    from nnicli.cli.consoles import open_output
+    from nnicli.cli.report import print_report, to_document
 
+    if as_json:
+        print_json(to_document(report))
+    else:
+        print_report(open_output(), report)
+
+
+def _tell_error(report: Report) -> None:
+    from nnicli.cli.consoles import open_messages
     from nnicli.cli.problems import print_problem
 
     problems = report.error.problems if isinstance(report.error, ConfigError) else ()
     if problems:
         # The first line says how many; each is shown with its own.
         title, *_ = report.error_text.splitlines()
-        click.echo(f"nnicli: {title}", err=True)
+        tell_error(title)
         for problem in problems:
-            print_problem(Console(stderr=True, highlight=False), problem)
+            print_problem(open_messages(), problem)
     elif report.error_text:
-        click.echo(f"nnicli: {report.error_text}", err=True)
+        tell_error(report.error_text)
 
 
 def _run(config: str, report: Report, messages: Console, **options: Any) -> None:
@@ -91,7 +103,7 @@ def _run(config: str, report: Report, messages: Console, **options: Any) -> None
         try:
             _run_experiment(config, report, messages, interrupts, **options)
         except NnicliError as error:
-            report.error, report.error_text = error, str(error)
+            report.error, report.error_text = error, error.told("shell")
             report.exit_code = code_for(error)
         except Interrupted as error:
             report.error = error
@@ -162,9 +174,10 @@ def _follow(
     watcher = Watcher(experiment)
     report.exp_id, report.mode = experiment.exp_id, watcher.mode
     report.name = experiment.get_experiment_profile()["params"].get("experimentName")
-    heading = " ".join(part for part in (report.name, report.exp_id, experiment.endpoint) if part)
+    parts = (report.name, report.exp_id, experiment.endpoint)
+    heading = printable_line(" ".join(part for part in parts if part))
     if not messages.is_terminal:
-        messages.print(f"started {heading}", markup=False, highlight=False, soft_wrap=True)
+        messages.print(f"started {heading}", soft_wrap=True)
     display = open_display(messages, heading)
     deadline, pause_s, is_over = Deadline(limit_s), 0.0, False
     try:

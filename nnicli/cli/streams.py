@@ -1,13 +1,19 @@
-"""A standard error that neither fails nor blocks, whatever has become of the terminal."""
+"""Standard output and standard error, whatever has become of the terminal."""
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO, cast
+
+import click
+
+from nnicli.cli.exits import Exit
 
 # How long a reader that does not read, such as a paused `less`, may hold up a message.
 _PATIENCE_S = 2.0
@@ -63,9 +69,77 @@ class MessageStream:
         return not ready
 
 
-def guard_messages() -> None:
-    """Put a MessageStream in the place of standard error, for everything that writes there."""
-    # `2>&-` leaves none.
-    stream = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - until the end
-    if not isinstance(stream, MessageStream):
-        sys.stderr = cast("TextIO", MessageStream(stream))
+class OutputError(click.ClickException):
+    """Standard output does not take what a command has to say; click ends the command with it."""
+
+    exit_code = Exit.FAILED
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {error.strerror}")
+
+    def show(self, file: Any = None) -> None:
+        """Print it as every other error of this command."""
+        click.echo(f"nnicli: {self.message}", file=file or sys.stderr)
+
+
+class OutputStream:
+    """Standard output for results: what the encoding has not is written by its number.
+
+    Nothing is dropped: where it cannot be written, an OutputError is raised at once, and not by the
+    interpreter at its end. A reader that has gone away (EPIPE) is left to click.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        with _raising_output_errors():
+            return self._stream.write(text)
+
+    def write_bytes(self, content: bytes) -> None:
+        """Write bytes, after all text that was written before, and flush them."""
+        with _raising_output_errors():
+            self._stream.flush()
+            self._stream.buffer.write(content)
+            self._stream.buffer.flush()
+
+    def flush(self) -> None:
+        """Flush what was written."""
+        with _raising_output_errors():
+            self._stream.flush()
+
+
+@contextmanager
+def _raising_output_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # What could not be written would be tried again at the end of the interpreter.
+        sys.stdout = _open_nothing()
+        if error.errno == errno.EPIPE:
+            raise
+        raise OutputError(error) from error
+
+
+def write_bytes(content: bytes) -> None:
+    """Write bytes to standard output."""
+    cast("OutputStream", sys.stdout).write_bytes(content)
+
+
+def guard_streams() -> None:
+    """Put an OutputStream and a MessageStream in the places of the standard streams."""
+    # `>&-` and `2>&-` leave none.
+    if not isinstance(sys.stdout, OutputStream):
+        sys.stdout = cast("TextIO", OutputStream(sys.stdout or _open_nothing()))
+    if not isinstance(sys.stderr, MessageStream):
+        sys.stderr = cast("TextIO", MessageStream(sys.stderr or _open_nothing()))
+
+
+def _open_nothing() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")

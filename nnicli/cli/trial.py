@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nnicli.cli.output import open_output, print_json, telling_errors
+from nnicli.cli.output import print_json, tell, telling_errors
 from nnicli.cli.selection import open_record, select_record, with_experiment
 
 if TYPE_CHECKING:
@@ -48,6 +48,7 @@ def ls(
     EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
     experiment that runs is meant, else the only one that there is.
     """
+    from nnicli.cli.consoles import open_output
     from nnicli.cli.trials import trial_document, trial_table
     from nnicli.results import rank_trials
 
@@ -60,9 +61,9 @@ def ls(
     if as_json:
         print_json([trial_document(one) for one in shown])
     elif shown:
-        open_output().print(trial_table(shown, ranked[0] if ranked else None), markup=False)
+        open_output().print(trial_table(shown, ranked[0] if ranked else None))
     else:
-        click.echo("no trial", err=True)
+        tell("no trial")
 
 
 def _portion(ranked: list[TrialJob], head: int | None, tail: int | None) -> list[TrialJob]:

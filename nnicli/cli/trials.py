@@ -8,13 +8,14 @@ from rich.box import SIMPLE
 from rich.table import Table
 
 from nnicli import TrialJob
+from nnicli.cli.consoles import SafeTable
 from nnicli.cli.display import described_parameters
 from nnicli.units import format_duration
 
 
 def trial_table(trials: list[TrialJob], best: TrialJob | None) -> Table:
     """Return a table with a row for each trial, the best one marked."""
-    table = Table(box=SIMPLE, pad_edge=False)
+    table = SafeTable(box=SIMPLE, pad_edge=False)
     table.add_column("#", justify="right")
     table.add_column("trial", no_wrap=True)
     table.add_column("status", no_wrap=True)

@@ -32,6 +32,7 @@ from nnicli.models import ExperimentRecord
 from nnicli.removal import check_unmounted, find_mounts, remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import LAYOUTS, Parents, claimed
+from nnicli.store.catalogue import to_folder
 from nnicli.store.staging import remove_abandoned, staging
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
@@ -379,8 +380,8 @@ def _sweep(records: Iterable[ExperimentRecord]) -> None:
     for record in records:
         if record.directory is not None:
             parents.add(record.directory.parent)
-        elif isinstance(noted := record.raw.get("logDir"), str):
-            parents.add(Path(noted))
+        elif parent := to_folder(record.raw.get("logDir")):
+            parents.add(parent)
     for parent in parents:
         with suppress(OSError):
             remove_abandoned(parent)

@@ -40,9 +40,11 @@ from nnicli.store import (
     Parents,
     claimed,
     is_claimed,
+    is_folder_name,
     read_kept_config,
     to_absolute,
 )
+from nnicli.store.catalogue import to_folder
 from nnicli.store.staging import find_abandoned, remove_abandoned
 from nnicli.waiting import Timeouts
 
@@ -199,11 +201,10 @@ def _parents_of(records: Iterable[ExperimentRecord], given: Parents) -> list[Pat
     parents = [to_absolute(parent) for parent in given]
     parents += [Path.home() / "nni-experiments"]
     for record in records:
-        noted = record.raw.get("logDir")
         if record.directory is not None:
             parents.append(record.directory.parent)
-        elif isinstance(noted, str):
-            parents.append(to_absolute(noted))
+        elif noted := to_folder(record.raw.get("logDir")):
+            parents.append(noted)
     return list(dict.fromkeys(parents))
 
 
@@ -263,9 +264,12 @@ def _look_at(
         if not record.is_registered and record.directory is not None:
             yield Finding("stray", record, "runs, and is not registered; it is registered")
         return
-    directory, noted = record.directory, record.raw.get("logDir")
-    place = directory or Path(noted if isinstance(noted, str) else "", record.exp_id)
-    if orphans := tuple(worker.identity for worker in workers if worker.works_for(place)):
+    directory = record.directory
+    place = directory or _noted_place(record)
+    orphans = tuple(
+        worker.identity for worker in workers if place is not None and worker.works_for(place)
+    )
+    if orphans:
         yield Finding(
             "orphans",
             # Processes may outlive their folder, too, and are known by it.
@@ -330,8 +334,13 @@ def _find_renamed(records: Iterable[ExperimentRecord]) -> dict[Path, str]:
     return renamed
 
 
+def _noted_place(record: ExperimentRecord) -> Path | None:
+    parent = to_folder(record.raw.get("logDir"))
+    return parent / record.exp_id if parent and is_folder_name(record.exp_id) else None
+
+
 def _ghost(record: ExperimentRecord, renamed: Mapping[Path, str]) -> Finding:
-    parent = record.raw.get("logDir")
+    parent = to_folder(record.raw.get("logDir"))
     folder = next((path for path, exp_id in renamed.items() if exp_id == record.exp_id), None)
     if folder is not None:
         return Finding(
@@ -341,7 +350,7 @@ def _ghost(record: ExperimentRecord, renamed: Mapping[Path, str]) -> Finding:
             f"{_advice(folder, record.exp_id)}",
             can_be_mended=False,
         )
-    if isinstance(parent, str) and not Path(parent).is_dir():
+    if parent is not None and not parent.is_dir():
         return Finding(
             "ghost",
             record,

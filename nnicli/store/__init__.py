@@ -14,7 +14,13 @@ from nnicli.store.handed_parameters import HandedParameters
 from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
 from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
 from nnicli.store.log_files import FetchedLog, Log, LogFile
-from nnicli.store.log_places import MANAGER_LOGS, check_kind, launcher_folder, manager_log_path
+from nnicli.store.log_places import (
+    MANAGER_LOGS,
+    TRIAL_LOGS,
+    check_kind,
+    launcher_folder,
+    manager_log_path,
+)
 from nnicli.store.logs import size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
@@ -24,6 +30,7 @@ __all__ = [
     "CONFIG_KEY",
     "LAYOUTS",
     "MANAGER_LOGS",
+    "TRIAL_LOGS",
     "ExperimentDatabase",
     "FetchedLog",
     "HandedParameters",

@@ -15,7 +15,13 @@ from nnicli.models import ExperimentProfile, ExperimentRecord
 from nnicli.safe_logging import get_logger
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
-from nnicli.store.layouts import LAYOUTS, Layout, is_folder_name, layout_of_files
+from nnicli.store.layouts import (
+    LAYOUTS,
+    Layout,
+    can_be_path,
+    is_folder_name,
+    layout_of_files,
+)
 from nnicli.store.readonly import why_closed
 from nnicli.store.registry import Registry
 from nnicli.units import from_epoch_ms
@@ -176,8 +182,14 @@ def noted_parent(entry: Mapping[str, Any], layout: Layout) -> Path | None:
         layout: Whose registry that is.
     """
     folder = _to_text(entry.get("fileName")) or ""
-    noted = entry.get("logDir") or _log_dir_of(layout.config_path(None, folder))
-    return Path(noted).absolute() if isinstance(noted, str) else None
+    return to_folder(entry.get("logDir") or _log_dir_of(layout.config_path(None, folder)))
+
+
+def to_folder(noted: object) -> Path | None:
+    """Return what a registry has as a folder as an absolute path, None where it can be none."""
+    if not isinstance(noted, str) or not noted or not can_be_path(noted):
+        return None
+    return Path(noted).absolute()
 
 
 def platform_of(params: Mapping[str, Any]) -> str:

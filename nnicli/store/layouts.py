@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -194,7 +195,15 @@ class Layout:
 
 def is_folder_name(name: str) -> bool:
     """Return whether this is the name of a folder in another one, and no way out of it."""
-    return name not in _NO_NAMES and Path(name).name == name and "\0" not in name
+    return name not in _NO_NAMES and Path(name).name == name and can_be_path(name)
+
+
+def can_be_path(text: str) -> bool:
+    """Return whether this system could have a file of that name; JSON holds more than it does."""
+    try:
+        return b"\0" not in os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
 
 
 def _place(template: str, experiment: Path | None, folder: str) -> Path:

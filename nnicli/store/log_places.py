@@ -13,6 +13,8 @@ from nnicli.store.layouts import LAYOUTS, Layout
 
 MANAGER_LOGS = ("log", "stdout", "stderr")
 """Kinds of a manager's logs: what it logs itself, and what it prints."""
+TRIAL_LOGS = ("stdout", "stderr", "trial")
+"""Kinds of a trial's logs: what it prints, and what NNI logs inside of it."""
 _HERE = re.compile(r"$|/|[A-Za-z]:[\\/]|file://localhost:")
 # A trial's folder: of a local one up to 2.10, of others and of 3.0.
 _TRIAL_FOLDERS = ("trials", "environments/*/trials")

@@ -144,7 +144,7 @@ def read_rows(
         f"select {selected}, rowid from {table}"  # noqa: S608 - names are constants
         f" where rowid > ? and rowid <= ?{conditions} order by rowid limit {_ROWS_AT_A_TIME}"
     )
-    wanted = [value for values in matching.values() for value in values]
+    wanted = [_to_bind(value) for values in matching.values() for value in values]
 
     def portions() -> Iterator[list[tuple[Any, ...]]]:
         rows = [(0,)]
@@ -153,6 +153,15 @@ def read_rows(
             yield rows
 
     return chain.from_iterable(portions())
+
+
+def _to_bind(value: str) -> str | None:
+    """Return a value to look for; None, which nothing equals, for text that SQLite cannot hold."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return None
+    return value
 
 
 def column_names(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:

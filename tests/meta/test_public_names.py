@@ -15,6 +15,12 @@ import nnicli
 
 PACKAGE = Path(nnicli.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+CLI_MODULES = [
+    path
+    for path in MODULES
+    if path.parent == PACKAGE / "cli"
+    and path.name not in ("output.py", "consoles.py", "streams.py")
+]
 # What only a module that needs it may load; `import nnicli` is to cost next to nothing.
 HEAVY = ("requests", "urllib3", "jsonschema", "yaml", "psutil", "sqlite3", "click", "rich")
 
@@ -95,3 +101,13 @@ def test_every_logger_is_a_safe_one(path: Path) -> None:
         return
 
     assert "logging.getLogger" not in set(_calls(path))
+
+
+@pytest.mark.parametrize("path", CLI_MODULES, ids=lambda path: path.name)
+def test_commands_print_in_one_place_only(path: Path) -> None:
+    """`output.py` and `consoles.py` make what they print safe; nobody gets past them."""
+    tree = ast.parse(path.read_text("utf-8"))
+    written_to = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, ast.Attribute)}
+
+    assert {"print", "click.echo", "click.secho", "Console", "Table"}.isdisjoint(_calls(path))
+    assert {"sys.stdout", "sys.stderr"}.isdisjoint(written_to)

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 
 from nnicli import Experiment, open_experiment
 from nnicli.cli import main
+from nnicli.cli.consoles import SafeConsole
 from nnicli.cli.display import ConsoleHandler, LineDisplay
 from nnicli.cli.progress import Snapshot
 from nnicli.testing import FakeInstallation
@@ -397,7 +397,7 @@ def test_parameters_are_printed_without_emoji(directory: Path) -> None:
 
 def test_progress_and_warnings_are_told_without_emoji() -> None:
     output = io.StringIO()
-    console = Console(file=output)
+    console = SafeConsole(file=output)
     record = logging.LogRecord("nnicli", logging.WARNING, "", 0, "bs:100:x", None, None)
 
     ConsoleHandler(console).emit(record)
@@ -479,7 +479,36 @@ def test_what_a_trial_wrote_is_printed(directory: Path) -> None:
     assert run(*arguments).stdout == "Traceback\nKeyError: 1\n"
     assert run(*arguments, "--follow").stdout == "Traceback\nKeyError: 1"
     assert document_of(*arguments)["text"] == "Traceback\nKeyError: 1"
-    assert run("log", "trial", "--trial", trial).stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--trial", "--trial-id", "--trial_id"])
+def test_all_that_a_trial_wrote_is_printed_with_its_origin(directory: Path, option: str) -> None:
+    """What a trial prints is in trial.log once it has imported nni, and stdout is empty then."""
+    recorded = open_experiment(directory)
+    trial = recorded.list_trial_jobs()[0].trialJobId
+    folder = directory / "environments" / "local-env" / "trials" / trial
+    folder.mkdir(parents=True)
+
+    assert recorded.trial_log_kinds(trial) == []
+    assert run("log", "trial", option, trial).stderr == f"trial {trial} has written nothing\n"
+
+    (folder / "trial.stdout").write_text("")
+    (folder / "trial.stderr").write_text("Traceback\nKeyError: 1")
+    (folder / "trial.log").write_text("printed\n")
+    labelled = "==> stderr <==\nTraceback\nKeyError: 1\n\n==> trial <==\nprinted\n"
+
+    assert recorded.trial_log_kinds(trial) == ["stderr", "trial"]
+    assert run("log", "trial", option, trial).stdout == labelled
+    assert run("log", "trial", option, trial, "--tail", "1").stdout == (
+        "==> stderr <==\nKeyError: 1\n\n==> trial <==\nprinted\n"
+    )
+    followed = run("log", "trial", option, trial, "--follow").stdout
+    assert sorted(followed.split()) == sorted(labelled.split())
+    assert document_of("log", "trial", option, trial) == {
+        "exp_id": "recorded",
+        "trial": trial,
+        "logs": {"stderr": "Traceback\nKeyError: 1", "trial": "printed\n"},
+    }
 
 
 @pytest.mark.parametrize("option", [["--json"], ["--head", "1"]])
