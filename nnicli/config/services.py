@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.canonical import KUBEFLOW_ROLES, absolute_path
+from nnicli.config.commands import check_command
 from nnicli.config.document import Keys
 from nnicli.config.secrets import show, show_path
 from nnicli.config.subject import (
@@ -25,6 +26,8 @@ Check = Callable[[Subject, Keys, Service], None]
 
 # Platforms whose roles say what runs, so that trialCommand has no use.
 _WITH_ROLES = frozenset(("kubeflow", "frameworkcontroller"))
+# Platforms whose trials run in the folder of their code, or in a copy of it.
+_WITH_CODE = frozenset(("local", "remote"))
 _NFS = ("server", "path")
 _AZURE = ("azureAccount", "azureShare", "keyVaultName", "keyVaultKey")
 
@@ -69,8 +72,12 @@ def _check_trial(subject: Subject, keys: Keys, service: Service) -> None:
     place, command = subject.effective("trialCommand", keys, service)
     if command is None and service.get("platform") not in _WITH_ROLES:
         subject.document.report(place, "is required and missing", rule="required")
-    place, directory = subject.effective("trialCodeDirectory", keys, service)
-    check_code_folder(subject, place, "." if directory is None else directory)
+    place_of_code, directory = subject.effective("trialCodeDirectory", keys, service)
+    directory = "." if directory is None else directory
+    check_code_folder(subject, place_of_code, directory)
+    platform = service.get("platform")
+    if platform in _WITH_CODE:
+        check_command(subject, place, command, directory, is_local=platform == "local")
 
 
 def _takes_gpu(subject: Subject, keys: Keys, service: Service) -> bool:

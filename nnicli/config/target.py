@@ -24,7 +24,7 @@ class Target:
 
     Attributes:
         python: The Python that runs its tuners.
-        search_path: PATH of its manager, and so of local trials.
+        search_path: PATH of its manager, and so of local trials; None where it is not known.
         registered: Section -> name of an algorithm that a user registered -> its class, as
             `package.module.Class`.
         registers_extras: Whether built-in algorithms that need more packages have to be registered
@@ -33,7 +33,7 @@ class Target:
     """
 
     python: Path
-    search_path: str = ""
+    search_path: str | None = None
     registered: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     registers_extras: bool = False
     find_missing: Modules = _knows_nothing

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.canonical import absolute_path
+from nnicli.config.commands import check_command
 from nnicli.config.document import Keys
 from nnicli.config.doubts import check_direction, check_placeholders
 from nnicli.config.packages import check_packages
@@ -48,6 +49,8 @@ SECTIONS = {
     "adl": (),
     "hybrid": ("hybridConfig", "machineList", "remoteConfig", "paiConfig", "amlConfig"),
 }
+# Platforms whose trials run in the folder of their code, or in a copy of it.
+_WITH_CODE = ("local", "remote")
 _EVERY_SECTION = tuple(dict.fromkeys(name for names in SECTIONS.values() for name in names))
 # Sections that take exactly one of two credentials.
 _CREDENTIALS = {
@@ -162,6 +165,10 @@ def _trial(subject: Subject) -> None:
     trial = subject.section("trial")
     if subject.data.get("trainingServicePlatform") != "adl":
         check_code_folder(subject, ("trial", "codeDir"), trial.get("codeDir"))
+    platform = subject.data.get("trainingServicePlatform")
+    if platform in _WITH_CODE:
+        keys, code = ("trial", "command"), trial.get("codeDir")
+        check_command(subject, keys, trial.get("command"), code, is_local=platform == "local")
 
 
 def _gpus(subject: Subject) -> None:

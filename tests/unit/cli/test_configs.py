@@ -197,6 +197,7 @@ def test_validate_knows_what_is_registered_where_it_is_to_run(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_nni = FakeInstallation.create(tmp_path / "nni")
+    (project / "trial.py").touch()
     (project / "good.yml").write_text(HEAD.replace("TPE", "Mine") + SPACE)
     (project / "registered_algorithms.yml").write_text(
         "tuners: [{builtinName: Mine, className: json.Mine}]\n"

@@ -15,6 +15,11 @@ from tests.unit.config.test_v1 import V1
 PYTHON = Path("/env/bin/python3")
 
 
+@pytest.fixture(autouse=True)
+def trial(tmp_path: Path) -> None:
+    (tmp_path / "trial.py").touch()
+
+
 def _has_none(modules: Iterable[str]) -> frozenset[str]:
     return frozenset(modules)
 
