@@ -7,6 +7,8 @@ inside JSON since 1.4; ids that are numbers travel as text.
 from __future__ import annotations
 
 import json
+import math
+import reprlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +18,18 @@ _BODY_START = 200
 # A JavaScript number holds no larger integer exactly.
 _LARGEST = 2**53
 _NUMBERS = frozenset((int, float))
+# The ids of a tuner count from 0; what is longer is text of somebody's own.
+_MOST_ID_DIGITS = 15
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its constructor sets it
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _BODY_START
+
+
+def brief(value: object) -> str:
+    """Return the beginning of a value for an error, however large or deep it is."""
+    return _SHORT.repr(value)[:_BODY_START]
 
 
 def decode_json(text: str) -> Any:
@@ -57,13 +70,13 @@ def decode_trial(raw: object) -> tuple[Any, ...]:
         _text(get("trialJobId", get("id")), "trialJobId"),
         _text(get("status"), "status"),
         _list(get("hyperParameters"), "hyperParameters"),
-        get("logPath"),
+        _text_or_none(get("logPath"), "logPath"),
         _whole(get("startTime"), "startTime"),
         _whole(get("endTime"), "endTime"),
         _list(get("finalMetricData"), "finalMetricData"),
         _whole(get("sequenceId"), "sequenceId"),
-        get("stderrPath"),
-        get("message"),
+        _text_or_none(get("stderrPath"), "stderrPath"),
+        _text_or_none(get("message"), "message"),
     )
 
 
@@ -77,8 +90,8 @@ def decode_hyper_parameters(raw: object) -> tuple[Any, ...]:
     """
     get = _mapping(decode_json(raw) if isinstance(raw, str) else raw, "hyper-parameters").get
     return (
-        _number_where_possible(get("parameter_id")),
-        get("parameter_source"),
+        _parameter_id(get("parameter_id"), "parameter_id"),
+        _text_or_none(get("parameter_source"), "parameter_source"),
         get("parameters"),
         _whole(get("parameter_index"), "parameter_index"),
     )
@@ -92,9 +105,9 @@ def decode_metric(raw: object) -> tuple[Any, ...]:
     """
     get = _mapping(raw, "a metric").get
     return (
-        _whole(get("timestamp"), "timestamp"),
+        _number(get("timestamp"), "timestamp"),
         _text(get("trialJobId", get("id")), "trialJobId"),
-        _number_where_possible(get("parameterId")),
+        _parameter_id(get("parameterId"), "parameterId"),
         _text(get("type"), "type"),
         _whole(get("sequence"), "sequence"),
         _decode_twice(get("data")),
@@ -115,10 +128,57 @@ def decode_result(raw: object) -> tuple[Any, ...]:
     )
 
 
+def decode_profile(raw: object) -> dict[str, Any]:
+    """Return a profile as `/experiment` sends it, all of whose fields are what they should be.
+
+    Raises:
+        DecodingError: It is not a profile.
+    """
+    profile = dict(_mapping(raw, "a profile"))
+    for key in ("id", "logDir"):
+        _text(profile.get(key), key)
+    _mapping(profile.get("params"), "params to be an object")
+    for key in ("execDuration", "nextSequenceId"):
+        _number(profile.get(key), key)
+    for key in ("revision", "startTime", "endTime"):
+        _whole(profile.get(key), key)
+    return profile
+
+
+def decode_statistics(raw: object) -> dict[str, Any]:
+    """Return a row of `/job-statistics`: trialJobStatus, trialJobNumber.
+
+    Raises:
+        DecodingError: It is not such a row.
+    """
+    row = dict(_mapping(raw, "a row of statistics"))
+    _text(row.get("trialJobStatus"), "trialJobStatus")
+    _number(row.get("trialJobNumber"), "trialJobNumber")
+    return row
+
+
+def decode_object(raw: object) -> dict[str, Any]:
+    """Return a JSON object.
+
+    Raises:
+        DecodingError: It is something else.
+    """
+    return dict(_mapping(raw, "an object"))
+
+
+def decode_whole(raw: object, key: str) -> int | None:
+    """Return an integer or None.
+
+    Raises:
+        DecodingError: It is something else, or more than a JavaScript number holds exactly.
+    """
+    return _whole(raw, key)
+
+
 def _mapping(raw: object, what: str) -> Mapping[str, Any]:
     # The first question is answered ten times faster than the second.
     if type(raw) is not dict and not isinstance(raw, Mapping):
-        raise DecodingError(f"expected {what}, found {raw!r:.{_BODY_START}}")
+        raise DecodingError(f"expected {what}, found {brief(raw)}")
     return raw
 
 
@@ -126,14 +186,24 @@ def _list(value: object, key: str) -> list[Any]:
     if isinstance(value, list):
         return value
     if value:
-        raise DecodingError(f"{key}: expected a list, found {value!r:.{_BODY_START}}")
+        raise DecodingError(f"{key}: expected a list, found {brief(value)}")
     return []
 
 
 def _text(value: object, key: str) -> str:
     if not isinstance(value, str):
-        raise DecodingError(f"{key}: expected text, found {value!r:.{_BODY_START}}")
+        raise DecodingError(f"{key}: expected text, found {brief(value)}")
     return value
+
+
+def _text_or_none(value: object, key: str) -> str | None:
+    return value if value is None else _text(value, key)
+
+
+def _number(value: object, key: str) -> float:
+    if type(value) in _NUMBERS and math.isfinite(value):  # type: ignore[arg-type]  # it is one of them
+        return value  # type: ignore[return-value]  # likewise
+    raise DecodingError(f"{key}: expected a number, found {brief(value)}")
 
 
 def _whole(value: object, key: str) -> int | None:
@@ -142,7 +212,7 @@ def _whole(value: object, key: str) -> int | None:
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
         return int(value)
-    raise DecodingError(f"{key}: expected an integer, found {value!r:.{_BODY_START}}")
+    raise DecodingError(f"{key}: expected an integer, found {brief(value)}")
 
 
 def _decode_twice(value: object) -> Any:
@@ -157,6 +227,15 @@ def _decode_twice(value: object) -> Any:
     return decode_nested(decode_nested(value))
 
 
+def decode_text(value: object) -> Any:
+    """Return what a JSON text holds; what is not text is the value itself.
+
+    Raises:
+        DecodingError: The text is not JSON.
+    """
+    return decode_json(value) if isinstance(value, str) else value
+
+
 def decode_nested(value: object) -> Any:
     """Return what a text holds; one that is no JSON is the value itself, as 1.0 to 1.3 sent it."""
     if not isinstance(value, str):
@@ -167,8 +246,9 @@ def decode_nested(value: object) -> Any:
         return value
 
 
-def _number_where_possible(value: object) -> Any:
+def _parameter_id(value: object, key: str) -> Any:
     # Hyperband and BOHB make ids such as "2_0_5_abcde".
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    return value
+    if isinstance(value, str):
+        is_number = value.isascii() and value.isdigit() and len(value) <= _MOST_ID_DIGITS
+        return int(value) if is_number else value
+    return _whole(value, key)

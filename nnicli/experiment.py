@@ -503,8 +503,7 @@ class Experiment(ExperimentReader):
                 if not deadline.expired:
                     raise
                 raise WaitTimeoutError(
-                    f"experiment {session.exp_id} could not be looked at when the time of "
-                    f"{deadline.waited_s:.0f} s was up: {error}",
+                    f"experiment {session.exp_id} could not be looked at in time: {error.message}",
                     waited_s=deadline.waited_s,
                     status=supervisor.last_status,
                 ) from error

@@ -72,10 +72,18 @@ def find_installation(where: str | os.PathLike[str] | None = None) -> NniInstall
     """
     if where is None:
         where = os.environ.get(VARIABLE) or None
-    candidates = list(_own_folders() if where is None else _folders_at(Path(where).expanduser()))
-    for folder in candidates:
-        if (folder / "main.js").is_file():
-            return _read_installation(folder)
+    try:
+        candidates = list(
+            _own_folders() if where is None else _folders_at(Path(where).expanduser())
+        )
+        found = next((folder for folder in candidates if (folder / "main.js").is_file()), None)
+    except (OSError, RuntimeError, TypeError) as error:
+        # Too long a name, no such user's home, something that is not a path.
+        raise InstallationNotFoundError(
+            f"there is no NNI at {where!r:.200}: {error!s:.200}"
+        ) from error
+    if found is not None:
+        return _read_installation(found)
     places = "".join(f"\n  {place}" for place in candidates)
     if where is None:
         subject = f"the environment of this Python ({sys.prefix}) has no NNI"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -10,7 +9,14 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from nnicli.allocation import collection_paused
-from nnicli.decoding import decode_json
+from nnicli.decoding import (
+    brief,
+    decode_json,
+    decode_object,
+    decode_profile,
+    decode_statistics,
+    decode_text,
+)
 from nnicli.errors import (
     ConnectionLostError,
     DecodingError,
@@ -32,7 +38,7 @@ from nnicli.models import (
     group_metrics,
 )
 from nnicli.rest import endpoints
-from nnicli.rest.address import parse_endpoint
+from nnicli.rest.address import is_segment, parse_endpoint
 from nnicli.rest.dialects import Dialect, dialect_for
 from nnicli.rest.endpoints import Endpoint
 from nnicli.rest.transport import (
@@ -43,6 +49,7 @@ from nnicli.rest.transport import (
     Transport,
 )
 from nnicli.safe_logging import get_logger
+from nnicli.versions import parse_version
 from nnicli.waiting import Deadline, Timeouts, bounded
 
 logger = get_logger(__name__)
@@ -54,6 +61,8 @@ _BACKOFF_S = 0.1
 # Without any time left a request cannot even fail in an orderly way.
 _LEAST_S = 0.001
 _BODY_START = 200
+# A stack of node's, with its own words before it, is 1 or 2 KB.
+_MOST_SAID_BYTES = 16_384
 # What managers say of the files of trials on other machines.
 _NOT_IMPLEMENTED = "Method not implemented"
 # How the web page begins that a manager sends for what it does not know.
@@ -148,9 +157,11 @@ class ManagerClient:
     def get_version(self) -> str:
         """Return the manager's release in its own spelling, such as `3.0.0`."""
         response = self._call(endpoints.GET_VERSION)
-        text = response.text.strip()
-        if not text or len(text) > _BODY_START or text[0] in "<{[":
-            raise _nonsense(endpoints.GET_VERSION, response, "a release number")
+        text = response.text.strip() if len(response.body) <= _BODY_START else ""
+        try:
+            parse_version(text)
+        except ValueError:
+            raise _nonsense(endpoints.GET_VERSION, response, "a release number") from None
         return text
 
     def get_experiment_status(self) -> NNIManagerStatus:
@@ -184,8 +195,10 @@ class ManagerClient:
         response = self._call(endpoints.START_EXPERIMENT, body=document)
         if not response.body:
             return ""
-        answer = _decode(endpoints.START_EXPERIMENT, response, dict)
-        return str(answer.get("experiment_id", ""))
+        exp_id = _decode(endpoints.START_EXPERIMENT, response, dict).get("experiment_id", "")
+        if not isinstance(exp_id, str):
+            raise _nonsense(endpoints.START_EXPERIMENT, response, "an experiment_id that is text")
+        return exp_id
 
     def stop_experiment(self) -> None:
         """Ask the manager to stop (2.1 and later); it answers before it has.
@@ -197,7 +210,7 @@ class ManagerClient:
 
     def list_experiments(self) -> list[dict[str, Any]]:
         """Return all entries of NNI's registry on the manager's machine (2.0 and later)."""
-        return self._get(endpoints.LIST_EXPERIMENTS, list)
+        return self._models(endpoints.LIST_EXPERIMENTS, decode_object)
 
     def get_experiment_metadata(self) -> dict[str, Any]:
         """Return this experiment's entry in NNI's registry (2.4 and later).
@@ -222,7 +235,11 @@ class ManagerClient:
             raise _nonsense(
                 endpoints.GET_PROFILE, response, "a profile; this manager has no experiment yet"
             )
-        return cast(ExperimentProfile, _decode(endpoints.GET_PROFILE, response, dict))
+        raw = _decode(endpoints.GET_PROFILE, response, dict)
+        profile = _build(endpoints.GET_PROFILE, response, decode_profile, raw)
+        if not is_segment(profile["id"]):
+            raise _nonsense(endpoints.GET_PROFILE, response, "an id that can name a folder")
+        return cast(ExperimentProfile, profile)
 
     def update_profile(
         self,
@@ -274,7 +291,7 @@ class ManagerClient:
         found = self.dialect.decode(field, profile["params"].get(row.key))
         if found != value:
             raise UpdateNotAppliedError(
-                f"{field}: wanted {_brief(value)}, manager has {_brief(found)}"
+                f"{field}: wanted {brief(value)}, manager has {brief(found)}"
                 + (f" ({lost})" if lost else ""),
                 method=endpoints.UPDATE_PROFILE.method,
                 url=self.endpoint,
@@ -298,16 +315,14 @@ class ManagerClient:
 
     def get_imported_data(self) -> list[Any]:
         """Return what was imported, one item an import."""
-        return [
-            decode_json(item) if isinstance(item, str) else item
-            for item in self._get(endpoints.GET_IMPORTED_DATA, list)
-        ]
+        return self._models(endpoints.GET_IMPORTED_DATA, decode_text)
 
     # Trials
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
         """Return how many trials are in each status; statuses without a trial are absent."""
-        return cast(list[TrialJobStatistics], self._get(endpoints.GET_STATISTICS, list))
+        rows = self._models(endpoints.GET_STATISTICS, decode_statistics)
+        return cast(list[TrialJobStatistics], rows)
 
     def list_trial_jobs(self, status: str | None = None) -> list[TrialJob]:
         """Return all trials, or those in one status, in the order in which they were made."""
@@ -337,7 +352,10 @@ class ManagerClient:
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
         """Queue a trial with parameters of the caller's own; return its sequence id."""
         response = self._call(endpoints.SUBMIT_TRIAL, body=parameters)
-        return int(_decode(endpoints.SUBMIT_TRIAL, response, dict)["sequenceId"])
+        number = _decode(endpoints.SUBMIT_TRIAL, response, dict).get("sequenceId")
+        if type(number) is not int:
+            raise _nonsense(endpoints.SUBMIT_TRIAL, response, "a sequenceId")
+        return number
 
     def kill_trial_job(self, trial_job_id: str) -> None:
         """Cancel a trial; on one that has succeeded it changes the status all the same (3.0).
@@ -452,7 +470,7 @@ class ManagerClient:
 
     def list_tensorboards(self) -> list[dict[str, Any]]:
         """Return all tensorboards of this manager."""
-        return self._get(endpoints.LIST_TENSORBOARDS, list)
+        return self._models(endpoints.LIST_TENSORBOARDS, decode_object)
 
     def get_tensorboard(self, task_id: str) -> dict[str, Any]:
         """Return one tensorboard."""
@@ -537,7 +555,7 @@ class ManagerClient:
             explain = self._explain_silence
             known = explain(self.endpoint) if explain is not None else ""
             what = known or "something takes connections there, but it hangs or is overloaded"
-            error.args = (f"{error}, for {deadline.waited_s:.1f} s; {what}",)
+            error.args = (f"{error.message}, for {deadline.waited_s:.1f} s; {what}",)
 
 
 def _to_status(response: Response) -> NNIManagerStatus | None:
@@ -545,10 +563,13 @@ def _to_status(response: Response) -> NNIManagerStatus | None:
         answer = decode_json(response.text)
     except DecodingError:
         return None
-    if response.status_code != 200 or not isinstance(answer, dict) or "status" not in answer:
+    if response.status_code != 200 or not isinstance(answer, dict):
         return None
-    errors = [str(error) for error in answer.get("errors") or []]
-    return {"status": str(answer["status"]), "errors": errors}
+    status, errors = answer.get("status"), answer.get("errors") or []
+    if not isinstance(status, str) or not isinstance(errors, list):
+        return None
+    said = [error if isinstance(error, str) else brief(error) for error in errors]
+    return {"status": status, "errors": said}
 
 
 def _decode(endpoint: Endpoint, response: Response, kind: type[T]) -> T:
@@ -569,18 +590,20 @@ def _build(endpoint: Endpoint, response: Response, model: Callable[[Any], T], it
             f"{endpoint.method} {response.url}: {error}",
             method=endpoint.method,
             url=response.url,
-            body_start=json.dumps(item)[:_BODY_START],
+            body_start=brief(item),
         ) from error
 
 
 def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> DecodingError:
-    start = response.text[:_BODY_START]
-    hint = ""
+    start = response.body[: _BODY_START * 4].decode("utf-8", "replace")[:_BODY_START]
+    found = f"{start!r}"
     if start.lstrip().startswith("<"):
         # A manager answers every path that it does not know with its web page and 200.
-        hint = "; this is a web page: no manager of a release that has this, or a wrong URL prefix"
+        found = (
+            "HTML; this is a web page: no manager of a release that has this, or a wrong URL prefix"
+        )
     return DecodingError(
-        f"{endpoint.method} {response.url}: expected {expected}, found {start!r}{hint}",
+        f"{endpoint.method} {response.url}: expected {expected}, found {found}",
         method=endpoint.method,
         url=response.url,
         body_start=start,
@@ -602,15 +625,12 @@ def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
 
 def _server_message(response: Response) -> str:
     """Return the manager's own explanation: `error`, of joi also `message`, or the plain text."""
+    start = response.body[:_MOST_SAID_BYTES].decode("utf-8", "replace")
     try:
-        answer = decode_json(response.text)
+        answer = decode_json(start)
     except DecodingError:
-        return response.text[:_BODY_START].strip()
-    if isinstance(answer, dict):
-        return str(answer.get("message") or answer.get("error") or "")
-    return str(answer)[:_BODY_START]
-
-
-def _brief(value: object) -> str:
-    text = json.dumps(value, default=str)
-    return text if len(text) <= _BODY_START else f"{text[:_BODY_START]}..."
+        return "a web page" if start.lstrip().startswith("<") else start[:_BODY_START].strip()
+    said = (
+        (answer.get("message") or answer.get("error") or "") if isinstance(answer, dict) else answer
+    )
+    return said if isinstance(said, str) else brief(said)

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nnicli.decoding import decode_json
+from nnicli.decoding import brief, decode_json, decode_whole
+from nnicli.errors import DecodingError, InvalidValueError
 from nnicli.rest import endpoints
 from nnicli.rest.endpoints import Endpoint
 from nnicli.units import parse_duration
@@ -67,12 +68,34 @@ class Dialect:
     empty_files: str
 
     def decode(self, field: str, value: Any) -> Any:
-        """Return a value of the manager's profile as nnicli has it: durations in seconds."""
-        if field == "max_experiment_duration" and value is not None:
-            return parse_duration(value, field=field)
-        if field == "search_space" and isinstance(value, str):
-            return decode_json(value)
-        return value
+        """Return a value of the manager's profile as nnicli has it: durations in seconds.
+
+        Raises:
+            DecodingError: It is nothing that this field can have.
+        """
+        return None if value is None else _DECODERS[field](value, self.fields[field].key)
+
+
+def _decode_duration(value: Any, key: str) -> int:
+    try:
+        return parse_duration(value, field=key)
+    except InvalidValueError as error:
+        raise DecodingError(f"{key}: expected a duration, found {brief(value)}") from error
+
+
+def _decode_space(value: Any, key: str) -> dict[str, Any]:
+    space = decode_json(value) if isinstance(value, str) else value
+    if not isinstance(space, dict):
+        raise DecodingError(f"{key}: expected an object, found {brief(space)}")
+    return space
+
+
+_DECODERS: Mapping[str, Callable[[Any, str], Any]] = {
+    "trial_concurrency": decode_whole,
+    "max_experiment_duration": _decode_duration,
+    "max_trial_number": decode_whole,
+    "search_space": _decode_space,
+}
 
 
 _1_8 = Dialect(

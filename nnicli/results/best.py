@@ -21,7 +21,8 @@ def optimize_mode(profile: ExperimentProfile) -> Mode | None:
     """
     params = profile["params"]
     for algorithm in ("tuner", "advisor"):
-        arguments = (params.get(algorithm) or {}).get("classArgs") or {}
+        section = params.get(algorithm)
+        arguments = section.get("classArgs") if isinstance(section, dict) else None
         told = arguments.get("optimize_mode") if isinstance(arguments, dict) else None
         for mode in _MODES:
             if told == mode:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from nnicli.decoding import decode_json, decode_nested
+from nnicli.decoding import decode_json, decode_nested, decode_text
 from nnicli.errors import DecodingError
 from nnicli.models import MetricType, ParametersStatus, TrialMetricData, TrialResult
 from nnicli.results.pairing import PairedTrials
@@ -66,7 +66,7 @@ def _row(result: TrialResult, metrics: Iterable[TrialMetricData] | None) -> dict
         row[_PARAMETERS_STATUS] = result.parameters_status
     if metrics is not None:
         periodical = (metric for metric in metrics if metric.type == MetricType.PERIODICAL)
-        row[_INTERMEDIATE] = [decode_json(metric.raw["data"]) for metric in periodical]
+        row[_INTERMEDIATE] = [decode_text(metric.raw.get("data")) for metric in periodical]
     return row
 
 
@@ -85,7 +85,7 @@ def _to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    value = decode_json(row["value"]) if isinstance(row["value"], str) else row["value"]
+    value = decode_text(row["value"])
     parameter, metric = row["parameter"], value if isinstance(value, dict) else {_METRIC: value}
     flat = (
         {name: _to_cell(cell) for name, cell in parameter.items()}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
 from nnicli.allocation import collection_paused
-from nnicli.decoding import decode_json
+from nnicli.decoding import decode_text
 from nnicli.errors import DecodingError
 from nnicli.models import (
     ExperimentProfile,
@@ -292,7 +292,7 @@ def _result(trial: TrialJob, ran: TrialHyperParameters, metric: TrialMetricData)
     result = TrialResult(
         {
             "parameter": ran.parameters,
-            "value": decode_json(data) if isinstance(data, str) else data,
+            "value": decode_text(data),
             "trialJobId": trial.trialJobId,
         }
     )
