@@ -175,7 +175,7 @@ def _inputs(number: Any) -> dict[str, Any]:
         ("PPOTuner", _inputs(2), False),
         ("PPOTuner", _inputs(1), True),
         ("RegularizedEvolutionTuner", _inputs([0, 1]), False),
-        ("BatchTuner", {"_type": "choice", "_value": [{"_name": "a", "lr": 1}]}, False),
+        ("BatchTuner", {"_type": "choice", "_value": [{"_name": "a", "lr": 1}]}, True),
         ("BatchTuner", {"_type": "choice", "_value": [{"lr": 1}, {"lr": 2}]}, True),
     ],
 )

@@ -1,0 +1,334 @@
+"""What each built-in tuner makes of a search space, by release.
+
+Every row was seen on the tuner itself: `python -m tests.tuners.record` feeds the search spaces of
+`tests/tuners/spaces.py` to the tuners of an installed NNI. Rows of tuners that need a package which
+NNI does not install (SMAC, BOHB, PPOTuner, DNGOTuner, TPE_legacy, Anneal since 2.0) are taken from
+NNI's code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from nnicli.versions import row_for
+
+_PLAIN = frozenset(("choice", "randint", "uniform"))
+_NORMAL = frozenset(("normal", "qnormal", "lognormal", "qlognormal"))
+_RANGES = _PLAIN | {"quniform", "loguniform", "qloguniform"}
+KINDS = _RANGES | _NORMAL
+"""Kinds of parameters that NNI documents for tuners."""
+ARCHITECTURE = frozenset(("layer_choice", "input_choice"))
+"""Kinds of parameters for the tuners that search architectures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """Something odd about a search space.
+
+    Attributes:
+        rule: Rule of its problem.
+        allowed: What is allowed where a tuner fails with it.
+        note: What to say where a tuner runs with it; None where there is nothing to say.
+    """
+
+    rule: str
+    allowed: str
+    note: str | None = None
+
+
+_UNDOCUMENTED = "it runs, although NNI documents only numbers and text as options"
+TRAITS: Mapping[str, Trait] = {
+    # Options of a choice.
+    "null": Trait("choice", "numbers, text, true or false, or objects with _name", _UNDOCUMENTED),
+    "list": Trait("choice", "numbers, text, true or false, or objects with _name", _UNDOCUMENTED),
+    "not-numeric": Trait("tuner-type", "numbers"),
+    "quoted-number": Trait("tuner-type", "numbers"),
+    "huge-integer": Trait(
+        "choice",
+        "integers up to 2**53",
+        "the manager, which is written in JavaScript, changes integers beyond 2**53",
+    ),
+    "unnamed": Trait(
+        "choice",
+        "objects with _name",
+        "has no _name, so trials get the object as it is, and nothing in it is drawn",
+    ),
+    "unnamed-in-list": Trait("choice", "lists without objects", _UNDOCUMENTED),
+    "nested": Trait("tuner-type", "plain options"),
+    "nested-parameter": Trait("tuner-type", "options without parameters inside"),
+    "text-and-others": Trait("tuner-type", "either text or numbers"),
+    "nested-twice": Trait(
+        "tuner-type",
+        "nested options inside an option only where the outer choice has no other option",
+    ),
+    "mixed": Trait(
+        "choice",
+        "either all options with _name, or none",
+        "options with and without _name are mixed, so what is inside an option may not be drawn",
+    ),
+    "constant": Trait(
+        "choice",
+        "parameters, with _type and _value",
+        "is not a parameter, so all trials with this option get it",
+    ),
+    "inside-a-set": Trait(
+        "choice", "plain values", "the tuner draws nothing, so trials get it as it is written"
+    ),
+    "not-a-set": Trait(
+        "choice",
+        "objects, each a whole set of parameters",
+        "trials get it in place of a set of parameters",
+    ),
+    # Ranges.
+    "no-integer": Trait("range", "[low, high) with an integer in it, such as [0, 5]"),
+    "float-bounds": Trait("range", "integers as bounds", "NNI documents only integers as bounds"),
+    "whole-floats": Trait("range", "integers as bounds", "NNI documents only integers as bounds"),
+    "beyond-64-bits": Trait("range", "integers of 64 bits", "the range is wider than 64 bits"),
+    "many-integers": Trait(
+        "range", "a smaller range, or uniform", "the tuner may look at every integer of the range"
+    ),
+    "too-many-integers": Trait(
+        "range", "a smaller range, or uniform", "the tuner may look at every integer of the range"
+    ),
+    "one-point": Trait(
+        "range",
+        "a first number below the second",
+        "the range has one point only, so every trial gets the same value",
+    ),
+    "reversed": Trait(
+        "range",
+        "a first number below the second",
+        "the first number is above the second",
+    ),
+    "reversed-steps": Trait(
+        "range",
+        "a first number below the second",
+        "the first number is above the second",
+    ),
+    "integers": Trait(
+        "tuner-type", "uniform or quniform; its randint fails with numpy 2.4 and later"
+    ),
+    "too-wide": Trait("range", "bounds whose difference is a finite number"),
+    "not-positive": Trait("range", "a logarithmic range, which begins above zero"),
+    "zero-step": Trait("range", "a step q above zero"),
+    "negative-step": Trait("range", "a step q above zero", "the step q is below zero"),
+    "whole-step": Trait(
+        "tuner-type",
+        "a step other than 1, or randint; the tuner fails with whole bounds and a step of 1",
+    ),
+    "zero-sigma": Trait(
+        "range", "sigma above zero", "sigma is zero, so every trial gets the same value"
+    ),
+    "zero-sigma-step": Trait(
+        "range", "sigma above zero", "sigma is zero, so every trial gets the same value"
+    ),
+    "negative-sigma": Trait("range", "sigma above zero", "sigma is below zero"),
+    "few-values": Trait(
+        "range",
+        "a step q well below sigma; the tuner fails when no other value is left",
+        "the step q is far above sigma, so most trials get the same value",
+    ),
+    "steps": Trait("range", "a range that is not used up"),
+    "overflow": Trait(
+        "range",
+        "mu and sigma of the logarithm, whose exponential is a finite number",
+        "the values are beyond what a number can hold",
+    ),
+    # Whole spaces.
+    "empty-space": Trait("tuner-type", "at least one parameter"),
+    "several-parameters": Trait(
+        "tuner-type", "one parameter, a choice of whole sets of parameters"
+    ),
+    "_name": Trait("choice", "another name", "is a word of NNI's own, so the tuner may drop it"),
+    "_type": Trait("choice", "another name", "is a word of NNI's own"),
+    "_value": Trait("choice", "another name", "is a word of NNI's own"),
+    "_index": Trait("choice", "another name", "is a word of NNI's own"),
+}
+"""Everything odd that a tuner may fail with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuner:
+    """What a built-in tuner makes of search spaces.
+
+    Attributes:
+        since: First release for which the row holds.
+        kinds: Kinds of parameters that it can use.
+        swallows: Kinds that it takes and gives senseless values for.
+        fails: Traits with which it fails at once, or within the first few trials.
+        fails_later: Trait -> when it fails with that; until then trials run.
+        garbles: Traits with which trials get something else than what was written.
+    """
+
+    since: str
+    kinds: frozenset[str]
+    swallows: frozenset[str] = frozenset()
+    fails: frozenset[str] = frozenset()
+    fails_later: Mapping[str, str] = field(default_factory=dict)
+    garbles: frozenset[str] = frozenset()
+
+
+_EVERYWHERE = frozenset(("no-integer", "not-positive", "zero-step", "too-wide", "overflow"))
+_REVERSED = frozenset(("reversed", "reversed-steps"))
+_UNNAMED = frozenset(("unnamed", "unnamed-in-list"))
+_WORDS = frozenset(("_type", "_index"))
+_USED_UP = "when every likely value was tried"
+
+# Up to 2.4 (TPE up to 2.5) hyperopt draws the values.
+_HYPEROPT = Tuner(
+    "1.8",
+    KINDS,
+    fails=_EVERYWHERE | _UNNAMED | _WORDS | {"negative-sigma", "beyond-64-bits", "empty-space"},
+)
+_AFTER_20 = "after 20 trials"
+_HYPEROPT_TPE = replace(
+    _HYPEROPT,
+    fails_later=dict.fromkeys(
+        (
+            "float-bounds",
+            "one-point",
+            "reversed",
+            "reversed-steps",
+            "zero-sigma",
+            "zero-sigma-step",
+            "too-many-integers",
+        ),
+        _AFTER_20,
+    ),
+)
+_HYPEROPT_ANNEAL = replace(_HYPEROPT, fails=_HYPEROPT.fails | {"float-bounds", "too-many-integers"})
+# Since 2.6 (Random since 2.5) these share one reader of search spaces, and values are not repeated
+# until none is left.
+_SHARED = Tuner(
+    "2.6",
+    KINDS,
+    fails=_EVERYWHERE
+    | _REVERSED
+    | {
+        "beyond-64-bits",
+        "constant",
+        "few-values",
+        "negative-sigma",
+        "nested-twice",
+        "zero-sigma-step",
+    },
+    fails_later={"steps": _USED_UP},
+)
+_EVOLUTION = Tuner(
+    "1.8",
+    KINDS,
+    fails=_EVERYWHERE | _UNNAMED | _WORDS | _REVERSED | {"beyond-64-bits", "negative-sigma"},
+    fails_later={"empty-space": "after its first population"},
+)
+# It draws the same values as Evolution, but looks at no option of a choice.
+_HYPERBAND = Tuner("1.8", KINDS, fails=_EVOLUTION.fails - _UNNAMED - {"_index"})
+_OPTIONS_ONLY = frozenset(("several-parameters", "empty-space"))
+_NUMERIC = _UNNAMED | {"not-numeric", "null", "list", "nested", "mixed"}
+_GP = Tuner(
+    "1.8",
+    _RANGES,
+    swallows=_NORMAL | ARCHITECTURE,
+    fails=_EVERYWHERE | _NUMERIC | _REVERSED | {"beyond-64-bits"},
+)
+_ARCHITECTS = Tuner("1.8", ARCHITECTURE)
+
+TUNERS: Mapping[str, tuple[Tuner, ...]] = {
+    "TPE": (
+        _HYPEROPT_TPE,
+        replace(
+            _SHARED,
+            fails_later={**_SHARED.fails_later, "many-integers": "or hangs after 20 trials"},
+        ),
+    ),
+    "TPE_legacy": (_HYPEROPT_TPE,),
+    "Random": (_HYPEROPT, replace(_SHARED, since="2.5")),
+    "Anneal": (_HYPEROPT_ANNEAL,),
+    "Evolution": (_EVOLUTION,),
+    "GridSearch": (
+        Tuner(
+            "1.8",
+            frozenset(("choice", "randint", "quniform")),
+            fails=frozenset(
+                (
+                    "no-integer",
+                    "zero-step",
+                    "negative-step",
+                    "reversed-steps",
+                    "unnamed",
+                    "constant",
+                    "too-many-integers",
+                    "_type",
+                )
+            )
+            | {"beyond-64-bits", "empty-space"},
+            garbles=frozenset(("list", "nested", "mixed")),
+        ),
+        replace(
+            _SHARED,
+            fails=_SHARED.fails - _REVERSED - {"negative-sigma"}
+            | {"too-many-integers", "empty-space", "_name"},
+        ),
+    ),
+    "BatchTuner": (Tuner("1.8", frozenset(("choice",)), fails=_OPTIONS_ONLY),),
+    "PBTTuner": (
+        replace(
+            _EVOLUTION,
+            fails_later=dict.fromkeys(
+                ("nested-parameter", "text-and-others"), "after its first population"
+            ),
+        ),
+    ),
+    "Hyperband": (_HYPERBAND,),
+    # Its normal distributions read a number that is not there.
+    "BOHB": (
+        Tuner(
+            "1.8",
+            _RANGES,
+            fails=_EVERYWHERE | _REVERSED | {"one-point", "beyond-64-bits"},
+            garbles=frozenset(("nested-parameter",)),
+        ),
+    ),
+    "MetisTuner": (
+        Tuner(
+            "1.8",
+            _PLAIN | {"quniform"},
+            fails=_EVERYWHERE
+            | _NUMERIC
+            | {"quoted-number", "float-bounds", "whole-step", "reversed-steps", "negative-step"},
+        ),
+    ),
+    # Older releases run in Pythons for which there is no numpy 2.4.
+    "GPTuner": (_GP, replace(_GP, since="3.0", fails=_GP.fails | {"integers"})),
+    "DNGOTuner": (
+        Tuner(
+            "1.8",
+            _RANGES,
+            swallows=_NORMAL,
+            fails=_EVOLUTION.fails,
+            fails_later=dict.fromkeys(_NUMERIC | {"quoted-number"}, "after its first results"),
+        ),
+    ),
+    "SMAC": (
+        Tuner(
+            "1.8",
+            _PLAIN | {"quniform", "loguniform"},
+            fails=_EVERYWHERE | _REVERSED,
+            garbles=frozenset(("nested-parameter",)),
+        ),
+    ),
+    "PPOTuner": (_ARCHITECTS,),
+    "RegularizedEvolutionTuner": (_ARCHITECTS,),
+}
+"""Built-in tuner -> its rows, the newest last."""
+
+# A tuner of the user's own, or one that is not known here: what none of the built-in ones can use
+# is refused.
+ANY_TUNER = Tuner("1.8", KINDS | ARCHITECTURE, fails=_EVERYWHERE | _REVERSED | {"negative-sigma"})
+"""What holds for a tuner that is not in the table."""
+
+
+def find_tuner(name: str | None, release: str) -> Tuner:
+    """Return the row of a tuner for a release, `ANY_TUNER` for one that is not in the table."""
+    rows = TUNERS.get(name or "")
+    return row_for(rows, release) if rows else ANY_TUNER

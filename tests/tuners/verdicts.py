@@ -1,0 +1,86 @@
+"""What real tuners made of search spaces, as `python -m tests.tuners.record` wrote it down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.document import Document
+from nnicli.config.releases import release_for
+from nnicli.config.search_space import check_search_space
+from nnicli.errors import Problem
+from tests.tuners.spaces import CASES, MISTAKES
+
+DATA = Path(__file__).parents[1] / "data" / "tuner-verdicts.json"
+
+# Any tuner that works has handed out that many sets, and has got their results.
+_AT_ONCE = 8
+# What a tuner fails with for these, after it handed out some sets, is not about the search space: a
+# library that is too new for it, or a defect of its own.
+_SOUND = ("choice/integers", "uniform/plain")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a tuner made of a search space.
+
+    Attributes:
+        release: NNI's.
+        tuner: Its built-in name.
+        case: Name of the search space, a key of `CASES`.
+        sets: How many sets of parameters it handed out before it failed.
+        failure: What it failed with, None where it ran.
+    """
+
+    release: str
+    tuner: str
+    case: str
+    sets: int
+    failure: str | None
+
+    @property
+    def fails_at_once(self) -> bool:
+        """Whether no experiment gets further than its first few trials."""
+        return self.failure is not None and self.sets < _AT_ONCE
+
+    @property
+    def should_be_refused(self) -> bool:
+        """Whether a check should refuse it: a plain mistake, or a tuner that fails at once."""
+        return self.case in MISTAKES or self.fails_at_once
+
+    def problems(self) -> list[Problem]:
+        """Return what nnicli says of it."""
+        document = Document(None, data=CASES[self.case])
+        release = release_for(self.release)
+        check_search_space(document, tuner=self.tuner, release=release)
+        return document.problems
+
+
+def read_verdicts(release: str) -> Iterator[Verdict]:
+    """Yield what every tuner that is installed in a release made of every search space."""
+    for title, failures in _read().items():
+        if title == "cases":
+            continue
+        version, _, tuner = title.partition(" ")
+        if version != release or None in failures.values():
+            continue
+        found = {case: (sets, text) for text in failures for case, sets in failures[text].items()}
+        always = {found[case][1] for case in _SOUND if case in found and found[case][0]}
+        for case in recorded_cases():
+            sets, text = found.get(case, (0, None))
+            yield Verdict(release, tuner, case, sets, None if text in always else text)
+
+
+def recorded_cases() -> list[str]:
+    """Return the names of the search spaces that were tried."""
+    cases: list[str] = _read()["cases"]
+    return cases
+
+
+@cache
+def _read() -> Any:
+    return json.loads(DATA.read_text("utf-8"))

@@ -1,0 +1,126 @@
+"""What nnicli says of search spaces is what the real tuners make of them.
+
+`tests/data/tuner-verdicts.json` has what the tuners of three releases made of some 450 search
+spaces each; `python -m tests.tuners.record` writes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from nnicli.errors import Problem
+from tests.tuners.spaces import CASES
+from tests.tuners.verdicts import Verdict, read_verdicts, recorded_cases
+
+_BY_JAVASCRIPT = "the class tells floats from integers, but the manager makes integers of them"
+_SENSELESS = "the tuner takes it and draws senseless values"
+_ONE_BY_ONE = "a rare value, for which a rule of its own is not worth while"
+# Where nnicli and the class differ: tuner -> search space -> why.
+_DIFFERENCES = {
+    **{(tuner, "layer_choice/numbers"): _SENSELESS for tuner in ("TPE", "Random", "GridSearch")},
+    **{
+        ("MetisTuner", f"quniform/{name}"): _BY_JAVASCRIPT
+        for name in ("whole floats", "floats, step one", "floats, integer step one", "huge floats")
+    },
+    ("Anneal", "randint/whole floats"): _BY_JAVASCRIPT,
+    ("MetisTuner", "quniform/full width"): _ONE_BY_ONE,
+    # 1.9 sends a search space as text, so floats stay floats; its Python refuses them.
+    ("MetisTuner", "randint/whole floats"): "an older Python takes whole floats",
+    **{
+        ("Hyperband", f"{kind}/huge sigma"): "by luck none of the first draws was infinite"
+        for kind in ("lognormal", "qlognormal")
+    },
+    **{
+        ("GridSearch", name): _ONE_BY_ONE
+        for name in (
+            "choice/lists of one",
+            "choice/empty lists",
+            "choice/lists of lists",
+            "choice/lists of objects",
+            "choice/lists of named objects",
+            "choice/objects of strings",
+            "choice/objects with lists",
+            "nested/names that are numbers",
+            "nested/names that are null",
+            "nested/names that are lists",
+            "nested/and unnamed parameters",
+            "nested/string constants inside",
+            "nested/list constants inside",
+            "randint/small",
+            "quniform/large",
+            "quniform/beyond 64 bits",
+            "quniform/huge floats",
+            "quniform/full width",
+        )
+    },
+}
+_NOT_FINITE = ("nan", "infinity", "infinite", "infinite sigma", "infinite step")
+_RELEASES = ("3.0", "2.10.1", "1.9")
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict, and what nnicli says."""
+
+    verdict: Verdict
+    problems: list[Problem]
+
+    @property
+    def differs(self) -> bool:
+        is_refused = any(problem.severity == "error" for problem in self.problems)
+        return is_refused != self.verdict.should_be_refused
+
+
+@cache
+def _judge(release: str) -> list[Judgement]:
+    return [Judgement(verdict, verdict.problems()) for verdict in read_verdicts(release)]
+
+
+def test_the_recorded_spaces_are_those_of_the_generator() -> None:
+    assert recorded_cases() == list(CASES)
+
+
+@pytest.mark.parametrize("release", _RELEASES)
+def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
+    """At least 99 in 100, and each difference is known."""
+    judged = _judge(release)
+
+    differing = [one.verdict for one in judged if one.differs]
+
+    assert len({one.verdict.tuner for one in judged}) >= 10
+    assert len(differing) <= len(judged) / 100
+    assert [
+        f"{one.tuner} {one.case}: {one.failure or 'runs'}"
+        for one in differing
+        if (one.tuner, one.case) not in _DIFFERENCES
+        # Refused for every tuner, as no manager reads them.
+        and one.case.rpartition("/")[2] not in _NOT_FINITE
+    ] == []
+
+
+def test_every_difference_is_still_there() -> None:
+    """A reason that is no longer needed hides the next mistake."""
+    differing = {
+        (one.verdict.tuner, one.verdict.case)
+        for release in _RELEASES
+        for one in _judge(release)
+        if one.differs
+    }
+
+    assert set(_DIFFERENCES) - differing == set()
+
+
+@pytest.mark.parametrize("release", _RELEASES)
+def test_a_tuner_that_fails_later_is_told_about(release: str) -> None:
+    """It runs for a while, so it is not refused, but nobody wants to lose the rest of a night."""
+    later = [
+        one for one in _judge(release) if one.verdict.failure and not one.verdict.should_be_refused
+    ]
+
+    silent = [one.verdict.case for one in later if not one.problems]
+
+    assert len(later) > 20
+    assert len(silent) <= len(later) / 2, silent
