@@ -140,9 +140,11 @@ def read_rows(
     conditions = "".join(
         f" and {name} in ({', '.join('?' * len(values))})" for name, values in matching.items()
     )
+    # Of several values SQLite would rather look at each row than at the index (3.40, seen live).
+    rowid = "+rowid" if any(len(values) > 1 for values in matching.values()) else "rowid"
     statement = (
         f"select {selected}, rowid from {table}"  # noqa: S608 - names are constants
-        f" where rowid > ? and rowid <= ?{conditions} order by rowid limit {_ROWS_AT_A_TIME}"
+        f" where {rowid} > ? and {rowid} <= ?{conditions} order by rowid limit {_ROWS_AT_A_TIME}"
     )
     wanted = [_to_bind(value) for values in matching.values() for value in values]
 

@@ -23,6 +23,7 @@ from nnicli.store.readonly import (
     read_rows,
     why_closed,
 )
+from tests.unit.store.recordings import load_recording
 
 # Ends in the middle of a transaction that has already reached the file.
 DIES_WHILE_WRITING = """
@@ -347,3 +348,31 @@ def test_a_copy_leaves_the_original_alone(path: Path, tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir() if file.name.startswith(path.name)] == [
         path.name
     ]
+
+
+@pytest.mark.parametrize("number", [1, 2, 500])
+def test_the_rows_of_some_trials_are_found_by_their_index(number: int, tmp_path: Path) -> None:
+    """Without it an export looks at all rows again for each portion of trials."""
+    database = load_recording("3.0", tmp_path).database
+    statements: list[str] = []
+    names = [trial.trialJobId for trial in database.list_trial_jobs()]
+    wanted = [*names, *(f"t{index}" for index in range(number))][:number]
+
+    with open_read_only(database.path) as connection:
+        connection.set_trace_callback(statements.append)
+        rows = list(
+            read_rows(
+                connection,
+                "TrialJobEvent",
+                ("trialJobId",),
+                until=1_000,
+                matching={"trialJobId": wanted},
+            )
+        )
+        connection.set_trace_callback(None)
+        selects = [one for one in statements if "rowid" in one]
+        plans = [connection.execute(f"explain query plan {one}").fetchall() for one in selects]
+
+    assert {row[0] for row in rows} == set(names[:number])
+    assert plans
+    assert all("TrialJobEvent_trialJobId" in str(plan) for plan in plans)
