@@ -93,13 +93,22 @@ def check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:
     return {"parameter": dict(parameter), "value": value}
 
 
-def check_is_in_space(row: Mapping[str, Any], index: int, space: Mapping[str, Any]) -> None:
-    """Refuse a known result whose hyper-parameters are no point of the search space."""
-    mismatch = find_mismatch(row["parameter"], space)
+def check_is_in_space(parameters: object, space: Mapping[str, Any], *, field: str) -> None:
+    """Refuse hyper-parameters that are not a point of the search space.
+
+    Args:
+        parameters: Name -> value.
+        space: The experiment's search space; empty where it has none to compare with.
+        field: What the error calls the hyper-parameters.
+    """
+    if not isinstance(parameters, Mapping):
+        mismatch: str | None = "is not a mapping"
+    else:
+        mismatch = find_mismatch(parameters, space) if space else None
     if mismatch is not None:
         raise InvalidValueError(
-            f"rows[{index}].parameter: {row['parameter']!r} {mismatch}; allowed: a point of the "
+            f"{field}: {parameters!r} {mismatch}; allowed: a point of the "
             "experiment's search space (update_searchspace() changes it)",
-            field=f"rows[{index}].parameter",
-            value=row["parameter"],
+            field=field,
+            value=parameters,
         )

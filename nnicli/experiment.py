@@ -430,8 +430,22 @@ class Experiment(ExperimentReader):
         session.client.kill_trial_job(trial_job_id)
 
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
-        """Queue a trial with parameters of the caller's own; return its sequence id."""
-        return self._steerable().client.submit_trial(parameters)
+        """Queue a trial with parameters of the caller's own; return its sequence id.
+
+        It waits behind the trials that the tuner has generated already, and counts as one of
+        `max_trial_number`: below that limit, but with too many before it, it waits until
+        `update_trailnum()` makes room.
+
+        Args:
+            parameters: Name -> value, a point of the experiment's search space.
+
+        Raises:
+            InvalidValueError: They are not a point of the search space; nothing was sent.
+            StateError: The experiment is only viewed, or has had all of its trials.
+        """
+        session = self._steerable()
+        arguments.check_is_in_space(parameters, session.search_space(), field="parameters")
+        return session.submit_trial(parameters)
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
         """Tell the tuner results that are known already.
@@ -446,10 +460,9 @@ class Experiment(ExperimentReader):
         """
         session = self._steerable()
         checked = [arguments.check_row(row, index) for index, row in enumerate(rows)]
-        params = session.client.get_experiment_profile()["params"]
-        if space := session.client.dialect.decode("search_space", params.get("searchSpace")):
-            for index, row in enumerate(checked):
-                arguments.check_is_in_space(row, index, space)
+        space = session.search_space()
+        for index, row in enumerate(checked):
+            arguments.check_is_in_space(row["parameter"], space, field=f"rows[{index}].parameter")
         session.send_import(checked, self._timeouts.tuner_s)
 
     # Wait

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from nnicli.errors import (
     RegistryError,
     RequestTimeoutError,
     RestError,
+    StateError,
     StatusError,
     StopError,
     StopNotSupportedError,
@@ -53,6 +55,8 @@ logger = get_logger(__name__)
 _TUNER_INTERVAL_S = 0.02
 _PORT_INTERVAL_S = 0.1
 _REOPENING_S = 15.0
+# What managers say to a trial beyond the limit (1.8 to 3.0, `nnimanager.js`).
+_LIMIT_REACHED = "reach maxTrialNum"
 # What a reverse proxy says of a manager that is gone.
 _GATEWAY_ERRORS = (502, 503, 504)
 
@@ -301,6 +305,30 @@ class Session:
         if not answer:
             raise self._tuner_not_ready(deadline)
         self._tuner_has_connected = True
+
+    def search_space(self) -> dict[str, Any]:
+        """Return the experiment's present search space, empty where its profile has none."""
+        params = self.client.get_experiment_profile()["params"]
+        space: dict[str, Any] | None = self.client.dialect.decode(
+            "search_space", params.get("searchSpace")
+        )
+        return space or {}
+
+    def submit_trial(self, parameters: Mapping[str, Any]) -> int:
+        """Queue a trial with these parameters; return its sequence id.
+
+        Raises:
+            StateError: The experiment has had all of its trials.
+        """
+        try:
+            return self.client.submit_trial(parameters)
+        except StatusError as error:
+            if _LIMIT_REACHED not in error.server_message:
+                raise
+            raise StateError(
+                f"experiment {self.exp_id} has had all of its trials; call update_trailnum() with "
+                "a higher number, and submit the trial again"
+            ) from error
 
     def send_search_space(
         self, search_space: dict[str, Any], timeout_s: float

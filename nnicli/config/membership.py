@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -64,7 +65,8 @@ def _is_option(value: Any, options: list[Any]) -> bool:
 
 
 def _is_number(value: Any, _bounds: list[Any]) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
 
 
 def _is_in_range(value: Any, bounds: list[Any]) -> bool:

@@ -325,6 +325,9 @@ class ManagerContract:
         wait_for(lambda: running_trials(experiment), "a trial runs")
         (victim,) = running_trials(experiment)
 
+        for wrong, why in (({"nosuch": 1}, "lacks x"), ({"x": 55}, "has x = 55; the search space")):
+            with pytest.raises(InvalidValueError, match=f"^parameters: .* {why}"):
+                experiment.submit_trial(wrong)
         number = experiment.submit_trial({"x": 0.125})
         experiment.kill_trial_job(victim.trialJobId)
 
@@ -424,6 +427,8 @@ class ManagerContract:
         assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
         trials = experiment.list_trial_jobs()
         assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
+        with pytest.raises(StateError, match=r"has had all of its trials; call update_trailnum\("):
+            experiment.submit_trial({"x": 7.5})
         assert 7 <= trials[1].hyperParameters[0].parameters["x"] <= 8
         assert read_all(open_experiment(exp_id)) == read_all(experiment)
         experiment.stop_experiment()

@@ -61,6 +61,6 @@ def test_other_points_are_told_with_the_reason(
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-@pytest.mark.parametrize("kind", ["uniform", "randint"])
+@pytest.mark.parametrize("kind", ["uniform", "randint", "normal", "qlognormal"])
 def test_what_is_no_finite_number_is_outside(kind: str, value: float) -> None:
     assert find_mismatch({"x": value}, space(kind, 0, 3)) is not None
