@@ -17,9 +17,11 @@ from nnicli.errors import (
     AlreadyConnectedError,
     ConnectError,
     ConnectionLostError,
+    DecodingError,
     NotConnectedError,
     RequestTimeoutError,
     StateError,
+    StatusError,
     WaitTimeoutError,
 )
 from nnicli.launcher import (
@@ -30,6 +32,7 @@ from nnicli.launcher import (
     StopOutcome,
     explain_silence,
     find_installation,
+    find_local_addresses,
     generation_for,
     locate_experiment,
     start_manager,
@@ -44,6 +47,7 @@ from nnicli.reading import ExperimentReader
 from nnicli.rest import (
     MAX_ANSWER_BYTES,
     ManagerClient,
+    advise_on_address,
     check_auth,
     check_headers,
     check_prefix,
@@ -258,7 +262,8 @@ class Experiment(ExperimentReader):
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             InvalidValueError: The endpoint is no such URL.
-            RestError: No manager answers there.
+            RestError: No manager answers there; the error names the right address where a manager
+                is found near it.
         """
         with self._connecting():
             client = ManagerClient(
@@ -272,6 +277,12 @@ class Experiment(ExperimentReader):
             )
             try:
                 session = Session.of_connected(client)
+            except (ConnectError, ConnectionLostError, DecodingError, StatusError) as error:
+                client.close()
+                known = find_local_addresses(client.endpoint)
+                raise advise_on_address(
+                    error, client.endpoint, verify=self._verify, known=known
+                ) from error.__cause__
             except BaseException:
                 client.close()
                 raise

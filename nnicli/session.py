@@ -488,14 +488,6 @@ def _logs_of(process: ManagerProcess, layout: Layout, directory: Path) -> RunLog
     )
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        # A manager may answer what is too long for a path.
-        return False
-
-
 def _launcher_folder(layout: Layout, exp_id: str) -> str:
     try:
         return launcher_folder(layout, exp_id)

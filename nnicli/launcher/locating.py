@@ -425,6 +425,13 @@ def _find_listening_manager(endpoint: str) -> ProcessIdentity | None:
     return listener if listener is not None and _is_manager(listener.argv) else None
 
 
+def find_local_addresses(endpoint: str) -> list[str]:
+    """Return the addresses, with their prefix, of this machine's managers on an endpoint's port."""
+    listener = _find_listening_manager(endpoint)
+    url = _look_at(listener).url if listener is not None else None
+    return [] if url is None else [url]
+
+
 def explain_silence(endpoint: str) -> str:
     """Return why a manager does not answer and what helps, empty where it is not on this machine.
 

@@ -4,6 +4,7 @@ from nnicli.rest.address import check_prefix, is_segment
 from nnicli.rest.client import ManagerClient
 from nnicli.rest.credentials import check_auth, check_headers, check_verify
 from nnicli.rest.dialects import DIALECTS, Dialect, ProfileField, dialect_for
+from nnicli.rest.nearby import advise_on_address
 from nnicli.rest.transport import (
     MAX_ANSWER_BYTES,
     Request,
@@ -22,6 +23,7 @@ __all__ = [
     "RequestsTransport",
     "Response",
     "Transport",
+    "advise_on_address",
     "check_auth",
     "check_headers",
     "check_prefix",

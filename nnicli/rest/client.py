@@ -37,6 +37,7 @@ from nnicli.models import (
     TrialResult,
     group_metrics,
 )
+from nnicli.printable import printable_line
 from nnicli.rest import endpoints
 from nnicli.rest.address import is_segment, parse_endpoint
 from nnicli.rest.dialects import Dialect, dialect_for
@@ -612,7 +613,9 @@ def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> Decoding
 
 def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
     said = _server_message(response)
-    redirect = f" to {response.location}" if response.location else ""
+    # Its query may hold a token.
+    target = printable_line(response.location.partition("?")[0], most=_BODY_START)
+    redirect = f" to {target}" if target else ""
     return StatusError(
         f"{endpoint.method} {response.url}: HTTP {response.status_code}{redirect}"
         + (f": {said}" if said else ""),

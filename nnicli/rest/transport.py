@@ -26,6 +26,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
 )
+from nnicli.printable import printable_line
 from nnicli.rest.credentials import check_auth, check_headers, check_verify, encode_credential
 from nnicli.rest.exchange import Adapter, HeadTooLargeError, exchange
 from nnicli.safe_logging import get_logger
@@ -400,7 +401,8 @@ def _describe(cause: BaseException) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     # urllib3 puts the object of the connection before the reason.
-    return str(cause).rpartition(": ")[2] or type(cause).__name__
+    # What a server said in place of HTTP is in it, too.
+    return printable_line(str(cause).rpartition(": ")[2].strip(), most=100) or type(cause).__name__
 
 
 def _origin(url: str) -> str:
