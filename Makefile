@@ -15,7 +15,7 @@ MANAGER := $(MANAGERS)/3.0
 TESTED := 1.9 2.10.1
 QUICKSTART := .quickstart
 
-.PHONY: help quickstart test test-managers managers check format bench clean
+.PHONY: help quickstart test test-managers test-kills managers check format bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,11 @@ managers: $(VENV)/.installed  ## build an environment for every release of NNI
 test-managers: managers  ## run the contract on every release of NNI, and trials over SSH
 	NNICLI_TEST_REMOTE=1 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
 		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m real
+
+test-kills: $(MANAGER)/.installed  ## kill nnicli at a hundred moments on 3.0 and 2.10.1, and reconcile
+	$(VENV)/bin/python -m tests.managers --where-possible 2.10.1
+	NNICLI_TEST_KILL_MOMENTS=100 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list 3.0 2.10.1)" \
+		$(VENV)/bin/python -m pytest -n 2 -s -m real tests/kills
 
 format: $(VENV)/.installed  ## put the code into shape
 	$(VENV)/bin/ruff check --fix .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -304,7 +305,8 @@ def _unstarted(record: ExperimentRecord, folder: Path) -> Finding:
 
 
 def _find_leftovers(parents: Iterable[Path]) -> Iterator[Path]:
-    for parent in parents:
+    # Databases that only a writer could make readable are copied into the last of these.
+    for parent in (*parents, Path(tempfile.gettempdir())):
         with suppress(OSError):
             yield from find_abandoned(parent)
     for layout in {row.registry_file: row for row in LAYOUTS}.values():
