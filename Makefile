@@ -34,11 +34,13 @@ $(MANAGER)/.installed: tests/managers.py $(VENV)/.installed
 	touch $@
 
 $(QUICKSTART)/.installed: pyproject.toml | python-found
-	"$(PYTHON)" -m venv --clear $(QUICKSTART)
-	$(QUICKSTART)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[nni]'
+	@echo 'installing nnicli and the NNI 3.0 manager, node.js included, into $(QUICKSTART); this takes about a minute ...' >&2
+	@"$(PYTHON)" -m venv --clear $(QUICKSTART)
+	@$(QUICKSTART)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[nni]'
 	touch $@
 
 quickstart: $(QUICKSTART)/.installed  ## set up all, then run a real experiment on NNI 3.0
+	@echo 'running ten short trials of examples/quickstart/config.yml, which takes about half a minute ...' >&2
 	$(QUICKSTART)/bin/nnicli run examples/quickstart/config.yml
 
 check: $(VENV)/.installed  ## lint, format, types, layers

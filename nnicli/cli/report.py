@@ -22,6 +22,7 @@ class Report:
 
     exp_id: str | None = None
     name: str | None = None
+    directory: str | None = None
     status: str | None = None
     mode: Mode | None = None
     elapsed_s: float = 0.0

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
-from nnicli.cli.output import print_json, tell_error
+from nnicli.cli.output import print_json, tell, tell_error
 from nnicli.cli.streams import OutputError
 from nnicli.errors import ConfigError, NnicliError, TrialsNotStartedError, WaitTimeoutError
 from nnicli.printable import printable_line
@@ -63,7 +66,27 @@ def run(config: str, *, as_json: bool, **options: Any) -> None:
         tell_error(f"the results are not printed, as {error.message}{kept}")
         raise SystemExit(report.exit_code or error.exit_code) from error
     _tell_error(report)
+    _tell_next(report)
     raise SystemExit(report.exit_code)
+
+
+def _tell_next(report: Report) -> None:
+    """Say where an experiment that ran has its results, and what may be done with them."""
+    if report.exp_id is None or report.directory is None:
+        return
+    further = "log dispatcher {}" if report.exit_code else "experiment export {} -f results.csv"
+    commands = [
+        f"`{_program()} {command.format(report.exp_id)}`" for command in ("trial ls {}", further)
+    ]
+    tell(f"results are in {report.directory}; next: {' or '.join(commands)}")
+
+
+def _program() -> str:
+    """Return what this command is called by; `make quickstart` has it outside of PATH."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return "python -m nnicli"
+    return called.name if shutil.which(called.name) == str(called) else str(called)
 
 
 def _print_results(report: Report, *, as_json: bool) -> None:
@@ -173,7 +196,8 @@ def _follow(
 
     watcher = Watcher(experiment)
     report.exp_id, report.mode = experiment.exp_id, watcher.mode
-    report.name = experiment.get_experiment_profile()["params"].get("experimentName")
+    profile = experiment.get_experiment_profile()
+    report.name, report.directory = profile["params"].get("experimentName"), profile["logDir"]
     parts = (report.name, report.exp_id, experiment.endpoint)
     heading = printable_line(" ".join(part for part in parts if part))
     if not messages.is_terminal:

@@ -102,6 +102,19 @@ def test_results_go_to_stdout_and_progress_to_stderr(
     assert len(set(lines)) == len(lines), "a line for each change only"
 
 
+def test_the_last_line_says_where_the_results_are_and_what_to_do_next(
+    installation: FakeInstallation, config: Path, home: Path
+) -> None:
+    result = _run(installation, config)
+
+    (exp_id,) = Registry().read()
+    assert result.stderr.splitlines()[-1] == (
+        f"results are in {home / 'nni-experiments' / exp_id}; next: "
+        f"`python -m nnicli trial ls {exp_id}` or "
+        f"`python -m nnicli experiment export {exp_id} -f results.csv`"
+    )
+
+
 def test_json_is_one_strict_document(installation: FakeInstallation, config: Path) -> None:
     result = _run(installation, config, "--json")
 

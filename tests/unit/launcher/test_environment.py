@@ -49,3 +49,13 @@ def test_what_belongs_to_an_outer_trial_or_another_python_is_left_out(tmp_path: 
 
     assert {"NNI_EXP_ID", "PYTHONHOME"}.isdisjoint(child)
     assert (child["NNI_CONFIG_DIR"], child["X"]) == ("/algos", "1")
+
+
+def test_options_for_other_versions_of_node_are_left_out(tmp_path: Path) -> None:
+    """Node 16.14 of 2.10.1 ends over --openssl-legacy-provider (seen live)."""
+    environ = {"NODE_OPTIONS": "--openssl-legacy-provider", "NODE_EXTRA_CA_CERTS": "/ca.pem"}
+
+    child = manager_environment(_installation(tmp_path), environ)
+
+    assert "NODE_OPTIONS" not in child
+    assert child["NODE_EXTRA_CA_CERTS"] == "/ca.pem"
