@@ -13,6 +13,7 @@ from nnicli.errors import (
     RestError,
     TrialLogNotAvailableError,
     TunerCrashedError,
+    TunerTooSlowError,
 )
 from nnicli.models import TrialJob, TrialJobStatus
 from nnicli.outlook import Look
@@ -47,7 +48,7 @@ def failure(
         return TunerCrashedError(message, errors=errors, log_tail=quote(crash))
     cause = session.manager_error()
     if any(_TOO_SLOW in text for text in (*errors, cause)) and not session.tuner_error():
-        return TunerCrashedError(f"{said}; {_too_slow()}", errors=errors)
+        return TunerTooSlowError(f"{said}; {_too_slow()}", errors=errors)
     if _is_of_tuner(session, (*errors, cause)):
         log_tail = quote(session.crash_log() or cause)
         hint = f"; the end of the log:\n{log_tail}" if log_tail else ""

@@ -36,6 +36,7 @@ NnicliError
     UpdateNotAppliedError
   ExperimentFailedError(RuntimeError)
     TunerCrashedError
+      TunerTooSlowError
     NoTrialSucceededError
       NoMetricError
   WaitTimeoutError(TimeoutError)
@@ -475,6 +476,10 @@ class TunerCrashedError(ExperimentFailedError):
     def __init__(self, message: str, *, errors: Iterable[str] = (), log_tail: str = "") -> None:
         super().__init__(message, errors=errors)
         self.log_tail = presentable(log_tail)
+
+
+class TunerTooSlowError(TunerCrashedError):
+    """The manager gave up its tuner, which wrote no error and was not connected in time."""
 
 
 class NoTrialSucceededError(ExperimentFailedError):

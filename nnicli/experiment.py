@@ -22,6 +22,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     StateError,
     StatusError,
+    TunerTooSlowError,
     WaitTimeoutError,
 )
 from nnicli.launcher import (
@@ -72,6 +73,8 @@ logger = get_logger(__name__)
 T = TypeVar("T")
 
 _WAIT_INTERVAL_S = 0.5
+# How often wait() starts a manager again whose tuner was too slow for it.
+_SPARE_STARTS = 2
 
 
 class Experiment(ExperimentReader):
@@ -136,6 +139,7 @@ class Experiment(ExperimentReader):
         self._stopped: Session | None = None
         self._supervisor: Supervisor | None = None
         self._has_fallen_back = False
+        self._spare_starts = _SPARE_STARTS
         self._handle_signals = handle_signals
         # Held while this instance gets or loses its experiment. The thread that holds it may come
         # again: a signal handler of the script's own runs in the middle of whatever it interrupts.
@@ -508,6 +512,9 @@ class Experiment(ExperimentReader):
             WaitTimeoutError: The time is up; the experiment goes on.
             TrialsNotStartedError: No trial has run for `start_timeout`; the experiment goes on.
             TunerCrashedError: The tuner is gone or makes nothing more, whatever the status says.
+            TunerTooSlowError: The tuner was too slow for the 10 s that 2.8 to 3.0 allow it, also
+                after the manager was started again, twice at most and only where it was started
+                here.
             NoTrialSucceededError: It is over without a single success.
             NoMetricError: It is over, and no trial that succeeded has a number as its metric.
             ExperimentFailedError: The manager is gone, or says ERROR.
@@ -517,20 +524,15 @@ class Experiment(ExperimentReader):
         wanted = arguments.check_statuses(until)
         deadline = Deadline(arguments.to_timeout(timeout))
         start_s = arguments.to_timeout(start_timeout, field="start_timeout")
-        supervisor = self._supervisor or Supervisor(session, patience_s=self._timeouts.trial_s)
-        self._supervisor = supervisor
+        supervisor = self._watch(session)
         while True:
             try:
-                with within(deadline):
-                    final = supervisor.check(allow_no_metric=allow_no_metric)
-            except RequestTimeoutError as error:
-                if not deadline.expired:
+                final = _look(supervisor, session.exp_id, deadline, allow_no_metric=allow_no_metric)
+            except TunerTooSlowError as error:
+                if not session.is_owned or self._spare_starts == 0 or deadline.expired:
                     raise
-                raise WaitTimeoutError(
-                    f"experiment {session.exp_id} could not be looked at in time: {error.message}",
-                    waited_s=deadline.waited_s,
-                    status=supervisor.last_status,
-                ) from error
+                session, supervisor = self._start_again(error)
+                continue
             if final is not None:
                 return final
             if supervisor.last_status in wanted:
@@ -547,6 +549,23 @@ class Experiment(ExperimentReader):
             deadline.sleep(_WAIT_INTERVAL_S)
 
     # How it is done
+
+    def _watch(self, session: Session) -> Supervisor:
+        if self._supervisor is None:
+            self._supervisor = Supervisor(session, patience_s=self._timeouts.trial_s)
+        return self._supervisor
+
+    def _start_again(self, error: TunerTooSlowError) -> tuple[Session, Supervisor]:
+        """Start the manager again, with the same experiment and port, as nothing has run yet."""
+        with self._changing:
+            session, spare_starts = self._connected(), self._spare_starts - 1
+            logger.warning("%s", error)
+            logger.warning("the manager of experiment %s is started again", session.exp_id)
+            self.stop_experiment()
+            self.resume_experiment(session.exp_id, session.port)
+            self._spare_starts = spare_starts
+            session = self._connected()
+            return session, self._watch(session)
 
     def _leave(self) -> None:
         with stopping(), self._changing:
@@ -630,6 +649,7 @@ class Experiment(ExperimentReader):
     def _enter(self, session: Session) -> None:
         self._session, self._stopped, self._supervisor = session, None, None
         self._has_fallen_back = False
+        self._spare_starts = _SPARE_STARTS
 
     def _require_unconnected(self) -> None:
         if self._session is not None:
@@ -721,6 +741,23 @@ class Experiment(ExperimentReader):
             return self._stopped, _files_of(self._stopped)
         session = self._connected()
         return session, session.database()
+
+
+def _look(
+    supervisor: Supervisor, exp_id: str, deadline: Deadline, *, allow_no_metric: bool
+) -> ExperimentStatus | None:
+    """Return what `Supervisor.check` does, in the time that is left."""
+    try:
+        with within(deadline):
+            return supervisor.check(allow_no_metric=allow_no_metric)
+    except RequestTimeoutError as error:
+        if not deadline.expired:
+            raise
+        raise WaitTimeoutError(
+            f"experiment {exp_id} could not be looked at in time: {error.message}",
+            waited_s=deadline.waited_s,
+            status=supervisor.last_status,
+        ) from error
 
 
 def _files_of(session: Session) -> ExperimentDatabase:

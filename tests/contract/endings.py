@@ -223,8 +223,8 @@ class AlgorithmEndings(_Endings):
         }
         tuner = {"name": "PBTTuner", "classArgs": arguments}
         total = 2 * population + 1
-        changes = {"maxTrialNumber": total, "trialConcurrency": concurrency}
-        start(experiment, tmp_path, REPORTS, tuner=tuner, **changes)
+        limits: dict[str, Any] = {"maxTrialNumber": total, "trialConcurrency": concurrency}
+        start(experiment, tmp_path, REPORTS, tuner=tuner, **limits)
 
         assert experiment.wait(timeout=2 * LIMIT_S) == ExperimentStatus.DONE
         assert_all_succeeded(experiment, total)
@@ -287,6 +287,17 @@ class AlgorithmEndings(_Endings):
 
         assert told in caught.value.log_tail
 
+    def test_a_tuner_that_was_too_slow_gets_another_start(
+        self, experiment: Experiment, tmp_path: Path
+    ) -> None:
+        """2.8 to 3.0 give it up after 10 s; what it imported then takes less the next time."""
+        slow = "import pathlib, time\nmark = pathlib.Path(__file__ + '.done')\n"
+        slow += "if not mark.exists():\n    mark.touch()\n    time.sleep(15)\n"
+        start(experiment, tmp_path, REPORTS, maxTrialNumber=1, before=slow, **mine("nothing"))
+
+        assert experiment.wait(timeout=2 * LIMIT_S) == ExperimentStatus.DONE
+        assert_all_succeeded(experiment, 1)
+
     def test_trials_that_an_assessor_stops_count_as_ended(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
@@ -299,11 +310,21 @@ class AlgorithmEndings(_Endings):
         assert len(experiment.list_trial_jobs()) == handed_out(experiment) == 2
 
 
-def start(experiment: Experiment, folder: Path, script: str, **changes: Any) -> None:
-    """Start an experiment without a limit on trials, but for what changes."""
+def start(
+    experiment: Experiment, folder: Path, script: str, *, before: str = "", **changes: Any
+) -> None:
+    """Start an experiment without a limit on trials, but for what changes.
+
+    Args:
+        experiment: The instance.
+        folder: Where its project is made.
+        script: What a trial runs.
+        before: What a tuner of the user's own does when it is imported.
+        changes: The config.
+    """
     config = write_config(folder / "project", script, **{"maxTrialNumber": None, **changes})
     code = config.parent / "code"
-    (code / "my_tuner.py").write_text(_TUNER, "utf-8")
+    (code / "my_tuner.py").write_text(before + _TUNER, "utf-8")
     (code / "my_assessor.py").write_text(_ASSESSOR, "utf-8")
     experiment.start_experiment(config)
 

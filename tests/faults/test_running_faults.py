@@ -30,6 +30,7 @@ from nnicli import (
     TrialsNotStartedError,
     TunerCrashedError,
     TunerNotReadyError,
+    TunerTooSlowError,
     UnsupportedVersionError,
     UpdateNotAppliedError,
     WaitTimeoutError,
@@ -524,6 +525,58 @@ def test_a_tuner_that_lives_and_does_nothing_more_is_told_within_seconds(
     assert caught.value.log_tail == TRACEBACK.strip()
     assert experiment.process is not None
     assert experiment.process.tuner() is not None
+
+
+def test_a_manager_whose_tuner_was_too_slow_is_started_again(
+    installation: FakeInstallation,
+    experiment: Experiment,
+    config: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """NNI gives the tuner 10 s, which a busy machine may not make (2.8 to 3.0)."""
+    installation.set_behaviour(
+        Behaviour(first_starts=1, tuner_never_connects=True, tuner_connect_limit_s=0.3)
+    )
+    config.write_text(config.read_text().replace("sleep 600", "sleep 0.1"))
+    experiment.start_experiment(config)
+    before = experiment.exp_id, experiment.port
+    installation.set_behaviour(Behaviour(first_starts=1, tuner_never_connects=True))
+
+    assert experiment.wait(timeout=60, allow_no_metric=True) == "DONE"
+
+    assert (experiment.exp_id, experiment.port) == before
+    assert len(experiment.list_trial_jobs()) == 3
+    assert "the machine is too slow or too busy (load" in caplog.text
+    assert f"the manager of experiment {experiment.exp_id} is started again" in caplog.text
+
+
+def test_a_tuner_that_is_too_slow_every_time_is_an_error(
+    installation: FakeInstallation,
+    experiment: Experiment,
+    config: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    installation.set_behaviour(Behaviour(tuner_never_connects=True, tuner_connect_limit_s=0.2))
+    experiment.start_experiment(config)
+
+    with pytest.raises(TunerTooSlowError, match="too slow or too busy"):
+        experiment.wait(timeout=60)
+
+    assert caplog.text.count("is started again") == 2
+
+
+def test_a_manager_that_was_only_connected_to_is_not_started_again(
+    installation: FakeInstallation, experiment: Experiment, config: Path
+) -> None:
+    installation.set_behaviour(Behaviour(tuner_never_connects=True, tuner_connect_limit_s=0.2))
+    experiment.start_experiment(config)
+    other = Experiment()
+    other.connect_experiment(str(experiment.endpoint))
+
+    with pytest.raises(TunerTooSlowError):
+        other.wait(timeout=60)
+
+    other.disconnect()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,10 @@ from nnicli.testing.fake_node.journal import Journal
 from nnicli.testing.fake_node.pool import TrialPool
 from nnicli.testing.fake_node.tuner import Tuner
 
+_TOO_SLOW = (
+    "tuner_command_channel: Tuner did not connect in 10 seconds. Please check tuner (dispatcher) "
+    "log."
+)
 _RECEIVED = "NNIManager received command from dispatcher"
 
 
@@ -97,7 +101,7 @@ class TrialSupply:
         unseen_s = time.monotonic() - self._seen
         if not self._tuner.is_connected:
             is_late = unseen_s > self._behaviour.tuner_connect_limit_s
-            return "the tuner did not connect in time; see dispatcher.log" if is_late else None
+            return _TOO_SLOW if is_late else None
         if not self._tuner.is_gone:
             self._seen = time.monotonic()
             return None
