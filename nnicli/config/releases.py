@@ -68,6 +68,7 @@ class Release:
         needs_dlc_workspace: Whether dlc needs `workspaceId`.
         takes_seconds: Whether a duration may be a number of seconds, too.
         takes_blank_in_code_path: Whether trials run in a folder with a blank in its path.
+        key_kinds: Private keys for SSH that the manager reads.
         reuses_machines: The default of `reuseMode` for remote machines.
         machine_command: What a remote machine's own set-up is called in v1.
     """
@@ -90,6 +91,7 @@ class Release:
     needs_dlc_workspace: bool
     takes_seconds: bool
     takes_blank_in_code_path: bool
+    key_kinds: tuple[str, ...]
     reuses_machines: bool
     machine_command: str
 
@@ -118,6 +120,7 @@ _1_8 = Release(
     needs_dlc_workspace=False,
     takes_seconds=False,
     takes_blank_in_code_path=False,
+    key_kinds=("pem",),
     reuses_machines=False,
     machine_command="",
 )
@@ -139,6 +142,7 @@ _2_1 = replace(
     since="2.1",
     v1_platforms=tuple(name for name in _2_0.v1_platforms if name != "paiYarn"),
     machine_command="pythonPath",
+    key_kinds=("pem", "openssh"),
 )
 # Before, kubeflow (2.4) and frameworkcontroller (2.5) had other fields in v2.
 _2_2 = replace(
@@ -150,7 +154,12 @@ _2_2 = replace(
     reuses_machines=True,
 )
 _2_3 = replace(_2_2, since="2.3", tuners=(*_2_2.tuners, "DNGOTuner"))
-_2_4 = replace(_2_3, since="2.4", v2_platforms=(*_SERVICES, "kubeflow", "adl"))
+_2_4 = replace(
+    _2_3,
+    since="2.4",
+    v2_platforms=(*_SERVICES, "kubeflow", "adl"),
+    key_kinds=("pem", "openssh", "ed25519"),
+)
 _2_5 = replace(
     _2_4,
     since="2.5",

@@ -9,7 +9,9 @@ from typing import Any
 from nnicli.config.canonical import KUBEFLOW_ROLES, absolute_path
 from nnicli.config.commands import check_command
 from nnicli.config.document import Keys
+from nnicli.config.machines import NEW, check_concurrency, check_machines
 from nnicli.config.secrets import show, show_path
+from nnicli.config.ssh_keys import check_key
 from nnicli.config.subject import (
     Subject,
     check_code_folder,
@@ -20,6 +22,7 @@ from nnicli.config.subject import (
     is_there,
     machines_of,
 )
+from nnicli.config.traps import check_traps
 
 Service = dict[str, Any]
 Check = Callable[[Subject, Keys, Service], None]
@@ -49,7 +52,7 @@ def check_services(subject: Subject) -> None:
         if platform not in allowed:
             _refuse_platform(subject, keys, platform, is_list=is_list)
         _check_trial(subject, keys, service)
-        for check in _CHECKS[platform]:
+        for check in (*_CHECKS[platform], check_traps):
             check(subject, keys, service)
 
 
@@ -91,12 +94,6 @@ def _check_local(subject: Subject, keys: Keys, service: Service) -> None:
         message = "is required with trialGpuNumber: whether GPUs in use may be taken"
         subject.document.report((*keys, "useActiveGpu"), message, rule="gpu")
     _check_shared_gpu(subject, keys, service, takes_gpu=takes_gpu)
-    if service.get("reuseMode") is True:
-        # Seen on 3.0, whose own check takes it.
-        message = "found true, with which local experiments of 3.0 ended in ERROR; leave it out"
-        subject.document.report(
-            (*keys, "reuseMode"), message, rule="reuse-mode", severity="warning"
-        )
 
 
 def _check_shared_gpu(subject: Subject, keys: Keys, section: Service, *, takes_gpu: bool) -> None:
@@ -107,10 +104,15 @@ def _check_shared_gpu(subject: Subject, keys: Keys, section: Service, *, takes_g
     check_gpu_text(subject, (*keys, "gpuIndices"), section.get("gpuIndices"))
 
 
-def _check_machines(subject: Subject, keys: Keys, service: Service) -> None:
+def _check_remote(subject: Subject, keys: Keys, service: Service) -> None:
     """A machine is entered with a password, or with a key file that is there."""
     takes_gpu = _takes_gpu(subject, keys, service)
-    for here, machine in machines_of(service, keys):
+    machines = machines_of(service, keys)
+    check_machines(subject, machines, NEW)
+    reuses = service.get("reuseMode", subject.release.reuses_machines)
+    if reuses and not takes_gpu and isinstance(subject.data.get("trainingService"), dict):
+        check_concurrency(subject, ("trialConcurrency",), machines)
+    for here, machine in machines:
         _check_shared_gpu(subject, here, machine, takes_gpu=takes_gpu)
         key = machine.get("sshKeyFile")
         if "password" in machine:
@@ -127,6 +129,9 @@ def _check_machines(subject: Subject, keys: Keys, service: Service) -> None:
                 f"there is no file {show_path(text, str(path))}; give a key file, or a password"
             )
             subject.document.report((*here, "sshKeyFile"), message, rule="path")
+        else:
+            passphrase = machine.get("sshPassphrase")
+            check_key(subject, (*here, "sshKeyFile"), text, passphrase=passphrase)
 
 
 def _check_openpai(subject: Subject, keys: Keys, service: Service) -> None:
@@ -182,7 +187,7 @@ def _check_task_roles(subject: Subject, keys: Keys, service: Service) -> None:
 
 _CHECKS: dict[str, tuple[Check, ...]] = {
     "local": (_check_local,),
-    "remote": (_check_machines,),
+    "remote": (_check_remote,),
     "openpai": (_check_openpai,),
     "aml": (),
     "dlc": (_check_dlc,),

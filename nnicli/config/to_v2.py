@@ -173,6 +173,7 @@ def _carry_kubeflow(carrier: Carrier) -> None:
             carrier.move_all(("trial", name), new, renames.KUBEFLOW_ROLE)
             _lose_registry(carrier, ("trial", name))
             carrier.put((*new, "codeDirectory"), carrier.get(("trial", "codeDir")))
+            _assume_command(carrier, ("trial", name))
 
 
 def _carry_frameworkcontroller(carrier: Carrier) -> None:
@@ -185,9 +186,14 @@ def _carry_frameworkcontroller(carrier: Carrier) -> None:
         carrier.move_all(old, new, renames.TASK_ROLE)
         _lose_registry(carrier, old)
         carrier.move_all((*old, policy), (*new, policy), renames.POLICY)
-    command = carrier.get((*roles[0][0], "command")) if roles else None
+    if roles:
+        _assume_command(carrier, roles[0][0])
+
+
+def _assume_command(carrier: Carrier, role: Keys) -> None:
+    command = carrier.get((*role, "command"))
     if command is not None:
-        message = "is the command of the first role, since managers want one"
+        message = "is the command of the first role, which is what runs in reuse mode"
         carrier.assume(("trialCommand",), command, message)
 
 

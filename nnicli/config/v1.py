@@ -11,12 +11,14 @@ from nnicli.config.canonical import absolute_path
 from nnicli.config.commands import check_command
 from nnicli.config.document import Keys
 from nnicli.config.doubts import check_direction, check_placeholders
+from nnicli.config.machines import OLD, check_machines
 from nnicli.config.packages import check_packages
 from nnicli.config.releases import Release
 from nnicli.config.renames import ALGORITHMS
 from nnicli.config.schema import load_schema
 from nnicli.config.secrets import show
 from nnicli.config.sections import check_sections
+from nnicli.config.ssh_keys import check_key
 from nnicli.config.subject import (
     Subject,
     check_annotation,
@@ -177,18 +179,27 @@ def _gpus(subject: Subject) -> None:
 
 
 def _machines(subject: Subject) -> None:
-    for here, machine in machines_of(subject.data, ()):
+    machines = machines_of(subject.data, ())
+    check_machines(subject, machines, OLD)
+    for here, machine in machines:
         _check_one_of(subject, here, machine, ("passwd", "sshKeyPath"))
         check_gpu_text(subject, (*here, "gpuIndices"), machine.get("gpuIndices"))
         if "passphrase" in machine and "sshKeyPath" not in machine:
             message = "goes with sshKeyPath only: it opens the key"
             subject.document.report((*here, "passphrase"), message, rule="exclusive")
-        check_file(subject, (*here, "sshKeyPath"), machine.get("sshKeyPath"))
+        _check_key(subject, here, machine)
         for name in ("preCommand", "pythonPath"):
             if name in machine and name != subject.release.machine_command:
                 known = subject.release.machine_command or "neither that nor another"
                 message = f"is no key of this release, which has {known}"
                 subject.document.report((*here, name), message, rule="unknown-key")
+
+
+def _check_key(subject: Subject, here: Keys, machine: Mapping[str, Any]) -> None:
+    keys, text = (*here, "sshKeyPath"), machine.get("sshKeyPath")
+    check_file(subject, keys, text)
+    if isinstance(text, str) and is_there(Path(absolute_path(text, subject.base)).is_file):
+        check_key(subject, keys, text, passphrase=machine.get("passphrase"))
 
 
 def _credentials(subject: Subject) -> None:

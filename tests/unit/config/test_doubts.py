@@ -78,6 +78,7 @@ def test_remote_machines_without_a_reuse_mode_are_told(
 ) -> None:
     machine = {"host": "a", "user": "b", "password": "hush"}
     config = v2_config({"platform": "remote", "machineList": [machine], **given})
+    config["nniManagerIp"] = "10.0.0.9"
 
     assert len(_told(config, folder)) == told
 

@@ -59,6 +59,7 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
     problems = check_config(v2_config(services), base_path=folder, nni_version="3.0")
 
     assert [problem.location for problem in problems] == [
+        "trainingService[0].platform",
         "trainingService[2].platform",
         "trainingService[3].computeTarget",
         "trainingService[3].resourceGroup",
@@ -165,7 +166,8 @@ def test_what_is_sent_has_the_defaults_and_absolute_paths(folder: Path) -> None:
 def test_a_hybrid_list_is_sent_as_one(folder: Path) -> None:
     services = [{"platform": "local"}, _service("aml")]
 
-    document = load_config(v2_config(services), base_path=folder).document
+    config = v2_config(services)
+    document = load_config(config, base_path=folder, nni_version="2.10.1").document
 
     assert [one["platform"] for one in document["trainingService"]] == ["local", "aml"]
     assert all(one["trialCodeDirectory"] == str(folder) for one in document["trainingService"])

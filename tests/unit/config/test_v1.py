@@ -36,7 +36,7 @@ ANNOTATED = "".join(
 ).replace("useAnnotation: false", "useAnnotation: true")
 REMOTE = (
     V1.replace("Platform: local", "Platform: remote")
-    + "machineList:\n- {ip: 10.0.0.1, username: me, passwd: hush}\n"
+    + "machineList:\n- {ip: 10.0.0.1, username: me, passwd: hush}\nnniManagerIp: 10.0.0.9\n"
 )
 
 
@@ -134,7 +134,7 @@ def test_a_broken_field_is_told_with_its_place(
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        ("passwd: hush, sshKeyPath: config.yml", "sshKeyPath: passwd and sshKeyPath exclude"),
+        ("passwd: hush, sshKeyPath: key", "sshKeyPath: passwd and sshKeyPath exclude"),
         ("port: 22", "passwd: is required and missing; give it, or sshKeyPath"),
         ("sshKeyPath: none", "sshKeyPath: there is no file "),
         ("passwd: hush, pythonPath: /x", "pythonPath: is no key of this release, which has pre"),
@@ -143,8 +143,11 @@ def test_a_broken_field_is_told_with_its_place(
     ],
 )
 def test_a_broken_machine_is_told_without_its_password(
-    check: Check, change: str, expected: str
+    check: Check, tmp_path: Path, change: str, expected: str
 ) -> None:
+    (tmp_path / "key").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
+    (tmp_path / "key").chmod(0o600)
+
     found = check(REMOTE.replace("passwd: hush", change), nni_version="1.9")
 
     assert len(found) == 1
@@ -209,6 +212,7 @@ def test_the_canonical_form_has_absolute_paths_and_every_default(tmp_path: Path)
         "authorName": "me",
         "experimentName": "mnist",
         "trialConcurrency": 2,
+        "nniManagerIp": "10.0.0.9",
         "maxExecDuration": "999d",
         "maxTrialNum": 99_999,
         "trainingServicePlatform": "remote",
