@@ -12,6 +12,8 @@ from nnicli.waiting import Deadline
 
 _PROBE_S = 1.0
 _LOOK_S = 5.0
+# A status with its errors is less than 1 KB.
+_PROBE_BYTES = 1 << 16
 _OTHER_SCHEME = {"http": "https", "https": "http"}
 # A manager of 2.7 and later says so of every path that is not below its prefix.
 _OUTSIDE_PREFIX = re.compile(r'Outside prefix "([^"]*)"')
@@ -59,7 +61,7 @@ def advise_on_address(
 
 def _answers(url: str, verify: bool | str) -> bool:
     try:
-        with ManagerClient(url, verify=verify) as client:
+        with ManagerClient(url, verify=verify, max_answer_bytes=_PROBE_BYTES) as client:
             return client.poll_status(_PROBE_S) is not None
     except InvalidValueError:
         # What a server calls its prefix may be anything.

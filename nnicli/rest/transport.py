@@ -170,6 +170,8 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (TimeoutError, _TIMEOUT),
     # Of files that requests opens before it connects, such as a bundle of certificates.
     (OSError, _UNSENT),
+    # Over a negative chunk size http.client fails so.
+    (ValueError, _NONSENSE),
 )
 
 
@@ -229,13 +231,14 @@ class RequestsTransport:
             self._pid = os.getpid()
             self.close()
         url = f"{self._endpoint}{request.path}"
+        body = None if request.body is None else _encode(request.body)
         deadline = Deadline(request.read_s)
         with _mapped_errors(request.method, url), exchange(deadline) as progress:
             answer = self._session.request(
                 request.method,
                 url,
                 params=request.query or None,
-                data=None if request.body is None else _encode(request.body),
+                data=body,
                 headers=_headers(request),
                 timeout=(min(request.connect_s, request.read_s), request.read_s),
                 allow_redirects=False,
@@ -243,16 +246,16 @@ class RequestsTransport:
             )
             progress.is_head_read = True
             with answer:
-                body = _read_body(answer, self._max_answer_bytes)
+                content = _read_body(answer, self._max_answer_bytes)
         logger.debug(
             "%s %s: %d, %d bytes in %.3f s",
             request.method,
             url,
             answer.status_code,
-            len(body),
+            len(content),
             deadline.waited_s,
         )
-        return Response(answer.status_code, body, url, answer.headers.get("Location", ""))
+        return Response(answer.status_code, content, url, answer.headers.get("Location", ""))
 
     def close(self) -> None:
         """Close every connection; a later request opens a new one."""
@@ -345,14 +348,14 @@ def _mapped_errors(method: str, url: str) -> Iterator[None]:
     """Turn the errors of requests, urllib3 and the socket into ours."""
     try:
         yield
-    except tuple(foreign for foreign, _ in FOREIGN_ERRORS) as error:
-        raise translate_error(error, method=method, url=url) from error
     except UnicodeError as error:
         raise InvalidValueError(
             f"{method} {_origin(url)}: the host or the query has characters that cannot be sent",
             field="query",
             value=None,
         ) from error
+    except tuple(foreign for foreign, _ in FOREIGN_ERRORS) as error:
+        raise translate_error(error, method=method, url=url) from error
 
 
 def translate_error(error: Exception, *, method: str, url: str) -> RestError:
