@@ -2,6 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from nnicli.launcher import NniInstallation
 from nnicli.launcher.environment import manager_environment
 
@@ -39,6 +41,28 @@ def test_loopback_is_excepted_from_proxies_beside_what_was_excepted(tmp_path: Pa
     assert child["no_proxy"] == "intern.example,localhost,127.0.0.1,::1"
     assert child["NO_PROXY"] == "localhost,127.0.0.1,::1"
     assert child["https_proxy"] == "http://proxy:3128"
+
+
+def test_variables_of_the_user_stay(tmp_path: Path) -> None:
+    """Only what NNI itself sets may be another experiment's; the rest is for tuner and trials."""
+    own = dict.fromkeys(("NNI_DATA_ROOT", "NNI_HOME", "NNI_TRACE_FLAG", "NNI_", "nni"), "mine")
+
+    child = manager_environment(_installation(tmp_path), own)
+
+    assert own.items() <= child.items()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("SDK_PROCESS", "NNI_MODE", "NNI_CHECKPOINT_DIRECTORY", "NNI_LOG_DIRECTORY"),
+        *("NNI_LOG_LEVEL", "NNI_INCLUDE_INTERMEDIATE_RESULTS", "NNI_TUNER_COMMAND_CHANNEL"),
+        *("NNI_PLATFORM", "NNI_EXP_ID", "NNI_SYS_DIR", "NNI_OUTPUT_DIR", "NNI_TRIAL_JOB_ID"),
+        *("NNI_TRIAL_SEQ_ID", "NNI_CODE_DIR", "NNI_TRIAL_COMMAND_CHANNEL"),
+    ],
+)
+def test_variables_that_nni_sets_are_left_out(name: str, tmp_path: Path) -> None:
+    assert name not in manager_environment(_installation(tmp_path), {name: "outer"})
 
 
 def test_what_belongs_to_an_outer_trial_or_another_python_is_left_out(tmp_path: Path) -> None:
