@@ -81,7 +81,7 @@ class LiveDisplay:
         limit = str(total) if total is not None else "no limit"
         bar.add_row(
             ProgressBar(total=total or max(snapshot.done, 1), completed=snapshot.done),
-            f"{snapshot.done}/{limit} trials  {format_duration(snapshot.elapsed_s)}",
+            f"{snapshot.done}/{limit} {_trials(snapshot)}  {format_duration(snapshot.elapsed_s)}",
         )
         state = Text.assemble((snapshot.status, "bold"), "  ", describe(snapshot, with_done=False))
         state.no_wrap, state.overflow = True, "ellipsis"
@@ -94,13 +94,18 @@ def describe(snapshot: Snapshot, *, with_done: bool = True) -> str:
     parts = [f"{snapshot.running} running"]
     if with_done:
         of = f" of {snapshot.total}" if snapshot.total is not None else ""
-        parts.insert(0, f"{snapshot.done}{of} trials done")
+        parts.insert(0, f"{snapshot.done}{of} {_trials(snapshot)} done")
     if snapshot.failed:
         parts.append(f"{snapshot.failed} failed")
     if snapshot.best is not None:
         trial, value = snapshot.best
         parts.append(f"best {value:.6g} ({described_parameters(trial)})")
     return ", ".join(parts)
+
+
+def _trials(snapshot: Snapshot) -> str:
+    number = snapshot.done if snapshot.total is None else snapshot.total
+    return "trial" if number == 1 else "trials"
 
 
 # What follows the parameters that the manager meant for a trial.

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from nnicli import Experiment, TrialJob
+from nnicli import Experiment, TrialJob, TrialJobStatus
 from nnicli.results import Mode, optimize_mode, rank_trials
 from nnicli.waiting import Deadline
+
+_ENDED = frozenset(status.value for status in TrialJobStatus if status.is_finished)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Snapshot:
     @property
     def done(self) -> int:
         """How many trials have ended, in whichever way."""
-        return sum(self.counts.values()) - self.running - self.counts.get("WAITING", 0)
+        return sum(number for status, number in self.counts.items() if status in _ENDED)
 
     @property
     def running(self) -> int:
@@ -52,6 +54,8 @@ class Watcher:
         self._since = Deadline(None)
         profile = experiment.get_experiment_profile()
         self.mode: Mode | None = optimize_mode(profile)
+        # Called so by this release; asked while the manager lives.
+        self._limit_key = experiment.client.dialect.fields["max_trial_number"].key
 
     def look(self, status: str) -> Snapshot:
         """Return how far the experiment is.
@@ -62,7 +66,7 @@ class Watcher:
         trials = self._experiment.list_trial_jobs()
         ranked = rank_trials(trials, mode=self.mode) if self.mode else []
         # Not from the config: the limit may be raised while it runs.
-        total = self._experiment.get_experiment_profile()["params"].get("maxTrialNumber")
+        total = self._experiment.get_experiment_profile()["params"].get(self._limit_key)
         return Snapshot(
             status=status,
             counts=dict(Counter(trial.status for trial in trials)),

@@ -11,7 +11,8 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from click.testing import CliRunner, Result
@@ -19,8 +20,9 @@ from click.testing import CliRunner, Result
 from nnicli import Experiment, open_experiment
 from nnicli.cli import main
 from nnicli.cli.consoles import SafeConsole
-from nnicli.cli.display import ConsoleHandler, LineDisplay
-from nnicli.cli.progress import Snapshot
+from nnicli.cli.display import ConsoleHandler, LineDisplay, describe
+from nnicli.cli.progress import Snapshot, Watcher
+from nnicli.rest import dialect_for
 from nnicli.testing import FakeInstallation
 from tests.contract.scenes import LONG_TRIAL, running_trials, wait_for, write_config
 from tests.unit.store.recordings import RECORDINGS
@@ -393,6 +395,39 @@ def test_parameters_are_printed_without_emoji(directory: Path) -> None:
         assert changed.rowcount
 
     assert "bs:100:" in run("trial", "ls").stdout
+
+
+@pytest.mark.parametrize(
+    ("counts", "total", "text"),
+    [
+        ({"SUCCEEDED": 1}, None, "1 trial done, 0 running"),
+        ({"SUCCEEDED": 2, "RUNNING": 1}, None, "2 trials done, 1 running"),
+        ({"SUCCEEDED": 1}, 1, "1 of 1 trial done, 0 running"),
+        ({"FAILED": 1, "EARLY_STOPPED": 1}, 8, "2 of 8 trials done, 0 running, 1 failed"),
+        ({"WAITING": 1, "UNKNOWN": 1, "ADD_RESUMED": 2}, 8, "0 of 8 trials done, 0 running"),
+    ],
+)
+def test_progress_counts_what_has_ended(
+    counts: dict[str, int], total: int | None, text: str
+) -> None:
+    """A trial that a resume submits again is ADD_RESUMED for a moment (2.10 and later)."""
+    assert describe(Snapshot("RUNNING", counts, total, None, 0)) == text
+
+
+@pytest.mark.parametrize(
+    ("version", "params"),
+    [("1.9", {"maxTrialNum": 7}), ("3.0.0", {"maxTrialNumber": 7, "maxTrialNum": 99})],
+)
+def test_progress_knows_the_limit_by_its_name_in_the_release(
+    version: str, params: dict[str, Any]
+) -> None:
+    experiment = SimpleNamespace(
+        client=SimpleNamespace(dialect=dialect_for(version)),
+        get_experiment_profile=lambda: {"params": params},
+        list_trial_jobs=list,
+    )
+
+    assert Watcher(cast("Experiment", experiment)).look("RUNNING").total == 7
 
 
 def test_progress_and_warnings_are_told_without_emoji() -> None:
