@@ -420,7 +420,7 @@ class ExperimentRecord:
         exp_id: Its id.
         name: Its name, None without one.
         status: An ExperimentStatus as text; STOPPED where no manager of it lives, whatever was
-            noted.
+            noted; `UNKNOWN` where only its manager knows and does not answer.
         noted_status: What NNI's registry has, None for an experiment that is not registered.
         platform: The training service, in the config's words; None where nothing tells it.
         port: The manager's port, None while there is no manager.

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+from nnicli.errors import InvalidValueError, UnsupportedVersionError
 from nnicli.launcher import RunningManager, find_managers
 from nnicli.models import ExperimentRecord, ExperimentStatus
+from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
-from nnicli.store import Parents, list_recorded
+from nnicli.store import Parents, layout_for, list_recorded
 
 logger = get_logger(__name__)
+
+# Where only the manager knows, and does not answer.
+_UNKNOWN = "UNKNOWN"
+_ANSWER_S = 1.0
+_ASKED_AT_ONCE = 32
 
 
 def list_experiments(
@@ -19,9 +27,10 @@ def list_experiments(
     """Return the experiments of this machine, the newest start first.
 
     Those of NNI's registries (2.x and 3.0, and 1.x), and those that are in a folder only: NNI's
-    default folders and all that the registries name are searched. Nothing is asked of managers, and
-    nothing is changed. A manager counts by its command line and its open files, not by its pid
-    alone, so a pid that another process has by now is nobody's owner.
+    default folders and all that the registries name are searched, and nothing is changed. Managers
+    that do not write their status into a registry, such as those of 1.x, are asked for it, all at
+    the same time and for 1 s. A manager counts by its command line and its open files, not by its
+    pid alone, so a pid that another process has by now is nobody's owner.
 
     Args:
         running_only: Leave out those without a living manager.
@@ -36,7 +45,7 @@ def list_experiments(
     )
     managers = find_managers()
     records = [_with_owner(record, managers) for record in recorded]
-    return [record for record in records if record.is_running or not running_only]
+    return _with_answers([record for record in records if record.is_running or not running_only])
 
 
 def _with_owner(record: ExperimentRecord, managers: Sequence[RunningManager]) -> ExperimentRecord:
@@ -59,6 +68,37 @@ def _with_owner(record: ExperimentRecord, managers: Sequence[RunningManager]) ->
 def _status_of(record: ExperimentRecord, owner: RunningManager) -> str:
     if owner.is_view:
         return ExperimentStatus.VIEWED.value
-    # Noted by whoever lived before: the manager is there, and has not said more yet.
+    # STOPPED was noted by whoever lived before.
     is_stale = record.noted_status in (None, ExperimentStatus.STOPPED)
-    return ExperimentStatus.RUNNING.value if is_stale else record.status
+    return _UNKNOWN if is_stale or not _notes_status(owner) else record.status
+
+
+def _notes_status(owner: RunningManager) -> bool:
+    if owner.version is None:
+        return False
+    try:
+        return layout_for(owner.version).notes_status
+    except UnsupportedVersionError:
+        return False
+
+
+def _with_answers(records: list[ExperimentRecord]) -> list[ExperimentRecord]:
+    """Return the records with the status that managers say where nothing else tells it."""
+    asked = [index for index, record in enumerate(records) if record.status == _UNKNOWN]
+    if asked:
+        with ThreadPoolExecutor(min(len(asked), _ASKED_AT_ONCE)) as pool:
+            answers = pool.map(_status_by_manager, (records[index].url for index in asked))
+            for index, status in zip(asked, answers, strict=True):
+                records[index] = replace(records[index], status=status)
+    return records
+
+
+def _status_by_manager(url: str | None) -> str:
+    if url is None:
+        return _UNKNOWN
+    try:
+        with ManagerClient(url) as client:
+            answer = client.poll_status(_ANSWER_S)
+    except InvalidValueError:
+        return _UNKNOWN
+    return answer["status"] if answer else _UNKNOWN

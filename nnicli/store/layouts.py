@@ -98,6 +98,7 @@ class Layout:
         registry_file: NNI's registry of experiments, below the home directory.
         encode_run: What it has of an experiment that was started.
         encode_time: Milliseconds since 1970 -> what it has of a time.
+        notes_status: Whether managers write their status into that registry.
         launcher_folder: Where the launcher puts what the manager prints; `{home}`, `{folder}` (the
             Run's) and `{experiment}` (its own folder) stand for paths.
         output_names: Names of the files there for the manager's output and for its errors.
@@ -117,6 +118,7 @@ class Layout:
     registry_file: str
     encode_run: Callable[[Run], dict[str, Any]]
     encode_time: Callable[[int], object]
+    notes_status: bool
     launcher_folder: str
     output_names: tuple[str, str]
     config_file: str
@@ -216,6 +218,7 @@ _1_8 = Layout(
     registry_file=".local/nnictl/.experiment",
     encode_run=_entry_of_1,
     encode_time=_to_local_text,
+    notes_status=False,
     launcher_folder="{home}/.local/nnictl/{folder}",
     output_names=("stdout", "stderr"),
     config_file="{home}/.local/nnictl/{folder}/.config",
@@ -233,6 +236,7 @@ _2_0 = replace(
     registry_file="nni-experiments/.experiment",
     encode_run=_entry_of_2,
     encode_time=_as_is,
+    notes_status=True,
     launcher_folder="{experiment}/log",
     output_names=("nnictl_stdout.log", "nnictl_stderr.log"),
     config_file="{experiment}/.config",

@@ -232,6 +232,7 @@ class ManagerContract:
         assert record.owner.pid == finished.experiment.process.identity.pid
         assert record.port == finished.experiment.port
         assert record.version == self.release.version
+        assert record.status == "DONE"
         assert record.started_at is not None
         profile = finished.experiment.get_experiment_profile()
         assert str(record.directory) == profile["logDir"]

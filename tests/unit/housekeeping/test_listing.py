@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 import pytest
 
 from nnicli import Experiment, list_experiments
+from nnicli.housekeeping import listing
+from nnicli.store import Registry, layout_for
 from nnicli.testing import FakeInstallation
+from nnicli.waiting import Deadline
 from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, wait_for, write_config
 from tests.support import kill_manager
 
@@ -72,6 +77,40 @@ def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
     assert record.status == "VIEWED"
     assert record.is_running
     assert experiment.stop_experiment().how == "asked"
+
+
+@pytest.fixture
+def unnoted(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
+    """An experiment that is DONE, of a manager that writes nothing into its registry, as in 1.x."""
+    row = replace(layout_for("3.0"), notes_status=False)
+    monkeypatch.setattr(listing, "layout_for", lambda _: row)
+    config = write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
+    experiment.start_experiment(config)
+    experiment.wait(timeout=60)
+    Registry().update(str(experiment.exp_id), status="INITIALIZED")
+    return experiment
+
+
+def test_a_status_that_no_registry_has_is_asked_for(unnoted: Experiment) -> None:
+    """The registry of 1.x says what its launcher wrote at the start, until the end."""
+    (record,) = list_experiments()
+
+    assert (record.exp_id, record.status) == (unnoted.exp_id, "DONE")
+    assert record.noted_status == "INITIALIZED"
+
+
+def test_a_manager_that_does_not_answer_holds_nobody_up(unnoted: Experiment) -> None:
+    assert unnoted.process is not None
+    pid = unnoted.process.identity.pid
+    os.kill(pid, signal.SIGSTOP)
+    asked = Deadline(None)
+    try:
+        (record,) = list_experiments()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    assert (record.status, record.is_running) == ("UNKNOWN", True)
+    assert asked.waited_s < 10
 
 
 def test_an_experiment_whose_manager_was_killed_is_stopped(
