@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnicli.errors import DecodingError
@@ -17,6 +17,7 @@ from nnicli.errors import DecodingError
 _BODY_START = 200
 # A JavaScript number holds no larger integer exactly.
 _LARGEST = 2**53
+_DEEPEST = 100
 _NUMBERS = frozenset((int, float))
 # The ids of a tuner count from 0; what is longer is text of somebody's own.
 _MOST_ID_DIGITS = 15
@@ -52,6 +53,22 @@ def decode_json(text: str) -> Any:
         raise DecodingError(
             f"expected JSON, found {text[:_BODY_START]!r}: {error}", body_start=text[:_BODY_START]
         ) from error
+
+
+def is_shallow(value: object) -> bool:
+    """Return whether a JSON value is nested no deeper than recursion goes, and anybody nests it."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        level = [item for one in level for item in _items(one)]
+        if not level:
+            return True
+    return False
+
+
+def _items(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def decode_trial(raw: object) -> tuple[Any, ...]:

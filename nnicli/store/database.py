@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from nnicli.allocation import collection_paused
-from nnicli.decoding import decode_json
+from nnicli.decoding import decode_json, is_shallow
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
@@ -31,6 +31,7 @@ from nnicli.store.events import (
     replay_trials,
     to_metric,
 )
+from nnicli.store.guarded import GuardedConnection
 from nnicli.store.layouts import layout_with
 from nnicli.store.log_files import LogFile
 from nnicli.store.log_places import (
@@ -51,6 +52,12 @@ from nnicli.store.readonly import (
 _EVENTS = "TrialJobEvent"
 _METRICS = "MetricData"
 _FINAL = "FINAL"
+# Of what every caller uses; a column without a value is left out of a profile.
+_PROFILE_KINDS: Mapping[str, type | tuple[type, ...]] = {
+    "id": str,
+    "logDir": str,
+    "execDuration": (int, float),
+}
 # SQLite took up to 999 values in a statement once, in Python 3.10's days still on some systems.
 _TRIALS_AT_A_TIME = 500
 
@@ -95,8 +102,10 @@ class ExperimentDatabase:
             DecodingError: Its config is damaged; none of it is told, as it may hold secrets.
         """
         with self._connection() as connection:
+            # A sort of whole rows would keep them all.
             cursor = connection.execute(
-                "select * from ExperimentProfile order by revision desc limit 1"
+                "select * from ExperimentProfile where rowid ="
+                " (select rowid from ExperimentProfile order by revision desc limit 1)"
             )
             row = cursor.fetchone()
             names = [column[0] for column in cursor.description]
@@ -109,6 +118,11 @@ class ExperimentDatabase:
         params = _decode_config(profile.get("params"))
         if params is None:
             raise self._unreadable("the config in it is no JSON object")
+        if not is_shallow(params):
+            raise self._unreadable("the config in it is nested too deeply")
+        for name, kind in _PROFILE_KINDS.items():
+            if not isinstance(profile.get(name), kind):
+                raise self._unreadable(f"{name} in it is a {type(profile.get(name)).__name__}")
         return {**profile, "params": params}  # type: ignore[typeddict-item]  # columns are its keys
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
@@ -220,13 +234,14 @@ class ExperimentDatabase:
             return _replayed(connection, last_rowids(connection, _EVENTS, _METRICS), names)
 
     @contextmanager
-    def _connection(self) -> Iterator[sqlite3.Connection]:
+    def _connection(self) -> Iterator[GuardedConnection]:
         if (refusal := why_closed(self.path)) is not None:
             raise self._unreadable(refusal)
         if not self.path.is_file():
             raise ExperimentNotFoundError(
                 f"there is no database at {self.path}", exp_id=self.directory.name
             )
+        connection = None
         try:
             with open_read_only(self.path) as connection:
                 yield connection
@@ -235,6 +250,8 @@ class ExperimentDatabase:
         except (sqlite3.Error, UnicodeDecodeError) as error:
             # The driver quotes a value that is no text, which may be a config and hold secrets.
             reason, quoted, _ = str(error).partition(" with text ")
+            if connection is not None and connection.is_late:
+                reason = f"a query took longer than {connection.limit_s:.0f} s"
             # Over a damaged schema that is no text it fails, up to 3.10 without a word.
             raise self._unreadable(reason or "its schema is no text") from (
                 None if quoted else error
@@ -248,7 +265,7 @@ class ExperimentDatabase:
 
 
 def _replayed(
-    connection: sqlite3.Connection, until: Sequence[int], names: Sequence[str] | None
+    connection: GuardedConnection, until: Sequence[int], names: Sequence[str] | None
 ) -> list[dict[str, Any]]:
     """Return trials as `replay_trials` does.
 

@@ -16,10 +16,11 @@ from typing import Any
 from urllib.parse import quote
 
 from nnicli.errors import StateError
+from nnicli.regular_files import open_regular
+from nnicli.store.guarded import GuardedConnection, check_side_files, connect
 from nnicli.store.staging import staging
 from nnicli.waiting import Deadline
 
-_BUSY_TIMEOUT_S = 10.0
 # A statement holds the file's shared lock while it runs. A manager whose write has to wait for
 # longer than a second ends in ERROR, "SQLITE_BUSY: database is locked" (3.0, seen live).
 _ROWS_AT_A_TIME = 5_000
@@ -28,7 +29,8 @@ _PAGES_AT_A_TIME = 1_000
 _BACKUP_PAUSE_S = 0.02
 # For readers, byte 19 of the file says 2 in write-ahead mode, which no NNI chooses itself.
 _WAL_MARK = slice(19, 20)
-_SIDE_FILES = ("-journal", "-wal")
+# The index of a write-ahead log is made anew.
+_COPIED = ("-journal", "-wal")
 # What SQLite says of a file that only a writer could make readable, the second over a write-ahead
 # log in a folder that is not ours. The codes themselves are told from Python 3.11 on.
 _NEEDS_WRITER = ("readonly", "unable to open database file")
@@ -37,7 +39,7 @@ _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @contextmanager
-def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
+def open_read_only(path: Path) -> Iterator[GuardedConnection]:
     """Open a database that keeps every byte and gets no file beside it.
 
     What a writer that died left half done is undone in a copy, as only a writer can undo it. A
@@ -54,14 +56,27 @@ def open_read_only(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(original):
             yield original
         return
+    check_side_files(path)
     with staging(Path(tempfile.gettempdir())) as directory:
         copy = directory / path.name
-        shutil.copyfile(path, copy)
-        for side_file in (path.with_name(path.name + suffix) for suffix in _SIDE_FILES):
-            if side_file.exists():
-                shutil.copyfile(side_file, copy.with_name(side_file.name))
+        for name in (path.name, *(path.name + suffix for suffix in _COPIED)):
+            if path.with_name(name).exists():
+                _copy(path.with_name(name), directory / name)
         with closing(_connect(copy, mode="mode=rw")) as ours:
             yield ours
+
+
+def _copy(source: Path, target: Path) -> None:
+    with open_regular(source) as original, target.open("xb") as copy:
+        free = shutil.disk_usage(target.parent).free
+        if os.fstat(original.fileno()).st_size > free:
+            raise OSError(
+                errno.ENOSPC,
+                f"a copy of it is needed to read it, and {target.parent.parent} has {free:,} bytes "
+                "left for that; make room there, or set TMPDIR",
+                str(source),
+            )
+        shutil.copyfileobj(original, copy)
 
 
 def why_closed(path: Path) -> str | None:
@@ -108,7 +123,7 @@ def copy_database(source: Path, target: Path, *, timeout_s: float) -> None:
 
 
 def read_rows(
-    connection: sqlite3.Connection,
+    connection: GuardedConnection,
     table: str,
     columns: Sequence[str],
     *,
@@ -149,9 +164,12 @@ def read_rows(
     wanted = [_to_bind(value) for values in matching.values() for value in values]
 
     def portions() -> Iterator[list[tuple[Any, ...]]]:
-        rows = [(0,)]
-        while rows:
-            rows = connection.execute(statement, (rows[-1][-1], until, *wanted)).fetchall()
+        last = 0
+        while rows := connection.execute(statement, (last, until, *wanted)).fetchall():
+            connection.check_expanded(rows)
+            if rows[-1][-1] <= last:
+                raise sqlite3.DatabaseError(f"the rows of table {table} are out of order")
+            last = rows[-1][-1]
             yield rows
 
     return chain.from_iterable(portions())
@@ -183,13 +201,12 @@ def last_rowids(connection: sqlite3.Connection, *tables: str) -> list[int]:
     return list(connection.execute(f"select {columns}").fetchone())
 
 
-def _connect(path: Path, *, mode: str) -> sqlite3.Connection:
+def _connect(path: Path, *, mode: str) -> GuardedConnection:
     # As bytes, since a path may hold some that are no text.
-    uri = f"file:{quote(os.fsencode(path.absolute()))}?{mode}"
-    return sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S)
+    return connect(path, f"file:{quote(os.fsencode(path.absolute()))}?{mode}")
 
 
-def _open_original(path: Path) -> sqlite3.Connection | None:
+def _open_original(path: Path) -> GuardedConnection | None:
     """Return a connection to the file itself, None where that takes a writer."""
     mode = _mode_for(path)
     if mode is None:
@@ -197,7 +214,6 @@ def _open_original(path: Path) -> sqlite3.Connection | None:
     with ExitStack() as unfit:
         try:
             ours = unfit.enter_context(closing(_connect(path, mode=mode)))
-            ours.execute("select count(*) from sqlite_master").fetchone()
         except sqlite3.OperationalError as error:
             if not any(text in str(error) for text in _NEEDS_WRITER):
                 raise
@@ -208,7 +224,7 @@ def _open_original(path: Path) -> sqlite3.Connection | None:
 
 def _mode_for(path: Path) -> str | None:
     """Return how a file can be opened without leaving anything beside it, None for not at all."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         mark = file.read(_WAL_MARK.stop)[_WAL_MARK]
     if mark != b"\x02":
         return "mode=ro"

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 from nnicli.config import DIRECTORY_KEYS
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
+from nnicli.store.guarded import GuardedConnection, connect
 from nnicli.store.log_places import is_elsewhere
 
 # The search space, and what is made of it, is the user's own down to the letter.
@@ -93,7 +94,7 @@ def recorded_directories(path: Path) -> list[str]:
     Raises:
         DecodingError: It is no database of an experiment.
     """
-    with closing(sqlite3.connect(path)) as connection:
+    with _opened(path) as connection:
         rows = _run(
             path,
             connection,
@@ -108,13 +109,11 @@ def relocate_database(path: Path, relocation: Relocation) -> None:
     Raises:
         DecodingError: It is no database of an experiment.
     """
-    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+    with _opened(path) as connection:
         connection.create_function("new_text", 1, relocation.text)
         connection.create_function("new_log_path", 1, relocation.log_path)
         connection.create_function("new_config", 1, lambda text: _relocate_json(text, relocation))
         for statement in (
-            # A database may come from anybody, and its triggers with it.
-            "pragma trusted_schema = off",
             # The copy is complete or thrown away, so there is nothing to go back to.
             "pragma journal_mode = delete",
             "pragma journal_mode = off",
@@ -126,6 +125,16 @@ def relocate_database(path: Path, relocation: Relocation) -> None:
             _run(path, connection, statement)
 
 
+@contextmanager
+def _opened(path: Path) -> Iterator[GuardedConnection]:
+    try:
+        connection = connect(path, path.absolute().as_uri(), is_written=True)
+    except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
+        raise _not_one_error(path, error) from error
+    with closing(connection):
+        yield connection
+
+
 def _relocate_json(text: str, relocation: Relocation) -> str:
     config = decode_json(text)
     if not isinstance(config, dict):
@@ -135,10 +144,13 @@ def _relocate_json(text: str, relocation: Relocation) -> str:
     return text if moved == config else json.dumps(moved, separators=(",", ":"))
 
 
-def _run(path: Path, connection: sqlite3.Connection, statement: str) -> list[tuple[Any, ...]]:
+def _run(path: Path, connection: GuardedConnection, statement: str) -> list[tuple[Any, ...]]:
     try:
         return connection.execute(statement).fetchall()
     except (sqlite3.Error, UnicodeDecodeError) as error:
-        raise DecodingError(
-            f"{path.name} is no database of an experiment that NNI can open: {error}"
-        ) from error
+        reason = "a change took too long" if connection.is_late else error
+        raise _not_one_error(path, reason) from error
+
+
+def _not_one_error(path: Path, reason: object) -> DecodingError:
+    return DecodingError(f"{path.name} is no database of an experiment that NNI can open: {reason}")

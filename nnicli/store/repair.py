@@ -9,8 +9,7 @@ from pathlib import Path
 
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
-
-_BUSY_TIMEOUT_S = 10.0
+from nnicli.store.guarded import connect
 
 
 def mend_search_space(path: Path) -> bool:
@@ -29,7 +28,11 @@ def mend_search_space(path: Path) -> bool:
         DecodingError: The database cannot be read or written.
     """
     try:
-        with closing(sqlite3.connect(path, timeout=_BUSY_TIMEOUT_S)) as connection, connection:
+        with (
+            closing(connect(path, path.absolute().as_uri(), is_written=True)) as connection,
+            connection,
+        ):
+            connection.execute("begin immediate")
             cursor = connection.execute(
                 "select * from ExperimentProfile order by revision desc limit 1"
             )
@@ -37,17 +40,21 @@ def mend_search_space(path: Path) -> bool:
             if row is None:
                 return False
             profile = dict(zip((column[0] for column in cursor.description), row, strict=True))
-            params = decode_json(profile["params"])
+            params, revision = profile.get("params"), profile.get("revision")
+            params = decode_json(params) if isinstance(params, str) else None
+            if not isinstance(params, dict) or not isinstance(revision, int):
+                return False
             if not isinstance(params.get("searchSpace"), str):
                 return False
             params["searchSpace"] = decode_json(params["searchSpace"])
-            profile |= {"params": json.dumps(params), "revision": profile["revision"] + 1}
+            profile |= {"params": json.dumps(params), "revision": revision + 1}
             places = ", ".join("?" for _ in profile)
+            quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in profile)
             connection.execute(
-                f"insert into ExperimentProfile ({', '.join(profile)}) values ({places})",  # noqa: S608 - the columns' own names
+                f"insert into ExperimentProfile ({quoted}) values ({places})",  # noqa: S608 - the columns' own names
                 tuple(profile.values()),
             )
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise DecodingError(
             f"{path} cannot be mended before the resume: {error}; its updated search space is "
             "stored as text, over which this release's tuner breaks"

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from nnicli import StateError
-from nnicli.store import readonly
+from nnicli.store import guarded, readonly
 from nnicli.store.readonly import (
     copy_database,
     last_rowids,
@@ -152,7 +152,7 @@ def test_uncommitted_rows_are_not_seen(path: Path, writer: sqlite3.Connection) -
 def test_a_database_that_stays_locked_is_an_error(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nnicli.store.readonly._BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("nnicli.store.guarded._BUSY_TIMEOUT_S", 0.05)
     writer.execute("begin exclusive")
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -324,7 +324,7 @@ def test_a_copy_is_of_one_moment_while_a_manager_writes(path: Path, tmp_path: Pa
 def test_a_database_that_is_never_free_is_not_waited_for_without_end(
     path: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(readonly, "_BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr(guarded, "_BUSY_TIMEOUT_S", 0.01)
     open_as_ever = readonly.open_read_only
 
     @contextmanager
