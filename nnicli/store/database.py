@@ -143,6 +143,9 @@ class ExperimentDatabase:
             until = last_rowids(connection, _EVENTS, _METRICS)
             rows = read_rows(connection, _EVENTS, ("trialJobId",), until=until[0])
             names = list(dict.fromkeys(name for name, _ in rows if name))
+            for name in names:
+                if not isinstance(name, str):
+                    raise self._unreadable(f"a trial's id in it is a {type(name).__name__}")
             for first in range(0, len(names), _TRIALS_AT_A_TIME):
                 some = names[first : first + _TRIALS_AT_A_TIME]
                 yield from map(TrialJob, _replayed(connection, until, some))
