@@ -79,10 +79,11 @@ Shell = Callable[..., tuple[int, str]]
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     """Return a function that runs a command on a terminal; it returns the code and the screen."""
     # One that knows no colours, so that nothing that is seen is rich's own.
     monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.chdir(tmp_path)
 
     def run(*arguments: str, is_terminal: bool = True, encoding: str = "utf-8") -> tuple[int, str]:
         screen = Screen(is_terminal=is_terminal, encoding=encoding)
@@ -186,10 +187,7 @@ VERBS = (
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_steers_a_terminal(
-    verb: str, hostile: Path, shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_no_verb_steers_a_terminal(verb: str, hostile: Path, shell: Shell) -> None:
     text = "".join(HOSTILE[:-2]).replace("\ud800", "")
     arguments = [part.format(id=hostile, text=text) for part in verb.split(" ")]
 
