@@ -7,11 +7,12 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+from nnicli.choices import check_choice
 from nnicli.config import find_mismatch, load_search_space
 from nnicli.errors import InvalidValueError
 from nnicli.launcher import check_port
 from nnicli.models import ExperimentStatus
-from nnicli.units import parse_duration
+from nnicli.units import parse_duration, to_whole
 
 # NNI's own limit in its documented formats.
 _MOST_CONCURRENT = 99_999
@@ -19,10 +20,9 @@ _MOST_CONCURRENT = 99_999
 _MOST_TRIALS = 2**53 - 1
 
 
-def check_given_port(port: int | None) -> None:
-    """Refuse a port that no manager takes; None is the first free one."""
-    if port is not None:
-        check_port(port)
+def to_port(port: object) -> int | None:
+    """Return a port, also one that is text; None is the first free one."""
+    return None if port is None else check_port(port)
 
 
 def given(value: Any, field: str) -> Any:
@@ -33,13 +33,14 @@ def given(value: Any, field: str) -> Any:
 
 
 def _check_whole(value: object, *, field: str, least: int, most: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+    number = to_whole(value)
+    if number is None or not least <= number <= most:
         raise InvalidValueError(
             f"{field}: {value!r} is not allowed; allowed: an integer from {least} to {most}",
             field=field,
             value=value,
         )
-    return value
+    return number
 
 
 # Field of an update -> what returns its value as it is sent, or raises.
@@ -56,13 +57,8 @@ UPDATE_CHECKS: dict[str, Callable[[Any], Any]] = {
 def check_statuses(until: str | Collection[str] | None) -> set[str]:
     """Return the statuses that end a wait as well."""
     wanted = {until} if isinstance(until, str) else set(until or ())
-    known = {status.value for status in ExperimentStatus}
-    for status in wanted - known:
-        raise InvalidValueError(
-            f"until: {status!r} is no status of an experiment; allowed: {', '.join(sorted(known))}",
-            field="until",
-            value=status,
-        )
+    for status in wanted:
+        check_choice(status, list(map(str, ExperimentStatus)), field="until")
     return {ExperimentStatus(status).value for status in wanted}
 
 
@@ -107,8 +103,7 @@ def check_is_in_space(parameters: object, space: Mapping[str, Any], *, field: st
         mismatch = find_mismatch(parameters, space) if space else None
     if mismatch is not None:
         raise InvalidValueError(
-            f"{field}: {parameters!r} {mismatch}; allowed: a point of the "
-            "experiment's search space (update_searchspace() changes it)",
+            f"{field}: {parameters!r} {mismatch}; allowed: a point of the experiment's search space",
             field=field,
             value=parameters,
-        )
+        ).with_advice("update_searchspace() changes it", shell="")

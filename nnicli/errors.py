@@ -137,15 +137,23 @@ class ProcessIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do about an error, in the words of where it shows.
+    """What to do about an error or a warning, in the words of where it shows.
 
     Attributes:
         python: For callers of the library: names arguments and methods.
-        shell: For users of the command: names options and commands.
+        shell: For users of the command: names options and commands; empty where there is nothing
+            that they could do.
     """
 
     python: str
     shell: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "python", presentable(self.python))
+        object.__setattr__(self, "shell", presentable(self.shell))
+
+    def __str__(self) -> str:
+        return self.python
 
 
 class NnicliError(Exception):
@@ -170,15 +178,16 @@ class NnicliError(Exception):
 
     def told(self, face: Literal["python", "shell"]) -> str:
         """Return the text with the advice for where it shows."""
-        if self.advice is None:
+        advice = "" if self.advice is None else getattr(self.advice, face)
+        if not advice:
             return self.message
         # After the end of a log it would be taken for a part of it.
         sign = "\n" if "\n" in self.message else "; "
-        return f"{self.message}{sign}{getattr(self.advice, face)}"
+        return f"{self.message}{sign}{advice}"
 
     def with_advice(self: _Error, python: str, *, shell: str) -> _Error:  # noqa: PYI019 - 3.10
         """Return this error, with what to do next in the words of both faces."""
-        self.advice = Advice(presentable(python), presentable(shell))
+        self.advice = Advice(python, shell)
         return self
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -229,6 +238,14 @@ class InvalidValueError(NnicliError, ValueError):
         super().__init__(message)
         self.field = field
         self.value = value
+
+    def told(self, face: Literal["python", "shell"]) -> str:
+        """Return the text; in a shell an argument of ours is called by its option."""
+        text = super().told(face)
+        is_argument = self.field.isidentifier() and text.startswith(f"{self.field}: ")
+        if face == "python" or not is_argument:
+            return text
+        return f"--{self.field.replace('_', '-')}{text.removeprefix(self.field)}"
 
 
 class StateError(NnicliError, RuntimeError):

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from nnicli import arguments, results
 from nnicli.config import DIRECTORY_KEYS, LoadedConfig, load_config
 from nnicli.errors import (
+    Advice,
     AlreadyConnectedError,
     ConnectError,
     ConnectionLostError,
@@ -208,7 +209,7 @@ class Experiment(ExperimentReader):
             RegistryError: NNI's registry cannot be read or written.
         """
         with self._connecting():
-            arguments.check_given_port(port)
+            port = arguments.to_port(port)
             installation = self._installation()
             config = load_config(
                 config_file,
@@ -542,10 +543,10 @@ class Experiment(ExperimentReader):
             if deadline.expired:
                 raise WaitTimeoutError(
                     f"experiment {session.exp_id} is {supervisor.last_status} after "
-                    f"{deadline.waited_s:.0f} s; it goes on, and wait() may be called again",
+                    f"{deadline.waited_s:.0f} s; it goes on",
                     waited_s=deadline.waited_s,
                     status=supervisor.last_status,
-                )
+                ).with_advice("wait() may be called again", shell="")
             deadline.sleep(_WAIT_INTERVAL_S)
 
     # How it is done
@@ -612,7 +613,7 @@ class Experiment(ExperimentReader):
         )
 
     def _reopen(self, exp_id: str, port: int | None, *, debug: bool, is_view: bool) -> None:
-        arguments.check_given_port(port)
+        port = arguments.to_port(port)
         installation = self._installation()
         located = locate_experiment(
             exp_id, installation=installation, experiments_directory=self._experiments_directory
@@ -693,9 +694,12 @@ class Experiment(ExperimentReader):
         if not self._has_fallen_back:
             self._has_fallen_back = True
             logger.warning(
-                "the manager of experiment %s has died; its files are read instead. Call "
-                "stop_experiment() to end what it left running",
+                "the manager of experiment %s has died; its files are read instead; %s",
                 session.exp_id,
+                Advice(
+                    "call stop_experiment() to end what it left running",
+                    "what it left running is ended at the end",
+                ),
             )
         return read(results.PairedTrials(files, session.handed_parameters))
 

@@ -20,6 +20,7 @@ from typing import Any, Protocol, TypedDict, TypeVar
 
 from nnicli.decoding import decode_hyper_parameters, decode_metric, decode_result, decode_trial
 from nnicli.errors import ProcessIdentity
+from nnicli.printable import printable_line
 from nnicli.units import from_epoch_ms
 
 _Snapshot = TypeVar("_Snapshot", "TrialJob", "TrialResult")
@@ -185,6 +186,9 @@ class TrialHyperParameters:
         put.parameter_index(self, index)
         put.raw(self, json_obj)
 
+    def __hash__(self) -> int:
+        return hash((self.parameter_id, self.parameter_source, self.parameter_index))
+
 
 @dataclass(frozen=True, slots=True, init=False)
 class TrialMetricData:
@@ -218,6 +222,10 @@ class TrialMetricData:
         put.sequence(self, sequence)
         put.data(self, data)
         put.raw(self, json_obj)
+
+    def __hash__(self) -> int:
+        # What is equal has the same; `data` may be a dict.
+        return hash((self.trialJobId, self.timestamp, self.type, self.sequence))
 
     @property
     def reported_at(self) -> datetime | None:
@@ -271,6 +279,9 @@ class TrialResult:
         put.trialJobId(self, trial_id)
         put.parameters_status(self, _KNOWN)
         put.raw(self, json_obj)
+
+    def __hash__(self) -> int:
+        return hash(self.trialJobId)
 
     def with_parameter(
         self, parameter: dict[str, Any], *, parameters_status: str = _KNOWN
@@ -330,6 +341,16 @@ class TrialJob:
         put.message(self, message)
         put.raw(self, json_obj)
         put.parameters_status(self, _status_by_record(self))
+
+    def __repr__(self) -> str:
+        number = "" if self.sequenceId is None else f" #{self.sequenceId}"
+        final = f", final {self.finalMetricData[0].data!r}" if self.finalMetricData else ""
+        name = f"{printable_line(self.trialJobId, most=30)}{number}"
+        shown = f"{self.status}{final}, {self.parameters!r}"
+        return f"<TrialJob {name} {printable_line(shown, most=110)}>"
+
+    def __hash__(self) -> int:
+        return hash(self.trialJobId)
 
     def with_hyper_parameters(
         self, sets: list[TrialHyperParameters], *, parameters_status: str = _KNOWN
@@ -450,6 +471,13 @@ class ExperimentRecord:
     registry: Path | None
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
+    def __repr__(self) -> str:
+        name = "" if self.name is None else f" {printable_line(self.name, most=20)!r}"
+        parts = (printable_line(self.exp_id, most=20), self.status, self.platform or "")
+        shown = printable_line(" ".join(part for part in parts if part), most=60)
+        folder = "missing" if self.directory is None else str(self.directory)
+        return f"<ExperimentRecord {shown}{name} in {_end_of(folder, most=60)}>"
+
     @property
     def is_running(self) -> bool:
         """Whether its manager lives, be it for work or for a view."""
@@ -459,6 +487,11 @@ class ExperimentRecord:
     def is_registered(self) -> bool:
         """Whether a registry has it."""
         return self.registry is not None
+
+
+def _end_of(path: str, *, most: int) -> str:
+    """Return a path as it may be shown; of a long one the end, which tells most."""
+    return printable_line(path if len(path) <= most else f"...{path[-most:]}")
 
 
 class TrialSource(Protocol):

@@ -51,9 +51,10 @@ def printable_line(text: str, *, most: int = LONGEST_LINE) -> str:
         text: The value.
         most: How many characters to show; the rest is only counted.
     """
-    if len(text) > most:
-        return f"{printable_line(text[:most])}... ({len(text)} characters)"
-    return _UNSAFE_IN_LINE.sub(_by_number, text)
+    shown = _UNSAFE_IN_LINE.sub(_by_number, text[:most])
+    if len(text) <= most and len(shown) <= most:
+        return shown
+    return f"{shown[:most]}... ({len(text)} characters)"
 
 
 def presentable(text: str) -> str:

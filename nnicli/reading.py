@@ -8,10 +8,10 @@ import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from nnicli import results
-from nnicli.errors import InvalidValueError
+from nnicli.choices import check_choice
 from nnicli.models import (
     ExperimentProfile,
     TrialJob,
@@ -110,16 +110,9 @@ class ExperimentReader(ABC):
         """
         target = Path(path)
         wanted = kind or target.suffix.removeprefix(".").lower()
-        for known in results.EXPORT_FORMATS:
-            if wanted == known:
-                text = self.export_text(known, intermediate=intermediate)
-                _write(target, text)
-                return
-        raise InvalidValueError(
-            f"kind: {wanted!r} is not allowed; allowed: {', '.join(results.EXPORT_FORMATS)}",
-            field="kind",
-            value=wanted,
-        )
+        check_choice(wanted, results.EXPORT_FORMATS, field="kind")
+        text = self.export_text(cast("results.ExportFormat", wanted), intermediate=intermediate)
+        _write(target, text)
 
     def export_text(self, kind: results.ExportFormat, *, intermediate: bool = False) -> str:
         """Return what `write_export()` writes.

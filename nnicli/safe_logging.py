@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from nnicli.errors import Advice
 from nnicli.printable import presentable
 
 # The frames between logging and whoever logs: a method below, and what they share.
@@ -13,7 +14,8 @@ _OWN_FRAMES = 2
 class SafeLogger:
     """Logs through the logger of a module; what fills a message is made safe before.
 
-    Numbers stay numbers, so that they can be formatted; everything else becomes its text.
+    Numbers stay numbers, so that they can be formatted, and an Advice stays one, whose words depend
+    on where the record is shown; everything else becomes its text.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -33,12 +35,12 @@ class SafeLogger:
 
     def _log(self, level: int, message: str, arguments: tuple[object, ...]) -> None:
         if self._logger.isEnabledFor(level):
-            shown = (one if isinstance(one, int | float) else _show(one) for one in arguments)
+            shown = map(_show, arguments)
             self._logger.log(level, message, *shown, stacklevel=_OWN_FRAMES + 1)
 
 
-def _show(value: object) -> str:
-    return presentable(str(value))
+def _show(value: object) -> object:
+    return value if isinstance(value, int | float | Advice) else presentable(str(value))
 
 
 def get_logger(name: str) -> SafeLogger:

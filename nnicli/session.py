@@ -163,10 +163,12 @@ class Session:
         """
         if self.manager_is_gone():
             raise ConnectError(
-                f"the manager of experiment {self.exp_id} has died; call stop_experiment() to end "
-                "what it left, and resume_experiment() to go on",
+                f"the manager of experiment {self.exp_id} has died",
                 method="",
                 url=self._client.endpoint,
+            ).with_advice(
+                "call stop_experiment() to end what it left, and resume_experiment() to go on",
+                shell="`nnicli reconcile --yes` ends what it left",
             )
         return self._client
 

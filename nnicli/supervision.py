@@ -120,10 +120,11 @@ class Supervisor:
     def not_started(self, waited_s: float) -> TrialsNotStartedError:
         """Return the error for an experiment of which no trial has run for so long."""
         return TrialsNotStartedError(
-            f"experiment {self._session.exp_id}: {self._starvation()}; it goes on, and wait() may "
-            "be called again",
+            f"experiment {self._session.exp_id}: {self._starvation()}",
             waited_s=waited_s,
             status=self.last_status,
+        ).with_advice(
+            "it goes on, and wait() may be called again", shell="the experiment was stopped"
         )
 
     # The end

@@ -12,10 +12,21 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(
     r"\s*\+?((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d{1,3})?)\s*([smhd])\s*", re.ASCII | re.IGNORECASE
 )
+_DIGITS = re.compile(r"\d{1,16}", re.ASCII)
 _LONGEST_S = 36_525 * _SECONDS["d"]
 _BYTES = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([KMGT]?B?)\s*", re.ASCII | re.IGNORECASE)
 _ALLOWED = "allowed: a number with a unit, such as '90s', '30m', '2h' or '1d', above zero"
+
+
+def to_whole(value: object) -> int | None:
+    """Return an integer, also of text of nothing but ASCII digits, as NNI's own nnicli took it.
+
+    None for everything else, and for text that is longer than any number that is sent.
+    """
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def parse_duration(value: object, *, field: str = "duration") -> int:

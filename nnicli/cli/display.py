@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from copy import copy
 from types import TracebackType
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from rich.text import Text
 
 from nnicli import ParametersStatus, TrialJob
 from nnicli.cli.progress import Snapshot
+from nnicli.errors import Advice
 from nnicli.printable import printable_line
 from nnicli.units import format_duration
 
@@ -137,6 +139,10 @@ def _print_line(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True)
 
 
+def _in_shell(argument: object) -> object:
+    return argument.shell if isinstance(argument, Advice) else argument
+
+
 class ConsoleHandler(logging.Handler):
     """Tells nnicli's warnings on the console, above a live display and not through it."""
 
@@ -146,6 +152,9 @@ class ConsoleHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print one record."""
+        if isinstance(record.args, tuple):
+            record = copy(record)
+            record.args = tuple(map(_in_shell, record.args or ()))
         line = f"{record.levelname.lower()}: {record.getMessage()}"
         _print_line(self._console, line)
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from nnicli.launcher import FoundInstallation
 
 _HINT = (
-    "no NNI that can be used was found; install one beside nnicli with `pip install "
-    "'nnicli[nni]'`, or name the environment of one in the variable NNICLI_NNI"
+    "no NNI that can be used was found; install one beside nnicli with `pip install nni==3.0`, or "
+    "name the environment of one in the variable NNICLI_NNI"
 )
 
 

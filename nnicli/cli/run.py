@@ -45,6 +45,11 @@ _LOOK_SHARE = 0.1
     is_flag=True,
     help="Succeed also when no trial reports a number as its final metric.",
 )
+@click.option(
+    "--manager-timeout",
+    metavar="DURATION",
+    help="How long the manager may take to become ready.  [default: 60s]",
+)
 @click.option("--debug", is_flag=True, help="Let the manager log at level debug.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def run(config: str, *, as_json: bool, **options: Any) -> None:
@@ -146,19 +151,25 @@ def _run_experiment(
     timeout: str | None,
     start_timeout: str | None,
     allow_no_metric: bool,
+    manager_timeout: str | None,
     nni: str | None,
     experiments_directory: str | None,
     url_prefix: str | None,
 ) -> None:
-    from nnicli import Experiment
+    from nnicli import Experiment, Timeouts
     from nnicli.units import parse_duration
 
-    limit_s = None if timeout is None else parse_duration(timeout, field="--timeout")
-    start_s = (
-        None if start_timeout is None else parse_duration(start_timeout, field="--start-timeout")
-    )
+    def seconds(text: str | None, option: str) -> int | None:
+        return None if text is None else parse_duration(text, field=option)
+
+    limit_s = seconds(timeout, "--timeout")
+    start_s = seconds(start_timeout, "--start-timeout")
+    ready_s = seconds(manager_timeout, "--manager-timeout")
     experiment = Experiment(
-        nni=nni, experiments_directory=experiments_directory, url_prefix=url_prefix
+        nni=nni,
+        experiments_directory=experiments_directory,
+        url_prefix=url_prefix,
+        timeouts=Timeouts() if ready_s is None else Timeouts(start_s=ready_s),
     )
     try:
         with interrupts.raising():

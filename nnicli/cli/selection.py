@@ -46,10 +46,13 @@ def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentR
     if are_one(chosen):
         return chosen[0]
     if not chosen:
-        what = "there is no experiment" if experiment is None else f"no experiment {experiment!r}"
+        if experiment is None:
+            what = "no experiment was found on this machine"
+        else:
+            what = f"no experiment {experiment!r} was found"
         raise ExperimentNotFoundError(
-            f"{what} is known here; `nnicli experiment list --all` lists all that are, and "
-            "--experiments-directory adds a folder",
+            f"{what}; `nnicli experiment list --all` lists those that are known, and "
+            "--experiments-directory adds a folder to search",
             exp_id=experiment or "",
         )
     raise InvalidValueError(

@@ -48,6 +48,8 @@ def ls(
     EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
     experiment that runs is meant, else the only one that there is.
     """
+    from nnicli import TrialJobStatus
+    from nnicli.choices import check_choice
     from nnicli.cli.consoles import open_output
     from nnicli.cli.trials import trial_document, trial_table
     from nnicli.results import rank_trials
@@ -55,7 +57,12 @@ def ls(
     recorded = open_record(select_record(experiment, parents))
     direction = _direction(recorded.get_experiment_profile(), mode, is_needed=bool(head or tail))
     wanted = {status.upper() for status in statuses}
-    trials = [one for one in recorded.list_trial_jobs() if not wanted or one.status in wanted]
+    every = recorded.list_trial_jobs()
+    # A release of NNI that we do not know may have another one.
+    known = dict.fromkeys((*map(str, TrialJobStatus), *(one.status for one in every)))
+    for status in wanted:
+        check_choice(status, known, field="status")
+    trials = [one for one in every if not wanted or one.status in wanted]
     ranked = [one for one, _ in rank_trials(trials, mode=direction)] if direction else []
     shown = _portion(ranked, head, tail) if head or tail else trials
     if as_json:

@@ -13,7 +13,7 @@ from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
 from nnicli.config.carrying import Carrier
 from nnicli.config.document import Document, sort_problems, summarise
 from nnicli.config.indentation import restore_indentation
-from nnicli.config.reading import read_file, read_mapping, read_nothing
+from nnicli.config.reading import read_file, read_mapping, read_nothing, read_path
 from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
 from nnicli.config.rules import RULES
 from nnicli.config.schema import Variant, described_algorithms, validate
@@ -213,7 +213,7 @@ def read_config(config: Source) -> Document:
     if isinstance(config, Mapping):
         document = read_mapping(config)
     elif isinstance(config, str | os.PathLike):
-        document = read_file(Path(config))
+        document = read_path(config)
     else:
         document = read_nothing(config)
     if not isinstance(document.data, dict):

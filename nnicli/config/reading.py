@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from nnicli.config.surprises import is_surprise
 from nnicli.config.yaml_text import read_yaml
 
 _MOST_BYTES = 16 << 20
+# What YAML and JSON texts have and paths have not: lines, a field with a value, a bracket first.
+_CONTENT = re.compile(r"\n|:\s|^\s*[{\[]")
 # Python does not show numbers of 5,000 digits.
 _MOST_BITS = 4096
 _TOO_LARGE = (
@@ -55,6 +58,17 @@ def _tell_json(document: Document, text: str, failure: NotJson) -> None:
     elif document.data is not None and is_named_json:
         message = f"this is not valid JSON, so it was read as YAML: {failure.reason}"
         document.report((), message, rule="json", severity="warning", place=failure.place)
+
+
+def read_path(path: str | os.PathLike[str], *, within: str = "") -> Document:
+    """Read a file, or tell that what was given as its path is what the file should hold."""
+    text = os.fspath(path)
+    if not _CONTENT.search(text) or os.path.lexists(text):
+        return read_file(Path(path), within=within)
+    document = Document(None)
+    message = "found the content of a file; expected its path, or the fields as a mapping"
+    document.report((), message, rule="file")
+    return document
 
 
 def read_nothing(value: object) -> Document:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.document import Document, Keys, find_non_finite, sort_problems, summarise
-from nnicli.config.reading import read_file, read_mapping
+from nnicli.config.reading import read_mapping, read_path
 from nnicli.config.releases import RELEASES, Release
 from nnicli.config.schema import conforms, validate
 from nnicli.config.secrets import show
@@ -38,7 +38,8 @@ def load_search_space(
         document, title = read_mapping(source), "search space"
     else:
         path = Path(base_path or ".", os.path.expanduser(source))  # noqa: PTH111 - never raises
-        document, title = read_file(path), str(path)
+        document = read_path(path)
+        title = "search space" if document.file is None else str(path)
     check_search_space(document)
     errors = [found for found in sort_problems(document.problems) if found.severity == "error"]
     if errors:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.errors import (
+    Advice,
     AlreadyExistsError,
     ArchiveError,
     ExperimentNotFoundError,
@@ -50,6 +51,10 @@ from nnicli.store.relocation import Relocation, recorded_directories, relocate_d
 from nnicli.store.staging import staging
 
 logger = get_logger(__name__)
+
+_ELSEWHERE = Advice(
+    "or choose another experiments_directory", "or choose another --experiments-directory"
+)
 
 _DATABASE = "db/nni.sqlite"
 _COPIED = (_DATABASE, *(f"{_DATABASE}{suffix}" for suffix in ("-journal", "-wal", "-shm")))
@@ -357,15 +362,13 @@ class _Load:
             if manager.runs(exp_id, self._directory):
                 raise StateError(
                     f"experiment {exp_id} runs here (pid {manager.identity.pid}), and nothing is "
-                    "loaded over it; stop and delete it first, or choose another "
-                    "experiments_directory"
-                )
+                    "loaded over it; stop and delete it first"
+                ).with_advice(_ELSEWHERE.python, shell=_ELSEWHERE.shell)
         if os.path.lexists(self._directory):
             raise AlreadyExistsError(
-                f"{self._directory} exists and is not written over; delete that experiment first, "
-                "or choose another experiments_directory",
+                f"{self._directory} exists and is not written over; delete that experiment first",
                 path=self._directory,
-            )
+            ).with_advice(_ELSEWHERE.python, shell=_ELSEWHERE.shell)
         registry = self._layout.registry()
         if registry.get(exp_id) is not None:
             raise AlreadyExistsError(
@@ -470,9 +473,13 @@ class _Load:
         if not has_code:
             logger.warning(
                 "experiment %s can be viewed and not resumed: there is no folder %s with its "
-                "trials' code; save it with code, or load it with code_directory",
+                "trials' code; %s",
                 self.manifest.exp_id,
                 code,
+                Advice(
+                    "save it with include_code, or load it with code_directory",
+                    "save it with --code, or load it with --code-directory",
+                ),
             )
         return LoadedExperiment(self.manifest.exp_id, self._directory, code, has_code)
 

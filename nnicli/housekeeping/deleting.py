@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
+from nnicli.choices import check_choice
 from nnicli.errors import DeletionError, InvalidValueError, ProcessIdentity, StateError
 from nnicli.housekeeping.finding import (
     Named,
@@ -28,7 +29,7 @@ from nnicli.launcher import (
     reap,
     stop_manager,
 )
-from nnicli.models import ExperimentRecord
+from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.removal import check_unmounted, find_mounts, remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import LAYOUTS, Parents, claimed
@@ -134,7 +135,7 @@ def prune_experiments(
         experiments_directories: Further parents of experiments' folders to search.
 
     Raises:
-        InvalidValueError: No condition is given, or one is no duration or no size.
+        InvalidValueError: No condition is given, or one is not a duration, a size or a status.
         StateError: One was started meanwhile; those before it were deleted.
         DeletionError: A file cannot be deleted.
         RegistryError: NNI's registry cannot be read or written.
@@ -146,6 +147,8 @@ def prune_experiments(
             field="older_than",
             value=None,
         )
+    for status in statuses:
+        check_choice(status, list(map(str, ExperimentStatus)), field="status")
     least_age = None if older_than is None else _to_age(older_than)
     now = datetime.now(timezone.utc)
     workers = find_workers()

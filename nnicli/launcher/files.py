@@ -108,8 +108,10 @@ class LaunchFiles:
         except OSError as error:
             raise LaunchError(
                 f"the experiment's folder {error.filename} cannot be made: {error.strerror}; set "
-                "experimentWorkingDirectory (logDir in the v1 format) in the config, or "
-                "Experiment(experiments_directory=...)"
+                "experimentWorkingDirectory (logDir in the v1 format) in the config"
+            ).with_advice(
+                "or pass Experiment(experiments_directory=...)",
+                shell="or pass --experiments-directory",
             ) from error
 
     def take_over(self, exp_id: str) -> None:

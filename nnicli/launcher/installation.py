@@ -27,8 +27,8 @@ _NODES = ("node", "../bin/node", "node.exe", "../Scripts/node.exe")
 # The Python of an environment, from its root: on POSIX, on Windows, in conda on Windows.
 _PYTHONS = ("bin/python3", "Scripts/python.exe", "python.exe")
 _INSTALL_HINT = (
-    "install the manager beside nnicli with `pip install 'nnicli[nni]'`, or name an environment "
-    f"that has one with Experiment(nni=PATH) or the variable {VARIABLE}"
+    "install the manager with `pip install nni==3.0` beside nnicli, or name an environment that "
+    f"has one with {{}} or the variable {VARIABLE}"
 )
 
 
@@ -90,7 +90,10 @@ def find_installation(where: str | os.PathLike[str] | None = None) -> NniInstall
     else:
         subject = f"there is no NNI at {os.fspath(where)}"
     looked = f"; looked for main.js in:{places}" if candidates else "; no such environment"
-    raise InstallationNotFoundError(f"{subject}{looked}\nWhat to do: {_INSTALL_HINT}")
+    raise InstallationNotFoundError(f"{subject}{looked}").with_advice(
+        f"What to do: {_INSTALL_HINT.format('Experiment(nni=PATH)')}",
+        shell=f"What to do: {_INSTALL_HINT.format('--nni PATH')}",
+    )
 
 
 def _own_folders() -> Iterator[Path]:

@@ -13,6 +13,7 @@ import psutil
 
 from nnicli.errors import InvalidValueError, PortInUseError, ProcessIdentity
 from nnicli.launcher.process import identify
+from nnicli.units import to_whole
 
 FIRST_PORT = 8080
 """Where the search for a free port begins: NNI's own default."""
@@ -21,19 +22,22 @@ _LOWEST, _HIGHEST = 1025, 65_535
 
 
 def check_port(port: object) -> int:
-    """Return the port.
+    """Return the port, also of one that is text.
 
     Raises:
         InvalidValueError: It is no integer from 1025 to 65535; managers refuse lower ones.
     """
-    if isinstance(port, bool) or not isinstance(port, int) or not _LOWEST <= port <= _HIGHEST:
+    number = to_whole(port)
+    if number is None or not _LOWEST <= number <= _HIGHEST:
         raise InvalidValueError(
-            f"port: {port!r} is not allowed; allowed: an integer from {_LOWEST} to {_HIGHEST}, or "
-            f"None for the first free one from {FIRST_PORT}",
+            f"port: {port!r} is not allowed; allowed: an integer from {_LOWEST} to {_HIGHEST}",
             field="port",
             value=port,
+        ).with_advice(
+            f"None is the first free one from {FIRST_PORT}",
+            shell=f"without --port it is the first free one from {FIRST_PORT}",
         )
-    return port
+    return number
 
 
 def is_free(port: int) -> bool:

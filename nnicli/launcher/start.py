@@ -118,9 +118,8 @@ def start_manager(
     """
     if os.name != "posix":
         raise UnsupportedPlatformError(
-            f"managers cannot be started on {os.name} yet; start it with NNI's own tools and use "
-            "connect_experiment(), which works everywhere"
-        )
+            f"managers cannot be started on {os.name} yet; start it with NNI's own tools"
+        ).with_advice("and use connect_experiment(), which works everywhere", shell="")
     if plan.port is not None:
         ports.check_port(plan.port)
     start = _Start(
@@ -337,11 +336,14 @@ class _Launch:
 
         if poll_until(probe, deadline=deadline, interval_s=_READY_INTERVAL_S) is None:
             raise StartTimeoutError(
-                f"the manager did not become ready within {deadline.waited_s:.0f} s; it was ended. "
-                f"Pass larger Timeouts(start_s=...) on a slow machine{self._log_hint()}",
+                f"the manager did not become ready within {deadline.waited_s:.0f} s; it was ended"
+                f"{self._log_hint()}",
                 waited_s=deadline.waited_s,
                 argv=self.argv,
                 log_tail=self._log_tail(),
+            ).with_advice(
+                "on a slow machine pass a larger Timeouts(start_s=...)",
+                shell="on a slow machine pass a longer --manager-timeout",
             )
 
     def hand_over(self, client: ManagerClient) -> None:

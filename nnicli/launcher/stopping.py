@@ -20,6 +20,7 @@ from nnicli.launcher.process import (
     is_alive,
     uninterrupted,
 )
+from nnicli.printable import printable_line
 from nnicli.safe_logging import get_logger
 from nnicli.store import Registry
 from nnicli.waiting import Deadline
@@ -63,6 +64,15 @@ class StopOutcome:
     returncode: int | None
     waited_s: float
     survivors: tuple[ProcessIdentity, ...] = ()
+
+    def __repr__(self) -> str:
+        code = "" if self.returncode is None else f", exit code {self.returncode}"
+        name = printable_line(self.exp_id, most=60)
+        number = len(self.survivors)
+        return (
+            f"<StopOutcome {name}: {self.how} in {self.waited_s:.1f} s{code}, "
+            f"{number} survivor{'' if number == 1 else 's'} ended>"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, TypeVar, cast
 
 from nnicli.allocation import collection_paused
+from nnicli.choices import check_choice
 from nnicli.decoding import (
     brief,
     decode_json,
@@ -20,7 +21,6 @@ from nnicli.decoding import (
 from nnicli.errors import (
     ConnectionLostError,
     DecodingError,
-    InvalidValueError,
     RequestTimeoutError,
     RestError,
     StatusError,
@@ -381,12 +381,7 @@ class ManagerClient:
                 from there, and 3.0 none of a training service that it has from 2.x.
         """
         dialect = self.dialect
-        if kind not in dialect.trial_files:
-            raise InvalidValueError(
-                f"kind: {kind!r} is not allowed; allowed: {', '.join(dialect.trial_files)}",
-                field="kind",
-                value=kind,
-            )
+        check_choice(kind, dialect.trial_files, field="kind")
         name = dialect.trial_files[kind]
         trial = self.get_trial_job(trial_job_id)
         try:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from typing import Literal
 
+from nnicli.choices import check_choice
 from nnicli.errors import InvalidValueError, NoTrialSucceededError
 from nnicli.models import ExperimentProfile, TrialJob
 from nnicli.results.pairing import PairedTrials
@@ -62,15 +63,14 @@ def best_trial(
         InvalidValueError: The mode is neither, or not given and not in the config.
         NoTrialSucceededError: No trial has a number as this metric.
     """
+    mode = mode or optimize_mode(source.get_experiment_profile())
     if mode is None:
-        mode = optimize_mode(source.get_experiment_profile())
-    if mode not in _MODES:
         raise InvalidValueError(
-            f"mode: {mode!r} is not allowed; pass mode='maximize' or mode='minimize' (the config's "
-            "tuner has no optimize_mode that could tell)",
+            "the tuner's classArgs in the config have no optimize_mode to tell the best trial by",
             field="mode",
             value=mode,
-        )
+        ).with_advice("pass mode='maximize' or mode='minimize'", shell="pass --mode")
+    check_choice(mode, _MODES, field="mode")
     trials = source.list_trial_jobs()
     ranked = rank_trials(trials, mode=mode, metric=metric)
     if not ranked:

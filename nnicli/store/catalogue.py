@@ -168,9 +168,12 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
                 return place / exp_id
     looked = "".join(f"\n  {_describe(place / exp_id)}" for place in places)
     raise ExperimentNotFoundError(
-        f"there is no experiment {exp_id!r}; looked for its database in:{looked}\nIf it lies "
-        "elsewhere, pass its folder, or the parent of its folder as experiments_directories",
-        exp_id=exp_id,
+        f"there is no experiment {exp_id!r}; looked for its database in:{looked}", exp_id=exp_id
+    ).with_advice(
+        "If it lies elsewhere, pass its folder, or the parent of its folder as "
+        "experiments_directories",
+        shell="If it lies elsewhere, pass its folder, or the parent of its folder as "
+        "--experiments-directory",
     )
 
 

@@ -11,6 +11,7 @@ from typing import BinaryIO, Protocol, TypeVar
 
 from nnicli.errors import InvalidValueError
 from nnicli.regular_files import open_regular
+from nnicli.units import to_whole
 from nnicli.waiting import Deadline, within
 
 _INTERVAL_S = 0.2
@@ -297,7 +298,7 @@ def _check_lines(head: int | None, tail: int | None) -> None:
             value=head,
         )
     for name, value in (("head", head), ("tail", tail)):
-        if value is not None and value < 0:
+        if value is not None and ((lines := to_whole(value)) is None or lines < 0):
             raise InvalidValueError(
                 f"{name}: {value!r} is not allowed; allowed: a number of lines, 0 or more",
                 field=name,

@@ -8,7 +8,8 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from nnicli.errors import InvalidValueError, RegistryError
+from nnicli.choices import check_choice
+from nnicli.errors import RegistryError
 from nnicli.store.layouts import LAYOUTS, Layout
 
 MANAGER_LOGS = ("log", "stdout", "stderr")
@@ -97,9 +98,4 @@ def check_kind(kind: str, allowed: Collection[str]) -> None:
     Raises:
         InvalidValueError: The kind is none of those allowed.
     """
-    if kind not in allowed:
-        raise InvalidValueError(
-            f"kind: {kind!r} is not allowed; allowed: {', '.join(allowed)}",
-            field="kind",
-            value=kind,
-        )
+    check_choice(kind, allowed, field="kind")

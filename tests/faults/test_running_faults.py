@@ -332,6 +332,8 @@ def test_an_update_that_is_never_answered_but_done_counts(
     [
         ("update_concurrency", -1, InvalidValueError, "an integer from 0 to 99999"),
         ("update_concurrency", "many", InvalidValueError, "'many' is not allowed"),
+        ("update_concurrency", "2.5", InvalidValueError, "'2.5' is not allowed"),
+        ("update_concurrency", " 2 ", InvalidValueError, "' 2 ' is not allowed"),
         ("update_concurrency", True, InvalidValueError, "True is not allowed"),
         ("update_concurrency", 1.5, InvalidValueError, "1.5 is not allowed"),
         ("update_trailnum", 0, InvalidValueError, "an integer from 1"),
@@ -427,7 +429,7 @@ def test_a_wait_ends_on_a_status_that_is_asked_for(experiment: Experiment, confi
 def test_an_unknown_status_to_wait_for_is_refused(experiment: Experiment, config: Path) -> None:
     experiment.start_experiment(config)
 
-    with pytest.raises(InvalidValueError, match="'FINISHED' is no status of an experiment"):
+    with pytest.raises(InvalidValueError, match="until: 'FINISHED' is not allowed; allowed: INIT"):
         experiment.wait(until="FINISHED")
 
 

@@ -21,8 +21,9 @@ from nnicli.decoding import (
     decode_result,
     decode_trial,
 )
-from nnicli.errors import DecodingError
+from nnicli.errors import DecodingError, ProcessIdentity
 from nnicli.models import (
+    ExperimentRecord,
     ExperimentStatus,
     TrialHyperParameters,
     TrialJob,
@@ -202,7 +203,7 @@ def test_snapshots_compare_copy_and_pickle_and_cannot_be_changed() -> None:
 def test_a_repr_is_for_people() -> None:
     text = repr(TrialJob(TRIAL))
 
-    assert text.startswith("TrialJob(trialJobId='Suqp2', status='SUCCEEDED', ")
+    assert text.startswith("<TrialJob Suqp2 #3 SUCCEEDED")
     assert "raw" not in text
 
 
@@ -285,3 +286,46 @@ def test_real_answers_are_understood(release: str) -> None:
     assert {TrialResult(raw).trialJobId for raw in answers["/export-data"]} <= {
         trial.trialJobId for trial in trials
     }
+
+
+HOSTILE_TRIAL = {**TRIAL, "status": "\x1b[2J" * 50, "trialJobId": "x" * 900}
+
+
+@pytest.mark.parametrize("trial", [TRIAL, HOSTILE_TRIAL])
+def test_a_trial_is_shown_in_short(trial: dict[str, Any]) -> None:
+    """Lists of trials are printed."""
+    many = {f"parameter{number}": 0.123456789 for number in range(100)}
+    sets = [json.dumps({**HYPER, "parameters": many})]
+
+    for shown in (repr(TrialJob(trial)), repr(TrialJob({**trial, "hyperParameters": sets}))):
+        assert len(shown) < 200
+        assert shown.isprintable()
+
+    assert repr(TrialJob(TRIAL)) == "<TrialJob Suqp2 #3 SUCCEEDED, final 0.25, {'lr': 0.1}>"
+
+
+def test_an_experiment_is_shown_in_short() -> None:
+    record = ExperimentRecord(
+        *("aBcD1234", "my experiment " * 20, "RUNNING", "RUNNING", "local", 8080, "http://x"),
+        *(None, None, Path("/home/me") / ("deep/" * 80) / "aBcD1234", "3.0"),
+        *(ProcessIdentity(1, 2.0, ("node", "x" * 500)), Path("/registry"), {"raw": "x" * 900}),
+    )
+
+    assert len(repr(record)) < 200
+    assert repr(record).startswith("<ExperimentRecord aBcD1234 RUNNING local 'my experiment my exp")
+    assert repr(record).endswith("deep/aBcD1234>")
+
+
+def test_equal_trials_are_one_key() -> None:
+    """Trials are counted and looked up in sets, whatever their parameters are made of."""
+    one, same, other = (
+        TrialJob(TRIAL),
+        TrialJob(dict(TRIAL)),
+        TrialJob({**TRIAL, "trialJobId": "b"}),
+    )
+
+    assert {one, same, other} == {one, other}
+    assert len({TrialMetricData(METRIC), TrialMetricData(dict(METRIC))}) == 1
+    assert len({TrialHyperParameters(HYPER), TrialHyperParameters(dict(HYPER))}) == 1
+    result = {"parameter": {"x": [1]}, "value": "1", "trialJobId": "a"}
+    assert len({TrialResult(result), TrialResult(dict(result))}) == 1

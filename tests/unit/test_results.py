@@ -103,6 +103,19 @@ def test_without_a_direction_one_is_asked_for() -> None:
         best_trial(Source(TRIALS))  # type: ignore[arg-type]  # enough of one
 
 
+@pytest.mark.parametrize(("mode", "meant"), [("max", "maximize"), ("MINIMIZE", "minimize")])
+def test_a_direction_that_is_nearly_right_is_told(mode: Any, meant: str) -> None:
+    """It said that the config had no optimize_mode, which it had."""
+    params = {"tuner": {"classArgs": {"optimize_mode": "maximize"}}}
+
+    with pytest.raises(InvalidValueError) as caught:
+        best_trial(Source(TRIALS, params), mode=mode)  # type: ignore[arg-type]  # enough of one
+
+    assert str(caught.value) == (
+        f"mode: {mode!r} is not allowed; did you mean {meant!r}? allowed: maximize, minimize"
+    )
+
+
 def test_without_a_number_there_is_no_best() -> None:
     with pytest.raises(NoTrialSucceededError, match="none of the 1 trials has a number"):
         best_trial(Source(TRIALS[-1:]), mode="maximize")  # type: ignore[arg-type]  # enough of one

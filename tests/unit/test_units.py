@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
+from nnicli import units
 from nnicli.errors import InvalidValueError
 from nnicli.units import (
     format_duration,
@@ -108,3 +109,17 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 )
 def test_sizes_are_told(size: int, text: str) -> None:
     assert format_size(size) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        *((0, 0), (7, 7), ("7", 7), ("0", 0), ("007", 7), (-3, -3)),
+        *((True, None), (2.0, None), ("2.5", None), (" 2 ", None), ("2\n", None), ("", None)),
+        *(("-4", None), ("+4", None), ("1e3", None), ("0x1f", None), ("1_000", None)),
+        # Arabic and superscript digits, which int() or str.isdigit() take.
+        *(("\u0664", None), ("\u00b2", None), ("9" * 5_000, None), (None, None), (b"2", None)),
+    ],
+)
+def test_digits_are_an_integer_and_nothing_else_is(value: object, number: int | None) -> None:
+    assert units.to_whole(value) == number

@@ -82,7 +82,7 @@ def test_an_unknown_experiment_is_1_and_says_what_to_do(directory: Path) -> None
     result = run("trial", "ls", "nope")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no experiment 'nope' is known here; `nnicli experiment list --all`" in result.stderr
+    assert "no experiment 'nope' was found; `nnicli experiment list --all`" in result.stderr
     assert directory.is_dir()
 
 
@@ -553,6 +553,29 @@ def test_following_prints_all_from_somewhere_on(directory: Path, option: list[st
     assert result.exit_code == 2
     assert "--follow cannot be used together with --json or --head" in result.stderr
     assert directory.is_dir()
+
+
+@pytest.mark.parametrize("verb", ["trial ls", "experiment prune"])
+def test_a_status_that_is_misspelt_is_bad_usage(directory: Path, verb: str) -> None:
+    """It was taken for one that no trial is in, with exit code 0."""
+    word = "SUCEEDED" if verb == "trial ls" else "STOPED"
+
+    result = run(*verb.split(), "--status", word.lower())
+
+    assert result.exit_code == 2
+    meant = word.replace("SUC", "SUCC").replace("STOP", "STOPP")
+    assert f"nnicli: --status: '{word}' is not allowed; did you mean '{meant}'?" in result.stderr
+    assert directory.is_dir()
+
+
+def test_without_any_experiment_that_is_said_by_every_verb() -> None:
+    result = run("experiment", "status")
+
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "nnicli: no experiment was found on this machine; `nnicli experiment list --all` lists "
+        "those that are known, and --experiments-directory adds a folder to search\n"
+    )
 
 
 def test_an_unknown_trial_is_1(directory: Path) -> None:

@@ -212,7 +212,7 @@ def test_no_nni_is_4(config: Path, tmp_path: Path) -> None:
 
     assert result.returncode == 4
     assert "there is no NNI at" in result.stderr
-    assert "pip install 'nnicli[nni]'" in result.stderr
+    assert "pip install nni==3.0" in result.stderr
 
 
 def test_a_manager_that_does_not_start_is_4(installation: FakeInstallation, config: Path) -> None:
@@ -352,6 +352,87 @@ def _closed_terminal() -> Iterator[int]:
     os.close(terminal)
     yield descriptor
     os.close(descriptor)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--port", "80"], "65535; without --port it is the first free one from 8080"),
+        (["--port", "80"], "--port: 80 is not allowed; allowed: an integer from 1025 to 65535"),
+        (["--url-prefix", "a b?"], "--url-prefix: 'a b?' is not allowed"),
+        (["--nni", "/nowhere"], "name an environment that has one with --nni PATH or the variable"),
+        (["--experiments-directory", "/dev/null/x"], "or pass --experiments-directory"),
+        (["--manager-timeout", "1s"], "on a slow machine pass a longer --manager-timeout"),
+        (["--manager-timeout", "soon"], "--manager-timeout: 'soon'"),
+    ],
+)  # fmt: skip
+def test_errors_speak_the_language_of_the_shell(
+    tmp_path: Path, config: Path, options: list[str], told: str
+) -> None:
+    """Python's names mean nothing to who typed options."""
+    slow = FakeInstallation.create(tmp_path / "slow", behaviour=Behaviour(never_ready=True))
+
+    result = _run(slow, config, *options)
+
+    assert result.returncode in (2, 4)
+    assert told in result.stderr
+    for word in ("Experiment(", "Timeouts(", "None", "_directory", "url_prefix", "()"):
+        assert word not in result.stderr
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_results_that_cannot_be_printed_are_an_error(
+    installation: FakeInstallation, config: Path, form: list[str]
+) -> None:
+    """A full disk under a redirected output cost the results without a word."""
+    with _full_disk() as output:
+        result = subprocess.run(
+            _command(installation, config, *form),
+            check=False,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=90,
+        )
+
+    (exp_id,) = Registry().read()
+    assert result.returncode == 1
+    assert result.stderr.endswith(
+        "nnicli: the results are not printed, as standard output cannot be written: No space left "
+        f"on device; `nnicli experiment export {exp_id}` has them\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["schema", "v1"]])
+def test_an_output_that_is_full_is_told(arguments: list[str]) -> None:
+    with _full_disk() as output:
+        result = subprocess.run(
+            [sys.executable, "-m", "nnicli", *arguments],
+            check=False,
+            stdout=output,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=90,
+        )
+
+    assert result.returncode == 1
+    assert result.stderr == ("nnicli: standard output cannot be written: No space left on device\n")
+
+
+def test_the_results_fit_any_encoding(installation: FakeInstallation, config: Path) -> None:
+    config.write_text(CONFIG.replace("experimentName: cli", "experimentName: Größe 模型"))
+
+    result = subprocess.run(
+        _command(installation, config),
+        check=False,
+        capture_output=True,
+        timeout=90,
+        env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"},
+    )
+
+    assert result.returncode == 0, result.stderr
+    assert b"Best trial (minimize): " in result.stdout
+    assert rb"Gr\xf6\xdfe \u6a21\u578b" in result.stderr
 
 
 @pytest.mark.parametrize(

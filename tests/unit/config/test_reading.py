@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from nnicli.config import check_config
+from nnicli import ConfigError
+from nnicli.config import check_config, load_config, load_search_space
 from nnicli.config.document import MOST_DEPTH, MOST_VALUES
 from nnicli.config.reading import read_file, read_mapping
 
@@ -172,3 +174,19 @@ def test_shared_lists_that_unfold_to_too_many_values_are_refused() -> None:
         bomb = [bomb] * 10
 
     assert [str(problem) for problem in check_config({"a": bomb})] == [TOO_LARGE]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["trialCommand: y", "a: b\npassword: hunter2", '{"trialCommand": "y"}', "[1, 2]", "a\nb"],
+)
+@pytest.mark.parametrize("load", [load_config, load_search_space])
+def test_the_text_of_a_file_is_no_path(text: str, load: Callable[[str], Any]) -> None:
+    """It said that a file of this name had an error, with all that the text says."""
+    with pytest.raises(ConfigError) as caught:
+        load(text)
+
+    assert "found the content of a file; expected its path, or the fields as a map" in str(
+        caught.value
+    )
+    assert text not in str(caught.value)

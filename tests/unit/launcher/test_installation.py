@@ -88,7 +88,7 @@ def test_where_it_looked_is_told(tmp_path: Path) -> None:
     message = str(caught.value)
     assert f"there is no NNI at {empty}" in message
     assert str(empty / "lib/python3.9/site-packages/nni_node") in message
-    assert "pip install 'nnicli[nni]'" in message
+    assert "pip install nni==3.0" in message
     assert "NNICLI_NNI" in message
 
 

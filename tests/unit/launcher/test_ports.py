@@ -18,12 +18,13 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family)
 
 
-@pytest.mark.parametrize("port", [1025, 8080, 65_535])
-def test_allowed_ports(port: int) -> None:
-    assert ports.check_port(port) == port
+@pytest.mark.parametrize("port", [1025, 8080, 65_535, "9001"])
+def test_allowed_ports(port: int | str) -> None:
+    """NNI's own nnicli took digits as text."""
+    assert ports.check_port(port) == int(port)
 
 
-@pytest.mark.parametrize("port", [0, 80, 1024, 65_536, -1, True, "8080", 8080.0])
+@pytest.mark.parametrize("port", [0, 80, 1024, 65_536, -1, True, " 8080", "+8080", 8080.0])
 def test_other_ports_are_refused_with_the_range(port: Any) -> None:
     with pytest.raises(InvalidValueError, match="an integer from 1025 to 65535") as caught:
         ports.check_port(port)

@@ -21,7 +21,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
 )
-from nnicli.launcher import ManagerProcess, Traces, reap, stop_manager
+from nnicli.launcher import ManagerProcess, StopOutcome, Traces, reap, stop_manager
 from nnicli.launcher.process import identify, is_alive
 from nnicli.waiting import Deadline, poll_until
 
@@ -285,3 +285,15 @@ def test_an_abandoned_process_object_says_nothing(programs: Programs, tmp_path: 
     assert found is not None
     found.kill()
     assert found.wait(5)
+
+
+def test_an_outcome_tells_no_command_line() -> None:
+    """The tuner's has the whole config in base64, SSH passwords included."""
+    tuner = ProcessIdentity(1, 2.0, ("python3", "-m", "nni", "--exp_params", "aHVudGVyMg=="))
+
+    outcome = StopOutcome("aBcD1234", "killed", -9, 1.25, survivors=(tuner,) * 40)
+
+    assert repr(outcome) == (
+        "<StopOutcome aBcD1234: killed in 1.2 s, exit code -9, 40 survivors ended>"
+    )
+    assert "aHVudGVyMg" not in str(outcome.survivors)

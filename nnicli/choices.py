@@ -1,0 +1,33 @@
+"""Values of which only a few are allowed, and what was probably meant by another one."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+from nnicli.errors import InvalidValueError
+
+
+def check_choice(value: object, allowed: Collection[str], *, field: str) -> None:
+    """Refuse a value that is not one of the allowed ones.
+
+    Raises:
+        InvalidValueError: It is none of them; the message says which was probably meant.
+    """
+    if value in allowed:
+        return
+    raise InvalidValueError(
+        f"{field}: {value!r} is not allowed; {_guess(value, allowed)}allowed: {', '.join(allowed)}",
+        field=field,
+        value=value,
+    )
+
+
+def _guess(value: object, allowed: Collection[str]) -> str:
+    if not isinstance(value, str) or not value:
+        return ""
+    by_case = {one.lower(): one for one in allowed}
+    word = value.lower()
+    begun = [one for one in by_case if one.startswith(word)]
+    near = begun if len(begun) == 1 else difflib.get_close_matches(word, by_case, n=1)
+    return f"did you mean {by_case[near[0]]!r}? " if near else ""
