@@ -20,6 +20,7 @@ from nnicli.config.subject import (
     check_gpu_text,
     check_newer_fields,
     check_only_json,
+    check_population,
     check_tuner_exists,
     is_there,
 )
@@ -125,6 +126,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     _working_directory,
     check_only_json,
     check_budgets,
+    check_population,
     check_packages,
     check_placeholders,
     check_direction,

@@ -20,6 +20,9 @@ from nnicli.units import parse_duration
 ANNOTATION = "annotation"
 """Rule of a problem that is an error to a start, whatever its severity."""
 
+# What Evolution takes without a population_size, in all releases.
+_POPULATION_SIZE = 32
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -216,6 +219,25 @@ def check_budgets(subject: Subject) -> None:
             message = f"found {show(most, ())}; allowed: at least min_budget, which is {least}"
             keys = (name, "classArgs", "max_budget")
             subject.document.report(keys, message, rule="range")
+
+
+def check_population(subject: Subject) -> None:
+    """Check that an Evolution tuner has as many individuals as trials run at once.
+
+    With fewer it fails over its first request, "The population is empty" (1.9, 2.5, 2.10.1 and 3.0,
+    seen live).
+    """
+    tuner = subject.section("tuner")
+    if "Evolution" not in (tuner.get("name"), tuner.get("builtinTunerName")):
+        return
+    arguments = tuner.get("classArgs")
+    told = arguments.get("population_size") if isinstance(arguments, dict) else None
+    size = _POPULATION_SIZE if told is None else told
+    at_once = subject.data.get("trialConcurrency")
+    if isinstance(size, int) and isinstance(at_once, int) and 0 < size < at_once:
+        found = f"found {size}" if told is not None else f"is not given, which means {size}"
+        message = f"{found}; allowed: at least trialConcurrency, which is {at_once}"
+        subject.document.report(("tuner", "classArgs", "population_size"), message, rule="range")
 
 
 def check_file(subject: Subject, keys: Keys, text: Any) -> None:

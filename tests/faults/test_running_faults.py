@@ -562,7 +562,7 @@ def test_a_tuner_that_is_too_slow_every_time_is_an_error(
     experiment.start_experiment(config)
 
     with pytest.raises(TunerTooSlowError, match="too slow or too busy"):
-        experiment.wait(timeout=60)
+        experiment.wait(timeout=110)
 
     assert caplog.text.count("is started again") == 2
 

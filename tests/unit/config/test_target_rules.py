@@ -199,3 +199,29 @@ def test_the_budgets_of_bohb_are_a_range(folder: Path) -> None:
     ((location, _),) = _errors(config, folder, "3.0")
 
     assert location == "tuner.classArgs.max_budget"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "at_once", "found"),
+    [
+        ({"population_size": 2}, 4, "found 2"),
+        ({}, 33, "is not given, which means 32"),
+        (None, 33, "is not given, which means 32"),
+        ({"population_size": 4}, 4, None),
+        ({}, 32, None),
+    ],
+)
+@pytest.mark.parametrize("key", ["name", "builtinTunerName"])
+def test_an_evolution_has_as_many_individuals_as_trials_run_at_once(
+    folder: Path, key: str, arguments: dict[str, int] | None, at_once: int, found: str | None
+) -> None:
+    """With fewer it fails over its first request, when the status is RUNNING already."""
+    base = v2_config({"platform": "local"}) if key == "name" else v1_config("local")
+    told = {"optimize_mode": "maximize", **(arguments or {})}
+    tuner = {key: "Evolution", **({} if arguments is None else {"classArgs": told})}
+    config = {**base, "tuner": tuner, "trialConcurrency": at_once}
+
+    errors = _errors(config, folder, "3.0" if key == "name" else "1.9")
+
+    message = f"{found}; allowed: at least trialConcurrency, which is {at_once}"
+    assert errors == ([] if found is None else [("tuner.classArgs.population_size", message)])
