@@ -248,12 +248,14 @@ def _print_records(records: Sequence[ExperimentRecord]) -> None:
 
 def _short(directory: Path | None) -> str:
     """Return a folder as people write it."""
-    from pathlib import Path
+    from nnicli.user_home import find_user_home
 
     if directory is None:
         return "missing"
-    home = Path.home()
-    return f"~/{directory.relative_to(home)}" if directory.is_relative_to(home) else str(directory)
+    home = find_user_home()
+    if home is not None and directory.is_relative_to(home):
+        return f"~/{directory.relative_to(home)}"
+    return str(directory)
 
 
 def _print_facts(record: ExperimentRecord, more: dict[str, str]) -> None:

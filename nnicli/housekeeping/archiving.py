@@ -49,6 +49,7 @@ from nnicli.store.manifest import (
 from nnicli.store.readonly import copy_database
 from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
 from nnicli.store.staging import staging
+from nnicli.user_home import user_home
 
 logger = get_logger(__name__)
 
@@ -249,7 +250,7 @@ def _documents(
         exp_id=record.exp_id,
         layout=layout_of(record).since,
         entry=dict(record.raw),
-        homes=list(dict.fromkeys((str(Path.home()), os.path.realpath(Path.home())))),
+        homes=list(dict.fromkeys((str(user_home()), os.path.realpath(user_home())))),
         code={name: str(folder) for name, folder in code.items()},
         launcher="" if launcher_folder(record) is None else LAUNCHER,
     )
@@ -317,7 +318,7 @@ def load_experiment(
         DecodingError: The database in it is none.
     """
     path = Path(file).expanduser().absolute()
-    parent = Path(experiments_directory or Path.home() / "nni-experiments").expanduser().absolute()
+    parent = Path(experiments_directory or user_home() / "nni-experiments").expanduser().absolute()
     code = None if code_directory is None else _check_code_directory(code_directory)
     with _told_of(path), open_archive(path) as archive:
         load = _Load(read_manifest(archive), parent, code)
@@ -428,7 +429,7 @@ class _Load:
         self, params: Mapping[str, Any], config: Mapping[str, Any], directories: Iterable[str]
     ) -> dict[str, str]:
         """Return old place -> new place."""
-        places = dict.fromkeys(self.manifest.homes, str(Path.home()))
+        places = dict.fromkeys(self.manifest.homes, str(user_home()))
         places |= dict.fromkeys(directories, str(self._directory))
         recorded = [str(folder) for folder in code_directories(params)]
         for name, noted in self.manifest.code.items():

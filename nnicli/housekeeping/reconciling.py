@@ -47,6 +47,7 @@ from nnicli.store import (
 )
 from nnicli.store.catalogue import to_folder
 from nnicli.store.staging import find_abandoned, remove_abandoned
+from nnicli.user_home import user_home
 from nnicli.waiting import Timeouts
 
 logger = get_logger(__name__)
@@ -200,7 +201,7 @@ _NOBODY = ExperimentRecord(
 def _parents_of(records: Iterable[ExperimentRecord], given: Parents) -> list[Path]:
     """Return all folders in which experiments are, or may be."""
     parents = [to_absolute(parent) for parent in given]
-    parents += [Path.home() / "nni-experiments"]
+    parents += [user_home() / "nni-experiments"]
     for record in records:
         if record.directory is not None:
             parents.append(record.directory.parent)

@@ -14,6 +14,7 @@ from nnicli.errors import InstallationNotFoundError, UnsupportedVersionError
 from nnicli.launcher.generations import generation_for
 from nnicli.launcher.installation import VARIABLE, NniInstallation, find_installation
 from nnicli.regular_files import read_regular
+from nnicli.user_home import find_user_home
 
 _NODE_TIMEOUT_S = 5.0
 _LARGEST_LIST = 1 << 20
@@ -84,14 +85,18 @@ def _places() -> Iterator[Path]:
             yield folder.parent
     if environ.get("PYENV_ROOT"):
         yield from _matches(Path(environ["PYENV_ROOT"]), "versions/*")
-    home = Path.home()
+    if (home := find_user_home()) is not None:
+        yield from _places_in(home)
+    for name in _IN_WORKING_DIRECTORY:
+        yield Path.cwd() / name
+
+
+def _places_in(home: Path) -> Iterator[Path]:
     for pattern in _IN_HOME:
         yield from _matches(home, pattern)
     yield from _listed_by_conda(home)
     # User installs.
     yield home / ".local"
-    for name in _IN_WORKING_DIRECTORY:
-        yield Path.cwd() / name
 
 
 def _matches(folder: Path, pattern: str) -> list[Path]:

@@ -18,6 +18,7 @@ from nnicli.launcher.stopping import Traces
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import Layout, LogPart, RunLogs
+from nnicli.user_home import ADVICE, user_home
 
 logger = get_logger(__name__)
 
@@ -106,6 +107,11 @@ class LaunchFiles:
                 output_directory.mkdir(mode=0o700)
                 self.new.append(output_directory)
         except OSError as error:
+            if Path(error.filename).is_relative_to(user_home()):
+                raise LaunchError(
+                    f"the experiment's folder {error.filename} cannot be made: {error.strerror}. "
+                    f"{ADVICE}"
+                ) from error
             raise LaunchError(
                 f"the experiment's folder {error.filename} cannot be made: {error.strerror}; set "
                 "experimentWorkingDirectory (logDir in the v1 format) in the config"

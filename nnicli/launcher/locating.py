@@ -26,7 +26,7 @@ from nnicli.errors import (
 from nnicli.launcher.generations import Action
 from nnicli.launcher.installation import NniInstallation, read_version
 from nnicli.launcher.ports import find_listener
-from nnicli.launcher.process import ManagerProcess, find_process, identify
+from nnicli.launcher.process import ManagerProcess, check_processes, find_process, identify
 from nnicli.rest import dialect_for
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
@@ -42,6 +42,7 @@ from nnicli.store import (
     read_kept_config,
 )
 from nnicli.units import parse_duration
+from nnicli.user_home import user_home
 
 logger = get_logger(__name__)
 
@@ -216,7 +217,7 @@ def locate_experiment(
 def _places(
     entry: Mapping[str, Any], layout: Layout, experiments_directory: Path | None
 ) -> dict[Path, None]:
-    own = experiments_directory or Path.home() / "nni-experiments"
+    own = experiments_directory or user_home() / "nni-experiments"
     parent = noted_parent(entry, layout)
     noted = [] if parent is None else [parent]
     places = [*noted, own] if experiments_directory is None else [own, *noted]
@@ -291,7 +292,7 @@ class RunningManager:
         try:
             process = psutil.Process(self.identity.pid)
             home = process.environ().get("HOME", "")
-            return process.uids().real == os.getuid() and _is_same(home, str(Path.home()))
+            return process.uids().real == os.getuid() and _is_same(home, str(user_home()))
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
@@ -313,7 +314,12 @@ class RunningManager:
 
 
 def find_managers() -> list[RunningManager]:
-    """Return every manager that runs on this machine, as far as this user may see it."""
+    """Return every manager that runs on this machine, as far as this user may see it.
+
+    Raises:
+        UnsupportedPlatformError: No process can be seen.
+    """
+    check_processes()
     found = []
     for process in psutil.process_iter(["cmdline"]):
         if not _is_manager(process.info["cmdline"] or ()):

@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from nnicli.errors import InvalidValueError, PortInUseError, ProcessIdentity
+from nnicli.errors import InvalidValueError, LaunchError, PortInUseError, ProcessIdentity
 from nnicli.launcher.process import identify
 from nnicli.units import to_whole
 
@@ -19,6 +19,8 @@ FIRST_PORT = 8080
 """Where the search for a free port begins: NNI's own default."""
 
 _LOWEST, _HIGHEST = 1025, 65_535
+_LOOPBACK = "127.0.0.1"
+_LOOPBACK_TIMEOUT_S = 5.0
 
 
 def check_port(port: object) -> int:
@@ -58,6 +60,26 @@ def is_free(port: int) -> bool:
                     raise
                 # This machine has no IPv6.
     return True
+
+
+def check_loopback() -> None:
+    """Refuse a machine on which nothing can be reached at 127.0.0.1.
+
+    Raises:
+        LaunchError: The loopback interface does not work.
+    """
+    try:
+        with (
+            socket.create_server((_LOOPBACK, 0)) as server,
+            socket.create_connection(server.getsockname(), timeout=_LOOPBACK_TIMEOUT_S),
+        ):
+            pass
+    except OSError as error:
+        raise LaunchError(
+            f"nothing can be reached at {_LOOPBACK} ({error.strerror or error}), where nnicli "
+            "speaks with the managers that it starts; bring the loopback interface up: "
+            "ip link set lo up"
+        ) from error
 
 
 def find_listener(port: int) -> ProcessIdentity | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -14,13 +15,26 @@ from typing import IO
 
 import psutil
 
-from nnicli.errors import ProcessIdentity
+from nnicli.errors import ProcessIdentity, UnsupportedPlatformError
 from nnicli.waiting import Deadline, poll_until
 
 # psutil derives the time of creation from the boot time, which moves when the clock is set.
 _CREATE_TIME_TOLERANCE_S = 2.0
 # How long the kernel may take to end what got SIGKILL.
 _KILL_TIMEOUT_S = 5.0
+
+
+def check_processes() -> None:
+    """Refuse a machine on which processes cannot be seen.
+
+    Raises:
+        UnsupportedPlatformError: /proc is not mounted.
+    """
+    if sys.platform == "linux" and not Path(psutil.PROCFS_PATH, "self").exists():
+        raise UnsupportedPlatformError(
+            f"{psutil.PROCFS_PATH} is not mounted, so it cannot be seen which managers run; mount "
+            f"it: mount -t proc proc {psutil.PROCFS_PATH}"
+        )
 
 
 def identify(pid: int) -> ProcessIdentity | None:

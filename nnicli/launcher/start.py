@@ -27,7 +27,7 @@ from nnicli.launcher.files import LaunchFiles, generate_experiment_id, random_na
 from nnicli.launcher.generations import Action, Generation, ManagerArguments, generation_for
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.locating import explain_silence
-from nnicli.launcher.process import ManagerProcess, uninterrupted
+from nnicli.launcher.process import ManagerProcess, check_processes, uninterrupted
 from nnicli.launcher.stopping import Traces, stop_manager
 from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix, dialect_for
 from nnicli.safe_logging import get_logger
@@ -155,6 +155,8 @@ class _Start:
     max_answer_bytes: int
 
     def check(self) -> None:
+        check_processes()
+        ports.check_loopback()
         check_prefix(self.plan.url_prefix)
         if self.plan.url_prefix and "url_prefix" not in self.generation.flags:
             raise InvalidValueError(

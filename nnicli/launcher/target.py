@@ -13,6 +13,7 @@ from nnicli.config import Target, read_file
 from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.installation import NniInstallation
 from nnicli.safe_logging import get_logger
+from nnicli.user_home import user_home
 from nnicli.versions import row_for
 
 logger = get_logger(__name__)
@@ -104,7 +105,7 @@ def _registry_path(
         # As its tuner sees it, whose working directory that is.
         return Path(installation.entry.parent, environ[row.variable], row.file)
     is_own = installation.is_virtual or (installation.prefix / "conda-meta").is_dir()
-    folder = installation.prefix / "nni" if is_own else Path("~/.config/nni").expanduser()
+    folder = installation.prefix / "nni" if is_own else user_home() / ".config" / "nni"
     return folder / row.file
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from nnicli.errors import ProcessIdentity
-from nnicli.launcher.process import identify
+from nnicli.launcher.process import check_processes, identify
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ def find_workers() -> list[WorkerProcess]:
     Children of a trial inherit its environment and are found with it. This process and those that
     it runs in are left out.
     """
+    check_processes()
     own = psutil.Process()
     spared = {own.pid, *(parent.pid for parent in own.parents())}
     found = []

@@ -25,6 +25,7 @@ from nnicli.store.layouts import (
 from nnicli.store.readonly import why_closed
 from nnicli.store.registry import Registry
 from nnicli.units import from_epoch_ms
+from nnicli.user_home import user_home
 
 logger = get_logger(__name__)
 
@@ -58,7 +59,7 @@ def list_recorded(
         RegistryError: A registry cannot be read, and there is no `on_damage`.
     """
     given = [to_absolute(parent) for parent in experiments_directories]
-    given += [Path.home() / parent for parent in _DEFAULT_PARENTS]
+    given += [user_home() / parent for parent in _DEFAULT_PARENTS]
     registered = [
         _Registered(exp_id, entry, layout, noted_parent(entry, layout))
         for layout in _registry_layouts()
@@ -153,7 +154,7 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
         ExperimentNotFoundError: There is none; the message lists the places.
     """
     parents = [to_absolute(parent) for parent in experiments_directories]
-    defaults = [Path.home() / parent for parent in _DEFAULT_PARENTS]
+    defaults = [user_home() / parent for parent in _DEFAULT_PARENTS]
     places = dict.fromkeys(parents)
     for layout in _registry_layouts():
         # A registry that is damaged is not needed where the folder is found without it.

@@ -12,6 +12,7 @@ from typing import Any
 from nnicli.errors import InvalidValueError
 from nnicli.regular_files import read_regular
 from nnicli.store.registry import Registry
+from nnicli.user_home import user_home
 from nnicli.versions import row_for
 
 _COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
@@ -131,7 +132,7 @@ class Layout:
 
     def registry(self) -> Registry:
         """Return NNI's registry of experiments."""
-        return Registry(Path.home() / self.registry_file)
+        return Registry(user_home() / self.registry_file)
 
     def output_paths(self, experiment: Path | None, folder: str) -> tuple[Path, Path]:
         """Return the files for the manager's output and for its errors.
@@ -209,7 +210,7 @@ def can_be_path(text: str) -> bool:
 
 
 def _place(template: str, experiment: Path | None, folder: str) -> Path:
-    return Path(template.format(home=Path.home(), experiment=experiment, folder=folder))
+    return Path(template.format(home=user_home(), experiment=experiment, folder=folder))
 
 
 _1_8 = Layout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -17,6 +18,7 @@ from nnicli.errors import RegistryError
 from nnicli.regular_files import read_regular
 from nnicli.safe_logging import get_logger
 from nnicli.store.locking import is_locked, locked, own_locks
+from nnicli.user_home import ADVICE, user_home
 from nnicli.waiting import Deadline, poll_until
 
 logger = get_logger(__name__)
@@ -25,6 +27,8 @@ Entries = dict[str, dict[str, Any]]
 
 # A million experiments.
 _LARGEST = 512 << 20
+# A folder in which one may not write.
+_CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _TEMPORARY = ".nnicli.tmp"
 _DAMAGED = ".damaged-"
 # A manager truncates the file before it writes it anew, so a read may fall in between.
@@ -50,7 +54,7 @@ class Registry:
     """
 
     def __init__(self, path: Path | None = None, *, lock_timeout_s: float = 15.0) -> None:
-        self.path = path or Path.home() / "nni-experiments" / ".experiment"
+        self.path = path or user_home() / "nni-experiments" / ".experiment"
         self._lock_timeout_s = lock_timeout_s
 
     def __repr__(self) -> str:
@@ -251,8 +255,10 @@ class Registry:
         )
 
     def _failure(self, deed: str, error: OSError) -> RegistryError:
+        hint = f". {ADVICE}" if error.errno in _CLOSED else ""
         return RegistryError(
-            f"NNI's registry of experiments {self.path} cannot be {deed}: {error.strerror or error}"
+            f"NNI's registry of experiments {self.path} cannot be {deed}: "
+            f"{error.strerror or error}{hint}"
         )
 
     def _replace(self, entries: Entries) -> None:
