@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
-import stat
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ from nnicli.models import (
     TrialMetricData,
     TrialResult,
 )
-from nnicli.store import Log
+from nnicli.store import Log, write_whole
 from nnicli.waiting import Deadline
 
 T = TypeVar("T")
@@ -93,6 +91,7 @@ class ExperimentReader(ABC):
         *,
         kind: results.ExportFormat | None = None,
         intermediate: bool = False,
+        csv_escape: bool = False,
     ) -> None:
         """Write the results of `export_data()` to a file, in the form in which nnictl does.
 
@@ -103,6 +102,7 @@ class ExperimentReader(ABC):
             path: The file.
             kind: `csv` or `json`; None: what the name ends in.
             intermediate: Whether to add the metrics that were reported on the way.
+            csv_escape: Whether csv is to be opened by a spreadsheet, as with `export_text()`.
 
         Raises:
             InvalidValueError: The kind is neither, or not given and not in the name.
@@ -111,18 +111,32 @@ class ExperimentReader(ABC):
         target = Path(path)
         wanted = kind or target.suffix.removeprefix(".").lower()
         check_choice(wanted, results.EXPORT_FORMATS, field="kind")
-        text = self.export_text(cast("results.ExportFormat", wanted), intermediate=intermediate)
-        _write(target, text)
+        text = self.export_text(
+            cast("results.ExportFormat", wanted), intermediate=intermediate, csv_escape=csv_escape
+        )
+        write_whole(target, text)
 
-    def export_text(self, kind: results.ExportFormat, *, intermediate: bool = False) -> str:
+    def export_text(
+        self,
+        kind: results.ExportFormat,
+        *,
+        intermediate: bool = False,
+        csv_escape: bool = False,
+    ) -> str:
         """Return what `write_export()` writes.
 
         Args:
             kind: `csv` or `json`.
             intermediate: Whether to add the metrics that were reported on the way.
+            csv_escape: Whether text in csv that a spreadsheet would take for a formula, as it
+                begins with `=`, `+`, `-`, `@`, a tab or a line end, gets a `'` before it. Text that
+                begins with `'` gets another one, so that `parse_export(..., csv_escape=True)` and
+                `import --csv-escape` read all of it back. Numbers stay as they are.
         """
         return self._read(
-            lambda source: results.export_text(source, kind, intermediate=intermediate)
+            lambda source: results.export_text(
+                source, kind, intermediate=intermediate, csv_escape=csv_escape
+            )
         )
 
     def best_trial(self, *, metric: str = "default", mode: results.Mode | None = None) -> TrialJob:
@@ -271,39 +285,3 @@ class ExperimentReader(ABC):
         return self._dispatcher_log().follow(
             deadline=Deadline(timeout), is_complete=lambda: not self._is_running(), tail=tail
         )
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file, or to the device or pipe of this name; errors have the name as it was given."""
-    try:
-        mode = _find_mode(path)
-        if mode is None or stat.S_ISREG(mode):
-            # A rename would put a file in a link's place.
-            _replace(Path(os.path.realpath(path)), text, mode)
-        else:
-            path.write_text(text, encoding="utf-8", newline="")
-    except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
-
-
-def _find_mode(path: Path) -> int | None:
-    try:
-        return path.stat().st_mode
-    except FileNotFoundError:
-        return None
-
-
-def _replace(path: Path, text: str, mode: int | None) -> None:
-    """Write a file beside itself and rename it, so that a full disk costs no earlier export."""
-    # Not with tempfile, whose files are private: a new one gets what the umask allows.
-    temporary = path.with_name(f".nnicli-export-{secrets.token_hex(8)}")
-    with temporary.open("x", encoding="utf-8", newline="") as file:
-        try:
-            if mode is not None:
-                temporary.chmod(stat.S_IMODE(mode))
-            file.write(text)
-            file.flush()
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise

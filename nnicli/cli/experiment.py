@@ -109,6 +109,9 @@ def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> 
 @click.option("-f", "--filename", metavar="FILE", help="The file.  [default: standard output]")
 @click.option("-i", "--intermediate", is_flag=True, help="Add the intermediate metrics.")
 @click.option("--json", "as_json", is_flag=True, help="The same as --type json.")
+@click.option(
+    "--csv-escape", is_flag=True, help="Put a ' before text that a spreadsheet would compute."
+)
 @telling_errors
 def export(
     experiment: str | None,
@@ -118,20 +121,28 @@ def export(
     filename: str | None,
     intermediate: bool,
     as_json: bool,
+    csv_escape: bool,
 ) -> None:
     """Write the parameters and the final metric of every trial that succeeded with one.
 
     The form is that of nnictl. Without --type it is what FILE ends in, .csv or .json, else csv.
+    Results come from trials: where those are not yours, open csv in a spreadsheet only if it was
+    written with --csv-escape. `import --csv-escape` reads it back.
     """
     recorded = open_record(select_record(experiment, parents))
     chosen: Literal["csv", "json"] | None = "json" if as_json else kind
     if filename is not None:
         recorded.write_export(
-            filename, kind=chosen or _kind_by_name(filename) or "csv", intermediate=intermediate
+            filename,
+            kind=chosen or _kind_by_name(filename) or "csv",
+            intermediate=intermediate,
+            csv_escape=csv_escape,
         )
         tell(f"wrote {filename}")
     else:
-        text = recorded.export_text(chosen or "csv", intermediate=intermediate)
+        text = recorded.export_text(
+            chosen or "csv", intermediate=intermediate, csv_escape=csv_escape
+        )
         write_data(text if text.endswith("\n") else f"{text}\n")
 
 
@@ -140,10 +151,16 @@ def export(
 @click.option(
     "-f", "--filename", metavar="FILE", required=True, help="json or csv as `export` writes it."
 )
+@click.option("--csv-escape", is_flag=True, help="It was written with this option.")
 @json_option
 @telling_errors
 def import_(
-    experiment: str | None, *, parents: Sequence[str], filename: str, as_json: bool
+    experiment: str | None,
+    *,
+    parents: Sequence[str],
+    filename: str,
+    csv_escape: bool,
+    as_json: bool,
 ) -> None:
     """Tell the tuner of a running experiment results that are known already.
 
@@ -157,7 +174,8 @@ def import_(
     record = select_record(experiment, parents)
     path = Path(filename).expanduser()
     text = path.read_bytes().decode("utf-8", "replace")
-    rows = parse_export(text, _kind_by_name(filename) or _kind_by_content(text))
+    kind = _kind_by_name(filename) or _kind_by_content(text)
+    rows = parse_export(text, kind, csv_escape=csv_escape)
     if record.url is None:
         raise NotConnectedError(
             f"experiment {record.exp_id} has no manager, and only a tuner that runs takes results; "

@@ -7,6 +7,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any, Literal
 
 from nnicli.decoding import decode_json, decode_nested, decode_text
@@ -24,10 +25,18 @@ _PARAMETERS_STATUS = "parameters_status"
 _NO_PARAMETERS = (_METRIC, _TRIAL, _PARAMETERS_STATUS, _INTERMEDIATE)
 # The column of parameters that are no dict, as only custom tuners make them.
 _PARAMETER = "parameter"
+# What a spreadsheet takes for a formula by its first character, and the escape itself.
+_ESCAPED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _PYTHON_NAMES = {"True": True, "False": False, "None": None}
 
 
-def export_text(trials: PairedTrials, kind: ExportFormat, *, intermediate: bool = False) -> str:
+def export_text(
+    trials: PairedTrials,
+    kind: ExportFormat,
+    *,
+    intermediate: bool = False,
+    csv_escape: bool = False,
+) -> str:
     """Return the parameters and the final metric of every trial that succeeded with one.
 
     `json` is a list of `{"parameter": {...}, "value": ..., "trialJobId": ...}`, in which `value` is
@@ -47,13 +56,15 @@ def export_text(trials: PairedTrials, kind: ExportFormat, *, intermediate: bool 
         trials: Those of the live manager or of the experiment's files.
         kind: `csv` or `json`.
         intermediate: Whether to add `intermediate`, the metrics that were reported on the way.
+        csv_escape: Whether text in csv that a spreadsheet would take for a formula gets a `'`
+            before it; see `parse_export`.
     """
     metrics = trials.get_job_metrics() if intermediate else None
     rows = [
         _row(result, metrics.get(result.trialJobId, ()) if metrics is not None else None)
         for result in trials.export_data()
     ]
-    return json.dumps(rows) if kind == "json" else _to_csv(rows)
+    return json.dumps(rows) if kind == "json" else _to_csv(rows, is_escaped=csv_escape)
 
 
 def _row(result: TrialResult, metrics: Iterable[TrialMetricData] | None) -> dict[str, Any]:
@@ -70,18 +81,31 @@ def _row(result: TrialResult, metrics: Iterable[TrialMetricData] | None) -> dict
     return row
 
 
-def _to_csv(rows: Iterable[Mapping[str, Any]]) -> str:
+def _to_csv(rows: Iterable[Mapping[str, Any]], *, is_escaped: bool) -> str:
     flat = [_flatten(row) for row in rows]
     # In nnictl the order of the columns is up to chance.
     columns = dict.fromkeys(column for row in flat for column in row)
     for last in _NO_PARAMETERS:
         if columns.pop(last, last) is None:
             columns[last] = None
+    names = list(columns) or [_METRIC, _TRIAL]
+    lines = chain([names], ([row.get(name, "") for name in names] for row in flat))
     text = io.StringIO()
-    writer = csv.DictWriter(text, list(columns) or [_METRIC, _TRIAL], lineterminator="\r\n")
-    writer.writeheader()
-    writer.writerows(flat)
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerows([_escape(cell) for cell in line] if is_escaped else line for line in lines)
     return text.getvalue()
+
+
+def _escape(cell: Any) -> Any:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_ESCAPED) else cell
+
+
+def _unescape(row: Mapping[Any, Any]) -> dict[Any, Any]:
+    # csv puts what is beyond the last column under None.
+    return {
+        name and name.removeprefix("'"): cell.removeprefix("'") if isinstance(cell, str) else cell
+        for name, cell in row.items()
+    }
 
 
 def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -109,7 +133,9 @@ def _to_cell(value: Any) -> Any:
     return value
 
 
-def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
+def parse_export(
+    text: str, kind: ExportFormat, *, csv_escape: bool = False
+) -> list[dict[str, Any]]:
     """Return known results from a file of either form, as `Experiment.import_data` takes them.
 
     In csv nothing tells text from numbers, nor parameters from parts of a metric: a cell that is
@@ -120,6 +146,8 @@ def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
     Args:
         text: The file's content.
         kind: `csv` or `json`.
+        csv_escape: Whether it was written with `csv_escape`: then a `'` at the beginning of a cell
+            is taken away. Without it nothing tells such a file from one with these texts.
 
     Raises:
         DecodingError: It is no such file.
@@ -134,9 +162,13 @@ def parse_export(text: str, kind: ExportFormat) -> list[dict[str, Any]]:
             for row in rows
         ]
     reader = csv.DictReader(io.StringIO(text, newline=""))
-    if _METRIC not in (reader.fieldnames or ()):
+    try:
+        names, found = reader.fieldnames or (), list(reader)
+    except csv.Error as error:
+        raise _no_results(f"a line that is not csv ({error})") from error
+    if _METRIC not in names:
         raise _no_results(f"no column {_METRIC}")
-    return [_read_row(row) for row in reader]
+    return [_read_row(_unescape(row) if csv_escape else row) for row in found]
 
 
 def _read_row(row: dict[Any, Any]) -> dict[str, Any]:

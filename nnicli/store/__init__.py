@@ -25,6 +25,7 @@ from nnicli.store.logs import size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
 from nnicli.store.run_logs import LogPart, RunLogs, has_lost_connection
+from nnicli.store.whole_files import write_whole
 
 __all__ = [
     "CONFIG_KEY",
@@ -59,4 +60,5 @@ __all__ = [
     "size_of",
     "tail_text",
     "to_absolute",
+    "write_whole",
 ]

@@ -39,7 +39,9 @@ def staging(parent: Path) -> Iterator[Path]:
     Raises:
         OSError: The folder cannot be made or emptied.
     """
-    remove_abandoned(parent)
+    # One may write to a folder and not list it.
+    with suppress(PermissionError):
+        remove_abandoned(parent)
     folder, lock = _make(parent)
     try:
         yield folder

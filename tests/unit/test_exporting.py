@@ -8,6 +8,8 @@ import json
 import os
 import sqlite3
 import stat
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 from typing import Any, cast
@@ -299,3 +301,54 @@ def test_an_empty_cell_is_no_parameter() -> None:
 def test_a_byte_order_mark_is_no_content(text: str, kind: Any) -> None:
     """Excel writes one."""
     assert parse_export(f"\ufeff{text}", kind) == [{"parameter": {"x": 2}, "value": 1}]
+
+
+FORMULAS = ["=1+1", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "'=1", "''", "=", "-"]
+
+
+def test_text_that_a_spreadsheet_would_compute_is_escaped_where_it_is_asked_for() -> None:
+    rows = [{text: text, "x": -0.5} for text in FORMULAS]
+
+    escaped = csv_of_escaped(*rows)
+    (names, *lines) = csv.reader(io.StringIO(escaped, newline=""))
+
+    cells = [cell for line in (names, *lines) for cell in line]
+    assert not [cell for cell in cells if cell.startswith(tuple("=+@\t\r"))]
+    assert [cell for cell in cells if cell.startswith("-")] == ["-0.5"] * len(rows)
+    assert [row["parameter"] for row in parse_export(escaped, "csv", csv_escape=True)] == rows
+
+
+def test_text_stays_as_it_is_where_it_is_not_asked_for() -> None:
+    """It is nnictl's form, and other programs read it."""
+    assert "\n=1+1," in csv_of({"x": "=1+1"})
+    assert parse_export(csv_of({"x": "'=1"}), "csv")[0]["parameter"] == {"x": "'=1"}
+
+
+def csv_of_escaped(*parameters: Any) -> str:
+    return export_text(cast("PairedTrials", Results(*parameters)), "csv", csv_escape=True)
+
+
+def test_a_cell_longer_than_csv_allows_is_told() -> None:
+    with pytest.raises(DecodingError, match="a line that is not csv"):
+        parse_export(f"x,reward\r\n{'x' * 200_000},1\r\n", "csv")
+
+
+def test_a_killed_export_leaves_nothing_for_others_and_goes_with_the_next(
+    recorded: RecordedExperiment, tmp_path: Path
+) -> None:
+    code = """
+import os, sys
+from pathlib import Path
+from nnicli.store import write_whole
+Path.replace = lambda *_: os.kill(os.getpid(), 9)
+write_whole(Path(sys.argv[1]), "secret")
+"""
+    place = tmp_path / "exports"
+    place.mkdir()
+    subprocess.run([sys.executable, "-c", code, str(place / "r.csv")], check=False, timeout=30)
+    (left,) = place.iterdir()
+    assert left.stat().st_mode & 0o777 == 0o700
+
+    recorded.write_export(place / "r.csv")
+
+    assert [path.name for path in place.iterdir()] == ["r.csv"]

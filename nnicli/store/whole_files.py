@@ -1,0 +1,51 @@
+"""Files that are written whole or not at all, and are nobody else's to read until then."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from nnicli.store.staging import staging
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file in one step, or to the device or pipe of this name.
+
+    A file that is there already keeps its mode, and a link stays one; a new file gets what the
+    umask allows. What a process that is killed leaves goes with the next that writes there.
+
+    Args:
+        path: The file.
+        text: Its content; line ends stay as they are.
+
+    Raises:
+        OSError: It cannot be written; `filename` is the path as it was given.
+    """
+    try:
+        mode = _find_mode(path)
+        if mode is None or stat.S_ISREG(mode):
+            # A rename would put a file in a link's place.
+            _replace(Path(os.path.realpath(path)), text, mode)
+        else:
+            path.write_text(text, encoding="utf-8", newline="")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+
+
+def _find_mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _replace(path: Path, text: str, mode: int | None) -> None:
+    with staging(path.parent) as folder:
+        draft = folder / "draft"
+        with draft.open("x", encoding="utf-8", newline="") as file:
+            if mode is not None:
+                draft.chmod(stat.S_IMODE(mode))
+            file.write(text)
+            file.flush()
+        draft.replace(path)
