@@ -52,6 +52,7 @@ from nnicli.rest import (
     advise_on_address,
     check_auth,
     check_headers,
+    check_max_answer_bytes,
     check_prefix,
     check_verify,
 )
@@ -135,7 +136,7 @@ class Experiment(ExperimentReader):
         self._auth = check_auth(auth)
         self._verify = check_verify(verify)
         self._timeouts = timeouts
-        self._max_answer_bytes = max_answer_bytes
+        self._max_answer_bytes = check_max_answer_bytes(max_answer_bytes)
         self._session: Session | None = None
         self._stopped: Session | None = None
         self._supervisor: Supervisor | None = None

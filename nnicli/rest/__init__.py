@@ -11,6 +11,7 @@ from nnicli.rest.transport import (
     RequestsTransport,
     Response,
     Transport,
+    check_max_answer_bytes,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "advise_on_address",
     "check_auth",
     "check_headers",
+    "check_max_answer_bytes",
     "check_prefix",
     "check_verify",
     "dialect_for",

@@ -201,7 +201,7 @@ class RequestsTransport:
         """
         self._endpoint = endpoint.rstrip("/")
         self._pid = os.getpid()
-        self._max_answer_bytes = max_answer_bytes
+        self._max_answer_bytes = check_max_answer_bytes(max_answer_bytes)
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = ", ".join(_COMPRESSIONS)
         self._session.headers.update(check_headers(headers))
@@ -267,6 +267,21 @@ class RequestsTransport:
                 for key in pools.keys():  # noqa: SIM118 - it is no mapping
                     pools[key].close()
         self._session.close()
+
+
+def check_max_answer_bytes(value: object) -> int:
+    """Return the limit for answers.
+
+    Raises:
+        InvalidValueError: It is not a whole number above zero.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidValueError(
+            f"max_answer_bytes: {value!r:.100} is not allowed; allowed: an integer from 1",
+            field="max_answer_bytes",
+            value=value,
+        )
+    return value
 
 
 def is_loopback(host: str) -> bool:

@@ -132,3 +132,21 @@ def test_a_folder_outside_any_environment_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(InstallationNotFoundError, match="belongs to no environment"):
         find_installation(folder)
+
+
+@pytest.mark.parametrize(
+    "where", ["a\0b", "a\nb", "\ud800", "a" * 5000, "~nosuchuser/x", "\x1b[31m", 5, b"a"]
+)
+def test_what_is_not_a_path_is_refused(where: object) -> None:
+    """A name that is too long was a raw OSError, an unknown user's home a RuntimeError."""
+    with pytest.raises(InstallationNotFoundError, match="there is no NNI at") as caught:
+        find_installation(where)  # type: ignore[arg-type]  # the point of the test
+
+    assert str(caught.value).replace("\n", "").isprintable()
+
+
+def test_the_variable_is_checked_as_the_argument_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NNICLI_NNI", "a" * 5000)
+
+    with pytest.raises(InstallationNotFoundError, match="there is no NNI at"):
+        find_installation()

@@ -49,6 +49,9 @@ BAD = [
     ({"verify": "/no/such/bundle.pem"}, "verify: '/no/such/bundle.pem' is not allowed"),
     ({"verify": "a\0b"}, r"verify: 'a\\x00b' is not allowed"),
     ({"verify": None}, "verify: None is not allowed"),
+    ({"max_answer_bytes": 0}, "max_answer_bytes: 0 is not allowed; allowed: an integer from 1"),
+    ({"max_answer_bytes": True}, "max_answer_bytes: True is not allowed"),
+    ({"max_answer_bytes": "512MB"}, "max_answer_bytes: '512MB' is not allowed"),
 ]
 
 
