@@ -192,6 +192,8 @@ class Experiment(ExperimentReader):
         config_file: str | os.PathLike[str] | Mapping[str, Any],
         port: int | None = None,
         debug: bool = False,
+        *,
+        ignore: Iterable[str] = (),
     ) -> None:
         """Start an experiment and connect to it.
 
@@ -201,11 +203,13 @@ class Experiment(ExperimentReader):
                 directory.
             port: The manager's port, 1025 to 65535; None: the first free one from 8080.
             debug: Set the config's `debug`, and the manager's log level to debug.
+            ignore: Names of checks to turn off, such as "path", where one is wrong about this
+                config; docs/configs.md has them all.
 
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             ConfigError: The config has errors; all of them are listed, and nothing was started.
-            InvalidValueError: The port is out of range.
+            InvalidValueError: The port is out of range, or `ignore` names what is not a check.
             LaunchError: The manager could not be started; nothing of it is left.
             RegistryError: NNI's registry cannot be read or written.
         """
@@ -217,6 +221,7 @@ class Experiment(ExperimentReader):
                 nni_version=installation.version,
                 target=target_of(installation),
                 debug=debug,
+                ignore=ignore,
             )
             for problem in config.warnings:
                 logger.warning("%s", problem)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from nnicli.cli.exits import Exit
+from nnicli.cli.ignoring import ignoring
 from nnicli.cli.output import print_json, say, tell, tell_error, write_data
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ _UNREADABLE = frozenset(("file", "encoding"))
     help="NNI that is to run them; default: the one that `run` would use, else the newest release.",
 )
 @click.option("--nni-version", metavar="V", help="Release that is to run them, wherever it is.")
+@ignoring
 @click.option("--strict", is_flag=True, help="Count warnings as problems, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of all problems.")
 @click.option(
@@ -55,6 +57,7 @@ def validate(
     files: tuple[str, ...],
     nni: str | None,
     nni_version: str | None,
+    ignore: tuple[str, ...],
     strict: bool,
     as_json: bool,
     style: str,
@@ -67,7 +70,7 @@ def validate(
     target = None
     if nni_version is None:
         nni_version, target = _find_target(nni)
-    problems = [problem for file in files for problem in _check(file, nni_version, target)]
+    problems = [one for file in files for one in _check(file, nni_version, target, ignore)]
     if as_json:
         from nnicli.cli.problems import to_document
 
@@ -99,12 +102,16 @@ def _find_target(nni: str | None) -> tuple[str | None, Target | None]:
     return installation.version, target_of(installation)
 
 
-def _check(file: str, nni_version: str | None, target: Target | None) -> list[Problem]:
+def _check(
+    file: str, nni_version: str | None, target: Target | None, ignore: tuple[str, ...]
+) -> list[Problem]:
     from nnicli.config import check_config
-    from nnicli.errors import UnsupportedVersionError
+    from nnicli.errors import InvalidValueError, UnsupportedVersionError
 
     try:
-        return check_config(file, nni_version=nni_version, target=target)
+        return check_config(file, nni_version=nni_version, target=target, ignore=ignore)
+    except InvalidValueError as error:
+        raise click.UsageError(f"--{error}") from error
     except UnsupportedVersionError as error:
         raise click.BadParameter(str(error), param_hint="--nni-version") from error
 
@@ -112,6 +119,7 @@ def _check(file: str, nni_version: str | None, target: Target | None) -> list[Pr
 def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
     from nnicli.cli.consoles import open_output
     from nnicli.cli.problems import print_problem
+    from nnicli.config.ignoring import how_to_ignore
 
     console = open_output()
     for problem in problems[:_MOST_PRINTED]:
@@ -121,6 +129,9 @@ def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
     errors = sum(problem.severity == "error" for problem in problems)
     found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
     tell(f"{found} in {_count(number_of_files, 'file')}")
+    advice = how_to_ignore(problems)
+    if advice is not None:
+        tell(advice[1])
 
 
 def _count(number: int, what: str) -> str:

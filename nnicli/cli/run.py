@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
+from nnicli.cli.ignoring import ignoring
 from nnicli.cli.output import print_json, tell, tell_error
 from nnicli.cli.streams import OutputError
 from nnicli.errors import ConfigError, NnicliError, TrialsNotStartedError, WaitTimeoutError
@@ -50,6 +51,7 @@ _LOOK_SHARE = 0.1
     metavar="DURATION",
     help="How long the manager may take to become ready.  [default: 60s]",
 )
+@ignoring
 @click.option("--debug", is_flag=True, help="Let the manager log at level debug.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def run(config: str, *, as_json: bool, **options: Any) -> None:
@@ -115,6 +117,8 @@ def _tell_error(report: Report) -> None:
         tell_error(title)
         for problem in problems:
             print_problem(open_messages(), problem)
+        if report.error.advice is not None:
+            tell_error(report.error.advice.shell)
     elif report.error_text:
         tell_error(report.error_text)
 
@@ -155,6 +159,7 @@ def _run_experiment(
     nni: str | None,
     experiments_directory: str | None,
     url_prefix: str | None,
+    ignore: tuple[str, ...],
 ) -> None:
     from nnicli import Experiment, Timeouts
     from nnicli.units import parse_duration
@@ -173,7 +178,7 @@ def _run_experiment(
     )
     try:
         with interrupts.raising():
-            experiment.start_experiment(config, port, debug)
+            experiment.start_experiment(config, port, debug, ignore=ignore)
             _follow(
                 experiment,
                 report,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from nnicli.config import renames
 from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
 from nnicli.config.carrying import Carrier
 from nnicli.config.document import Document, sort_problems, summarise
+from nnicli.config.ignoring import check_ignored, how_to_ignore
 from nnicli.config.indentation import restore_indentation
 from nnicli.config.reading import read_file, read_mapping, read_nothing, read_path
 from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
@@ -117,6 +118,7 @@ def check_config(
     base_path: str | os.PathLike[str] | None = None,
     nni_version: str | None = None,
     target: Target | None = None,
+    ignore: Iterable[str] = (),
 ) -> list[Problem]:
     """Return everything that is wrong with a config, or surprising in it, sorted by place.
 
@@ -127,11 +129,14 @@ def check_config(
         nni_version: The NNI that is to run it; None: the newest.
         target: What that NNI has in its environment; None: not known, so that nothing is said of
             it. `nnicli.launcher.target_of` looks.
+        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
 
     Raises:
+        InvalidValueError: There is no such check, or it cannot be turned off.
         UnsupportedVersionError: nnicli knows no such release.
     """
-    return _examine(config, _base_of(config, base_path), nni_version, target).problems()
+    base, ignored = _base_of(config, base_path), check_ignored(ignore)
+    return _examine(config, base, nni_version, target, ignored).problems()
 
 
 def load_config(
@@ -141,6 +146,7 @@ def load_config(
     nni_version: str | None = None,
     target: Target | None = None,
     debug: bool = False,
+    ignore: Iterable[str] = (),
 ) -> LoadedConfig:
     """Return a config as the manager takes it.
 
@@ -151,15 +157,17 @@ def load_config(
         nni_version: The NNI that is to run it; None: the newest.
         target: What that NNI has in its environment; None: not known.
         debug: Set the config's `debug`, and its log level to debug.
+        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
 
     Raises:
+        InvalidValueError: There is no such check, or it cannot be turned off.
         ConfigSyntaxError: The file is missing, unreadable or no plain YAML or JSON.
         SearchSpaceError: Only the search space has errors.
         ConfigSchemaError: The config has errors.
         UnsupportedVersionError: nnicli knows no such release.
     """
     base, release = _base_of(config, base_path), release_for(nni_version)
-    reading = _examine(config, base, nni_version, target)
+    reading = _examine(config, base, nni_version, target, check_ignored(ignore))
     problems = reading.problems()
     errors = [
         problem for problem in problems if problem.severity == "error" or problem.rule == ANNOTATION
@@ -229,10 +237,15 @@ def read_config(config: Source) -> Document:
 
 
 def _examine(
-    config: Source, base: Path, nni_version: str | None, target: Target | None
+    config: Source,
+    base: Path,
+    nni_version: str | None,
+    target: Target | None,
+    ignored: frozenset[str],
 ) -> _Reading:
     release = release_for(nni_version)
     document = read_config(config)
+    document.ignored = ignored
     reading = _Reading(document)
     if not isinstance(document.data, dict):
         return reading
@@ -291,7 +304,7 @@ def _check_conversion(reading: _Reading, base: Path, release: Release, nni: Targ
     for note in carrier.notes:
         if note.fate == "lost":
             document.report(note.keys, note.message, rule="format", severity=note.severity)
-    target = Document(None, data=dict(carrier.target))
+    target = Document(None, data=dict(carrier.target), ignored=document.ignored)
     if is_v1(target.data):
         # It is sent in place of its file.
         target.data["searchSpacePath"] = "."
@@ -353,6 +366,7 @@ _OF_SPACES = frozenset(("enum", "type", "required", "unknown-key", "range", "siz
 
 def _read_space(reading: _Reading, field: str, path: Path) -> Document | None:
     space = read_file(path, within="searchSpace")
+    space.ignored = reading.config.ignored
     unread = [problem.message for problem in space.problems if problem.rule == "file"]
     for message in unread:
         # The place to mend it is the config.
@@ -384,4 +398,6 @@ def config_error(
         kind = SearchSpaceError
     title = "config" if config.file is None else str(config.file)
     message = summarise(title, errors, consequence=consequence)
-    return kind(message, path=config.file, problems=errors)
+    error = kind(message, path=config.file, problems=errors)
+    advice = how_to_ignore(errors)
+    return error if advice is None else error.with_advice(advice[0], shell=advice[1])

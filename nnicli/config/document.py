@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nnicli.config.ignoring import is_ignored
 from nnicli.config.secrets import show_key
 from nnicli.errors import Problem, Severity
 
@@ -41,6 +42,7 @@ class Document:
             people and YAML 1.2 do.
         reported: What was found wrong so far, each with the way to its value.
         within: Field of the config that the whole document is the value of; empty for a config.
+        ignored: Rules whose problems are left out.
     """
 
     file: Path | None
@@ -49,6 +51,7 @@ class Document:
     surprises: dict[Keys, str] = field(default_factory=dict)
     reported: list[tuple[Keys, Problem]] = field(default_factory=list)
     within: str = ""
+    ignored: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"Document({self.file}, {len(self.reported)} problems)"
@@ -64,6 +67,8 @@ class Document:
         place: Place | None = None,
     ) -> None:
         """Add a problem with a value; one that is missing is placed at its parent."""
+        if self.ignored and is_ignored((self.within, *keys), rule, self.ignored):
+            return
         known = keys
         while place is None and known not in self.places and known:
             known = known[:-1]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-_NAME = "_name"
+from nnicli.config.traits import NAME, is_parameter
 
 
 def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> str | None:
@@ -18,7 +18,8 @@ def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> st
         parameters: Name -> value.
         space: Name -> `{"_type": ..., "_value": ...}`.
     """
-    if (sets := _whole_sets(space)) is not None:
+    if (sets := _whole_sets(space)) is not None and not parameters.keys() & space.keys():
+        # BatchTuner hands out an option as it is, the others as the value of its parameter.
         return None if dict(parameters) in sets else "is none of the sets in the search space"
     for name, parameter in space.items():
         if name not in parameters:
@@ -39,29 +40,34 @@ def _whole_sets(space: Mapping[str, Any]) -> list[Any] | None:
     options = parameter.get("_value")
     if parameter.get("_type") != "choice" or not isinstance(options, list) or not options:
         return None
-    is_batch = all(isinstance(option, dict) and _NAME not in option for option in options)
+    is_batch = all(isinstance(option, dict) and NAME not in option for option in options)
     return options if is_batch else None
 
 
 def _is_option(value: Any, options: list[Any]) -> bool:
-    if not isinstance(value, Mapping):
-        # 1 is no True, though Python takes it for one.
-        return any(
-            option == value and isinstance(option, bool) == isinstance(value, bool)
-            for option in options
-        )
+    # 1 is no True, though Python takes it for one.
+    if any(
+        option == value and isinstance(option, bool) == isinstance(value, bool)
+        for option in options
+    ):
+        return True
+    if not isinstance(value, Mapping) or NAME not in value:
+        return False
     chosen = next(
         (
             option
             for option in options
-            if isinstance(option, dict) and option.get(_NAME) == value.get(_NAME)
+            if isinstance(option, dict) and option.keys() == value.keys()
+            if option[NAME] == value[NAME]
         ),
         None,
     )
     if chosen is None:
         return False
-    inner = {name: item for name, item in value.items() if name != _NAME}
-    return find_mismatch(inner, {n: item for n, item in chosen.items() if n != _NAME}) is None
+    inside = {name: item for name, item in chosen.items() if is_parameter(item)}
+    if any(value[name] != chosen[name] for name in chosen.keys() - inside.keys()):
+        return False
+    return find_mismatch({name: value[name] for name in inside}, inside) is None
 
 
 def _is_number(value: Any, _bounds: list[Any]) -> bool:
@@ -70,7 +76,7 @@ def _is_number(value: Any, _bounds: list[Any]) -> bool:
 
 
 def _is_in_range(value: Any, bounds: list[Any]) -> bool:
-    return _is_number(value, bounds) and bounds[0] <= value <= bounds[1]
+    return _is_number(value, bounds) and min(bounds[:2]) <= value <= max(bounds[:2])
 
 
 def _is_whole_in_range(value: Any, bounds: list[Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib.resources
 import itertools
 import json
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from nnicli.config.document import Document, Keys
 from nnicli.config.secrets import is_secret, show
 from nnicli.config.surprises import to_number, write_as_number
+from nnicli.config.words import closest
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -46,8 +46,6 @@ _NAMES = ("name", "builtinTunerName", "builtinAssessorName", "builtinAdvisorName
 _MOST_ERRORS = 200
 # Keys that are listed with every unknown one.
 _SHORT_LIST = 8
-# Longer text is no misspelt word, and comparing it takes its time.
-_LONGEST_WORD = 60
 _TYPE_NAMES = {
     "object": "a mapping",
     "array": "a list",
@@ -219,15 +217,6 @@ def _as_list(value: Any) -> list[str]:
 def conforms(name: str, data: Any) -> bool:
     """Return whether data obeys a schema."""
     return _validator(name, _AS_SHIPPED).is_valid(data)
-
-
-def closest(value: object, allowed: Iterable[object]) -> str | None:
-    """Return a hint at the allowed word that was probably meant, None without one near."""
-    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
-        return None
-    words = {str(word).lower(): str(word) for word in allowed if isinstance(word, str)}
-    near = difflib.get_close_matches(value.lower(), words, n=1)
-    return f"did you mean '{words[near[0]]}'?" if near else None
 
 
 def _part(error: ValidationError) -> Mapping[str, Any]:

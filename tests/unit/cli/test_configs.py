@@ -54,6 +54,26 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_check_can_be_turned_off(project: Path) -> None:
+    (project / "old.yml").write_text(
+        HEAD.replace("TPE", "Random") + "searchSpace: {x: {_type: uniform, _value: [2, 1]}}\n"
+    )
+
+    refused = _run("validate", "old.yml", cwd=project)
+    accepted = _run("validate", "--ignore", "range", "old.yml", cwd=project)
+
+    assert refused.returncode == 1
+    assert "if a check is wrong here, turn it off: --ignore range\n" in refused.stderr
+    assert (accepted.returncode, accepted.stdout) == (0, "")
+
+
+def test_a_check_that_is_not_one_is_bad_usage(project: Path) -> None:
+    result = _run("validate", "--ignore", "rnage", "good.yml", cwd=project)
+
+    assert result.returncode == 2
+    assert "--ignore: 'rnage' is not a check; did you mean 'range'?" in result.stderr
+
+
 def test_a_clean_file_says_so(project: Path) -> None:
     result = _run("validate", "good.yml", cwd=project)
 
@@ -73,7 +93,9 @@ def test_problems_are_shown_with_their_line_and_a_caret(project: Path) -> None:
     assert (
         "    3 | tuner: {name: Randum}\n      |         ^ did you mean 'Random'?" in result.stdout
     )
-    assert result.stderr == "2 errors, no warnings in 2 files\n"
+    assert result.stderr == (
+        "2 errors, no warnings in 2 files\nif a check is wrong here, turn it off: --ignore range\n"
+    )
 
 
 def test_warnings_fail_only_when_asked(project: Path) -> None:

@@ -14,6 +14,10 @@ def space(kind: str, *value: Any) -> dict[str, Any]:
 
 
 NESTED = space("choice", {"_name": "conv", "size": {"_type": "choice", "_value": [3, 5]}}, "none")
+OBJECTS = space("choice", {"lr": 0.1}, {"lr": 0.2})
+CONSTANT = space(
+    "choice", {"_name": "a", "size": 3, "n": {"_type": "choice", "_value": [1, 2]}}, {"_name": "b"}
+)
 BATCH = space("choice", {"lr": 0.1, "size": 8}, {"lr": 0.2, "size": 4})
 
 INSIDE: list[tuple[dict[str, Any], dict[str, Any]]] = [
@@ -28,6 +32,13 @@ INSIDE: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (space("choice", True), {"x": True}),
     (NESTED, {"x": {"_name": "conv", "size": 5}}),
     (NESTED, {"x": "none"}),
+    (space("choice", None, [1, 2]), {"x": None}),
+    (space("choice", None, [1, 2]), {"x": [1, 2]}),
+    (space("uniform", 0.25, 0.25), {"x": 0.25}),
+    (space("uniform", 2, 1), {"x": 1.5}),
+    (space("randint", 1.0, 4.0), {"x": 3}),
+    (OBJECTS, {"x": {"lr": 0.2}}),
+    (CONSTANT, {"x": {"_name": "a", "size": 3, "n": 2}}),
     (BATCH, {"lr": 0.2, "size": 4}),
     (space("layer_choice", "a"), {"x": 7}),
 ]
@@ -44,6 +55,10 @@ OUTSIDE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (space("choice", 0, 1), {"x": 2}, "has x = 2"),
     (NESTED, {"x": {"_name": "conv", "size": 4}}, "has x = "),
     (NESTED, {"x": {"_name": "pool"}}, "has x = "),
+    (space("choice", None, [1, 2]), {"x": [2, 1]}, "has x = [2, 1]"),
+    (OBJECTS, {"x": {"lr": 0.3}}, "has x = {'lr': 0.3}"),
+    (CONSTANT, {"x": {"_name": "a", "size": 4, "n": 2}}, "has x = "),
+    (CONSTANT, {"x": {"_name": "a", "n": 2}}, "has x = "),
     (BATCH, {"lr": 0.2, "size": 8}, "is none of the sets"),
 ]
 

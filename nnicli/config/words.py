@@ -1,0 +1,18 @@
+"""The allowed word that a wrong one is probably meant for."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# Longer text is no misspelt word, and comparing it takes its time.
+_LONGEST_WORD = 60
+
+
+def closest(value: object, allowed: Iterable[object]) -> str | None:
+    """Return a hint at the allowed word that was probably meant, None without one near."""
+    if not isinstance(value, str) or len(value) > _LONGEST_WORD:
+        return None
+    words = {str(word).lower(): str(word) for word in allowed if isinstance(word, str)}
+    near = difflib.get_close_matches(value.lower(), words, n=1)
+    return f"did you mean '{words[near[0]]}'?" if near else None
