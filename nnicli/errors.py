@@ -23,6 +23,7 @@ NnicliError
   StopError
     ManagerStillAliveError(TimeoutError)
     StopNotSupportedError
+    TrialStillRunningError(TimeoutError)
   RegistryError(OSError)
   ArchiveError(OSError)
   AlreadyExistsError(FileExistsError)
@@ -360,7 +361,7 @@ class StartTimeoutError(LaunchError, TimeoutError):
 
 
 class StopError(NnicliError):
-    """An experiment could not be stopped."""
+    """An experiment, or a trial, could not be stopped."""
 
 
 class ManagerStillAliveError(StopError, TimeoutError):
@@ -505,6 +506,15 @@ class NoTrialSucceededError(ExperimentFailedError):
 
 class NoMetricError(NoTrialSucceededError):
     """The experiment is over, and no trial that succeeded has a number as its final metric."""
+
+
+class TrialStillRunningError(StopError, TimeoutError):
+    """A trial went on for all the time in which its manager was asked to cancel it."""
+
+    def __init__(self, message: str, *, trial_job_id: str, waited_s: float) -> None:
+        super().__init__(message)
+        self.trial_job_id = trial_job_id
+        self.waited_s = waited_s
 
 
 class WaitTimeoutError(NnicliError, TimeoutError):

@@ -438,18 +438,17 @@ class Experiment(ExperimentReader):
         return profile
 
     def kill_trial_job(self, trial_job_id: str) -> None:
-        """Cancel a trial that waits or runs; one that has finished keeps its status.
+        """Cancel a trial that waits or runs, and wait for its end; one that has ended stays so.
+
+        A manager that cannot reach the trial yet says USER_CANCELED all the same, and lets it run
+        on; so it is asked again until the trial has ended, for `Timeouts.kill_s`.
 
         Raises:
             TrialJobNotFoundError: The experiment has no such trial.
             StateError: The experiment is only viewed.
+            TrialStillRunningError: The trial has not ended in time; it may still do so.
         """
-        session = self._steerable()
-        if session.client.get_trial_job(trial_job_id).is_finished:
-            # A DELETE would turn SUCCEEDED into USER_CANCELED.
-            logger.info("trial %s has finished already", trial_job_id)
-            return
-        session.client.kill_trial_job(trial_job_id)
+        self._steerable().kill_trial(trial_job_id, self._timeouts.kill_s)
 
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
         """Queue a trial with parameters of the caller's own; return its sequence id.

@@ -19,6 +19,7 @@ from nnicli.errors import (
     StatusError,
     StopError,
     StopNotSupportedError,
+    TrialStillRunningError,
     TunerNotReadyError,
     UpdateNotAppliedError,
 )
@@ -55,6 +56,9 @@ logger = get_logger(__name__)
 _TUNER_INTERVAL_S = 0.02
 _PORT_INTERVAL_S = 0.1
 _REOPENING_S = 15.0
+_KILL_INTERVAL_S = 0.2
+# Before 3.0 a manager looks at its trials every 5 s.
+_KILL_AGAIN_S = 6.0
 # What managers say to a trial beyond the limit (1.8 to 3.0, `nnimanager.js`).
 _LIMIT_REACHED = "reach maxTrialNum"
 # What a reverse proxy says of a manager that is gone.
@@ -308,6 +312,36 @@ class Session:
             raise self._tuner_not_ready(deadline)
         self._tuner_has_connected = True
 
+    def kill_trial(self, trial_job_id: str, timeout_s: float) -> None:
+        """Cancel a trial, again and again until it has ended.
+
+        Managers answer 200 and say USER_CANCELED at once. Over SSH, up to 2.10, they kill what the
+        trial's `jobpid` names, which is nothing in its first seconds (`killChildProcesses`, seen
+        live); it then runs to its own end, and that becomes its status.
+
+        Raises:
+            TrialJobNotFoundError: There is no such trial.
+            TrialStillRunningError: It has not ended in time.
+        """
+        deadline = Deadline(timeout_s)
+
+        def probe() -> bool | None:
+            return _has_ended(self.client.get_trial_job(trial_job_id)) or None
+
+        # Never without a look before: a DELETE turns SUCCEEDED into USER_CANCELED.
+        while not probe():
+            if deadline.expired:
+                raise TrialStillRunningError(
+                    f"trial {trial_job_id} still runs {deadline.waited_s:.0f} s after its manager "
+                    "was first asked to cancel it; look at get_trial_job() and its log, and try "
+                    "again",
+                    trial_job_id=trial_job_id,
+                    waited_s=deadline.waited_s,
+                )
+            self.client.kill_trial_job(trial_job_id)
+            patience = Deadline(min(_KILL_AGAIN_S, deadline.remaining_s))
+            poll_until(probe, deadline=patience, interval_s=_KILL_INTERVAL_S)
+
     def search_space(self) -> dict[str, Any]:
         """Return the experiment's present search space, empty where its profile has none."""
         params = self.client.get_experiment_profile()["params"]
@@ -497,3 +531,8 @@ def _launcher_folder(layout: Layout, exp_id: str) -> str:
         # Only the end of a log would be looked for there.
         logger.warning("%s", error)
         return ""
+
+
+def _has_ended(trial: TrialJob) -> bool:
+    # USER_CANCELED comes with the request, the time of the end with the end.
+    return trial.is_finished and trial.endTime is not None

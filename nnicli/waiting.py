@@ -33,6 +33,8 @@ class Timeouts:
         tuner_s: From the start of the experiment until its tuner has connected; 3.0 itself gives
             up after 10 s.
         stop_s: From asking the manager to stop until SIGKILL; it allows itself 60 s.
+        kill_s: From the first request to cancel a trial until it has ended; before 3.0 a manager
+            looks at its trials every 5 s, and over SSH it cannot reach them in their first seconds.
         trial_s: From the moment when something could run until a trial does; after that a warning
             is logged with what is known.
     """
@@ -43,6 +45,7 @@ class Timeouts:
     start_s: float = 60.0
     tuner_s: float = 30.0
     stop_s: float = 65.0
+    kill_s: float = 60.0
     trial_s: float = 120.0
 
 

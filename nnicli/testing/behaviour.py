@@ -84,6 +84,8 @@ class Behaviour:
         never_answers: Routes that take the request and never answer.
         truncates: Routes whose JSON is cut in its middle.
         resets: Routes that break the connection instead of an answer.
+        misses_kills: How many of the first requests to cancel a trial do nothing but say
+            USER_CANCELED, as those over SSH in a trial's first seconds up to 2.10.
         hangs_on_stop: Ignore DELETE of the experiment, SIGTERM and SIGINT.
         tuner_never_connects: Keep the tuner from connecting.
         tuner_exits: End the tuner early.
@@ -108,6 +110,7 @@ class Behaviour:
     never_answers: tuple[str, ...] = ()
     truncates: tuple[str, ...] = ()
     resets: tuple[str, ...] = ()
+    misses_kills: int = 0
     hangs_on_stop: bool = False
     tuner_never_connects: bool = False
     tuner_exits: TunerExit | None = None

@@ -28,12 +28,14 @@ from nnicli import (
     Timeouts,
     TrialJobNotFoundError,
     TrialsNotStartedError,
+    TrialStillRunningError,
     TunerCrashedError,
     TunerNotReadyError,
     TunerTooSlowError,
     UnsupportedVersionError,
     UpdateNotAppliedError,
     WaitTimeoutError,
+    session,
 )
 from nnicli.store import Registry
 from nnicli.testing import Behaviour, FakeInstallation, TunerExit
@@ -374,6 +376,47 @@ def test_a_bad_value_is_refused_before_anything_is_sent(
 
     assert experiment.get_experiment_profile()["params"] == before
     assert not any(request.startswith("PUT") for request in installation.requests())
+
+
+# Trials that a manager cannot reach
+
+
+def test_a_kill_that_did_not_take_is_repeated_until_the_trial_has_ended(
+    installation: FakeInstallation,
+    experiment: Experiment,
+    config: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Over SSH 2.x says USER_CANCELED of a trial in its first seconds, and lets it run on."""
+    installation.set_behaviour(Behaviour(misses_kills=2))
+    monkeypatch.setattr(session, "_KILL_AGAIN_S", 0.3)
+    experiment.start_experiment(config)
+    _await_running_trial(experiment)
+    (trial,) = experiment.list_trial_jobs()
+
+    experiment.kill_trial_job(trial.trialJobId)
+
+    ended = experiment.get_trial_job(trial.trialJobId)
+    assert (ended.status, ended.endTime is None) == ("USER_CANCELED", False)
+
+
+def test_a_trial_that_cannot_be_killed_is_an_error(
+    installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.set_behaviour(Behaviour(misses_kills=1_000))
+    monkeypatch.setattr(session, "_KILL_AGAIN_S", 0.2)
+    with Experiment(nni=installation.prefix, timeouts=Timeouts(kill_s=1.0)) as experiment:
+        experiment.start_experiment(config)
+        _await_running_trial(experiment)
+        (trial,) = experiment.list_trial_jobs()
+
+        with pytest.raises(
+            TrialStillRunningError, match=rf"trial {trial.trialJobId} still runs \d+ s after"
+        ) as caught:
+            experiment.kill_trial_job(trial.trialJobId)
+
+    assert caught.value.trial_job_id == trial.trialJobId
+    assert 1.0 <= caught.value.waited_s < 20
 
 
 def test_zero_concurrency_pauses(experiment: Experiment, config: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from nnicli import Experiment, ExperimentStatus, TrialJob, TrialLogNotAvailableError
 from nnicli.launcher import find_installation
 from tests.contract.contract import assert_nothing_left
-from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, write_config
+from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, running_trials, wait_for, write_config
 from tests.managers import release_of
 from tests.remote.conftest import FAR_FOLDER, INSTALL_HINT, SSHD, Machine
 from tests.support import REAL_NNIS
@@ -63,6 +63,39 @@ def assert_log(experiment: Experiment, trial: TrialJob, *, is_to_be_had: bool) -
         experiment.trial_log(trial.trialJobId, "stderr")
     assert caught.value.location == trial.logPath
     assert str(trial.logPath).startswith("file://127.0.0.1:")
+
+
+@pytest.mark.parametrize("nni", _environments())
+def test_a_trial_in_its_first_seconds_is_killed(
+    nni: Path, start_machine: Callable[[Path], Machine], tmp_path: Path
+) -> None:
+    """Up to 2.10 a manager finds nothing to kill then, and says USER_CANCELED all the same."""
+    machine = start_machine(nni)
+    ran_on = tmp_path / "ran-on"
+    config = write_config(
+        tmp_path / "project",
+        f"import pathlib, time, nni\nnni.get_next_parameter()\ntime.sleep(20)\n"
+        f"pathlib.Path({str(ran_on)!r}).touch()\n",
+        trialConcurrency=1,
+        maxTrialNumber=1,
+        trainingService=_service(machine, nni),
+        nniManagerIp="127.0.0.1",
+    )
+    with Experiment(nni=nni) as experiment:
+        experiment.start_experiment(config)
+        try:
+            wait_for(lambda: running_trials(experiment), "a trial runs")
+            (trial,) = experiment.list_trial_jobs()
+
+            experiment.kill_trial_job(trial.trialJobId)
+
+            killed = experiment.get_trial_job(trial.trialJobId)
+            assert killed.is_finished
+            assert killed.status != "SUCCEEDED"
+            assert killed.endTime is not None
+            assert not ran_on.exists()
+        finally:
+            shutil.rmtree(FAR_FOLDER / str(experiment.exp_id), ignore_errors=True)
 
 
 @pytest.mark.parametrize("nni", _environments())

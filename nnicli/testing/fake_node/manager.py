@@ -72,6 +72,7 @@ class Manager:
             release,
             experiment_id=arguments.experiment_id,
             kill_grace_s=behaviour.trial_kill_grace_s,
+            misses_kills=behaviour.misses_kills,
             log=lambda text: self._log("INFO", text, source="LocalV3.local"),
             submit_delay_s=behaviour.submit_delay_s,
         )

@@ -23,6 +23,7 @@ class TrialPool:
         *,
         experiment_id: str,
         kill_grace_s: float,
+        misses_kills: int,
         log: Callable[[str], None],
         submit_delay_s: float,
     ) -> None:
@@ -30,6 +31,7 @@ class TrialPool:
         self._release = release
         self._experiment_id = experiment_id
         self._kill_grace_s = kill_grace_s
+        self._misses_kills = misses_kills
         self._log = log
         self._submit_delay_s = submit_delay_s
         self._submits_at = 0.0
@@ -117,7 +119,9 @@ class TrialPool:
     def cancel(self, trial: Trial) -> None:
         """End a trial; a finished one turns USER_CANCELED too, as in NNI."""
         self._journal.add_cancellation(trial.id)
-        if trial.id in self._processes:
+        if self._misses_kills:
+            self._misses_kills -= 1
+        elif trial.id in self._processes:
             self._processes[trial.id].kill(self._kill_grace_s)
             self.poll()
         trial.status = "USER_CANCELED"
