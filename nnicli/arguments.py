@@ -103,7 +103,8 @@ def check_is_in_space(parameters: object, space: Mapping[str, Any], *, field: st
         mismatch = find_mismatch(parameters, space) if space else None
     if mismatch is not None:
         raise InvalidValueError(
-            f"{field}: {parameters!r} {mismatch}; allowed: a point of the experiment's search space",
+            f"{field}: {parameters!r} {mismatch}; allowed: a point of the experiment's search "
+            "space",
             field=field,
             value=parameters,
         ).with_advice("update_searchspace() changes it", shell="")
