@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Collection
 
 from nnicli.errors import InvalidValueError
+from nnicli.printable import printable_line
 
 
 def check_choice(value: object, allowed: Collection[str], *, field: str) -> None:
@@ -16,8 +17,9 @@ def check_choice(value: object, allowed: Collection[str], *, field: str) -> None
     """
     if value in allowed:
         return
+    words = ", ".join(map(printable_line, allowed))
     raise InvalidValueError(
-        f"{field}: {value!r} is not allowed; {_guess(value, allowed)}allowed: {', '.join(allowed)}",
+        f"{field}: {value!r} is not allowed; {_guess(value, allowed)}allowed: {words}",
         field=field,
         value=value,
     )

@@ -159,15 +159,18 @@ def _find_value(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
-    """Return where a quoted value ends: JSON in JSON escapes its quotes, and those in it again."""
+    """Return where a quoted value ends: at the next quote that is escaped as its first one is.
+
+    Quotes inside of it are escaped more often, in JSON in JSON and in Python's repr of it, too. So
+    is the last one of a value that ends with a backslash: then more is hidden, never less.
+    """
     depth, quote = len(opening[1]), opening[2]
     position = opening.end()
     while closing := _CLOSING[quote].search(text, position):
         position = closing.end()
-        if len(closing[1]) % (2 * (depth + 1)) != depth:
+        if len(closing[1]) != depth:
             continue
-        is_doubled = text.startswith(quote, position) and quote == "'"
-        if is_doubled and closing.start() > opening.end():
+        if quote == "'" and text.startswith(quote, position):
             # YAML's way to write one inside of single quotes.
             position += 1
             continue

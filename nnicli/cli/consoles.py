@@ -15,6 +15,8 @@ from nnicli.printable import printable, printable_line
 
 # The width of a file or a pipe is nobody's screen.
 _WIDE = 200
+# A cell that is longer would fill the screen; --json has all of it.
+_MOST_IN_LINE = 500
 
 
 class SafeConsole(Console):
@@ -48,9 +50,9 @@ class SafeTable(Table):
 
 def _to_cell(cell: Any) -> Any:
     if isinstance(cell, str):
-        return printable_line(cell)
+        return printable_line(cell, most=_MOST_IN_LINE)
     if isinstance(cell, list | tuple):
-        return "\n".join(map(printable_line, cell))
+        return "\n".join(printable_line(line, most=_MOST_IN_LINE) for line in cell)
     return cell
 
 

@@ -1,0 +1,102 @@
+"""Whatever a secret looks like, and however a config is quoted, no text tells it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, example, given, settings, strategies as st
+
+from nnicli.errors import LaunchError, ProcessIdentity, StatusError
+from nnicli.printable import presentable, printable, printable_line
+from nnicli.redaction import redact
+from nnicli.safe_logging import get_logger
+
+KEYS = (
+    "passwd",
+    "password",
+    "sshPassphrase",
+    "token",
+    "storageAccountKey",
+    "apiKey",
+    "client_secret",
+)
+# With a mark in it, so that it is found wherever a part of it comes to light.
+MARK = "hUnTeR2"
+secrets = st.builds(
+    lambda before, after: f"{before}{MARK}{after}",
+    st.text(st.characters(min_codepoint=32, max_codepoint=0x17F), max_size=12),
+    st.text(st.characters(min_codepoint=32, max_codepoint=0x17F), max_size=12),
+)
+FORMS: dict[str, Callable[[Any], str]] = {
+    "json": json.dumps,
+    "json of node": lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+    "json in lines": lambda value: json.dumps(value, indent=2),
+    "json in json": lambda value: json.dumps({"value": json.dumps(value)}),
+    "json in json in json": lambda value: json.dumps([json.dumps([json.dumps(value)])]),
+    "repr": repr,
+    "repr of json": lambda value: repr(json.dumps(value)),
+    "yaml": lambda value: yaml.safe_dump(value, allow_unicode=True),
+    "yaml in short lines": lambda value: yaml.safe_dump(value, width=10),
+    "yaml in one line": lambda value: yaml.safe_dump(value, default_flow_style=True, width=9_999),
+    "argv": lambda value: (
+        f"python3 -m nni --exp_params {base64.b64encode(json.dumps(value).encode()).decode()}"
+    ),
+}
+
+
+def config_with(key: str, secret: str) -> dict[str, Any]:
+    return {
+        "trainingServicePlatform": "remote",
+        "machineList": [{"ip": "10.0.0.7", key: secret, "port": 22}],
+        "trial": {"command": "python3 trial.py"},
+    }
+
+
+@pytest.mark.parametrize("form", FORMS)
+@settings(max_examples=150, deadline=None)
+@given(key=st.sampled_from(KEYS), secret=secrets, cut=st.integers(0, 400))
+@example(key="passwd", secret=f'it\'s {MARK}, "x": {MARK}\\', cut=0)
+@example(key="token", secret=f"': {MARK}", cut=0)
+def test_a_quoted_config_tells_no_secret(form: str, key: str, secret: str, cut: int) -> None:
+    text = f"[2026-11-23 15:51:23] INFO\n{FORMS[form](config_with(key, secret))}\nnext line"
+    shown = redact(text)
+
+    assert MARK not in shown
+    assert redact(shown) == shown
+    # Answers are quoted by their beginning.
+    assert MARK not in redact(text[:cut])
+
+
+@settings(
+    max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(key=st.sampled_from(KEYS), secret=secrets)
+def test_errors_and_records_tell_no_secret(
+    key: str, secret: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = json.dumps(config_with(key, secret))
+    identity = ProcessIdentity(1, 2.0, ("python3", FORMS["argv"](config_with(key, secret))))
+    errors = (
+        LaunchError(f"failed; the end of its log:\n{log}", argv=identity.argv, log_tail=log),
+        StatusError(f"HTTP 500: {log}", method="GET", url="/", status_code=500, server_message=log),
+    )
+    caplog.clear()
+    with caplog.at_level(logging.DEBUG, "nnicli"):
+        get_logger("nnicli.test").warning("%s of %s: %s", log, identity, errors[0])
+
+    told = [caplog.text, repr(caplog.records[0].args), repr(identity.argv)]
+    told += [f"{error} {error!r} {vars(error)}" for error in errors]
+    assert [text for text in told if MARK in text] == []
+
+
+@given(text=st.text())
+def test_what_is_shown_stays_as_it_is(text: str) -> None:
+    for show in (printable, printable_line, presentable):
+        assert show(show(text)) == show(text)
+    assert "\n" not in printable_line(text)
