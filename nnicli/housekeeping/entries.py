@@ -11,6 +11,9 @@ from nnicli.store import Layout, Run, platform_of
 
 # What is true of an experiment on every machine, and of one that does not run.
 _KEPT = ("port", "startTime", "endTime", "platform", "experimentName", "tag")
+_LONGEST_TEXT = 1_000
+# A JavaScript number holds no larger integer exactly.
+_LARGEST_NUMBER = 2**53
 _OF_NO_PROCESS: Mapping[str, Any] = {"status": "STOPPED", "pid": None, "webuiUrl": []}
 
 
@@ -46,9 +49,22 @@ def stopped_entry(
         folder=folder,
     )
     entry = layout.encode_run(run)
-    entry |= {key: noted[key] for key in _KEPT if key in noted and key in entry}
+    entry |= {
+        key: noted[key]
+        for key in _KEPT
+        if key in noted and key in entry and _is_plausible(noted[key], entry[key])
+    }
     # A process of the number that was noted is somebody else's by now.
     entry |= {key: value for key, value in _OF_NO_PROCESS.items() if key in entry}
     if entry["endTime"] in (None, "N/A"):
         entry["endTime"] = layout.encode_time(run.started_ms)
     return entry
+
+
+def _is_plausible(noted: object, ours: object) -> bool:
+    """Return whether a value may be in a registry; what an archive says may be anybody's words."""
+    if isinstance(ours, list):
+        return isinstance(noted, list) and all(_is_plausible(item, "") for item in noted)
+    if isinstance(noted, str):
+        return len(noted) <= _LONGEST_TEXT
+    return noted is None or (type(noted) is int and abs(noted) <= _LARGEST_NUMBER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -13,9 +14,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, BinaryIO, Literal
 
 from nnicli.errors import AlreadyExistsError, ArchiveError, NnicliError
+from nnicli.regular_files import open_regular
 from nnicli.store.staging import STAGING_PREFIX, staging
 
 CHECKSUMS = "SHA256SUMS"
@@ -31,7 +33,14 @@ _CHUNK = 1 << 20
 _LEVEL = 1
 _ZIP64_FROM = 1 << 30
 _LARGEST_TEXT = 16 << 20
-_LONGEST_LINE = 8192
+_LONGEST_LINK = 4096
+# Of SHA256SUMS beside a member's name: the sum, two blanks and a line end.
+_SUM_LENGTH = 67
+# Some hundred thousand trials with all of their files.
+_LARGEST_LIST = 128 << 20
+# Deflate can make a thousandth of what is all alike; of what NNI writes it makes a tenth.
+_LARGEST_RATIO = 200
+_SUSPICIOUS_FROM = 1 << 30
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
 # What some system cannot have in a name, or takes for the way to another folder.
@@ -324,7 +333,7 @@ def open_archive(path: Path) -> Iterator[ArchiveReader]:
         ArchiveError: It is missing, no archive, damaged, or holds what no archive may hold.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_regular(path) as file, zipfile.ZipFile(_Portions(path, file)) as archive:
             yield ArchiveReader(path, archive)
     except NnicliError:
         raise
@@ -335,6 +344,39 @@ def open_archive(path: Path) -> Iterator[ArchiveReader]:
         ) from error
     except _DAMAGE as error:
         raise _damage_error(path, error) from error
+
+
+class _Portions(io.RawIOBase):
+    """An archive's file, of which nobody reads much at once.
+
+    The list of members is what zipfile reads as one piece, and makes an object of a thousand bytes
+    of each fifty in it.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path = path
+        self._file = file
+
+    def read(self, size: int = -1, /) -> bytes:
+        if size > _LARGEST_LIST:
+            raise ArchiveError(
+                f"{self._path} is not loaded: its list of members has {size:,} bytes, more than "
+                f"the {_LARGEST_LIST:,} that nnicli reads",
+                path=self._path,
+            )
+        return self._file.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
 
 
 def _damage_error(path: Path, reason: object) -> ArchiveError:
@@ -460,7 +502,8 @@ class ArchiveReader:
 
     def _read_list(self, name: str) -> list[str]:
         """Return the lines of a list, and forget the member that holds it."""
-        lines = self._read_text(name, _LONGEST_LINE * len(self._members)).split("\n")
+        longest = sum(len(member.encode()) + _SUM_LENGTH for member in self._members)
+        lines = self._read_text(name, longest).split("\n")
         del self._members[name]
         return lines[:-1]
 
@@ -475,6 +518,18 @@ class ArchiveReader:
         if info.file_size > longest:
             raise _damage_error(self.path, f"its {name} is {info.file_size:,} bytes long")
         return b"".join(self._verified(info)).decode()
+
+    def _check_ratio(self) -> None:
+        """Refuse a small archive that would fill the disk."""
+        packed = self.path.stat().st_size
+        unpacked = sum(info.file_size for info in self._members.values())
+        if unpacked > max(_SUSPICIOUS_FROM, packed * _LARGEST_RATIO):
+            raise ArchiveError(
+                f"{self.path} is not loaded: its {packed:,} bytes would become {unpacked:,}, more "
+                f"than {_LARGEST_RATIO} times as many, as with no saved experiment; unpack it by "
+                "other means if you trust it",
+                path=self.path,
+            )
 
     def _check_space(self, folder: Path, needed: int) -> None:
         free = shutil.disk_usage(folder).free
@@ -517,6 +572,7 @@ class ArchiveReader:
         if not _is_inside(target.parent, around):
             raise self._refusal(name, "leads through a link")
         self._check_space(target.parent, self._size_of(name))
+        self._check_ratio()
         target.mkdir(mode=0o700)
 
     def _write(self, info: zipfile.ZipInfo, place: Path) -> Iterator[int]:
@@ -532,7 +588,8 @@ class ArchiveReader:
         """Return the links of a folder; each stays inside by its own text."""
         for info in self._below(name):
             if _kind_of(info) == "link":
-                place, text = _place_of(info, name, target), self.read_text(info.filename)
+                place = _place_of(info, name, target)
+                text = self._read_text(info.filename, _LONGEST_LINK)
                 if not _stays_inside(text, place, target):
                     raise self._refusal(info.filename, "is a link to another folder")
                 yield _Link(info.filename, place, target, text)
