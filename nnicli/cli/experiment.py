@@ -236,8 +236,10 @@ def _record_document(record: ExperimentRecord) -> dict[str, Any]:
 
 def _presentable(params: dict[str, Any]) -> dict[str, Any]:
     """Return a config as it may be shown; names in a search space are no secrets."""
-    from nnicli.config import mask_secrets
+    from nnicli.config import cut_depth, mask_secrets
 
+    # A database may have been made by anybody.
+    params = cut_depth(params)
     space = {_SPACE: params[_SPACE]} if _SPACE in params else {}
     rest = {key: value for key, value in params.items() if key not in (_SPACE, _REPEATS)}
     return {**mask_secrets(rest), **space}

@@ -14,6 +14,7 @@ Culprit = tuple[Place, str]
 
 # Line breaks as YAML 1.1 and libyaml count them.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_MOST_OF_LINE = 1000
 _NO_SPACE = re.compile(r"\s*(?:- +)*[\w-]+(:)[^\s/]")
 _KEY = re.compile(r"(?:^|\s|['\"])[^\s]+:(?:\s|$)")
 
@@ -37,7 +38,8 @@ class Stumble:
 
 def find_culprit(stumble: Stumble) -> Culprit | None:
     """Return what is wrong with the text, None where the reader's own words are the best."""
-    lines = _BREAK.split(stumble.text)
+    # Longer ones are not what people write, and would take their time.
+    lines = [line[:_MOST_OF_LINE] for line in _BREAK.split(stumble.text)]
     return next((found for find in _FINDERS if (found := find(stumble, lines))), None)
 
 

@@ -137,6 +137,17 @@ def to_location(keys: Keys) -> str:
     return text
 
 
+def cut_depth(value: Any, *, most: int = MOST_DEPTH) -> Any:
+    """Return JSON values with `...` in place of those that are nested too deep to be shown."""
+    if not isinstance(value, dict | list):
+        return value
+    if most == 0:
+        return "..."
+    if isinstance(value, list):
+        return [cut_depth(item, most=most - 1) for item in value]
+    return {key: cut_depth(item, most=most - 1) for key, item in value.items()}
+
+
 def find_non_finite(value: Any, keys: Keys = ()) -> Iterator[Keys]:
     """Yield the way to every NaN and infinity: JSON has no such numbers."""
     if isinstance(value, float) and not math.isfinite(value):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from nnicli.config.document import MOST_DEPTH, MOST_VALUES, Document, Keys, TooL
 from nnicli.config.json_text import NotJson, looks_like_json, read_json
 from nnicli.config.surprises import is_surprise
 from nnicli.config.yaml_text import read_yaml
+from nnicli.regular_files import read_regular
 
 _MOST_BYTES = 16 << 20
 # What YAML and JSON texts have and paths have not: lines, a field with a value, a bracket first.
@@ -110,20 +110,13 @@ def _read_text(document: Document, path: Path) -> str | None:
 
 def _read_bytes(document: Document, path: Path) -> bytes | None:
     try:
-        if path.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "this is a directory")
-        if path.exists() and not path.is_file():
-            raise OSError(errno.EINVAL, "this is no regular file")
-        with path.open("rb") as file:
-            content = file.read(_MOST_BYTES + 1)
-        if len(content) > _MOST_BYTES:
-            raise OSError(errno.EFBIG, f"it has more than {_MOST_BYTES >> 20} MiB")
+        return read_regular(path, limit=_MOST_BYTES)
+    except IsADirectoryError:
+        reason = "this is a directory"
     except OSError as error:
-        reason = error.strerror
+        reason = error.strerror or str(error)
     except ValueError:
         reason = "its path has a character that no path can have"
-    else:
-        return content
     document.report((), f"cannot be read: {reason}; expected a YAML or JSON file", rule="file")
     return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, cast
 
 import yaml
@@ -32,6 +33,8 @@ _LONGEST_NUMBER = 1000
 # Dates have no form in JSON, so they stay the text that they were written as.
 _TEXTS = frozenset((f"{_TAG}timestamp", f"{_TAG}value"))
 _MERGE = f"{_TAG}merge"
+_DIRECTIVE = re.compile(r"^%TAG", re.MULTILINE)
+_MOST_DIRECTIVES = 100
 
 
 def read_yaml(document: Document, text: str) -> None:
@@ -40,6 +43,11 @@ def read_yaml(document: Document, text: str) -> None:
     Raises:
         TooLargeError: It has too many values, or aliases unfold to too many.
     """
+    if len(_DIRECTIVE.findall(text)) > _MOST_DIRECTIVES:
+        # Each is compared with all others, which takes quadratic time.
+        message = f"has more than {_MOST_DIRECTIVES} lines that begin with %TAG"
+        document.report((), message, rule="size", place=(1, 1))
+        return
     try:
         if not _is_bounded(document, text):
             return
@@ -51,6 +59,8 @@ def read_yaml(document: Document, text: str) -> None:
     if node is None:
         document.report((), "the file is empty", rule="syntax", place=(1, 1))
         return
+    if _unfolded_size(node, {}) > MOST_VALUES:
+        raise TooLargeError
     data = _Builder(document).build(node, ())
     # Whatever else there is to tell would be a consequence.
     is_readable = all(problem.rule != "syntax" for problem in document.problems)
@@ -95,6 +105,27 @@ def _is_bounded(document: Document, text: str) -> bool:
         elif isinstance(event, yaml.MappingEndEvent | yaml.SequenceEndEvent):
             depth -= 1
     return True
+
+
+def _unfolded_size(node: Node, known: dict[int, int]) -> int:
+    """Return how many values a node and all below it are, with aliases unfolded.
+
+    Args:
+        node: The node.
+        known: Sizes of the nodes that were looked at, by their identity.
+    """
+    size = known.get(id(node))
+    if size is not None:
+        return size
+    # An alias below its own anchor never ends.
+    known[id(node)] = MOST_VALUES + 1
+    size = 1
+    if isinstance(node, SequenceNode):
+        size += sum(_unfolded_size(item, known) for item in node.value)
+    elif isinstance(node, MappingNode):
+        size += sum(_unfolded_size(value, known) for _, value in node.value)
+    known[id(node)] = size
+    return size
 
 
 class _Builder:

@@ -211,6 +211,19 @@ def test_show_tells_the_config_without_its_secrets(directory: Path) -> None:
     assert directory.is_dir()
 
 
+def test_a_config_that_is_nested_400_deep_is_shown_to_where_it_makes_sense() -> None:
+    from nnicli.cli.experiment import _presentable
+
+    params: dict[str, Any] = {}
+    for _ in range(400):
+        params = {"searchSpace": params, "a": [{"password": "hush"}]}
+
+    shown = json.dumps(_presentable(params), indent=2)
+
+    assert "..." in shown
+    assert shown.count("***") < 60
+
+
 def test_passwords_are_masked_and_names_in_the_search_space_are_not() -> None:
     from nnicli.cli.experiment import _presentable
 

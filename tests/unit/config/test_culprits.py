@@ -129,3 +129,11 @@ def test_braces_in_yaml_need_not_be_json(write_config: WriteConfig, check: Check
     write_config("{x: {_type: choice, _value: [1]}}  # fine\n", name="space.yml")
 
     assert check(HEAD + "searchSpaceFile: space.yml\n") == []
+
+
+@pytest.mark.parametrize("piece", ["'x'", "- ", ", ", "\uff1a ", "\xa0"])
+def test_a_long_line_takes_no_quadratic_time(tmp_path: Path, piece: str) -> None:
+    path = tmp_path / "config.yml"
+    path.write_text(f"a: 1\n{piece * 300_000}\nb: 1\n c: 2\n", "utf-8")
+
+    assert read_file(path).data is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -68,18 +69,21 @@ def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     large = tmp_path / "large.yml"
     with large.open("wb") as file:
         file.truncate((16 << 20) + 1)
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
 
     found = {
         str(path): check_config(path)[0].message
-        for path in (tmp_path, tmp_path / "none.yml", large, "/dev/null", "a\0b")
+        for path in (tmp_path, tmp_path / "none.yml", large, "/dev/null", pipe, "a\0b")
     }
 
     after = "; expected a YAML or JSON file"
     assert found == {
         str(tmp_path): f"cannot be read: this is a directory{after}",
         str(tmp_path / "none.yml"): f"cannot be read: No such file or directory{after}",
-        str(large): f"cannot be read: it has more than 16 MiB{after}",
-        "/dev/null": f"cannot be read: this is no regular file{after}",
+        str(large): f"cannot be read: larger than the 16,777,216 bytes that nnicli reads{after}",
+        "/dev/null": f"cannot be read: expected a regular file, found a device{after}",
+        str(pipe): f"cannot be read: expected a regular file, found a named pipe{after}",
         "a\0b": f"cannot be read: its path has a character that no path can have{after}",
     }
 
@@ -190,3 +194,27 @@ def test_the_text_of_a_file_is_no_path(text: str, load: Callable[[str], Any]) ->
         caught.value
     )
     assert text not in str(caught.value)
+
+
+def test_directives_are_not_compared_with_each_other_for_minutes(tmp_path: Path) -> None:
+    """libyaml compares each with all before it: 600,000 of them took 40 s."""
+    path = tmp_path / "config.yml"
+    path.write_text("".join(f"%TAG !t{number}! tag:x:\n" for number in range(200_000)) + "--- a\n")
+
+    (problem,) = read_file(path).problems
+
+    assert problem.message == "has more than 100 lines that begin with %TAG"
+
+
+def test_an_alias_bomb_is_counted_before_it_goes_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[object] = []
+    monkeypatch.setattr("nnicli.config.yaml_text._Builder.build", lambda *_: built.append(1))
+    path = tmp_path / "config.yml"
+    path.write_text(BOMB)
+
+    (problem,) = read_file(path).problems
+
+    assert problem.message == TOO_LARGE
+    assert built == []
