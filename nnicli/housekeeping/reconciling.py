@@ -114,7 +114,8 @@ def reconcile_experiments(
     Raises:
         RegistryError: NNI's registry cannot be read or written.
     """
-    parents = list(experiments_directories)
+    # An idle manager of 1.x is all that knows its folder, and is ended by the first pass.
+    parents = [*experiments_directories, *_parents_of_managers()]
     found = _find_all(parents)
     if not mend:
         return found
@@ -132,14 +133,18 @@ def _name_of(finding: Finding) -> tuple[object, ...]:
     return finding.kind, finding.record.exp_id, finding.record.directory, finding.paths
 
 
+def _parents_of_managers() -> list[Path]:
+    parents = {
+        manager.experiments_directory
+        for manager in find_managers()
+        if manager.is_ours and manager.experiments_directory is not None
+    }
+    return sorted(parents)
+
+
 def _find_all(experiments_directories: list[str | os.PathLike[str]]) -> list[Finding]:
     managers = [manager for manager in find_managers() if manager.is_ours]
-    own = {
-        manager.experiments_directory
-        for manager in managers
-        if manager.experiments_directory is not None
-    }
-    records = list_experiments(experiments_directories=[*experiments_directories, *sorted(own)])
+    records = list_experiments(experiments_directories=experiments_directories)
     workers = find_workers()
     renamed = _find_renamed(records)
     # Whose folder is claimed is just being started.

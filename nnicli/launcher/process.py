@@ -18,8 +18,9 @@ import psutil
 from nnicli.errors import ProcessIdentity, UnsupportedPlatformError
 from nnicli.waiting import Deadline, poll_until
 
-# psutil derives the time of creation from the boot time, which moves when the clock is set.
-_CREATE_TIME_TOLERANCE_S = 2.0
+# The kernel counts the time of creation in hundredths of a second, and psutil keeps the boot time
+# that it is added to, so within a process it is exact.
+_CREATE_TIME_TOLERANCE_S = 0.001
 # How long the kernel may take to end what got SIGKILL.
 _KILL_TIMEOUT_S = 5.0
 
@@ -58,8 +59,8 @@ def _read_argv(process: psutil.Process) -> tuple[str, ...]:
 def find_process(identity: ProcessIdentity) -> psutil.Process | None:
     """Return the live process of this identity, None when it is gone or the pid is another's.
 
-    A pid counts only with the same time of creation, or with the same command line where the
-    clock was set in between.
+    A pid counts only with the same time of creation, or with the same command line: the clock may
+    have been set between two processes that looked.
     """
     found = identify(identity.pid)
     if found is None:

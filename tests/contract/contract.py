@@ -418,6 +418,9 @@ class ManagerContract:
         with pytest.raises(StateError, match="only viewed"):
             experiment.update_concurrency(1)
         assert read_all(experiment) == before
+        # Up to 2.1 its manager says INITIALIZED, as one does that waits for its experiment.
+        assert reconcile_experiments(mend=True) == []
+        assert read_all(experiment) == before
         experiment.stop_experiment()
         # The manager of a view leaves the end time at N/A; the library has to write it.
         assert registry(home, nni)[exp_id]["endTime"] != "N/A"
@@ -599,6 +602,44 @@ class ManagerContract:
         assert registry(home, nni) == {}
         left = [path for path in home.rglob("*") if path.is_file() and "lock" not in path.name]
         assert [path.name for path in left] == [".experiment"]
+
+    @pytest.mark.parametrize("elsewhere", [False, True], ids=["home", "elsewhere"])
+    def test_a_launcher_that_is_killed_before_the_post_leaves_nothing_after_reconcile(
+        self,
+        nni: Path,
+        tmp_path: Path,
+        home: Path,
+        free_port: Callable[[], int],
+        *,
+        elsewhere: bool,
+    ) -> None:
+        """Its manager waits for an experiment, from whoever sends one."""
+        code = (
+            "import os, sys; from nnicli import Experiment, ManagerClient\n"
+            "ManagerClient.start_experiment = lambda *_: os.kill(os.getpid(), 9)\n"
+            "experiment = Experiment(nni=sys.argv[1], experiments_directory=sys.argv[4])\n"
+            "experiment.start_experiment(sys.argv[2], int(sys.argv[3]))"
+        )
+        parent = tmp_path / "other" if elsewhere else home / "nni-experiments"
+        config, port = write_config(tmp_path / "project", LONG_TRIAL), free_port()
+        killed = subprocess.run(
+            [sys.executable, "-c", code, str(nni), str(config), str(port), str(parent)], check=False
+        )
+        manager = find_listener(port)
+
+        (idle,) = reconcile_experiments()
+        mended = reconcile_experiments(mend=True)
+
+        assert killed.returncode == -signal.SIGKILL
+        assert (idle.kind, idle.processes) == ("idle", (manager,))
+        assert {finding.kind for finding in mended} == {"idle", "unstarted"}
+        assert all(finding.is_mended for finding in mended)
+        assert port_is_free(port)
+        assert registry(home, nni) == {}
+        left = [path for path in home.rglob("*") if path.is_file() and "lock" not in path.name]
+        assert [path.name for path in left if path.name != ".experiment"] == []
+        assert list(parent.glob("[!.]*")) == []
+        assert reconcile_experiments(experiments_directories=[parent]) == []
 
     # Around
 

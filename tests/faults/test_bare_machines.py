@@ -103,7 +103,7 @@ def test_a_home_that_cannot_be_written_is_told_with_what_to_set(
     parent = ["--experiments-directory", str(tmp_path / "other")] if elsewhere else []
     home.chmod(0o500)
 
-    command = ["run", config, "--nni", installation.prefix, *parent]
+    command = ["run", str(config), "--nni", str(installation.prefix), *parent]
     answer = _nnicli(*command, within=("unshare", "--user"))
 
     home.chmod(0o700)

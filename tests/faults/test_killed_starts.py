@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from nnicli import Experiment, StateError, list_experiments, reconcile_experiments
-from nnicli.launcher import find_managers
+from nnicli.launcher import ManagerProcess, find_managers
+from nnicli.launcher.process import identify
 from nnicli.store import LAYOUTS, Registry, claimed
 from nnicli.testing import Behaviour, FakeInstallation
 from nnicli.waiting import Deadline, poll_until
@@ -319,6 +320,68 @@ def test_a_lost_manager_is_ended(installation: FakeInstallation, config: Path, h
     assert (finding.kind, finding.record.exp_id, finding.is_mended) == ("lost", exp_id, True)
     assert leftovers(exp_id) == []
     experiment.disconnect()
+
+
+def test_a_zombie_is_no_manager(installation: FakeInstallation, config: Path) -> None:
+    """Its parent lives and has not waited for it."""
+    experiment = Experiment(nni=installation.prefix)
+    experiment.start_experiment(config)
+    exp_id = str(experiment.exp_id)
+    assert experiment.process is not None
+    pid = experiment.process.identity.pid
+    with Registry().undisturbed(10):
+        os.kill(pid, signal.SIGKILL)
+    _wait_for(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "it is a zombie")
+
+    assert [one for one in find_managers() if one.is_ours] == []
+    mended = reconcile_experiments(mend=True)
+
+    assert {finding.kind for finding in mended} <= {"orphans", "stale"}
+    assert leftovers(exp_id) == []
+    assert experiment.stop_experiment().how == "already gone"
+
+
+@pytest.mark.skipif(
+    not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK), reason="pids cannot be chosen here"
+)
+def test_whoever_gets_the_pid_of_a_dead_manager_is_left_alone() -> None:
+    """Within the same second, with the very same pid."""
+    for _ in range(50):
+        first = subprocess.Popen(["sleep", "60"])
+        identity = identify(first.pid)
+        assert identity is not None
+        # It is created in another hundredth of a second, as the kernel counts.
+        time.sleep(0.02)
+        first.kill()
+        first.wait()
+        Path("/proc/sys/kernel/ns_last_pid").write_text(str(first.pid - 1))
+        second = subprocess.Popen(["sleep", "61"])
+        try:
+            if second.pid == first.pid:
+                ManagerProcess(identity).kill()
+                with pytest.raises(subprocess.TimeoutExpired):
+                    second.wait(0.5)
+                return
+        finally:
+            second.kill()
+            second.wait()
+    pytest.skip("somebody else was quicker each time")
+
+
+def test_children_of_trials_in_sessions_of_their_own_are_ended(
+    installation: FakeInstallation, config: Path
+) -> None:
+    text = config.read_text()
+    config.write_text(text.replace("sleep 600", "setsid sleep 613 & setsid nohup sleep 614"))
+    with Experiment(nni=installation.prefix) as experiment:
+        experiment.start_experiment(config)
+        exp_id = str(experiment.exp_id)
+        sleepers = ("613", "614")
+        _wait_for(
+            lambda: {one.argv[-1] for one in leftovers(exp_id)} >= set(sleepers), "both sleep"
+        )
+
+    assert leftovers(exp_id) == []
 
 
 # Files of killed starts
