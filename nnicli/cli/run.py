@@ -110,15 +110,15 @@ def _tell_error(report: Report) -> None:
     from nnicli.cli.consoles import open_messages
     from nnicli.cli.problems import print_problem
 
-    problems = report.error.problems if isinstance(report.error, ConfigError) else ()
-    if problems:
+    error = report.error
+    if isinstance(error, ConfigError) and error.problems:
         # The first line says how many; each is shown with its own.
         title, *_ = report.error_text.splitlines()
         tell_error(title)
-        for problem in problems:
+        for problem in error.problems:
             print_problem(open_messages(), problem)
-        if report.error.advice is not None:
-            tell_error(report.error.advice.shell)
+        if error.advice is not None:
+            tell_error(error.advice.shell)
     elif report.error_text:
         tell_error(report.error_text)
 

@@ -56,7 +56,7 @@ def find_traits(kind: str, value: Any, *, is_javascript: bool) -> Iterator[Found
 
 
 def _as_javascript(number: float) -> int | float:
-    is_whole = isinstance(number, float) and number.is_integer() and abs(number) < _EXACT_INTEGER
+    is_whole = abs(number) < _EXACT_INTEGER and float(number).is_integer()
     return int(number) if is_whole else number
 
 

@@ -237,8 +237,8 @@ def _numbers() -> Iterator[tuple[str, Space]]:
             yield f"{kind}/{name}", _one(kind, [1, 9, step])
     for kind in _NORMAL:
         for name, (mu, sigma) in _SPREADS.items():
-            step = [0.5] if kind.startswith("q") else []
-            yield f"{kind}/{name}", _one(kind, [mu, sigma, *step])
+            quantum = [0.5] if kind.startswith("q") else []
+            yield f"{kind}/{name}", _one(kind, [mu, sigma, *quantum])
         if kind.startswith("q"):
             for name, step in _STEPS.items():
                 yield f"{kind}/{name}", _one(kind, [1, 1, step])
@@ -354,7 +354,7 @@ def _mistakes() -> Iterator[tuple[str, Space]]:
     }.items():
         yield f"choice/{name}", _one("choice", value)
     yield "choice/no options", _one("choice", [])
-    for name, kind in {
+    for name, wrong in {
         "misspelt": "choise",
         "capital": "Choice",
         "empty": "",
@@ -362,7 +362,7 @@ def _mistakes() -> Iterator[tuple[str, Space]]:
         "number": 3,
         "Python's": "int",
     }.items():
-        yield f"kind/{name}", _one(kind, [1, 2])
+        yield f"kind/{name}", _one(wrong, [1, 2])
     yield "kind/misspelt range", _one("unifrom", [0, 1])
     yield "kind/missing", {"x": {"_value": [1, 2]}}
     yield "parameter/without a value", {"x": {"_type": "choice"}}
