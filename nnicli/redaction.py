@@ -45,6 +45,8 @@ _ENCODED_JSON = re.compile(r"(?<![\w+/=-])eyJ[\w+/-]{16,}(?:\.[\w-]+)*={0,2}")
 _SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+)[\w.~+/=-]{4,}", re.IGNORECASE)
 _USER_IN_URL = re.compile(
     r"""(?<=//)(?:[^/@\s"']{1,2048}|[^/@\s:"']{1,256}:[^@\s"']{0,2048})(?=@)"""
+    # Of a URL that lacks its beginning.
+    r"""|(?<![\w.+*-])[\w.+-]{0,64}:[^/@\s"']{1,256}(?=@)"""
 )
 _BEGIN_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _END_KEY = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
@@ -63,9 +65,14 @@ def redact(text: str) -> str:
     text = _without_private_keys(text)
     text = _TUNER_CONFIG.sub(rf"\1{MASK}", text)
     text = _ENCODED_JSON.sub(MASK, text)
-    text = _USER_IN_URL.sub(MASK, text)
+    text = hide_users(text)
     text = _without_values(text)
     return _SCHEME.sub(rf"\1\2{MASK}", text)
+
+
+def hide_users(text: str) -> str:
+    """Return a text with `***` for what stands before the @ of URLs."""
+    return _USER_IN_URL.sub(MASK, text)
 
 
 def redact_argv(argv: Sequence[str]) -> tuple[str, ...]:

@@ -7,18 +7,19 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from nnicli.config.secrets import hide_in_urls, is_secret, names_secret
+from nnicli.config.secrets import is_secret, names_secret
 from nnicli.errors import Problem
+from nnicli.redaction import MASK, hide_users
 
 _MOST_SHOWN = 200
-_MASK = "***"
 # Of a key to the one that was probably meant, so that its value is one of that key's.
 _LEAST_LIKENESS = 0.8
 # Line breaks as YAML 1.1 and libyaml count them, and as JSON does.
 _YAML_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _JSON_BREAK = re.compile("\r\n|[\r\n]")
 _KEY = re.compile(r"""([\w-]+)["']?\s*(?::|=|$)""")
-_AFTER_KEY = re.compile(r"""(["']?([\w-]+)["']?\s*[:=]\s*)(.+)""")
+# A key may be broken by any sign.
+_AFTER_KEY = re.compile(r"""(([^\s:=,]+)\s*[:=]\s*)(.+)""")
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
 
@@ -36,7 +37,7 @@ def excerpt(problem: Problem) -> str | None:
     # An item of a secret list stands on a line that does not name it.
     names = tuple(re.split(r"[.\[]", problem.location))
     if hidden[problem.line - 1] or is_secret(names):
-        return _MASK
+        return MASK
     line = lines[problem.line - 1][:_MOST_SHOWN].replace("\t", " ")
     line = "".join(character if character.isprintable() else "?" for character in line)
     hides = _may_be_secret(problem)
@@ -65,12 +66,12 @@ def mask(line: str, *, hidden_from: int | None = None) -> str:
         line: The line.
         hidden_from: Column, from 1, of a key whose value is not to be trusted either.
     """
-    line = hide_in_urls(line)
+    line = hide_users(line)
     position = 0
     while match := _AFTER_KEY.search(line, position):
         is_told = hidden_from is not None and match.end(1) >= hidden_from
-        if names_secret(match[2]) or is_told:
-            return line[: match.start(3)] + _MASK
+        if names_secret(re.sub(r"[\W_]", "", match[2])) or is_told:
+            return line[: match.start(3)] + MASK
         position = match.start(3)
     return line
 

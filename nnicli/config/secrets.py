@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from nnicli.redaction import MASK, redact
 
 if TYPE_CHECKING:
     from nnicli.config.document import Keys
@@ -16,9 +17,6 @@ _SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key", "
 _LONG_WORDS = ("password", "passphrase", "passwd", "credential")
 _LEAST_LIKENESS = 0.8
 _MOST_SHOWN = 80
-_MASK = "***"
-# What stands before the @ of a URL.
-_IN_URL = re.compile(r"(?<=//)[^/@\s]+(?=@)")
 # Whose keys are the user's own names, such as `max_tokens`.
 _SPACES = ("searchSpace",)
 
@@ -44,7 +42,7 @@ def names_secret(key: str) -> bool:
 def show(value: Any, keys: Keys) -> str:
     """Return a value as a message may show it: `***` for a secret, its start when it is long."""
     if is_secret(keys):
-        return _MASK
+        return MASK
     # Long lists are cut anyhow.
     masked = mask_secrets(value, most=_MOST_SHOWN)
     text = json.dumps(masked, ensure_ascii=False, default=str)
@@ -63,12 +61,7 @@ def show_path(text: str, resolved: str) -> str:
 def show_key(key: str) -> str:
     """Return a key as a message may show it; `password:x` is a secret that lacks a blank."""
     name, sign, _ = key.partition(":" if ":" in key else "=")
-    return f"{name}{sign}{_MASK}" if sign and names_secret(name) else key
-
-
-def hide_in_urls(text: str) -> str:
-    """Return a text with what stands before the @ of URLs hidden."""
-    return _IN_URL.sub(_MASK, text)
+    return f"{name}{sign}{MASK}" if sign and names_secret(name) else key
 
 
 def mask_secrets(value: Any, *, most: int | None = None) -> Any:
@@ -79,10 +72,10 @@ def mask_secrets(value: Any, *, most: int | None = None) -> Any:
         most: How many items to keep of each list, None for all.
     """
     if isinstance(value, str):
-        return hide_in_urls(value)
+        return redact(value)
     if isinstance(value, dict):
         return {
-            show_key(key): _MASK if names_secret(key) else mask_secrets(item, most=most)
+            show_key(key): MASK if names_secret(key) else mask_secrets(item, most=most)
             for key, item in value.items()
         }
     if isinstance(value, list):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import logging
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +14,10 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, example, given, settings, strategies as st
 
-from nnicli.errors import LaunchError, ProcessIdentity, StatusError
+from nnicli.cli.consoles import SafeConsole
+from nnicli.cli.problems import print_problem
+from nnicli.config import check_config, load_config
+from nnicli.errors import ConfigError, LaunchError, ProcessIdentity, StatusError
 from nnicli.printable import presentable, printable, printable_line
 from nnicli.redaction import redact
 from nnicli.safe_logging import get_logger
@@ -100,3 +105,85 @@ def test_what_is_shown_stays_as_it_is(text: str) -> None:
     for show in (printable, printable_line, presentable):
         assert show(show(text)) == show(text)
     assert "\n" not in printable_line(text)
+
+
+CONFIGS: dict[str, dict[str, Any]] = {
+    "v2": {
+        "trialCommand": "python3 trial.py",
+        "trialConcurrency": 2,
+        "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
+        "tuner": {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}},
+        "sharedStorage": {
+            "storageType": "AzureBlob",
+            "localMountPoint": "/mnt",
+            "remoteMountPoint": "/mnt",
+            "storageAccountName": "me",
+            "storageAccountKey": MARK,
+            "containerName": "c",
+        },
+        "trainingService": [
+            {
+                "platform": "remote",
+                "machineList": [
+                    {"host": "h", "user": "u", "password": MARK},
+                    {"host": "g", "user": "u", "sshKeyFile": "/none", "sshPassphrase": MARK},
+                ],
+            },
+            {"platform": "openpai", "host": f"http://u:{MARK}@h", "username": "u", "token": MARK},
+        ],
+    },
+    "v1": {
+        "authorName": "me",
+        "experimentName": "x",
+        "trialConcurrency": 2,
+        "trainingServicePlatform": "remote",
+        "searchSpacePath": "space.json",
+        "tuner": {"builtinTunerName": "TPE"},
+        "trial": {"command": "python3 trial.py", "codeDir": "."},
+        "machineList": [
+            {"ip": "h", "username": "u", "passwd": MARK},
+            {"ip": "h", "username": "u", "sshKeyPath": "/none", "passphrase": MARK},
+        ],
+        "paiConfig": {"userName": "u", "host": "h", "token": MARK, "passWord": MARK},
+    },
+}
+
+
+@st.composite
+def broken_texts(draw: st.DrawFn) -> str:
+    """Return a config with secrets, in which one place is broken."""
+    config = CONFIGS[draw(st.sampled_from(list(CONFIGS)))]
+    write = draw(st.sampled_from([FORMS["yaml"], FORMS["json"], FORMS["json in lines"]]))
+    text = write(config)
+    # Secrets stay whole, or they would not be found, and the URL, or it would not be one.
+    kept = [match.span() for match in re.finditer(rf"(http://u:)?{MARK}(@h)?", text)]
+    places = [at for at in range(len(text)) if not any(a - 3 <= at <= b for a, b in kept)]
+    at = draw(st.sampled_from(places))
+    inserted = draw(
+        st.sampled_from(["", "\n", ":", "x", "#", "- ", "'", '"', "{", "]", "\t", "&a "])
+    )
+    return text[:at] + inserted + text[at + draw(st.integers(0, 1)) :]
+
+
+@settings(
+    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(text=broken_texts())
+def test_no_problem_of_a_config_tells_a_secret(
+    text: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "config.yml"
+    path.write_text(text, encoding="utf-8")
+    shown = io.StringIO()
+    console = SafeConsole(file=shown, width=200)
+
+    problems = check_config(path)
+    for problem in problems:
+        print_problem(console, problem)
+    try:
+        load_config(path)
+    except ConfigError as error:
+        shown.write(f"{error}{error!r}")
+
+    told = [line for line in (*map(str, problems), *shown.getvalue().splitlines()) if MARK in line]
+    assert told == []
