@@ -162,7 +162,8 @@ def broken_texts(draw: st.DrawFn) -> str:
     inserted = draw(
         st.sampled_from(["", "\n", ":", "x", "#", "- ", "'", '"', "{", "]", "\t", "&a "])
     )
-    return text[:at] + inserted + text[at + draw(st.integers(0, 1)) :]
+    end = at + draw(st.integers(0, 1))
+    return f"{text[:at]}{inserted}{text[end:]}"
 
 
 @settings(
