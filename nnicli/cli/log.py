@@ -101,7 +101,8 @@ def dispatcher(experiment: str | None, **options: Any) -> None:
 def trial(experiment: str | None, *, trial_id: str, kind: str | None, **options: Any) -> None:
     """Print what a trial wrote: its standard output, its standard error and NNI's trial.log.
 
-    A trial that imports nni has what it prints in trial.log (2.x), so all that have text are shown.
+    What a trial prints after it has imported nni is in trial.log (1.9 to 3.0), so all logs that
+    have text are shown.
     """
     if kind is None:
         _print_all(experiment, trial_id, **options)

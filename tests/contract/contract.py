@@ -210,6 +210,7 @@ class ManagerContract:
         failed = finished.trial(5).trialJobId
 
         assert "no final" in finished.experiment.trial_log(failed, "stderr")
+        assert "stderr" in finished.experiment.trial_log_kinds(failed)
 
     def test_second_instance_sees_the_same(self, finished: Finished) -> None:
         other = Experiment()
