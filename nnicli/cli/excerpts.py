@@ -13,7 +13,8 @@ from nnicli.redaction import MASK, hide_users
 
 _MOST_SHOWN = 200
 # Of a key to the one that was probably meant, so that its value is one of that key's.
-_LEAST_LIKENESS = 0.8
+_LEAST_LIKENESS = 0.75
+_WORD = re.compile(r"[A-Z]?[a-z]+")
 # Line breaks as YAML 1.1 and libyaml count them, and as JSON does.
 _YAML_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _JSON_BREAK = re.compile("\r\n|[\r\n]")
@@ -56,7 +57,8 @@ def _may_be_secret(problem: Problem) -> bool:
     meant = meant.partition("'")[0]
     key = re.split(r"[.\[]", problem.location)[-1]
     likeness = difflib.SequenceMatcher(None, key.lower(), meant.lower()).ratio()
-    return likeness < _LEAST_LIKENESS or names_secret(meant)
+    words = (meant, *_WORD.findall(key))
+    return likeness < _LEAST_LIKENESS or any(map(names_secret, words))
 
 
 def mask(line: str, *, hidden_from: int | None = None) -> str:

@@ -154,10 +154,13 @@ def validate(
         base: Way from the document's top to the data.
     """
     data = document.data if data is None else data
-    for keys, text in take_meant_numbers(document, name, data=data, base=base, variant=variant):
+    taken = take_meant_numbers(document, name, data=data, base=base, variant=variant)
+    if taken:
+        keys, text = taken[0]
+        more = f" (and {len(taken) - 1} more like it)" if len(taken) > 1 else ""
         message = (
-            f"found {text}, taken as the number {write_as_number(text)}; to NNI's own tools, which "
-            "read YAML 1.1, it is text"
+            f"found {text}{more}, taken as the number {write_as_number(text)}; to NNI's own tools, "
+            "which read YAML 1.1, it is text"
         )
         document.report(keys, message, rule="yaml-1.1", severity="warning")
     errors = _validator(name, variant).iter_errors(data)
@@ -235,7 +238,20 @@ def _tell_type(document: Document, keys: Keys, error: ValidationError) -> None:
     is_section = is_section and bool({"object", "array"} & {*names}) and keys != ("searchSpace",)
     found = "text" if is_section else show(error.instance, keys)
     message = f"found {found}; allowed: {allowed}"
-    document.report(keys, message, rule="type", suggestion=_rewrite(document, keys, error, names))
+    suggestion = _name_section(error) if is_section else _rewrite(document, keys, error, names)
+    # Of a training service both the list and the mapping are missed.
+    told = [index for index, (way, one) in enumerate(document.reported) if way == keys]
+    if told and document.reported[told[-1]][1].rule == "type":
+        del document.reported[told[-1]]
+    document.report(keys, message, rule="type", suggestion=suggestion)
+
+
+def _name_section(error: ValidationError) -> str | None:
+    """Return how to write a section of which only its main word was given: `tuner: TPE`."""
+    for field, part in _part(error).get("properties", {}).items():
+        if error.instance in part.get("enum", ()):
+            return f"write {{{field}: {error.instance}}}"
+    return None
 
 
 def _rewrite(

@@ -104,6 +104,9 @@ class _Checker:
             good = {name: item for name, item in space.items() if self._has_good_shape(item)}
             odd = {name: item for name, item in space.items() if name not in good}
         validate(document, "search-space", data=odd, base=keys)
+        if isinstance(space, dict):
+            # Some held text such as `1e-5`, which is the number now that was meant.
+            good |= {name: item for name, item in odd.items() if self._has_good_shape(item)}
         for bad in find_non_finite(space, keys):
             document.report(bad, "NaN and infinity are not allowed", rule="finite")
         for name, parameter in good.items():

@@ -141,6 +141,7 @@ def test_annotations_escape_what_would_end_them() -> None:
     [
         ("maxTrialNumbr: 3", "maxTrialNumbr: 3"),
         ("experimentNam: my net", "experimentNam: my net"),
+        ("maxExecDuration: 1h", "maxExecDuration: 1h"),
         ("zzz: hunter2", "zzz: ***"),
         ("trialCommandPasswrd: hunter2", "trialCommandPasswrd: ***"),
     ],

@@ -250,6 +250,30 @@ def test_a_misspelt_platform_is_told_at_its_key(check: Check, key: str) -> None:
 def test_the_services_of_a_list_are_told_each_with_its_place(check: Check) -> None:
     text = f"{HEAD}{SPACE}".replace("{platform: local}", "[{platform: local}, {platform: locla}]")
 
-    (problem,) = check(text)
+    (problem,) = check(text, nni_version="2.10.1")
 
     assert 'trainingService[1].platform: found "locla"' in problem
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "trainingService: {platform: local}",
+            "trainingService: local",
+            "4:1: trainingService: found text; allowed: a mapping (write {platform: local})",
+        ),
+        (
+            "tuner: {name: TPE}",
+            "tuner: TPE",
+            "3:1: tuner: found text; allowed: a mapping (write {name: TPE})",
+        ),
+    ],
+)
+def test_the_main_word_of_a_section_is_not_the_section(
+    check: Check, old: str, new: str, expected: str
+) -> None:
+    found = check(HEAD.replace(old, new) + SPACE)
+
+    assert f"config.yml:{expected}" in found
+    assert len(found) == 1

@@ -151,6 +151,18 @@ def test_a_whole_number_is_taken_where_an_integer_belongs(
     assert (number, type(number)) == (expected, int)
 
 
+def test_a_number_that_is_taken_is_checked_as_one(check: Check) -> None:
+    found = check(HEAD + "searchSpace: {x: {_type: uniform, _value: [1e-1, 1e-5]}}\n")
+
+    assert "searchSpace.x._value: found [0.1, 1e-05]; the tuner TPE fails with it" in found[0]
+
+
+def test_many_numbers_are_noted_once(check: Check) -> None:
+    (found,) = check(HEAD + "searchSpace: {x: {_type: quniform, _value: [1e-5, 1e-1, 1e-5]}}\n")
+
+    assert "found 1e-5 (and 2 more like it), taken as the number 1.0e-5; " in found
+
+
 def test_a_fraction_is_no_integer(check: Check) -> None:
     found = check(HEAD + SPACE + "maxTrialNumber: 1e-5\n")
 
