@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.canonical import ADVISORS, ALGORITHMS, absolute_path
+from nnicli.config.classes import check_class
 from nnicli.config.doubts import check_direction, check_placeholders, check_reuse_mode
 from nnicli.config.packages import check_packages
 from nnicli.config.schema import load_schema
@@ -95,9 +96,17 @@ def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) 
         return
     module = folder.joinpath(*class_name.split(".")[:-1])
     files = (module.with_suffix(".py"), module / "__init__.py")
-    if not any(is_there(file.is_file) for file in files):
+    file = next((file for file in files if is_there(file.is_file)), None)
+    if file is not None:
+        check_class(subject, (name, "className"), file, class_name.rpartition(".")[2])
+    elif not _is_installed(subject, class_name.partition(".")[0]):
         message = f"there is no module {module.with_suffix('.py')}; expected `module.Class`"
         report((name, "className"), message, rule="path")
+
+
+def _is_installed(subject: Subject, module: str) -> bool:
+    """Return whether the NNI that is to run the config is known to have a module."""
+    return subject.target is not None and not subject.target.find_missing((module,))
 
 
 def _durations(subject: Subject) -> None:

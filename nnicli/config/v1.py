@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.canonical import absolute_path
+from nnicli.config.classes import check_class
 from nnicli.config.commands import check_command
 from nnicli.config.document import Keys
 from nnicli.config.doubts import check_direction, check_placeholders
@@ -153,6 +154,8 @@ def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[s
         path = Path(absolute_path(directory, subject.base)) / file
         if not is_there(path.is_file):
             report((name, "classFileName"), f"there is no file {path}", rule="path")
+        elif isinstance(class_name, str):
+            check_class(subject, (name, "className"), path, class_name)
 
 
 def _durations(subject: Subject) -> None:
