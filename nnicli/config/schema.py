@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from nnicli.config import renames
 from nnicli.config.document import Document, Keys
 from nnicli.config.secrets import is_secret, show
 from nnicli.config.surprises import to_number, write_as_number
@@ -317,7 +318,18 @@ def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> 
 def _correct_key(name: str, known: Iterable[object]) -> str | None:
     if name.partition(":")[0] in known:
         return "a space is missing after the colon"
-    return closest(name, known)
+    other = _OTHER_NAMES.get(name)
+    return f"did you mean '{other}'?" if other in known else closest(name, known)
+
+
+# What each format calls the fields of the other one.
+_NEW_NAMES = {
+    **renames.TOP,
+    **renames.MACHINE,
+    **dict.fromkeys(renames.ALGORITHMS.values(), "name"),
+    "codeDir": "codeDirectory",
+}
+_OTHER_NAMES = {**renames.invert(renames.TOP), **renames.invert(renames.MACHINE), **_NEW_NAMES}
 
 
 def _tell_bound(sign: str) -> Callable[[Document, Keys, ValidationError], None]:

@@ -277,3 +277,26 @@ def test_the_main_word_of_a_section_is_not_the_section(
 
     assert f"config.yml:{expected}" in found
     assert len(found) == 1
+
+
+@pytest.mark.parametrize(
+    ("field", "meant"),
+    [
+        ("maxExecDuration: 1h", "maxExperimentDuration"),
+        ("logDir: /tmp", "experimentWorkingDirectory"),
+        ("searchSpacePath: x", "searchSpaceFile"),
+    ],
+)
+def test_a_field_of_the_other_format_is_told_with_its_name_here(
+    check: Check, field: str, meant: str
+) -> None:
+    (found,) = check(HEAD + SPACE + field + "\n")
+
+    assert found.endswith(f"is not a known key (did you mean '{meant}'?)")
+
+
+def test_a_tuner_in_the_old_format(check: Check) -> None:
+    found = check(HEAD.replace("{name: TPE}", "{builtinTunerName: TPE}") + SPACE)
+
+    assert "config.yml:3:9: tuner.builtinTunerName: is not a known key; allowed: " in found[1]
+    assert found[1].endswith("(did you mean 'name'?)")
