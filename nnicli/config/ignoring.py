@@ -9,6 +9,7 @@ from nnicli.errors import InvalidValueError, Problem
 
 CHECKS: Mapping[str, str] = {
     "choice": "options of a choice, and names of parameters, that tuners may not take",
+    "class": "a tuner's or assessor's class that its file does not define",
     "command": "a trial's command whose program or script is not there",
     "concurrency": "more trials at once than the machines can run",
     "default": "something left out whose default changed between releases",
