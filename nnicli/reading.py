@@ -191,7 +191,7 @@ class ExperimentReader(ABC):
         return [
             kind
             for kind in self._known_trial_logs()
-            if self._trial_log(trial_job_id, kind).text(head=1)
+            if _has_text(self._trial_log(trial_job_id, kind))
         ]
 
     def manager_log(
@@ -286,3 +286,8 @@ class ExperimentReader(ABC):
         return self._dispatcher_log().follow(
             deadline=Deadline(timeout), is_complete=lambda: not self._is_running(), tail=tail
         )
+
+
+def _has_text(log: Log) -> bool:
+    # Its first line may have gigabytes.
+    return any(log.follow(deadline=Deadline(0), is_complete=lambda: True))

@@ -76,7 +76,7 @@ def dispatcher(experiment: str | None, **options: Any) -> None:
         experiment,
         "dispatcher",
         lambda recorded, **portion: recorded.dispatcher_log(**portion),
-        lambda recorded, tail: recorded.follow_dispatcher_log(tail=tail),
+        lambda recorded, **portion: recorded.follow_dispatcher_log(**portion),
         **options,
     )
 
@@ -111,19 +111,21 @@ def trial(experiment: str | None, *, trial_id: str, kind: str | None, **options:
         experiment,
         kind,
         lambda recorded, **portion: recorded.trial_log(trial_id, kind, **portion),
-        lambda recorded, tail: recorded.follow_trial_log(trial_id, kind, tail=tail),
+        lambda recorded, **portion: recorded.follow_trial_log(trial_id, kind, **portion),
         **options,
     )
 
 
 _Read = Callable[..., str]
-_Follow = Callable[["RecordedExperiment", "int | None"], Iterator[str]]
+_Follow = Callable[..., Iterator[str]]
+# What is there is followed for no time, which tells it piece by piece: a log may have gigabytes.
+_AS_IT_IS = 0.0
 
 
 def _manager_log(kind: str) -> tuple[_Read, _Follow]:
     return (
         lambda recorded, **portion: recorded.manager_log(kind, **portion),
-        lambda recorded, tail: recorded.follow_manager_log(kind, tail=tail),
+        lambda recorded, **portion: recorded.follow_manager_log(kind, **portion),
     )
 
 
@@ -145,7 +147,11 @@ def _print(
         text = read(recorded, head=head, tail=tail)
         print_json({"exp_id": recorded.directory.name, "log": name, "text": text})
         return
-    pieces = follow(recorded, tail) if is_followed else [read(recorded, head=head, tail=tail)]
+    pieces: Iterable[str]
+    if head is None:
+        pieces = follow(recorded, tail=tail, timeout=None if is_followed else _AS_IT_IS)
+    else:
+        pieces = [read(recorded, head=head)]
     log = LogWriter()
     for piece in pieces:
         log.write(piece)
@@ -174,16 +180,26 @@ def _print_all(
     if is_followed:
         _print_labelled(_follow_all(recorded, trial_id, tail))
         return
-    texts = {
-        kind: recorded.trial_log(trial_id, kind, head=head, tail=tail)
-        for kind in recorded.trial_log_kinds(trial_id)
-    }
+    kinds = recorded.trial_log_kinds(trial_id)
     if as_json:
+        texts = {kind: recorded.trial_log(trial_id, kind, head=head, tail=tail) for kind in kinds}
         print_json({"exp_id": recorded.directory.name, "trial": trial_id, "logs": texts})
-    elif texts:
-        _print_labelled(texts.items())
+    elif kinds:
+        _print_labelled(
+            (kind, piece)
+            for kind in kinds
+            for piece in _pieces_of(recorded, trial_id, kind, head=head, tail=tail)
+        )
     else:
         tell(f"trial {trial_id} has written nothing")
+
+
+def _pieces_of(
+    recorded: RecordedExperiment, trial_id: str, kind: str, *, head: int | None, tail: int | None
+) -> Iterable[str]:
+    if head is None:
+        return recorded.follow_trial_log(trial_id, kind, tail=tail, timeout=_AS_IT_IS)
+    return [recorded.trial_log(trial_id, kind, head=head)]
 
 
 def _print_labelled(pieces: Iterable[tuple[str, str]]) -> None:

@@ -54,6 +54,10 @@ def write_data(text: str) -> None:
         write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
+# Of a line that does not end so much is kept until it is shown.
+_LONGEST_LINE = 1 << 20
+
+
 class LogWriter:
     """Writes a log as it is, but on a terminal line by line, safe and without its secrets."""
 
@@ -76,6 +80,9 @@ class LogWriter:
             write_data(redact(self._line + piece[:end]))
             self._line = ""
         self._line += piece[end:]
+        if len(self._line) > _LONGEST_LINE:
+            write_data(redact(self._line))
+            self._line = ""
 
     def close(self) -> None:
         """Write what is left, and end the line."""

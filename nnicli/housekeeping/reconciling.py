@@ -33,7 +33,7 @@ from nnicli.launcher import (
     stop_manager,
 )
 from nnicli.models import ExperimentRecord, ExperimentStatus
-from nnicli.removal import remove_tree
+from nnicli.removal import check_unmounted, remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
     LAYOUTS,
@@ -498,6 +498,7 @@ def _delete_leftovers(finding: Finding, _timeouts: Timeouts) -> None:
     for path in finding.paths:
         if path.is_dir():
             remove_abandoned(path.parent)
+            check_unmounted(path)
     for layout in {row.registry_file: row for row in LAYOUTS}.values():
         if any(path in layout.registry().leftovers() for path in finding.paths):
             layout.registry().sweep()

@@ -529,6 +529,20 @@ def test_what_a_trial_wrote_is_printed(directory: Path) -> None:
     assert document_of(*arguments)["text"] == "Traceback\nKeyError: 1"
 
 
+def test_a_log_that_is_too_large_for_one_text_is_printed_whole(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Logs have gigabytes, and sometimes no line end at all."""
+    monkeypatch.setattr("nnicli.store.log_files._LARGEST_TEXT", 1 << 20)
+    log = directory / "log" / "nnimanager.log"
+    log.write_text("first\n" + "x" * (3 << 20))
+
+    assert len(run("log", "manager").stdout) == log.stat().st_size + 1
+    assert len(run("log", "manager", "--tail", "1").stdout) == (3 << 20) + 1
+    assert run("log", "manager", "--head", "1").stdout == "first\n"
+    assert "piece by piece" in run("log", "manager", "--json").stderr
+
+
 @pytest.mark.parametrize("option", ["--trial", "--trial-id", "--trial_id"])
 def test_all_that_a_trial_wrote_is_printed_with_its_origin(directory: Path, option: str) -> None:
     """What a trial prints is in trial.log once it has imported nni, and stdout is empty then."""

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from nnicli.store.staging import staging
+from nnicli.store.staging import find_abandoned, staging
 
 _STAGE_AND_WAIT = """
 import sys
 from pathlib import Path
-from nnicli.store.staging import staging
+from nnicli.store.staging import find_abandoned, staging
 with staging(Path(sys.argv[1])) as folder:
     (folder / "half").mkdir()
     (folder / "half" / "done").touch()
@@ -110,3 +111,73 @@ def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_
         "experiment",
     ]
     assert (theirs / "file").exists()
+
+
+@pytest.fixture
+def planted(parent: Path, tmp_path: Path) -> tuple[Path, Path]:
+    """Return a folder that looks abandoned, with a lock that leads to a file, and that file."""
+    folder, target = parent / ".nnicli-staging-planted", tmp_path / "target"
+    folder.mkdir()
+    (folder / ".lock").symlink_to(target)
+    return folder, target
+
+
+def test_a_link_in_the_place_of_a_lock_makes_no_file(
+    parent: Path, planted: tuple[Path, Path]
+) -> None:
+    folder, target = planted
+
+    with staging(parent):
+        pass
+
+    assert not target.exists()
+    assert folder.exists()
+
+
+def test_another_users_folder_is_not_touched(
+    parent: Path, planted: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a shared folder anybody may make one, and put anything into it."""
+    folder, _ = planted
+    (folder / ".lock").unlink()
+    (folder / "theirs").touch()
+    monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
+
+    with staging(parent):
+        assert find_abandoned(parent) == []
+
+    assert [path.name for path in folder.iterdir()] == ["theirs"]
+
+
+def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(parent: Path) -> None:
+    folder = parent / ".nnicli-staging-planted"
+    folder.mkdir()
+    os.mkfifo(folder / ".lock")
+
+    with staging(parent):
+        pass
+
+    assert not folder.exists()
+
+
+def test_what_was_abandoned_is_found(parent: Path) -> None:
+    process, abandoned = stage_elsewhere(parent)
+    assert find_abandoned(parent) == []
+
+    process.kill()
+    process.communicate()
+
+    assert find_abandoned(parent) == [abandoned]
+    assert (abandoned / "half" / "done").exists()
+
+
+def test_what_may_be_written_to_and_not_listed_is_worked_in(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("nnicli.store.staging.remove_abandoned", refuse)
+
+    with staging(parent) as folder:
+        assert folder.is_dir()
