@@ -55,8 +55,8 @@ def find_traits(kind: str, value: Any, *, is_javascript: bool) -> Iterator[Found
         yield from _of_normal(kind, numbers)
 
 
-def _as_javascript(number: float) -> int | float:
-    is_whole = abs(number) < _EXACT_INTEGER and float(number).is_integer()
+def _as_javascript(number: Any) -> Any:
+    is_whole = isinstance(number, float) and number.is_integer() and abs(number) < _EXACT_INTEGER
     return int(number) if is_whole else number
 
 
