@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from nnicli.allocation import collection_paused
 from nnicli.decoding import decode_text
@@ -21,6 +21,7 @@ from nnicli.models import (
 )
 
 _ParameterId: TypeAlias = int | str | None
+_Keep: TypeAlias = Callable[[TrialHyperParameters], Any]
 
 
 class HandedSets(Protocol):
@@ -74,7 +75,7 @@ class PairedTrials:
         trials = self._source.list_trial_jobs()
         if all(map(_is_settled, trials)):
             return trials
-        runs = _Runs()
+        runs = _Runs(_whole_set)
         # Every trial is added, as the set of a settled one may have gone to another, too.
         added = list(map(runs.add, trials))
         answers = self._answers(
@@ -92,7 +93,7 @@ class PairedTrials:
         if _is_settled(trial):
             return trial
         # The log needs none of the other trials.
-        for _, answer in self._by_log([_Question.about(trial, _Run())]):
+        for _, answer in self._by_log([_Question.about(trial, _Run(_whole_set))]):
             return _settled(trial, answer)
         return next(one for one in self.list_trial_jobs() if one.trialJobId == trial_job_id)
 
@@ -107,7 +108,8 @@ class PairedTrials:
             DecodingError: A metric is no JSON.
         """
         results: list[TrialResult] = []
-        runs = _Runs()
+        # In little memory: results have the parameters as well.
+        runs = _Runs(_parameters)
         questions: list[_Question] = []
         with collection_paused():
             for trial, run in map(runs.add, self._source.iter_trial_jobs()):
@@ -156,10 +158,13 @@ class PairedTrials:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Which hyper-parameters a trial ran with; without any, those that it has stay."""
+    """How far it is known which hyper-parameters a trial ran with, and what is kept of them.
+
+    Unless they are KNOWN, those that the trial has stay.
+    """
 
     status: ParametersStatus
-    ran: TrialHyperParameters | None = None
+    ran: Any = None
 
 
 _Answers: TypeAlias = Iterator[tuple[str, _Answer]]
@@ -168,19 +173,32 @@ _Answers: TypeAlias = Iterator[tuple[str, _Answer]]
 
 @dataclass(slots=True)
 class _Run:
-    """The hyper-parameters that one run of the manager queued, by id."""
+    """The hyper-parameters that one run of the manager queued, by id.
 
-    sets: dict[_ParameterId, TrialHyperParameters | None] = field(default_factory=dict)
+    Attributes:
+        keep: Returns what is kept of them.
+        sets: Id -> what is kept of the set.
+        doubled: Ids of several sets.
+        last_sequence_id: The largest of the trials for which they were meant.
+    """
+
+    keep: _Keep
+    sets: dict[_ParameterId, Any] = field(default_factory=dict)
+    doubled: set[_ParameterId] = field(default_factory=set)
     last_sequence_id: int = -1
 
     def add(self, one: TrialHyperParameters) -> None:
         """Add a set; of two with one id neither is told from the other."""
-        self.sets[one.parameter_id] = None if one.parameter_id in self.sets else one
+        if one.parameter_id in self.sets:
+            self.doubled.add(one.parameter_id)
+        else:
+            self.sets[one.parameter_id] = self.keep(one)
 
     def answer(self, parameter_id: _ParameterId) -> _Answer | None:
         """Return the set of this id, None without one or with several."""
-        ran = self.sets.get(parameter_id)
-        return _Answer(ParametersStatus.KNOWN, ran) if ran else None
+        if parameter_id not in self.sets or parameter_id in self.doubled:
+            return None
+        return _Answer(ParametersStatus.KNOWN, self.sets[parameter_id])
 
 
 class _Runs:
@@ -191,8 +209,8 @@ class _Runs:
     `recoverable.py`). A trial that is submitted again gets its own set and does not queue.
     """
 
-    def __init__(self) -> None:
-        self._run = _Run()
+    def __init__(self, keep: _Keep) -> None:
+        self._run = _Run(keep)
 
     def add(self, trial: TrialJob) -> tuple[TrialJob, _Run]:
         """Return the trial and the run in which it was made."""
@@ -202,7 +220,7 @@ class _Runs:
         number = trial.sequenceId if trial.sequenceId is not None else -1
         is_known_id = one.parameter_id is not None and one.parameter_id in self._run.sets
         if is_known_id or 0 <= number <= self._run.last_sequence_id:
-            self._run = _Run()
+            self._run = _Run(self._run.keep)
         self._run.add(one)
         self._run.last_sequence_id = max(number, self._run.last_sequence_id)
         return trial, self._run
@@ -248,7 +266,15 @@ class _Question:
             return None
         if self.has_final and ran.parameter_id != self.parameter_id:
             return None
-        return _Answer(ParametersStatus.KNOWN, ran)
+        return _Answer(ParametersStatus.KNOWN, self.run.keep(ran))
+
+
+def _whole_set(one: TrialHyperParameters) -> TrialHyperParameters:
+    return one
+
+
+def _parameters(one: TrialHyperParameters) -> Any:
+    return one.parameters
 
 
 def _by_final_metric(questions: list[_Question]) -> _Answers:
@@ -264,14 +290,16 @@ def _is_settled(trial: TrialJob) -> bool:
 def _settled(trial: TrialJob, answer: _Answer | None) -> TrialJob:
     if answer is None or _is_settled(trial):
         return trial
-    sets = [answer.ran] if answer.ran else trial.hyperParameters
+    is_known = answer.status == ParametersStatus.KNOWN
+    sets = [answer.ran] if is_known else trial.hyperParameters
     return trial.with_hyper_parameters(sets, parameters_status=answer.status)
 
 
 def _corrected(result: TrialResult, answer: _Answer | None) -> TrialResult:
     if answer is None:
         return result
-    parameter = answer.ran.parameters if answer.ran else result.parameter
+    is_known = answer.status == ParametersStatus.KNOWN
+    parameter = answer.ran if is_known else result.parameter
     return result.with_parameter(parameter, parameters_status=answer.status)
 
 
