@@ -352,10 +352,7 @@ def _decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _too_large(most: int) -> _BodyTooLargeError:
-    return _BodyTooLargeError(
-        f"more than {most} bytes; a larger max_answer_bytes of Experiment() or ManagerClient() "
-        "lets it through"
-    )
+    return _BodyTooLargeError(f"more than {most} bytes")
 
 
 @contextmanager
@@ -386,7 +383,12 @@ def translate_error(error: Exception, *, method: str, url: str) -> RestError:
     # Of a limit the cause says no more than the row, in the words of a library.
     detail = "" if row is _TIMEOUT else f" ({_describe(cause)})"
     hint = f"; is a manager running at {_origin(url)}?" if row is _REFUSED else ""
-    return row.error(f"{method} {url}: {row.message}{detail}{hint}", method=method, url=url)
+    ours = row.error(f"{method} {url}: {row.message}{detail}{hint}", method=method, url=url)
+    if not isinstance(error, _BodyTooLargeError):
+        return ours
+    return ours.with_advice(
+        "a larger max_answer_bytes of Experiment() or ManagerClient() lets it through", shell=""
+    )
 
 
 # Below a plain ConnectionError of requests these tell that no byte was sent.

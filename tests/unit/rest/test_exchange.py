@@ -150,7 +150,9 @@ def test_an_answer_over_the_limit_is_refused_and_fills_no_memory(answer: Answer)
     with raw_server(answer) as endpoint:
         tracemalloc.start()
         try:
-            with pytest.raises(DecodingError, match="more than 1048576 bytes; a larger max_answer"):
+            with pytest.raises(
+                DecodingError, match=r"more than 1048576 bytes\); a larger max_answer"
+            ):
                 _send(endpoint, most=most)
             peak = tracemalloc.get_traced_memory()[1]
         finally:
