@@ -78,7 +78,8 @@ class SavedExperiment:
         size: The archive's size in bytes.
         files: How many files are in it.
         skipped: Paths of what is not in it, as no archive can hold it: links that lead out of
-            their folder, sockets and the like, names that some system cannot have.
+            their folder, sockets and the like, names that some system cannot have; and what is
+            mounted there.
     """
 
     exp_id: str
@@ -170,7 +171,7 @@ def save_experiment(
         )
     if packed.skipped:
         logger.warning(
-            "%d paths are not saved, as they lead elsewhere or are no files: %s%s",
+            "%d paths are not saved, as they lead elsewhere, are mounted or are no files: %s%s",
             len(packed.skipped),
             ", ".join(packed.skipped[:_MOST_NAMED]),
             " ..." if len(packed.skipped) > _MOST_NAMED else "",

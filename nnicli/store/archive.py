@@ -18,6 +18,7 @@ from typing import IO, BinaryIO, Literal
 
 from nnicli.errors import AlreadyExistsError, ArchiveError, NnicliError
 from nnicli.regular_files import open_regular
+from nnicli.removal import find_mounts
 from nnicli.store.staging import STAGING_PREFIX, staging
 
 CHECKSUMS = "SHA256SUMS"
@@ -82,7 +83,7 @@ class Packed:
         files: Number of files.
         size: Their size in bytes, before compression.
         skipped: Paths of what no archive can hold: links that lead out of their folder, sockets
-            and the like, names that some system cannot have.
+            and the like, names that some system cannot have; and of what is mounted there.
     """
 
     files: int
@@ -270,6 +271,8 @@ def _walk(part: Part) -> Iterator[_Found]:
     if not os.path.isdir(root):  # noqa: PTH112 - as in the walk
         yield _classify(part.name, root, os.lstat(root), root)
         return
+    # What is mounted there is somebody else's, and may be a share of terabytes.
+    mounts = {str(mount.path) for mount in find_mounts(Path(root))}
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -278,6 +281,9 @@ def _walk(part: Part) -> Iterator[_Found]:
         for entry in listed:
             relative = folder + entry.name
             if entry.name.startswith(STAGING_PREFIX) or part.leaves_out(relative):
+                continue
+            if entry.path in mounts:
+                yield _Found(f"{part.name}/{relative}", entry.path, "other", 0)
                 continue
             with suppress(FileNotFoundError):
                 status = entry.stat(follow_symlinks=False)

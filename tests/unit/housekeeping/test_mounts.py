@@ -5,6 +5,7 @@ NNI leaves its NFS share mounted there after kubeflow experiments in reuse mode.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -177,3 +178,19 @@ files.remove_new()
     assert done.returncode == 0
     assert "the folder of a start that failed is still there" in done.stderr
     assert (share / "precious").read_text() == "data"
+
+
+def test_what_is_mounted_is_not_saved_and_told(folder: Path, share: Path, tmp_path: Path) -> None:
+    """It may be a share of terabytes."""
+    code = """
+from nnicli.store.archive import Part, write_archive
+packed = write_archive(Path(sys.argv[1]), [Part("experiment", Path(sys.argv[2]))], {})
+print(packed.skipped)
+"""
+    file, mounted = tmp_path / "saved.zip", folder / "nfs-root"
+
+    done = run_mounted([(share, mounted)], code, file, folder)
+
+    assert done.stdout.strip() == str((str(mounted),))
+    with zipfile.ZipFile(file) as saved:
+        assert not [name for name in saved.namelist() if "precious" in name]
