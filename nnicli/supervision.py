@@ -93,12 +93,28 @@ class Supervisor:
         if session.manager_is_gone():
             raise self._failure("its manager has died")
         try:
-            answer = session.client.get_experiment_status()
+            return self._judge(allow_no_metric=allow_no_metric)
         except (ConnectError, ConnectionLostError) as error:
             # It may have died while it was asked, and be seen to be dead a moment later.
             if session.process is not None and session.process.wait(_DYING_S):
                 raise self._failure("its manager has died") from error
             raise
+
+    def not_started(self, waited_s: float) -> TrialsNotStartedError:
+        """Return the error for an experiment of which no trial has run for so long."""
+        return TrialsNotStartedError(
+            f"experiment {self._session.exp_id}: {self._starvation()}",
+            waited_s=waited_s,
+            status=self.last_status,
+        ).with_advice(
+            "it goes on, and wait() may be called again", shell="the experiment was stopped"
+        )
+
+    # The end
+
+    def _judge(self, *, allow_no_metric: bool) -> ExperimentStatus | None:
+        session = self._session
+        answer = session.client.get_experiment_status()
         status = self.last_status = answer["status"]
         if status == ExperimentStatus.ERROR:
             said = "; ".join(answer["errors"]) or "no reason"
@@ -116,18 +132,6 @@ class Supervisor:
         if status != ExperimentStatus.DONE:
             self._check_tuner(status)
         return self._find_end(status, allow_no_metric=allow_no_metric)
-
-    def not_started(self, waited_s: float) -> TrialsNotStartedError:
-        """Return the error for an experiment of which no trial has run for so long."""
-        return TrialsNotStartedError(
-            f"experiment {self._session.exp_id}: {self._starvation()}",
-            waited_s=waited_s,
-            status=self.last_status,
-        ).with_advice(
-            "it goes on, and wait() may be called again", shell="the experiment was stopped"
-        )
-
-    # The end
 
     def _end_of_stopping(self, status: str) -> ExperimentStatus | None:
         """Tell a manager that gives up, as 3.0 over a host that it cannot reach, from a stop."""

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nnicli import Experiment, ExperimentStatus, TrialJob, TrialLogNotAvailableError
+from nnicli import (
+    Experiment,
+    ExperimentFailedError,
+    ExperimentStatus,
+    LaunchError,
+    NoTrialSucceededError,
+    TrialJob,
+    TrialLogNotAvailableError,
+    TunerCrashedError,
+)
 from nnicli.launcher import find_installation
 from tests.contract.contract import assert_nothing_left
 from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, wait_for, write_config
@@ -137,3 +148,57 @@ def test_trials_run_on_another_machine(
             assert_nothing_left(exp_id, None, home=home, nni=nni)
         finally:
             shutil.rmtree(FAR_FOLDER / exp_id, ignore_errors=True)
+
+
+@pytest.mark.parametrize("nni", _environments())
+def test_trials_that_all_fail_on_another_machine_are_told_without_their_logs(
+    nni: Path, start_machine: Callable[[Path], Machine], tmp_path: Path
+) -> None:
+    """Up to 2.10 a manager has no logs from there; the failure is what counts."""
+    config = write_config(
+        tmp_path / "project",
+        "import sys\nprint('last words')\nsys.exit(3)\n",
+        maxTrialNumber=1,
+        trialConcurrency=1,
+        trainingService=_service(start_machine(nni), nni),
+    )
+    with Experiment(nni=nni) as experiment:
+        experiment.start_experiment(config)
+        try:
+            with pytest.raises(NoTrialSucceededError, match="1 FAILED") as caught:
+                experiment.wait(timeout=2 * LIMIT_S)
+        finally:
+            shutil.rmtree(FAR_FOLDER / str(experiment.exp_id), ignore_errors=True)
+
+    trial = experiment.list_trial_jobs()[0]
+    told = "last words" if nni.name == "3.0" else f"on another machine, at {trial.logPath}"
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize("nni", _environments())
+def test_a_key_that_the_machine_refuses_is_the_cause_that_is_told(
+    nni: Path, start_machine: Callable[[Path], Machine], tmp_path: Path
+) -> None:
+    """3.0 says RUNNING, then stops by itself and closes its database; the tuner says goodbye."""
+    machine = start_machine(nni)
+    wrong = tmp_path / "wrong_key"
+    command = ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", str(wrong)]
+    subprocess.run(command, check=True)
+    config = write_config(
+        tmp_path / "project",
+        PLAIN_TRIAL,
+        trainingService=_service(replace(machine, key=wrong), nni),
+    )
+    experiment = Experiment(nni=nni)
+
+    with pytest.raises((ExperimentFailedError, LaunchError)) as caught:
+        _run(experiment, config)
+
+    assert "All configured authentication methods failed" in str(caught.value)
+    assert not isinstance(caught.value, TunerCrashedError)
+
+
+def _run(experiment: Experiment, config: Path) -> None:
+    with experiment:
+        experiment.start_experiment(config)
+        experiment.wait(timeout=LIMIT_S)
