@@ -32,6 +32,9 @@ _TRACEBACK = b"Traceback (most recent call last):"
 # Who logs an exception that ends the tuner, or the thread in it that does all the work. Others,
 # such as a tuner's own logger, log exceptions that it survives (1.8 to 3.0, source).
 _FATAL_LOGGERS = ("nni.main", "nni.runtime.msg_dispatcher_base", "nni.msg_dispatcher_base")
+# Who logs an exception of an assessor before it is raised again. 1.9 goes on with it instead, and
+# ends over a variable that has no value (seen live).
+_REPORTING_LOGGERS = ("nni.runtime.msg_dispatcher", "nni.msg_dispatcher")
 # How the traceback of a tuner ends whose manager was gone first.
 _LOST_CONNECTION = re.compile(r"[\w.]*(Connection\w*|BrokenPipe)(Error)?\b")
 # The last words of a manager that dies with its tuner (2.10 and 2.10.1, seen live).
@@ -125,11 +128,13 @@ class LogPart:
         Returns:
             The traceback, empty without one, and the position to go on from.
         """
-        start = max(self.since, position)
+        start, reported = max(self.since, position), ""
         for record in _records(self.path, start):
             start = record.start
+            if record.logger in _REPORTING_LOGGERS:
+                reported = record.traceback or reported
             if record.level == "ERROR" and record.logger in _FATAL_LOGGERS and record.traceback:
-                return record.traceback, start
+                return _with_cause(record.traceback, reported), start
         return "", start
 
     def last_traceback(self) -> str:
@@ -193,6 +198,12 @@ def has_lost_connection(traceback: str) -> bool:
     """Return whether a tuner ended because its manager had gone, which is an effect, no cause."""
     *_, last = traceback.splitlines() or [""]
     return _LOST_CONNECTION.match(last) is not None
+
+
+def _with_cause(traceback: str, reported: str) -> str:
+    if not reported or reported.splitlines()[-1] == traceback.splitlines()[-1]:
+        return traceback
+    return f"{reported}\n\n{traceback}"
 
 
 def _records(path: Path, start: int) -> Iterator[Record]:

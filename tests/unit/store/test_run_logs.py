@@ -99,6 +99,21 @@ def test_what_a_tuner_survives_is_no_crash(log: Path, record: str) -> None:
     assert LogPart(log).crash()[0] == ""
 
 
+@pytest.mark.parametrize(
+    ("reported", "is_shown"), [("ValueError: in assess_trial", True), ("KeyError: 1", False)]
+)
+def test_an_assessor_s_error_is_shown_with_the_one_that_follows_from_it(
+    log: Path, reported: str, is_shown: bool
+) -> None:
+    """1.9 goes on after it and ends over its own; later ones raise it again."""
+    cause = f"Traceback (most recent call last):\n  in assess_trial\n{reported}"
+    header = "[11/24/2026, 11:16:14 AM] ERROR (nni.msg_dispatcher/Thread-2) "
+    log.write_text(f"{header}Assessor error\n{header}it\n{cause}\n{FATAL_1_9}")
+
+    expected = f"{cause}\n\n{TRACEBACK.strip()}" if is_shown else TRACEBACK.strip()
+    assert LogPart(log).crash()[0] == expected
+
+
 def test_a_crash_is_found_when_it_comes_and_only_what_is_new_is_read(log: Path) -> None:
     log.write_text(STARTED + TERMINATED)
     part = LogPart(log)
