@@ -20,6 +20,7 @@ from nnicli.errors import (
     ConnectionLostError,
     DecodingError,
     NotConnectedError,
+    PortInUseError,
     RequestTimeoutError,
     StateError,
     StatusError,
@@ -561,14 +562,18 @@ class Experiment(ExperimentReader):
             self._supervisor = Supervisor(session, patience_s=self._timeouts.trial_s)
         return self._supervisor
 
-    def _start_again(self, error: TunerTooSlowError) -> tuple[Session, Supervisor]:
-        """Start the manager again, with the same experiment and port, as nothing has run yet."""
+    def _start_again(self, reason: TunerTooSlowError) -> tuple[Session, Supervisor]:
+        """Start the manager again, where possible on the same port, as nothing has run yet."""
         with self._changing:
             session, spare_starts = self._connected(), self._spare_starts - 1
-            logger.warning("%s", error)
+            logger.warning("%s", reason)
             logger.warning("the manager of experiment %s is started again", session.exp_id)
             self.stop_experiment()
-            self.resume_experiment(session.exp_id, session.port)
+            try:
+                self.resume_experiment(session.exp_id, session.port)
+            except PortInUseError as error:
+                logger.warning("%s; another port is taken", error)
+                self.resume_experiment(session.exp_id)
             self._spare_starts = spare_starts
             session = self._connected()
             return session, self._watch(session)

@@ -30,6 +30,8 @@ class Release:
         numbers_are_exact: Whether trials that start together get the sequence ids that they are
             told; of two that start together 3.0 may give either the number of the other.
         takes_text: Whether the tuner survives a final metric that is no number.
+        takes_own_sets: Whether the tuner survives a metric of a trial with parameters of the user's
+            own, whose id is None.
         takes_blanks: Whether trials run in a folder with a blank in its path.
         hands_from_queue: Whether a trial gets the next hyper-parameters of a queue, not its own.
     """
@@ -39,6 +41,7 @@ class Release:
     constraints: tuple[str, ...] = ()
     numbers_are_exact: bool = True
     takes_text: bool = True
+    takes_own_sets: bool = True
     takes_blanks: bool = False
     hands_from_queue: bool = False
 
@@ -75,7 +78,7 @@ RELEASES = (
     Release("2.7", _3_7_TO_3_9),
     Release("2.8", _3_7_TO_3_9),
     Release("2.9", _3_7_TO_3_9),
-    Release("2.10.1", _3_7_TO_3_9),
+    Release("2.10.1", _3_7_TO_3_9, takes_own_sets=False),
     Release(
         "3.0",
         ("3.11", "3.12", "3.13", "3.10"),
