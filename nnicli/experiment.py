@@ -191,7 +191,7 @@ class Experiment(ExperimentReader):
     def start_experiment(
         self,
         config_file: str | os.PathLike[str] | Mapping[str, Any],
-        port: int | None = None,
+        port: int | str | None = None,
         debug: bool = False,
         *,
         ignore: Iterable[str] = (),
@@ -202,7 +202,8 @@ class Experiment(ExperimentReader):
             config_file: Path of a YAML or JSON config, or the config itself as a mapping. Its
                 relative paths count from its own folder, those of a mapping from the working
                 directory.
-            port: The manager's port, 1025 to 65535; None: the first free one from 8080.
+            port: The manager's port, 1025 to 65535, also as text; None: the first free one
+                from 8080.
             debug: Set the config's `debug`, and the manager's log level to debug.
             ignore: Names of checks to turn off, such as "path", where one is wrong about this
                 config; docs/configs.md has them all.
@@ -228,7 +229,9 @@ class Experiment(ExperimentReader):
                 logger.warning("%s", problem)
             self._start(installation, self._creation_plan(installation, config, port))
 
-    def resume_experiment(self, exp_id: str, port: int | None = None, debug: bool = False) -> None:
+    def resume_experiment(
+        self, exp_id: str, port: int | str | None = None, debug: bool = False
+    ) -> None:
         """Go on with a stopped experiment and connect to it.
 
         One that has no trials or time left is resumed all the same, with a logged warning that
@@ -236,7 +239,8 @@ class Experiment(ExperimentReader):
 
         Args:
             exp_id: The experiment's id.
-            port: The manager's port, 1025 to 65535; None: the first free one from 8080.
+            port: The manager's port, 1025 to 65535, also as text; None: the first free one
+                from 8080.
             debug: Set the manager's log level to debug.
 
         Raises:
@@ -249,12 +253,13 @@ class Experiment(ExperimentReader):
         with self._connecting():
             self._reopen(exp_id, port, debug=debug, is_view=False)
 
-    def view_experiment(self, exp_id: str, port: int | None = None) -> None:
+    def view_experiment(self, exp_id: str, port: int | str | None = None) -> None:
         """Show a stopped experiment, read-only, and connect to it.
 
         Args:
             exp_id: The experiment's id.
-            port: The manager's port, 1025 to 65535; None: the first free one from 8080.
+            port: The manager's port, 1025 to 65535, also as text; None: the first free one
+                from 8080.
 
         Raises:
             AlreadyConnectedError: This instance has an experiment.
@@ -365,7 +370,7 @@ class Experiment(ExperimentReader):
 
     # Steer
 
-    def update_concurrency(self, value: int) -> None:
+    def update_concurrency(self, value: int | str) -> None:
         """Change how many trials run at once; 0 pauses the experiment."""
         self.update(trial_concurrency=arguments.given(value, "trial_concurrency"))
 
@@ -380,7 +385,7 @@ class Experiment(ExperimentReader):
         """
         self.update(search_space=arguments.given(filename, "search_space"))
 
-    def update_trailnum(self, value: int) -> None:
+    def update_trailnum(self, value: int | str) -> None:
         """Change how many trials there may be; a higher number reopens an experiment that is DONE.
 
         The name is NNI's own.
@@ -390,9 +395,9 @@ class Experiment(ExperimentReader):
     def update(
         self,
         *,
-        trial_concurrency: int | None = None,
+        trial_concurrency: int | str | None = None,
         max_experiment_duration: str | float | timedelta | None = None,
-        max_trial_number: int | None = None,
+        max_trial_number: int | str | None = None,
         search_space: str | os.PathLike[str] | Mapping[str, Any] | None = None,
     ) -> ExperimentProfile:
         """Change the running experiment; every change is read back.
@@ -400,9 +405,9 @@ class Experiment(ExperimentReader):
         All values are checked before the first is sent.
 
         Args:
-            trial_concurrency: How many trials run at once; 0 pauses the experiment.
+            trial_concurrency: How many trials run at once, also as text; 0 pauses the experiment.
             max_experiment_duration: `90s`, `30m`, `2h`, `1d`, a timedelta or seconds.
-            max_trial_number: How many trials there may be.
+            max_trial_number: How many trials there may be, also as text.
             search_space: Path of a JSON or YAML file, or the search space itself.
 
         Returns:
@@ -622,7 +627,7 @@ class Experiment(ExperimentReader):
             stored_config=document,
         )
 
-    def _reopen(self, exp_id: str, port: int | None, *, debug: bool, is_view: bool) -> None:
+    def _reopen(self, exp_id: str, port: int | str | None, *, debug: bool, is_view: bool) -> None:
         port = arguments.to_port(port)
         installation = self._installation()
         located = locate_experiment(

@@ -1,0 +1,30 @@
+"""NNI's own nnicli took numbers as text, and scripts that were written for it still pass them."""
+
+from __future__ import annotations
+
+import pytest
+
+from nnicli import arguments
+from nnicli.errors import InvalidValueError
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "value"),
+    [("trial_concurrency", "2", 2), ("trial_concurrency", "0", 0), ("max_trial_number", "4", 4)],
+)
+def test_updates_take_digits(field: str, text: str, value: int) -> None:
+    assert arguments.UPDATE_CHECKS[field](text) == value
+
+
+def test_a_port_may_be_digits() -> None:
+    assert arguments.to_port("9001") == 9001
+    assert arguments.to_port(None) is None
+
+
+@pytest.mark.parametrize("value", ["2.5", " 2 ", "-1", "٢", "", "0x2", True, 2.0, "9" * 400])
+@pytest.mark.parametrize("field", ["trial_concurrency", "max_trial_number"])
+def test_everything_else_is_refused_with_what_is_allowed(field: str, value: object) -> None:
+    with pytest.raises(
+        InvalidValueError, match=f"^{field}: .* is not allowed; allowed: an integer"
+    ):
+        arguments.UPDATE_CHECKS[field](value)
