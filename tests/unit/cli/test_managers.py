@@ -51,4 +51,4 @@ def test_without_any_it_says_what_to_do(tmp_path: Path) -> None:
     result = _run(nni=tmp_path)
 
     assert result.returncode == 1
-    assert "pip install 'nnicli[nni]'" in result.stderr
+    assert "pip install nni==3.0" in result.stderr
