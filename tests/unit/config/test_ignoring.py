@@ -84,7 +84,7 @@ def test_what_cannot_be_handed_over_stays_an_error(write_config: WriteConfig) ->
     ("name", "reason"),
     [
         ("rang", "'rang' is not a check; did you mean 'range'?"),
-        ("xyzzy", "'xyzzy' is not a check; checks: choice, command, "),
+        ("xyzzy", "'xyzzy' is not a check; checks: choice, class, command, "),
         ("syntax", "'syntax' cannot be turned off: nnicli cannot go on with text that is neither"),
     ],
 )
