@@ -349,7 +349,7 @@ def test_an_update_that_is_never_answered_but_done_counts(
             "update_searchspace",
             "broken.json",
             SearchSpaceError,
-            r"broken\.json:\d+:\d+: this is not valid YAML",
+            r"broken\.json:\d+:\d+: this is not valid JSON: expecting value",
         ),
         ("update_searchspace", "typo.json", SearchSpaceError, "unifrom"),
         ("update_searchspace", ".", SearchSpaceError, "directory"),
