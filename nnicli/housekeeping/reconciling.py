@@ -304,8 +304,8 @@ def _unstarted(record: ExperimentRecord, folder: Path) -> Finding:
     return Finding(
         "unstarted",
         record,
-        f"{folder} is all that a start has left that was cut short; it is deleted, and so is an "
-        "entry in the registry",
+        f"{folder} was left by a start that was killed before its experiment began; it is deleted "
+        "with its entry in the registry",
         paths=(folder,),
     )
 

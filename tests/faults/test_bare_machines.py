@@ -96,7 +96,7 @@ def _can_unshare(*options: str) -> bool:
 
 @pytest.mark.skipif(not _can_unshare("--user"), reason="no user name spaces here")
 @pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_home_that_cannot_be_written_is_told_with_what_to_set(
+def test_a_home_that_cannot_be_written_is_reported_with_what_to_set(
     installation: FakeInstallation, config: Path, home: Path, tmp_path: Path, *, elsewhere: bool
 ) -> None:
     """In a user name space of its own even root is only the owner of its files."""
@@ -116,7 +116,7 @@ def test_a_home_that_cannot_be_written_is_told_with_what_to_set(
 @pytest.mark.skipif(
     os.geteuid() != 0 or not _can_unshare("--net"), reason="no network name spaces here"
 )
-def test_a_loopback_that_is_down_is_told_at_once(
+def test_a_loopback_that_is_down_is_reported_at_once(
     installation: FakeInstallation, config: Path
 ) -> None:
     answer = _nnicli("run", config, "--nni", installation.prefix, within=("unshare", "--net"))

@@ -322,7 +322,7 @@ def test_a_lost_manager_is_ended(installation: FakeInstallation, config: Path, h
     experiment.disconnect()
 
 
-def test_a_zombie_is_no_manager(installation: FakeInstallation, config: Path) -> None:
+def test_a_zombie_is_not_a_manager(installation: FakeInstallation, config: Path) -> None:
     """Its parent lives and has not waited for it."""
     experiment = Experiment(nni=installation.prefix)
     experiment.start_experiment(config)

@@ -276,7 +276,7 @@ def test_of_two_starts_at_once_one_succeeds(installation: FakeInstallation, conf
     assert leftovers(exp_id) == []
 
 
-def test_of_two_stops_at_once_the_second_is_told(
+def test_of_two_stops_at_once_the_second_gets_an_error(
     installation: FakeInstallation, config: Path
 ) -> None:
     experiment = Experiment(nni=installation.prefix)
