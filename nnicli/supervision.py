@@ -9,6 +9,7 @@ from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
     ExperimentFailedError,
+    RequestTimeoutError,
     TrialsNotStartedError,
 )
 from nnicli.models import ExperimentStatus, TrialJobStatus
@@ -141,7 +142,9 @@ class Supervisor:
 
     def _find_end(self, status: str, *, allow_no_metric: bool) -> ExperimentStatus | None:
         is_candidate = status in (ExperimentStatus.DONE, ExperimentStatus.TUNER_NO_MORE_TRIAL)
-        if not is_candidate and not self._next_look.expired:
+        if not is_candidate:
+            if self._next_look.expired:
+                self._look_at_progress(status)
             return None
         look = self._look(status)
         self._note(look)
@@ -153,12 +156,23 @@ class Supervisor:
         self._check_results(look, allow_no_metric=allow_no_metric)
         return ExperimentStatus(status)
 
+    def _look_at_progress(self, status: str) -> None:
+        try:
+            self._note(self._look(status))
+        except RequestTimeoutError as error:
+            # The end does not hang on it, and a large experiment may take longer than the caller.
+            logger.debug("no look at experiment %s: %s", self._session.exp_id, error)
+            return
+        self._warn_of_starvation()
+
     def _look(self, status: str) -> Look:
         session, asked = self._session, Deadline(None)
-        # In this order: a set that is submitted in between is seen as queued, and not overlooked.
-        counts = session.count_trials()
-        profile = session.client.get_experiment_profile()
-        self._next_look = Deadline(max(_LEAST_INTERVAL_S, asked.waited_s / _SHARE))
+        try:
+            # In this order: what is submitted in between is seen as queued, and not overlooked.
+            counts = session.count_trials()
+            profile = session.client.get_experiment_profile()
+        finally:
+            self._next_look = Deadline(max(_LEAST_INTERVAL_S, asked.waited_s / _SHARE))
         return Look(
             status,
             counts,
@@ -200,7 +214,7 @@ class Supervisor:
 
     def _check_tuner(self, status: str) -> None:
         if self._crash():
-            raise self._failure(f"its tuner has failed while the manager says {status}")
+            raise self._failure(f"nothing more comes, though its manager says {status}")
         process = self._session.process
         if process is None:
             return

@@ -690,6 +690,21 @@ def test_trials_that_do_not_start_are_told_with_what_is_known(
     assert "trialCommand sleep 600" in warning
 
 
+def test_a_manager_that_is_slow_to_count_its_trials_is_waited_for(
+    installation: FakeInstallation, config: Path
+) -> None:
+    """At 100,000 trials it takes seconds; while it works that tells of no end."""
+    installation.set_behaviour(Behaviour(never_answers=("GET /job-statistics",)))
+    timeouts = Timeouts(read_s=0.5, stop_s=10)
+    with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
+        experiment.start_experiment(config)
+
+        with pytest.raises(WaitTimeoutError, match="is RUNNING after") as caught:
+            experiment.wait(timeout=6)
+
+    assert caught.value.waited_s >= 6
+
+
 def test_a_paused_experiment_does_not_starve(
     installation: FakeInstallation, config: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
