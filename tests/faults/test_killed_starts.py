@@ -309,17 +309,16 @@ def test_one_with_another_home_is_left_to_that_one(
 
 def test_a_lost_manager_is_ended(installation: FakeInstallation, config: Path, home: Path) -> None:
     """Its folder was deleted by hand, and its entry is gone, too."""
-    experiment = Experiment(nni=installation.prefix)
-    experiment.start_experiment(config)
-    exp_id = str(experiment.exp_id)
-    (home / "nni-experiments" / exp_id).rename(home / "moved")
-    Registry().remove(exp_id)
+    with Experiment(nni=installation.prefix) as experiment:
+        experiment.start_experiment(config)
+        exp_id = str(experiment.exp_id)
+        (home / "nni-experiments" / exp_id).rename(home / "moved")
+        Registry().remove(exp_id)
 
-    (finding,) = reconcile_experiments(mend=True)
+        (finding,) = reconcile_experiments(mend=True)
 
-    assert (finding.kind, finding.record.exp_id, finding.is_mended) == ("lost", exp_id, True)
-    assert leftovers(exp_id) == []
-    experiment.disconnect()
+        assert (finding.kind, finding.record.exp_id, finding.is_mended) == ("lost", exp_id, True)
+        assert leftovers(exp_id) == []
 
 
 def test_a_zombie_is_not_a_manager(installation: FakeInstallation, config: Path) -> None:
