@@ -1,4 +1,4 @@
-"""What runs but surprises: placeholders left in, and defaults that changed between releases."""
+"""What is doubtful about a config: placeholders, changed defaults, tuners with a defect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from nnicli.config.document import Keys
 from nnicli.config.secrets import show
 from nnicli.config.subject import Subject
+from nnicli.config.tuners import find_tuner
 
 # Whole values only: a command may well hold ${HOME}.
 _PLACEHOLDER = re.compile(
@@ -52,6 +53,18 @@ def check_direction(subject: Subject) -> None:
         )
         keys = ("tuner", "classArgs", "optimize_mode")
         subject.document.report(keys, message, rule="default", severity="warning")
+
+
+def check_defects(subject: Subject) -> None:
+    """Tell of a built-in tuner that fails in the release, whatever its search space."""
+    for section in ("tuner", "advisor"):
+        algorithm = subject.section(section)
+        for key in ("name", "builtinTunerName", "builtinAdvisorName"):
+            name = algorithm.get(key)
+            row = find_tuner(name if isinstance(name, str) else None, subject.release.since)
+            if row.defect is not None:
+                message = f"found {name}; {row.defect}"
+                subject.document.report((section, key), message, rule="trap", severity="warning")
 
 
 def check_reuse_mode(subject: Subject) -> None:

@@ -182,8 +182,9 @@ _2_6 = replace(
 _2_7 = replace(_2_6, since="2.7")
 _2_8 = replace(_2_7, since="2.8", advisor_is_tuner=True, needs_dlc_workspace=True)
 _2_9 = replace(_2_8, since="2.9", has_experiment_type=True)
+_2_10 = replace(_2_9, since="2.10")
 _3_0 = replace(
-    _2_9,
+    _2_10,
     since="3.0",
     v2_platforms=("local", "remote", *_KUBERNETES),
     hybrid_platforms=("local", "remote", "aml", "dlc", *_KUBERNETES),
@@ -193,7 +194,7 @@ _3_0 = replace(
     reuses_machines=False,
 )
 
-RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_7, _2_8, _2_9, _3_0)
+RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_7, _2_8, _2_9, _2_10, _3_0)
 
 
 def release_for(version: str | None) -> Release:

@@ -8,7 +8,12 @@ from typing import Any
 
 from nnicli.config.canonical import ADVISORS, ALGORITHMS, absolute_path
 from nnicli.config.classes import check_class
-from nnicli.config.doubts import check_direction, check_placeholders, check_reuse_mode
+from nnicli.config.doubts import (
+    check_defects,
+    check_direction,
+    check_placeholders,
+    check_reuse_mode,
+)
 from nnicli.config.packages import check_packages
 from nnicli.config.schema import load_schema
 from nnicli.config.services import check_services
@@ -138,6 +143,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     check_population,
     check_packages,
     check_placeholders,
+    check_defects,
     check_direction,
     check_reuse_mode,
 )

@@ -174,7 +174,7 @@ def _of_range(kind: str, value: Numbers) -> Iterator[Found]:
     if not math.isfinite(float(high) - float(low)):
         yield (), "too-wide"
     if kind.startswith("q"):
-        yield from _of_step(value[2])
+        yield from _of_step(kind, value[2])
         if kind == "quniform" and value[2] == 1 and isinstance(low, int):
             yield (), "whole-step"
 
@@ -189,7 +189,7 @@ def _of_normal(kind: str, value: Numbers) -> Iterator[Found]:
     if "log" in kind and mu + _FAR * abs(sigma) > _MOST_EXPONENT:
         yield (), "overflow"
     if has_step:
-        yield from _of_step(value[2])
+        yield from _of_step(kind, value[2])
         if sigma != 0:
             yield from _of_values(kind, mu, sigma, step=abs(value[2]))
 
@@ -206,8 +206,8 @@ def _of_values(kind: str, mu: float, sigma: float, *, step: float) -> Iterator[F
         yield (), "steps"
 
 
-def _of_step(step: float) -> Iterator[Found]:
+def _of_step(kind: str, step: float) -> Iterator[Found]:
     if step == 0:
-        yield (2,), "zero-step"
+        yield (2,), "zero-step-log" if "log" in kind else "zero-step"
     elif step < 0:
         yield (2,), "negative-step"

@@ -112,6 +112,7 @@ TRAITS: Mapping[str, Trait] = {
     "too-wide": Trait("range", "bounds whose difference is a finite number"),
     "not-positive": Trait("range", "a logarithmic range, which begins above zero"),
     "zero-step": Trait("range", "a step q above zero"),
+    "zero-step-log": Trait("range", "a step q above zero"),
     "negative-step": Trait("range", "a step q above zero", "the step q is below zero"),
     "whole-step": Trait(
         "tuner-type",
@@ -159,6 +160,7 @@ class Tuner:
         fails: Traits with which it fails at once, or within the first few trials.
         fails_later: Trait -> when it fails with that; until then trials run.
         garbles: Traits with which trials get something else than what was written.
+        defect: What becomes of every experiment with it, whatever its search space.
     """
 
     since: str
@@ -167,13 +169,26 @@ class Tuner:
     fails: frozenset[str] = frozenset()
     fails_later: Mapping[str, str] = field(default_factory=dict)
     garbles: frozenset[str] = frozenset()
+    defect: str | None = None
 
 
-_EVERYWHERE = frozenset(("no-integer", "not-positive", "zero-step", "too-wide", "overflow"))
+# NaN and infinity are written into a set of parameters, which JSON does not have.
+_NOT_JSON = frozenset(("zero-step-log", "overflow"))
+_EVERYWHERE = _NOT_JSON | {"no-integer", "not-positive", "zero-step", "too-wide"}
 _REVERSED = frozenset(("reversed", "reversed-steps"))
 _UNNAMED = frozenset(("unnamed", "unnamed-in-list"))
 _WORDS = frozenset(("_type", "_index"))
 _USED_UP = "when every likely value was tried"
+
+
+def _by_manager(row: Tuner, not_json: frozenset[str] = _NOT_JSON) -> tuple[Tuner, Tuner]:
+    """Return a row for managers that hand out anything, and one for those that read JSON.
+
+    Trials of 2.3 and before run with NaN and infinity; the managers of 2.4 and later die of them.
+    """
+    old = replace(row, fails=row.fails - not_json, garbles=row.garbles | not_json)
+    return old, replace(row, since="2.4")
+
 
 # Up to 2.4 (TPE up to 2.5) hyperopt draws the values.
 _HYPEROPT = Tuner(
@@ -197,6 +212,7 @@ _HYPEROPT_TPE = replace(
         _AFTER_20,
     ),
 )
+_NOT_JSON_OF_HYPEROPT = _NOT_JSON | {"zero-step"}
 _HYPEROPT_ANNEAL = replace(_HYPEROPT, fails=_HYPEROPT.fails | {"float-bounds", "too-many-integers"})
 # Since 2.6 (Random since 2.5) these share one reader of search spaces, and values are not repeated
 # until none is left.
@@ -215,6 +231,9 @@ _SHARED = Tuner(
     },
     fails_later={"steps": _USED_UP},
 )
+_TPE = replace(
+    _SHARED, fails_later={**_SHARED.fails_later, "many-integers": "or hangs after 20 trials"}
+)
 _EVOLUTION = Tuner(
     "1.8",
     KINDS,
@@ -223,8 +242,23 @@ _EVOLUTION = Tuner(
 )
 # It draws the same values as Evolution, but looks at no option of a choice.
 _HYPERBAND = Tuner("1.8", KINDS, fails=_EVOLUTION.fails - _UNNAMED - {"_index"})
-_OPTIONS_ONLY = frozenset(("several-parameters", "empty-space"))
 _NUMERIC = _UNNAMED | {"not-numeric", "null", "list", "nested", "mixed"}
+_BROKEN_ADVISOR = "it fails with the first result of a trial in 2.10 and 3.0; 2.9 runs it"
+_BROKEN_BY_SCIPY = "it fails after its first 10 trials with scipy 1.11 and later"
+_BOHB = Tuner(
+    "1.8",
+    _RANGES,
+    fails=_EVERYWHERE | _REVERSED | {"one-point", "beyond-64-bits"},
+    garbles=frozenset(("nested-parameter",)),
+)
+_METIS = Tuner(
+    "1.8",
+    _PLAIN | {"quniform"},
+    fails=_EVERYWHERE
+    | _NUMERIC
+    | {"quoted-number", "float-bounds", "whole-step", "reversed-steps", "negative-step"},
+)
+_OPTIONS_ONLY = frozenset(("several-parameters", "empty-space"))
 _GP = Tuner(
     "1.8",
     _RANGES,
@@ -235,16 +269,18 @@ _ARCHITECTS = Tuner("1.8", ARCHITECTURE)
 
 TUNERS: Mapping[str, tuple[Tuner, ...]] = {
     "TPE": (
-        _HYPEROPT_TPE,
-        replace(
-            _SHARED,
-            fails_later={**_SHARED.fails_later, "many-integers": "or hangs after 20 trials"},
-        ),
+        *_by_manager(_HYPEROPT_TPE, _NOT_JSON_OF_HYPEROPT),
+        # It looks for the parameters of options that were not chosen.
+        replace(_TPE, fails_later={**_TPE.fails_later, "nested-parameter": "now and then"}),
+        replace(_TPE, since="2.8"),
     ),
     "TPE_legacy": (_HYPEROPT_TPE,),
-    "Random": (_HYPEROPT, replace(_SHARED, since="2.5")),
-    "Anneal": (_HYPEROPT_ANNEAL,),
-    "Evolution": (_EVOLUTION,),
+    "Random": (
+        *_by_manager(_HYPEROPT, _NOT_JSON_OF_HYPEROPT),
+        replace(_SHARED, since="2.5"),
+    ),
+    "Anneal": _by_manager(_HYPEROPT_ANNEAL, _NOT_JSON_OF_HYPEROPT),
+    "Evolution": _by_manager(_EVOLUTION),
     "GridSearch": (
         Tuner(
             "1.8",
@@ -271,35 +307,27 @@ TUNERS: Mapping[str, tuple[Tuner, ...]] = {
         ),
     ),
     "BatchTuner": (Tuner("1.8", frozenset(("choice",)), fails=_OPTIONS_ONLY),),
-    "PBTTuner": (
+    "PBTTuner": _by_manager(
         replace(
             _EVOLUTION,
             fails_later=dict.fromkeys(
                 ("nested-parameter", "text-and-others"), "after its first population"
             ),
-        ),
+        )
     ),
-    "Hyperband": (_HYPERBAND,),
+    "Hyperband": (
+        *_by_manager(_HYPERBAND),
+        replace(_HYPERBAND, since="2.10", defect=_BROKEN_ADVISOR),
+    ),
     # Its normal distributions read a number that is not there.
-    "BOHB": (
-        Tuner(
-            "1.8",
-            _RANGES,
-            fails=_EVERYWHERE | _REVERSED | {"one-point", "beyond-64-bits"},
-            garbles=frozenset(("nested-parameter",)),
-        ),
+    "BOHB": (_BOHB, replace(_BOHB, since="2.10", defect=_BROKEN_ADVISOR)),
+    "MetisTuner": (_METIS, replace(_METIS, since="2.10", defect=_BROKEN_BY_SCIPY)),
+    # Releases before 3.0 run in Pythons for which there is no numpy 2.4.
+    "GPTuner": (
+        *_by_manager(_GP),
+        replace(_GP, since="2.10", defect=_BROKEN_BY_SCIPY),
+        replace(_GP, since="3.0", fails=_GP.fails | {"integers"}, defect=_BROKEN_BY_SCIPY),
     ),
-    "MetisTuner": (
-        Tuner(
-            "1.8",
-            _PLAIN | {"quniform"},
-            fails=_EVERYWHERE
-            | _NUMERIC
-            | {"quoted-number", "float-bounds", "whole-step", "reversed-steps", "negative-step"},
-        ),
-    ),
-    # Older releases run in Pythons for which there is no numpy 2.4.
-    "GPTuner": (_GP, replace(_GP, since="3.0", fails=_GP.fails | {"integers"})),
     "DNGOTuner": (
         Tuner(
             "1.8",

@@ -11,7 +11,7 @@ from nnicli.config.canonical import absolute_path
 from nnicli.config.classes import check_class
 from nnicli.config.commands import check_command
 from nnicli.config.document import Keys
-from nnicli.config.doubts import check_direction, check_placeholders
+from nnicli.config.doubts import check_defects, check_direction, check_placeholders
 from nnicli.config.machines import OLD, check_machines
 from nnicli.config.packages import check_packages
 from nnicli.config.releases import Release
@@ -282,6 +282,7 @@ RULES: tuple[Callable[[Subject], None], ...] = (
     check_population,
     check_packages,
     check_placeholders,
+    check_defects,
     check_direction,
 )
 

@@ -136,7 +136,7 @@ def find_class(name: str) -> tuple[Any, dict[str, Any]]:
     """Return a tuner's class and the arguments to build it with."""
     places, arguments = _CLASSES[name]
     reasons = []
-    candidates: list[tuple[str, Any]] = [(place, arguments) for place in places]
+    candidates = [(place, arguments) for place in places]
     if name in _OLD_CLASSES:
         candidates += [(place, _OLD_CLASSES[name]) for place in _CLASSES["Anneal"][0]]
     for place, chosen in candidates:
@@ -154,7 +154,7 @@ class TunerUnderTest:
     def __init__(self, kind: Any, arguments: dict[str, Any]) -> None:
         self.tuner = kind(**arguments)
         self.next_id = 0
-        self.late: list[Any] = []
+        self.late = []
 
     def update(self, space: Any) -> None:
         self.tuner.update_search_space(space)
@@ -179,8 +179,8 @@ class AdvisorUnderTest:
     """An advisor: it is the dispatcher itself, so its messages are caught."""
 
     def __init__(self, kind: Any, arguments: dict[str, Any]) -> None:
-        self.sent: list[tuple[str, Any]] = []
-        module: Any = sys.modules[kind.__module__]
+        self.sent = []
+        module = sys.modules[kind.__module__]
         if hasattr(module, "send"):
             module.send = self._catch
         else:
@@ -227,13 +227,12 @@ def try_space(
 ) -> dict[str, Any]:
     """Return what became of a search space; `tell` is called after every set of parameters."""
     # NNI has them both, this project has neither.
-    import json_tricks  # type: ignore[import-not-found]
-    import numpy as np  # type: ignore[import-not-found]
+    import json_tricks
+    import numpy as np
 
     random.seed(7)
     np.random.seed(7)  # noqa: NPY002 - the tuners draw from it
-    step, handed_out = "build", 0
-    samples: list[Any] = []
+    step, handed_out, samples = "build", 0, []
     try:
         under_test = (AdvisorUnderTest if name in _ADVISORS else TunerUnderTest)(kind, arguments)
         step = "update"
@@ -272,9 +271,9 @@ def in_process(name: str, kind: Any, arguments: dict[str, Any], space: Any) -> d
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        outcome = try_space(name, kind, arguments, space, lambda: os.write(writer, b"."))
+        answer = try_space(name, kind, arguments, space, lambda: os.write(writer, b"."))
         with os.fdopen(writer, "w") as pipe:
-            json.dump(outcome, pipe, default=str)
+            json.dump(answer, pipe, default=str)
         os._exit(0)
     os.close(writer)
     text, end = b"", time.monotonic() + _DEADLINE_S
@@ -290,7 +289,7 @@ def in_process(name: str, kind: Any, arguments: dict[str, Any], space: Any) -> d
     os.waitpid(child, 0)
     answer = text.lstrip(b".")
     if answer:
-        return dict(json.loads(answer.decode()))
+        return json.loads(answer.decode())
     failed = "hangs" if chunk is None else "crashes"
     return {"failed": failed, "step": "generate", "sets": len(text), "samples": []}
 
@@ -302,26 +301,30 @@ def main(tasks_file: str, answers_file: str) -> None:
     os.environ["NNI_TUNER_COMMAND_CHANNEL"] = "ws://_unittest_placeholder_"
     tasks = json.loads(Path(tasks_file).read_text("utf-8"))
     classes: dict[str, Any] = {}
-    with (
-        Path(answers_file).open("w", encoding="utf-8") as answers,
-        tempfile.TemporaryDirectory() as own,
-    ):
-        os.chdir(own)
-        for task in tasks:
-            name = task["tuner"]
-            if name not in classes:
-                try:
-                    classes[name] = find_class(name)
-                except NotInstalledError as error:
-                    classes[name] = error
-            found = classes[name]
-            if isinstance(found, NotInstalledError):
-                answer = {"missing": str(found)}
-            else:
-                answer = in_process(name, found[0], found[1], task["space"])
-            answer.update(tuner=name, case=task["case"])
-            answers.write(json.dumps(answer) + "\n")
-            answers.flush()
+    answers = Path(answers_file).resolve()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        with answers.open("w", encoding="utf-8") as file:
+            for task in tasks:
+                answer = _try_task(task, classes)
+                file.write(json.dumps(answer) + "\n")
+                file.flush()
+
+
+def _try_task(task: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to a task; classes that were found already are kept."""
+    name = task["tuner"]
+    if name not in classes:
+        try:
+            classes[name] = find_class(name)
+        except NotInstalledError as error:
+            classes[name] = error
+    found = classes[name]
+    if isinstance(found, NotInstalledError):
+        answer = {"missing": str(found)}
+    else:
+        answer = in_process(name, found[0], found[1], task["space"])
+    return {**answer, "tuner": name, "case": task["case"]}
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.document import Document
+from nnicli.config.document import Document, find_non_finite
 from nnicli.config.releases import release_for
 from nnicli.config.search_space import check_search_space
 from nnicli.errors import Problem
@@ -19,6 +19,9 @@ DATA = Path(__file__).parents[1] / "data" / "tuner-verdicts.json"
 
 # Any tuner that works has handed out that many sets, and has got their results.
 _AT_ONCE = 8
+# The manager of 1.9 runs trials with NaN and infinity, as was seen; 2.10.1 and 3.0 die of them.
+_RUNS_WITHOUT_JSON = ("1.9",)
+_NOT_JSON = ("ValueError: Out of range float values", "NotJsonError")
 # What a tuner fails with for these, after it handed out some sets, is not about the search space: a
 # library that is too new for it, or a defect of its own.
 _SOUND = ("choice/integers", "uniform/plain")
@@ -49,8 +52,12 @@ class Verdict:
 
     @property
     def should_be_refused(self) -> bool:
-        """Whether a check should refuse it: a plain mistake, or a tuner that fails at once."""
-        return self.case in MISTAKES or self.fails_at_once
+        """Whether a check should refuse it: a plain mistake, or a tuner that fails at once.
+
+        NaN and infinity are mistakes too: there is no such number in the JSON that is sent.
+        """
+        is_json = next(find_non_finite(CASES[self.case]), None) is None
+        return self.case in MISTAKES or not is_json or self.fails_at_once
 
     def problems(self) -> list[Problem]:
         """Return what nnicli says of it."""
@@ -72,7 +79,10 @@ def read_verdicts(release: str) -> Iterator[Verdict]:
         always = {found[case][1] for case in _SOUND if case in found and found[case][0]}
         for case in recorded_cases():
             sets, text = found.get(case, (0, None))
-            yield Verdict(release, tuner, case, sets, None if text in always else text)
+            runs = text in always or (
+                release in _RUNS_WITHOUT_JSON and str(text).startswith(_NOT_JSON)
+            )
+            yield Verdict(release, tuner, case, sets, None if runs else text)
 
 
 def recorded_cases() -> list[str]:

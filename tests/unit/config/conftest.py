@@ -23,7 +23,9 @@ WriteConfig = Callable[..., Path]
 Check = Callable[..., list[str]]
 """`check(text, nni_version=...)` returns its problems as text, without the folder's path.
 
-Notes on defaults that have changed are left out."""
+Notes on defaults that have changed, and on tuners with a defect, are left out."""
+
+_NOTED = ("tuner.name", "advisor.name")
 
 
 @pytest.fixture
@@ -40,7 +42,12 @@ def write_config(tmp_path: Path) -> WriteConfig:
 def check(write_config: WriteConfig, tmp_path: Path) -> Check:
     def problems(text: str | bytes, *, nni_version: str | None = None) -> list[str]:
         found = check_config(write_config(text), nni_version=nni_version)
-        told = [problem for problem in found if problem.rule != "default"]
+        told = [
+            problem
+            for problem in found
+            if problem.rule != "default"
+            and not (problem.rule == "trap" and problem.location in _NOTED)
+        ]
         return [str(problem).replace(f"{tmp_path}/", "") for problem in told]
 
     return problems

@@ -38,6 +38,28 @@ def test_what_only_looks_a_bit_like_one_is_not(folder: Path, value: str) -> None
     assert _told({**v2_config({"platform": "local"}), "experimentName": value}, folder) == []
 
 
+@pytest.mark.parametrize(
+    ("tuner", "version", "is_told"),
+    [
+        ("Hyperband", "3.0", True),
+        ("Hyperband", "2.10.1", True),
+        ("Hyperband", "2.9", False),
+        ("GPTuner", "3.0", True),
+        ("Random", "3.0", False),
+    ],
+)
+def test_a_tuner_that_fails_in_the_release_is_told(
+    folder: Path, tuner: str, version: str, is_told: bool
+) -> None:
+    """3.0 and 2.10.1 end with "'<=' not supported between instances of 'str' and 'int'"."""
+    config = v2_config({"platform": "local"})
+    config["tuner"] = {"name": tuner, "classArgs": {"optimize_mode": "maximize"}}
+
+    found = [one for one in _told(config, folder, version) if one[0] == "trap"]
+
+    assert found == ([("trap", "tuner.name")] if is_told else [])
+
+
 def test_values_of_the_user_s_own_are_left_alone(folder: Path) -> None:
     config = v2_config({"platform": "local"})
     config["searchSpace"]["x"] = {"_type": "choice", "_value": ["<unk>", "${a}"]}
