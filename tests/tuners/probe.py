@@ -136,7 +136,7 @@ def find_class(name: str) -> tuple[Any, dict[str, Any]]:
     """Return a tuner's class and the arguments to build it with."""
     places, arguments = _CLASSES[name]
     reasons = []
-    candidates = [(place, arguments) for place in places]
+    candidates: list[tuple[str, Any]] = [(place, arguments) for place in places]
     if name in _OLD_CLASSES:
         candidates += [(place, _OLD_CLASSES[name]) for place in _CLASSES["Anneal"][0]]
     for place, chosen in candidates:
@@ -154,7 +154,7 @@ class TunerUnderTest:
     def __init__(self, kind: Any, arguments: dict[str, Any]) -> None:
         self.tuner = kind(**arguments)
         self.next_id = 0
-        self.late = []
+        self.late: list[Any] = []
 
     def update(self, space: Any) -> None:
         self.tuner.update_search_space(space)
@@ -179,8 +179,8 @@ class AdvisorUnderTest:
     """An advisor: it is the dispatcher itself, so its messages are caught."""
 
     def __init__(self, kind: Any, arguments: dict[str, Any]) -> None:
-        self.sent = []
-        module = sys.modules[kind.__module__]
+        self.sent: list[tuple[str, Any]] = []
+        module: Any = sys.modules[kind.__module__]
         if hasattr(module, "send"):
             module.send = self._catch
         else:
@@ -227,12 +227,13 @@ def try_space(
 ) -> dict[str, Any]:
     """Return what became of a search space; `tell` is called after every set of parameters."""
     # NNI has them both, this project has neither.
-    import json_tricks
-    import numpy as np
+    import json_tricks  # type: ignore[import-not-found]
+    import numpy as np  # type: ignore[import-not-found]
 
     random.seed(7)
     np.random.seed(7)  # noqa: NPY002 - the tuners draw from it
-    step, handed_out, samples = "build", 0, []
+    step, handed_out = "build", 0
+    samples: list[Any] = []
     try:
         under_test = (AdvisorUnderTest if name in _ADVISORS else TunerUnderTest)(kind, arguments)
         step = "update"
@@ -271,9 +272,9 @@ def in_process(name: str, kind: Any, arguments: dict[str, Any], space: Any) -> d
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, 1)
         os.dup2(null, 2)
-        answer = try_space(name, kind, arguments, space, lambda: os.write(writer, b"."))
+        outcome = try_space(name, kind, arguments, space, lambda: os.write(writer, b"."))
         with os.fdopen(writer, "w") as pipe:
-            json.dump(answer, pipe, default=str)
+            json.dump(outcome, pipe, default=str)
         os._exit(0)
     os.close(writer)
     text, end = b"", time.monotonic() + _DEADLINE_S
@@ -289,7 +290,7 @@ def in_process(name: str, kind: Any, arguments: dict[str, Any], space: Any) -> d
     os.waitpid(child, 0)
     answer = text.lstrip(b".")
     if answer:
-        return json.loads(answer.decode())
+        return dict(json.loads(answer.decode()))
     failed = "hangs" if chunk is None else "crashes"
     return {"failed": failed, "step": "generate", "sets": len(text), "samples": []}
 

@@ -87,7 +87,7 @@ def test_the_recorded_spaces_are_those_of_the_generator() -> None:
 def test_the_probe_runs_in_the_python_of_the_oldest_manager() -> None:
     text = (DATA.parents[1] / "tuners" / "probe.py").read_text("utf-8")
 
-    assert ast.parse(text, feature_version=(3, 7))
+    assert ast.parse(text, feature_version=(3, 7)).body
 
 
 @pytest.mark.parametrize("release", _RELEASES)
