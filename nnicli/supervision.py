@@ -55,6 +55,7 @@ class Supervisor:
         self._tuner_was_seen = False
         self._looks_without_tuner = 0
         self._log_position = 0
+        self._crash_found = ""
         self._pace: Pace | None = None
         self._last_look: Look | None = None
         self._at_rest = Deadline(None)
@@ -230,10 +231,9 @@ class Supervisor:
 
     def _crash(self) -> str:
         logs = self._session.logs
-        if logs is None:
-            return ""
-        traceback, self._log_position = logs.dispatcher.crash(self._log_position)
-        return traceback
+        if not self._crash_found and logs is not None:
+            self._crash_found, self._log_position = logs.dispatcher.crash(self._log_position)
+        return self._crash_found
 
     def _failure(self, what: str) -> ExperimentFailedError:
         return diagnosis.failure(self._session, what, crash=self._crash())

@@ -32,6 +32,8 @@ class Release:
         takes_text: Whether the tuner survives a final metric that is no number.
         takes_own_sets: Whether the tuner survives a metric of a trial with parameters of the user's
             own, whose id is None.
+        finds_own_algorithms: Whether the tuner's process looks for a class in its codeDirectory;
+            2.2 looks under another key.
         takes_blanks: Whether trials run in a folder with a blank in its path.
         hands_from_queue: Whether a trial gets the next hyper-parameters of a queue, not its own.
     """
@@ -42,6 +44,7 @@ class Release:
     numbers_are_exact: bool = True
     takes_text: bool = True
     takes_own_sets: bool = True
+    finds_own_algorithms: bool = True
     takes_blanks: bool = False
     hands_from_queue: bool = False
 
@@ -69,7 +72,7 @@ RELEASES = (
     Release("1.9", _3_6_TO_3_8, takes_text=False),
     Release("2.0", _3_6_TO_3_8, _OLD_YAML, takes_text=False),
     Release("2.1", _3_6_TO_3_8, _OLD_YAML, takes_text=False),
-    Release("2.2", _3_6_TO_3_8, _OLD_YAML, takes_text=False),
+    Release("2.2", _3_6_TO_3_8, _OLD_YAML, takes_text=False, finds_own_algorithms=False),
     Release("2.3", _3_6_TO_3_8, takes_text=False),
     Release("2.4", _3_6_TO_3_8, takes_text=False),
     # Its nnictl is tried beside nnicli, and does not start with a later one.

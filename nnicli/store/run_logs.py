@@ -32,8 +32,8 @@ _TRACEBACK = b"Traceback (most recent call last):"
 # Who logs an exception that ends the tuner, or the thread in it that does all the work. Others,
 # such as a tuner's own logger, log exceptions that it survives (1.8 to 3.0, source).
 _FATAL_LOGGERS = ("nni.main", "nni.runtime.msg_dispatcher_base", "nni.msg_dispatcher_base")
-# Who logs an exception of an assessor before it is raised again. 1.9 goes on with it instead, and
-# ends over a variable that has no value (seen live).
+# Who logs an exception of an assessor before it is raised again. 1.8 to 2.6 go on instead, and end
+# over a variable that has no value (seen live on 1.9 and 2.5).
 _REPORTING_LOGGERS = ("nni.runtime.msg_dispatcher", "nni.msg_dispatcher")
 # How the traceback of a tuner ends whose manager was gone first.
 _LOST_CONNECTION = re.compile(r"[\w.]*(Connection\w*|BrokenPipe)(Error)?\b")
