@@ -168,6 +168,20 @@ def test_an_error_in_the_config_is_2_and_names_the_place(
     assert installation.starts() == 0
 
 
+def test_a_check_that_is_wrong_is_turned_off_as_the_error_says(
+    installation: FakeInstallation, config: Path
+) -> None:
+    """A fork of NNI may know more keys."""
+    config.write_text(CONFIG + "newerThanThis: 1\n")
+
+    refused = _run(installation, config)
+    run = _run(installation, config, "--ignore", "unknown-key")
+
+    assert refused.returncode == 2
+    assert "if a check is wrong here, turn it off: --ignore unknown-key\n" in refused.stderr
+    assert run.returncode == 0, run.stderr
+
+
 def test_the_problems_of_a_config_are_in_the_json(
     installation: FakeInstallation, config: Path
 ) -> None:
@@ -187,6 +201,8 @@ def test_the_problems_of_a_config_are_in_the_json(
         (["--port", "80"], "an integer from 1025 to 65535"),
         (["--port", "many"], "'many' is not a valid integer"),
         (["--timeout", "soon"], "--timeout: 'soon' is no duration"),
+        (["--ignore", "rnage"], "ignore: 'rnage' is not a check; did you mean 'range'?"),
+        (["--ignore", "syntax"], "ignore: 'syntax' cannot be turned off"),
         (["--no-such"], "No such option"),
     ],
 )

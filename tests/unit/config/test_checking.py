@@ -92,7 +92,7 @@ def test_warnings_stop_nothing_and_are_kept(write_config: WriteConfig) -> None:
 
     loaded = load_config(config)
 
-    assert [warning.rule for warning in loaded.warnings] == ["deprecated"]
+    assert [warning.rule for warning in loaded.warnings] == ["deprecated", "trap"]
     assert {warning.severity for warning in loaded.warnings} == {"warning"}
     assert loaded.path == config
 

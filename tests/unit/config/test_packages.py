@@ -33,7 +33,7 @@ EMPTY = Target(PYTHON, find_missing=_has_none)
 
 def _errors(path: Path, target: Target, version: str = "3.0") -> list[str]:
     found = check_config(path, nni_version=version, target=target)
-    shown = [str(problem) for problem in found if problem.rule != "default"]
+    shown = [str(problem) for problem in found if problem.severity == "error"]
     return [line.replace(f"{path.parent}/", "") for line in shown]
 
 
