@@ -38,6 +38,7 @@ from nnicli.models import (
     group_metrics,
 )
 from nnicli.printable import printable_line
+from nnicli.redaction import MASK
 from nnicli.rest import endpoints
 from nnicli.rest.address import is_segment, parse_endpoint
 from nnicli.rest.dialects import Dialect, dialect_for
@@ -564,15 +565,15 @@ def _to_status(response: Response) -> NNIManagerStatus | None:
     status, errors = answer.get("status"), answer.get("errors") or []
     if not isinstance(status, str) or not isinstance(errors, list):
         return None
-    said = [error if isinstance(error, str) else brief(error) for error in errors]
+    said = [_quoted(response, error) for error in errors]
     return {"status": status, "errors": said}
 
 
 def _decode(endpoint: Endpoint, response: Response, kind: type[T]) -> T:
     try:
         value = decode_json(response.text)
-    except DecodingError as error:
-        raise _nonsense(endpoint, response, "JSON") from error
+    except DecodingError:
+        raise _nonsense(endpoint, response, "JSON") from None
     if not isinstance(value, kind):
         raise _nonsense(endpoint, response, f"a JSON {kind.__name__}")
     return value
@@ -582,16 +583,20 @@ def _build(endpoint: Endpoint, response: Response, model: Callable[[Any], T], it
     try:
         return model(item)
     except DecodingError as error:
+        told = str(error)
+        if response.secrets.are_in(response.text):
+            # What the error quotes may be cut in the middle of one.
+            told = "an unexpected answer, which quotes what was sent to authenticate; not shown"
         raise DecodingError(
-            f"{endpoint.method} {response.url}: {error}",
+            f"{endpoint.method} {response.url}: {told}",
             method=endpoint.method,
             url=response.url,
-            body_start=brief(item),
-        ) from error
+            body_start=_quoted(response, item),
+        ) from None
 
 
 def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> DecodingError:
-    start = response.body[: _BODY_START * 4].decode("utf-8", "replace")[:_BODY_START]
+    start = _start_of(response)
     found = f"{start!r}"
     if start.lstrip().startswith("<"):
         # A manager answers every path that it does not know with its web page and 200.
@@ -609,7 +614,8 @@ def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> Decoding
 def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
     said = _server_message(response)
     # Its query may hold a token.
-    target = printable_line(response.location.partition("?")[0], most=_BODY_START)
+    location = response.secrets.hide(response.location).partition("?")[0]
+    target = printable_line(location, most=_BODY_START)
     redirect = f" to {target}" if target else ""
     return StatusError(
         f"{endpoint.method} {response.url}: HTTP {response.status_code}{redirect}"
@@ -623,12 +629,25 @@ def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
 
 def _server_message(response: Response) -> str:
     """Return the manager's own explanation: `error`, of joi also `message`, or the plain text."""
-    start = response.body[:_MOST_SAID_BYTES].decode("utf-8", "replace")
     try:
-        answer = decode_json(start)
+        answer = decode_json(response.body[:_MOST_SAID_BYTES].decode("utf-8", "replace"))
     except DecodingError:
-        return "a web page" if start.lstrip().startswith("<") else start[:_BODY_START].strip()
+        start = _start_of(response)
+        return "a web page" if start.lstrip().startswith("<") else start.strip()
     said = (
         (answer.get("message") or answer.get("error") or "") if isinstance(answer, dict) else answer
     )
-    return said if isinstance(said, str) else brief(said)
+    return _quoted(response, said)
+
+
+def _quoted(response: Response, value: object) -> str:
+    """Return a part of an answer for an error, without what was sent to authenticate."""
+    if isinstance(value, str):
+        return response.secrets.hide(value)
+    return MASK if response.secrets.are_in(response.text) else brief(value)
+
+
+def _start_of(response: Response) -> str:
+    """Return how an answer begins, cut after its secrets are hidden, so that none is half."""
+    start = response.body[:_MOST_SAID_BYTES].decode("utf-8", "replace")
+    return response.secrets.hide(start)[:_BODY_START]

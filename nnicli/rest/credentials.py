@@ -1,16 +1,21 @@
 """Headers, passwords and certificates as callers give them, checked before any is used.
 
-No error shows a value: each of them may be a secret.
+No error shows a value: each of them may be a secret, also in the mouth of a server.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
+from urllib.parse import quote, quote_plus
 
 from nnicli.errors import InvalidValueError
+from nnicli.redaction import MASK
 
 Auth: TypeAlias = tuple[str, str]
 
@@ -20,6 +25,90 @@ _VALUE = re.compile(r"(?:[\x21-\x7e\xa0-\xff](?:[\t\x20-\x7e\xa0-\xff]*[\x21-\x7
 # A user with a colon would end before it.
 _USER = re.compile(r"[^:\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
+# Where the value of a header, such as a cookie, can be taken apart.
+_PIECE = re.compile(r"[^\s=;,\"]+")
+# Shorter values are ordinary words or numbers, and shorter pieces are schemes or names.
+_LEAST_HEADER = 4
+_LEAST_PIECE = 8
+# A shorter secret is found as a word of its own only: others would lose their middle.
+_LEAST_IN_WORDS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class KnownSecrets:
+    """Credentials that are sent to a server, which may quote them in what it answers."""
+
+    _pattern: re.Pattern[str] | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, headers: Mapping[str, str], auth: Auth | None) -> KnownSecrets:
+        """Return the secrets in checked headers, and a password of basic authentication."""
+        secrets = {text for value in headers.values() for text in _secrets_in_header(value)}
+        if auth is not None:
+            secrets.update(_secrets_in_auth(*auth))
+        forms = {form for secret in secrets for form in _forms(secret)} - {""}
+        if not forms:
+            return cls()
+        longest_first = sorted(forms, key=lambda form: (-len(form), form))
+        return cls(re.compile("|".join(map(_to_pattern, longest_first)), re.IGNORECASE))
+
+    def hide(self, text: str) -> str:
+        """Return a text with `***` for each of them, in every form in which it may be quoted."""
+        return text if self._pattern is None else self._pattern.sub(MASK, text)
+
+    def are_in(self, text: str) -> bool:
+        """Return whether a text quotes one of them."""
+        return self._pattern is not None and self._pattern.search(text) is not None
+
+
+NO_SECRETS = KnownSecrets()
+
+
+def _secrets_in_header(value: str) -> Iterator[str]:
+    if len(value) >= _LEAST_HEADER:
+        yield value
+    scheme, _, rest = value.partition(" ")
+    if len(rest) >= _LEAST_HEADER:
+        # The token of `Bearer TOKEN`.
+        yield rest
+    if scheme.lower() == "basic":
+        yield from _password_of(rest)
+    yield from (piece for piece in _PIECE.findall(value) if len(piece) >= _LEAST_PIECE)
+
+
+def _password_of(encoded: str) -> Iterator[str]:
+    try:
+        pair = base64.b64decode(encoded, validate=True)
+    except ValueError:
+        return
+    password = pair.partition(b":")[2]
+    try:
+        yield password.decode("utf-8")
+    except UnicodeDecodeError:
+        yield password.decode("latin-1")
+
+
+def _secrets_in_auth(user: str, password: str) -> Iterator[str]:
+    yield password
+    pair = encode_credential(user) + b":" + encode_credential(password)
+    yield base64.b64encode(pair).decode("ascii")
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """Return a secret as it is, in URLs, in base64, in JSON, and as Python and node print it."""
+    yield secret
+    yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        yield encode(encode_credential(secret)).decode("ascii").rstrip("=")
+    for is_ascii in (True, False):
+        text = json.dumps(secret, ensure_ascii=is_ascii)[1:-1]
+        yield from (text, text.replace("/", r"\/"))
+    yield repr(secret)[1:-1]
+
+
+def _to_pattern(form: str) -> str:
+    pattern = re.escape(form)
+    return pattern if len(form) >= _LEAST_IN_WORDS else rf"(?<!\w){pattern}(?!\w)"
 
 
 def check_headers(headers: object) -> dict[str, str]:

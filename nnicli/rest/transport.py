@@ -27,7 +27,14 @@ from nnicli.errors import (
     RestError,
 )
 from nnicli.printable import printable_line
-from nnicli.rest.credentials import check_auth, check_headers, check_verify, encode_credential
+from nnicli.rest.credentials import (
+    NO_SECRETS,
+    KnownSecrets,
+    check_auth,
+    check_headers,
+    check_verify,
+    encode_credential,
+)
 from nnicli.rest.exchange import Adapter, HeadTooLargeError, exchange
 from nnicli.safe_logging import get_logger
 from nnicli.waiting import Deadline
@@ -80,12 +87,14 @@ class Response:
         body: All of it, in bytes.
         url: Where it came from, without user, password and query.
         location: Where a redirect points to, empty without one.
+        secrets: What was sent with the request and may be quoted in the answer.
     """
 
     status_code: int
     body: bytes = field(repr=False)
     url: str
     location: str = ""
+    secrets: KnownSecrets = NO_SECRETS
 
     @property
     def text(self) -> str:
@@ -204,9 +213,11 @@ class RequestsTransport:
         self._max_answer_bytes = check_max_answer_bytes(max_answer_bytes)
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = ", ".join(_COMPRESSIONS)
-        self._session.headers.update(check_headers(headers))
-        if (checked := check_auth(auth)) is not None:
-            user, password = map(encode_credential, checked)
+        checked_headers, checked_auth = check_headers(headers), check_auth(auth)
+        self._secrets = KnownSecrets.of(checked_headers, checked_auth)
+        self._session.headers.update(checked_headers)
+        if checked_auth is not None:
+            user, password = map(encode_credential, checked_auth)
             self._session.auth = requests.auth.HTTPBasicAuth(user, password)
         self._session.verify = check_verify(verify)
         # Retries are a matter of the endpoint table: only it knows what may be repeated.
@@ -233,7 +244,7 @@ class RequestsTransport:
         url = f"{self._endpoint}{request.path}"
         body = None if request.body is None else _encode(request.body)
         deadline = Deadline(request.read_s)
-        with _mapped_errors(request.method, url), exchange(deadline) as progress:
+        with _mapped_errors(request.method, url, self._secrets), exchange(deadline) as progress:
             answer = self._session.request(
                 request.method,
                 url,
@@ -255,7 +266,8 @@ class RequestsTransport:
             len(content),
             deadline.waited_s,
         )
-        return Response(answer.status_code, content, url, answer.headers.get("Location", ""))
+        location = answer.headers.get("Location", "")
+        return Response(answer.status_code, content, url, location, self._secrets)
 
     def close(self) -> None:
         """Close every connection; a later request opens a new one."""
@@ -356,7 +368,7 @@ def _too_large(most: int) -> _BodyTooLargeError:
 
 
 @contextmanager
-def _mapped_errors(method: str, url: str) -> Iterator[None]:
+def _mapped_errors(method: str, url: str, secrets: KnownSecrets) -> Iterator[None]:
     """Turn the errors of requests, urllib3 and the socket into ours."""
     try:
         yield
@@ -367,11 +379,23 @@ def _mapped_errors(method: str, url: str) -> Iterator[None]:
             value=None,
         ) from error
     except tuple(foreign for foreign, _ in FOREIGN_ERRORS) as error:
-        raise translate_error(error, method=method, url=url) from error
+        ours = translate_error(error, method=method, url=url, secrets=secrets)
+        # What the server sent is in the texts of its causes, too.
+        raise ours from (None if _quotes(error, secrets) else error)
 
 
-def translate_error(error: Exception, *, method: str, url: str) -> RestError:
-    """Return our error for one of another library, by the table."""
+def _quotes(error: BaseException | None, secrets: KnownSecrets) -> bool:
+    while error is not None:
+        if secrets.are_in(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def translate_error(
+    error: Exception, *, method: str, url: str, secrets: KnownSecrets = NO_SECRETS
+) -> RestError:
+    """Return our error for one of another library, by the table, without the secrets."""
     row = next(row for foreign, row in FOREIGN_ERRORS if isinstance(error, foreign))
     cause = _root_cause(error)
     if row is _LOST and isinstance(cause, _NOTHING_SENT):
@@ -381,7 +405,7 @@ def translate_error(error: Exception, *, method: str, url: str) -> RestError:
     if row is _LOST and isinstance(cause, http.client.HTTPException):
         row = _LOST if isinstance(cause, _CUT_OFF) else _NONSENSE
     # Of a limit the cause says no more than the row, in the words of a library.
-    detail = "" if row is _TIMEOUT else f" ({_describe(cause)})"
+    detail = "" if row is _TIMEOUT else f" ({_describe(cause, secrets)})"
     hint = f"; is a manager running at {_origin(url)}?" if row is _REFUSED else ""
     ours = row.error(f"{method} {url}: {row.message}{detail}{hint}", method=method, url=url)
     if not isinstance(error, _BodyTooLargeError):
@@ -417,12 +441,13 @@ def _root_cause(error: BaseException) -> BaseException:
     return error
 
 
-def _describe(cause: BaseException) -> str:
+def _describe(cause: BaseException, secrets: KnownSecrets) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
     # urllib3 puts the object of the connection before the reason.
     # What a server said in place of HTTP is in it, too.
-    return printable_line(str(cause).rpartition(": ")[2].strip(), most=100) or type(cause).__name__
+    said = secrets.hide(str(cause)).rpartition(": ")[2].strip()
+    return printable_line(said, most=100) or type(cause).__name__
 
 
 def _origin(url: str) -> str:
