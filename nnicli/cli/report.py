@@ -56,7 +56,7 @@ def print_report(console: Console, report: Report) -> None:
             f"Best trial ({report.mode}): {best.trialJobId} with {value:.6g}", style="bold"
         )
         console.print(f"  {parameters}")
-    elif report.mode is None:
+    elif report.mode is None and any(trial.final_value is not None for trial in report.trials):
         console.print("No best trial: the tuner's classArgs have no optimize_mode to tell it by.")
 
 

@@ -151,6 +151,20 @@ def test_without_a_direction_no_best_is_made_up(
     assert "No best trial: the tuner's classArgs have no optimize_mode" in result.stdout
 
 
+def test_a_missing_direction_is_no_reason_where_no_trial_has_a_number(
+    installation: FakeInstallation, config: Path
+) -> None:
+    """The error says why there is no best trial: none has a metric to compare."""
+    _replace(config, "  classArgs: {optimize_mode: minimize}\n", "")
+    _replace(config.with_name("trial.py"), 'parameters["x"]', '"no number"')
+
+    result = _run(installation, config)
+
+    assert result.returncode == 1
+    assert "none reported a number" in result.stderr
+    assert "No best trial" not in result.stdout
+
+
 def test_an_error_in_the_config_is_2_and_names_the_place(
     installation: FakeInstallation, config: Path
 ) -> None:
