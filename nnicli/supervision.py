@@ -152,7 +152,7 @@ class Supervisor:
         if not may_be_over(look) or not self._is_settled(look):
             self._warn_of_starvation()
             return None
-        if status == ExperimentStatus.DONE and self._session.may_be_reopening():
+        if status == ExperimentStatus.DONE and self._is_reopening():
             return None
         self._check_results(look, allow_no_metric=allow_no_metric)
         return ExperimentStatus(status)
@@ -165,6 +165,15 @@ class Supervisor:
             logger.debug("no look at experiment %s: %s", self._session.exp_id, error)
             return
         self._warn_of_starvation()
+
+    def _is_reopening(self) -> bool:
+        """Return whether DONE no longer holds, as a limit was raised."""
+        # In this order: the manager changes its status before it submits a trial, so the new trial
+        # that makes the raised limit look reached comes with another status.
+        return (
+            self._session.may_be_reopening()
+            or self._session.client.get_experiment_status()["status"] != ExperimentStatus.DONE
+        )
 
     def _look(self, status: str) -> Look:
         session, asked = self._session, Deadline(None)

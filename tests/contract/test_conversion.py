@@ -46,6 +46,7 @@ BETTER = {
     "trainingService.machineList.sshPassphrase": "the field that it is",
     "searchSpace": "empty for classes of one's own: v2 wants one, so NNI refuses its own result",
     "trainingService.namespace": "lost by NNI",
+    "trialCommand": "lost by NNI; reuse mode without it starts jobs without end",
     "trainingService.taskRoles": "made up by NNI, empty, where a configPath names the roles",
 }
 

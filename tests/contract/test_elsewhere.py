@@ -217,7 +217,14 @@ def test_a_manager_without_a_stop_request_is_told_where_to_end_it(
 ) -> None:
     """It is not on this machine: what listens here is no manager."""
     api = "/api/v1/nni"
-    profile = {"id": "aBcD", "logDir": "/far/away/aBcD", "params": {}}
+    profile = {
+        "id": "aBcD",
+        "logDir": "/far/away/aBcD",
+        "params": {},
+        "execDuration": 5,
+        "nextSequenceId": 1,
+        "revision": 1,
+    }
     httpserver.expect_request(f"{api}/version").respond_with_data(version)
     httpserver.expect_request(f"{api}/experiment", method="GET").respond_with_json(profile)
     httpserver.expect_request(f"{api}/check-status").respond_with_json(
