@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from types import FrameType
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -23,11 +23,13 @@ class _Guard:
         self._open = 0
         self._stopping = 0
         self._received: int | None = None
+        self._is_due = False
         self._pid = os.getpid()
 
     def enter(self) -> None:
         if self._open == 0:
             self._pid, self._received, self._stopping = os.getpid(), None, 0
+            self._is_due = False
             for number in _SIGNALS:
                 # A handler of the script's own decides what happens, and nohup's SIG_IGN stays.
                 if signal.getsignal(number) is signal.SIG_DFL:
@@ -52,16 +54,22 @@ class _Guard:
             yield
         finally:
             self._stopping -= 1
+        self._raise_due()
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._open == 0 or os.getpid() != self._pid:
             # The block was left in another thread, or this is a child that was forked in it.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
-        self._received = number
-        if not self._stopping:
+        self._received, self._is_due = number, True
+        self._raise_due()
+
+    def _raise_due(self) -> None:
+        """Unwind the blocks, unless one of them is just being left: then once that is done."""
+        if self._is_due and not self._stopping and self._received is not None:
+            self._is_due = False
             # asyncio and threads let this one through, and no other but KeyboardInterrupt.
-            raise SystemExit(128 + number)
+            raise SystemExit(128 + self._received)
 
 
 _guard = _Guard()
@@ -86,8 +94,12 @@ def termination_held_back() -> Iterator[None]:
 
 @contextmanager
 def stopping() -> Iterator[None]:
-    """Only note signals inside: a stop that is cut off would leave things behind."""
-    with _guard.stopping():
+    """Hold signals back inside: a stop that is cut off would leave things behind.
+
+    Python handles signals in the main thread, so a stop in another one is not cut off, and need
+    not keep the main thread from being unwound.
+    """
+    with _guard.stopping() if _is_main_thread() else nullcontext():
         yield
 
 

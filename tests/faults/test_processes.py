@@ -57,6 +57,15 @@ def _script(
             child.communicate()
 
 
+def _wait_for_delete(installation: FakeInstallation) -> None:
+    """Wait until a manager is asked to stop."""
+    assert poll_until(
+        lambda: any(line.startswith("DELETE") for line in installation.requests()) or None,
+        deadline=Deadline(30),
+        interval_s=0.02,
+    )
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_in_with_stops_the_experiment_and_then_ends_the_process(
     installation: FakeInstallation, config: Path, number: int
@@ -76,12 +85,7 @@ def test_a_second_signal_waits_for_the_stop(installation: FakeInstallation, conf
     options = ", timeouts=__import__('nnicli').Timeouts(stop_s=2)"
     with _script(installation, config, options=options) as (child, exp_id):
         child.send_signal(signal.SIGTERM)
-        deleted = poll_until(
-            lambda: any(line.startswith("DELETE") for line in installation.requests()) or None,
-            deadline=Deadline(30),
-            interval_s=0.02,
-        )
-        assert deleted
+        _wait_for_delete(installation)
         child.send_signal(signal.SIGHUP)
         child.communicate(timeout=60)
 
@@ -95,12 +99,7 @@ def test_a_second_ctrl_c_ends_everything_at_once(
     installation.set_behaviour(Behaviour(hangs_on_stop=True))
     with _script(installation, config) as (child, exp_id):
         child.send_signal(signal.SIGINT)
-        deleted = poll_until(
-            lambda: any(line.startswith("DELETE") for line in installation.requests()) or None,
-            deadline=Deadline(30),
-            interval_s=0.02,
-        )
-        assert deleted
+        _wait_for_delete(installation)
         child.send_signal(signal.SIGINT)
         # The manager would have 65 s otherwise.
         _, errors = child.communicate(timeout=30)
@@ -124,6 +123,40 @@ def test_nested_blocks_are_all_stopped(installation: FakeInstallation, config: P
         child.communicate(timeout=60)
 
     assert child.returncode == -signal.SIGTERM
+    assert leftovers(exp_id) + leftovers(inner_id) == []
+
+
+@pytest.mark.parametrize("place", ["block", "thread"])
+def test_a_signal_during_another_stop_unwinds_the_outer_block(
+    installation: FakeInstallation, config: Path, place: str
+) -> None:
+    """A loop of experiments inside of a long block would swallow it until the end of all."""
+    installation.set_behaviour(Behaviour(hangs_on_stop=True))
+    stop = "" if place == "block" else "threading.Thread(target=stop).start()"
+    inside = (
+        "def stop():\n"
+        "        with inner: pass\n"
+        f"    inner.start_experiment(sys.argv[2]); print(inner.exp_id, flush=True); {stop}\n"
+        f"    {'stop()' if place == 'block' else ''}\n"
+        "    time.sleep(60)"
+    )
+    before = (
+        "from nnicli import Timeouts; inner = Experiment(nni=sys.argv[1],"
+        " timeouts=Timeouts(stop_s=3))"
+    )
+    options = ", timeouts=Timeouts(stop_s=3)"
+    with _script(installation, config, inside=inside, before=before, options=options) as (
+        child,
+        exp_id,
+    ):
+        assert child.stdout is not None
+        inner_id = child.stdout.readline().strip()
+        _wait_for_delete(installation)
+        child.send_signal(signal.SIGTERM)
+        output, _ = child.communicate(timeout=30)
+
+    assert child.returncode == -signal.SIGTERM
+    assert "went on" not in output
     assert leftovers(exp_id) + leftovers(inner_id) == []
 
 
