@@ -110,7 +110,7 @@ def _sweep(path: Path) -> None:
     """Take away what killed processes of nnicli left; an NNI that is only slow misses its own."""
     for lock, age in _locks(path):
         with suppress(OSError):
-            if age >= _STALE_S and read_regular(lock, limit=len(_MARK)) == _MARK:
+            if age >= _STALE_S and _is_own(lock):
                 lock.unlink()
 
 
@@ -119,22 +119,29 @@ def own_locks(path: Path) -> list[Path]:
     found = []
     for lock, _ in _locks(path):
         with suppress(OSError):
-            if lock.read_bytes() == _MARK:
+            if _is_own(lock):
                 found.append(lock)
     return found
 
 
+def _is_own(lock: Path) -> bool:
+    return read_regular(lock, limit=len(_MARK)) == _MARK
+
+
 def is_locked(path: Path) -> bool:
-    """Return whether a process of nnicli is just changing a registry file."""
+    """Return whether a process of nnicli is, or may be, changing a registry file."""
     if fcntl is None:
         return False
     try:
-        handle = os.open(path.with_name(_OWN_LOCK), os.O_RDONLY | os.O_NOFOLLOW)
-    except OSError:
+        # NFS locks only what is open for writing.
+        handle = os.open(path.with_name(_OWN_LOCK), _LOCK_FLAGS & ~os.O_CREAT)
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+    except OSError:
         return True
     finally:
         os.close(handle)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -74,9 +76,26 @@ def test_pipes_and_links_in_the_place_of_locks_are_not_waited_for_or_followed(
         with pytest.raises(RegistryError, match="cannot be locked"):
             registry.ensure("aBcD", {"id": "aBcD"})
     else:
+        assert registry.leftovers() == []
         registry.ensure("aBcD", {"id": "aBcD"})
 
     assert not target.exists()
+
+
+def test_where_nothing_can_be_locked_nothing_is_taken_for_left(
+    registry: Registry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.ensure("aBcD", {"id": "aBcD"})
+    registry.path.with_name(".nnicli.tmp").touch()
+    assert len(registry.leftovers()) == 1
+
+    monkeypatch.setattr(fcntl, "flock", _refuse_locks)
+
+    assert registry.leftovers() == []
+
+
+def _refuse_locks(_handle: int, _operation: int) -> None:
+    raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
 
 @pytest.mark.parametrize(
