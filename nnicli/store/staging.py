@@ -131,16 +131,23 @@ def _make(parent: Path) -> tuple[Path, int]:
         with suppress(FileNotFoundError, FileExistsError):
             # Until the lock is held, others take the folder for an abandoned one.
             lock = os.open(folder / _LOCK, _LOCK_FLAGS | os.O_EXCL, 0o600)
-            if _is_locked_by_us(lock, folder):
+            if _is_ours(lock, folder):
                 return folder, lock
             os.close(lock)
 
 
-def _is_locked_by_us(lock: int, folder: Path) -> bool:
+def _is_ours(lock: int, folder: Path) -> bool:
+    """Lock a new folder; return whether nobody has taken it for an abandoned one before."""
     if fcntl is None:
         return True
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # Where nothing can be locked, as on Lustre without `flock`, nobody takes it away either.
+        return True
+    try:
         return os.path.samestat(os.fstat(lock), (folder / _LOCK).lstat())
     except OSError:
         return False

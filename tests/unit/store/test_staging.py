@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -158,6 +160,26 @@ def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(parent: Path) -> None:
         pass
 
     assert not folder.exists()
+
+
+@pytest.mark.timeout(20)
+def test_where_nothing_can_be_locked_it_works_all_the_same(
+    parent: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Lustre without `flock` it made new folders without end."""
+
+    def refuse(_handle: int, _operation: int) -> None:
+        # What the kernel says there.
+        assert len(list(parent.iterdir())) < 10
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+    with staging(parent) as folder:
+        assert [folder] == list(parent.iterdir())
+        assert find_abandoned(parent) == []
+
+    assert list(parent.iterdir()) == []
 
 
 def test_what_was_abandoned_is_found(parent: Path) -> None:
