@@ -12,10 +12,13 @@ from typing import BinaryIO
 from nnicli.regular_files import open_regular
 
 _PORTION = 1 << 20
+# Of a longer line the rest is left out; a set of hyper-parameters has a few KB.
+_LONGEST_LINE = 64 << 20
 # Reading this takes seconds; a 3.0 manager logs so much for a million trials.
 _MOST_BYTES = 1 << 31
 _RECORD = re.compile(rb"V3\.\w+\) (Created trial|Trial parameter:) (\w+)([^\r\n]*)")
 _HEAD = re.compile(rb"\[[-\d]{10} [:\d]{8}\] INFO \((?:Local|Remote)")
+_LONGEST_HEAD = 64
 _HANDED = b"Trial parameter:"
 
 
@@ -75,20 +78,22 @@ class HandedParameters:
         if status.st_size - self._position > _MOST_BYTES:
             return
         file.seek(self._position)
-        rest = b""
+        rest = bytearray()
         while portion := file.read(_PORTION):
             lines, end, begun = portion.rpartition(b"\n")
             if not end:
-                rest += portion
+                if len(rest) < _LONGEST_LINE:
+                    rest += portion
                 continue
-            lines = rest + lines
-            self._take(lines)
-            self._position += len(lines) + len(end)
-            rest = begun
+            self._take(bytes(rest) + lines)
+            self._position = file.tell() - len(begun)
+            rest = bytearray(begun)
 
     def _take(self, lines: bytes) -> None:
         for record in _RECORD.finditer(lines):
-            start = lines.rfind(b"\n", 0, record.start()) + 1
+            # A record that begins further away is none; looking for it would take its time.
+            near = max(0, record.start() - _LONGEST_HEAD)
+            start = max(near, lines.rfind(b"\n", near, record.start()) + 1)
             if not _HEAD.fullmatch(lines, start, record.start()):
                 continue
             what, trial, text = record.groups()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,26 @@ def test_a_log_that_is_too_large_says_nothing(log: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(handed_parameters, "_MOST_BYTES", 10)
 
     assert HandedParameters(log).find(["a"]) == {}
+
+
+@pytest.mark.timeout(30)
+def test_a_line_without_an_end_takes_neither_memory_nor_time(log: Path) -> None:
+    """Sparse files cost nothing to make, and copies of what was read so far take minutes."""
+    with log.open("wb") as file:
+        file.write(_created("a").encode())
+        file.truncate(1 << 30)
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + _created("b").encode())
+    tracemalloc.start()
+    try:
+        assert HandedParameters(log).find(["a", "b"]) == {"a": None, "b": None}
+        assert tracemalloc.get_traced_memory()[1] < 300 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.timeout(30)
+def test_records_that_begin_in_no_line_of_their_own_take_no_time(log: Path) -> None:
+    log.write_bytes(b"V3.a) Created trial b\r" * 1_000_000 + b"\n" + _created("a").encode())
+
+    assert HandedParameters(log).find(["a", "b"]) == {"a": None}
