@@ -48,6 +48,7 @@ _USER_IN_URL = re.compile(
     # Of a URL that lacks its beginning.
     r"""|(?<![\w.+*-])[\w.+-]{0,64}:[^/@\s"']{1,256}(?=@)"""
 )
+_LONGEST_USER = 2_400
 _BEGIN_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _END_KEY = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
 # The names of what a command line calls `--NAME VALUE`.
@@ -72,7 +73,15 @@ def redact(text: str) -> str:
 
 def hide_users(text: str) -> str:
     """Return a text with `***` for what stands before the @ of URLs."""
-    return _USER_IN_URL.sub(MASK, text)
+    parts: list[str] = []
+    position = first = 0
+    # From one @ to the next, as each possible beginning is followed for some thousand characters.
+    while (at := text.find("@", first)) >= 0:
+        if user := _USER_IN_URL.search(text, max(first, at - _LONGEST_USER), at + 1):
+            parts += [text[position : user.start()], MASK]
+            position = user.end()
+        first = at + 1
+    return "".join((*parts, text[position:]))
 
 
 def redact_argv(argv: Sequence[str]) -> tuple[str, ...]:

@@ -120,6 +120,16 @@ def test_hostile_text_takes_no_longer_than_it_is_long(text: str) -> None:
     assert redact(text * (65_536 // len(text)))
 
 
+@pytest.mark.parametrize("text", ["//a:", f"{'//a:' * 600}@", "a:b@", "//me:hunter2@host/ "])
+@pytest.mark.timeout(20)
+def test_beginnings_of_urls_take_no_longer_than_they_are_long(text: str) -> None:
+    """A log on a terminal has any size; this one took a minute and a half."""
+    shown = redact(text * (4_000_000 // len(text)))
+
+    assert ("@" in text) == ("***@" in shown)
+    assert "hunter2" not in shown
+
+
 class TestErrors:
     """Every error hides what it quotes, wherever it was raised."""
 
