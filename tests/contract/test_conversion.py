@@ -82,4 +82,5 @@ def test_every_file_that_nni_converts_becomes_the_same() -> None:
     assert {
         file: found - BETTER.keys() for file, found in different.items() if found - BETTER.keys()
     } == {}
-    assert sum(not found for found in different.values()) > 70
+    # Each kubeflow config of one role has the one difference.
+    assert sum(found <= {"trialCommand"} for found in different.values()) > 70
