@@ -15,7 +15,7 @@ MANAGER := $(MANAGERS)/3.0
 TESTED := 1.9 2.10.1
 QUICKSTART := .quickstart
 
-.PHONY: help quickstart test test-managers test-kills managers check format bench clean
+.PHONY: help quickstart test test-managers test-endings test-kills managers check format bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -59,7 +59,11 @@ managers: $(VENV)/.installed  ## build an environment for every release of NNI
 
 test-managers: managers  ## run the contract on every release of NNI, and trials over SSH
 	NNICLI_TEST_REMOTE=1 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
-		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m real
+		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m "real and not matrix"
+
+test-endings: managers  ## run every way in which an experiment ends on every release of NNI
+	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
+		$(VENV)/bin/python -m pytest -n 4 --dist worksteal tests/contract/test_endings.py
 
 test-kills: $(MANAGER)/.installed  ## kill nnicli at a hundred moments on 3.0 and 2.10.1, and reconcile
 	$(VENV)/bin/python -m tests.managers --where-possible 2.10.1
