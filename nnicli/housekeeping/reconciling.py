@@ -71,7 +71,7 @@ class Finding:
         kind: What it is.
         record: The experiment; without an id where that is not known.
         message: What was found, and what mending does about it.
-        processes: What is ended: the orphans, or the manager.
+        processes: What is ended where it can be mended: the orphans, or the manager.
         can_be_mended: Whether mending does anything.
         is_mended: Whether it was mended.
         paths: What is deleted.
@@ -149,16 +149,13 @@ def _find_all(experiments_directories: list[str | os.PathLike[str]]) -> list[Fin
     renamed = _find_renamed(records)
     # Whose folder is claimed is just being started.
     settled = [manager for manager in managers if not _is_claimed(manager)]
-    waiting = {manager.identity for manager in settled if waits_for_experiment(manager)}
-    idle = {
-        manager.identity
-        for manager in settled
-        if manager.identity in waiting and manager.find_launcher() is None
-    }
+    waiting = [manager for manager in settled if waits_for_experiment(manager)]
+    launchers = {manager.identity: manager.find_launcher() for manager in waiting}
+    idle = {identity for identity, launcher in launchers.items() if launcher is None}
     owned = {record.owner for record in records}
-    lost = {manager.identity for manager in settled} - waiting - owned
+    lost = {manager.identity for manager in settled} - launchers.keys() - owned
     found = [
-        *(_idle(manager, records) for manager in settled if manager.identity in idle),
+        *(_idle(manager, records, launchers[manager.identity]) for manager in waiting),
         *(_lost(manager) for manager in settled if manager.identity in lost),
         *(
             finding
@@ -221,11 +218,27 @@ def _is_claimed(manager: RunningManager) -> bool:
     return any(map(is_claimed, places))
 
 
-def _idle(manager: RunningManager, records: Iterable[ExperimentRecord]) -> Finding:
+def _idle(
+    manager: RunningManager,
+    records: Iterable[ExperimentRecord],
+    launcher: ProcessIdentity | None,
+) -> Finding:
     known = (record for record in records if record.owner == manager.identity)
+    record = next(known, _record_of(manager))
+    if launcher is not None:
+        return Finding(
+            "idle",
+            record,
+            f"the manager on port {manager.port} has no experiment yet, and the Python that "
+            f"started it (pid {launcher.pid}) still runs, so it is left alone; if nothing is being "
+            f"started there, end it with `kill -9 {manager.identity.pid}`, as it runs whatever it "
+            "is sent",
+            processes=(manager.identity,),
+            can_be_mended=False,
+        )
     return Finding(
         "idle",
-        next(known, _record_of(manager)),
+        record,
         f"the manager on port {manager.port} never got its experiment, as its launcher was "
         "killed, and runs whatever it is sent; it is ended",
         processes=(manager.identity,),

@@ -18,6 +18,7 @@ import pytest
 
 from nnicli import Experiment, StateError, list_experiments, reconcile_experiments
 from nnicli.launcher import ManagerProcess, find_managers
+from nnicli.launcher.locating import RunningManager
 from nnicli.launcher.process import identify
 from nnicli.store import LAYOUTS, Registry, claimed
 from nnicli.testing import Behaviour, FakeInstallation
@@ -94,6 +95,24 @@ def test_a_killed_start_leaves_nothing_after_reconcile(
     assert Registry().read() == {}
     assert [path.name for path in parent.iterdir() if path.is_dir()] == []
     assert reconcile_experiments(experiments_directories=[parent]) == []
+
+
+def test_an_idle_manager_whose_launcher_lives_is_shown_and_left_alone(
+    slow: FakeInstallation, config: Path
+) -> None:
+    """It may be that of nnictl, which claims nothing, in the middle of a start."""
+    pid = _kill_in_mid_start(slow, "start_experiment", config)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RunningManager, "find_launcher", lambda _: identify(os.getpid()))
+        (told,) = reconcile_experiments(mend=True)
+
+    assert (told.kind, told.can_be_mended, told.is_mended) == ("idle", False, False)
+    assert f"(pid {os.getpid()}) still runs, so it is left alone" in told.message
+    assert f"`kill -9 {pid}`" in told.message
+    assert is_alive(pid)
+    assert all(finding.is_mended for finding in reconcile_experiments(mend=True))
+    assert not is_alive(pid)
 
 
 @pytest.mark.parametrize("call", ["resume_experiment", "view_experiment"])
