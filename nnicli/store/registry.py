@@ -135,17 +135,26 @@ class Registry:
         Raises:
             RegistryError: The file cannot be locked, kept or written.
         """
+        # Locking makes a folder and a file, which one that is in order does not need.
+        if self._find_damage() is None:
+            return None
         with self._locked(self._lock_timeout_s):
-            try:
-                self.read()
-            except RegistryError as error:
-                logger.warning("%s", error)
-            else:
+            damage = self._find_damage()
+            if damage is None:
                 return None
+            logger.warning("%s", damage)
             kept = self._keep_aside()
             self._replace({exp_id: dict(entry) for exp_id, entry in entries.items()})
         logger.info("%s is rebuilt; the damaged file is kept as %s", self.path, kept)
         return kept
+
+    def _find_damage(self) -> RegistryError | None:
+        """Return why the file cannot be read, None where it can be, or there is none."""
+        try:
+            self.read()
+        except RegistryError as error:
+            return error
+        return None
 
     def _keep_aside(self) -> Path:
         """Copy the file as it is, so that it is missing at no moment."""

@@ -13,6 +13,7 @@ import pytest
 from nnicli import Experiment, Finding, list_experiments, reconcile_experiments
 from nnicli.housekeeping import reconciling
 from nnicli.store import LAYOUTS, Registry
+from tests.contract.scenes import wait_for
 from tests.support import kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
@@ -106,6 +107,10 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
     make_experiment: MakeExperiment, running: Experiment, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_experiment("one")
+    # It has all of its trials, and says so a moment after they run.
+    wait_for(
+        lambda: running.get_experiment_status()["status"] == "NO_MORE_TRIAL", "the last status"
+    )
     path, exp_id = Registry().path, str(running.exp_id)
     path.write_text("{", "utf-8")
 
@@ -128,6 +133,11 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
     )
     assert [file.read_text("utf-8") for file in path.parent.glob(".experiment*damaged*")] == ["{"]
     assert reconcile_experiments() == []
+
+
+def test_where_nothing_is_nothing_is_made(home: Path) -> None:
+    assert reconcile_experiments(mend=True) == []
+    assert [path.name for path in home.rglob("*") if path.name == ".nnicli.lock"] == []
 
 
 def test_a_running_experiment_is_in_order(running: Experiment) -> None:
