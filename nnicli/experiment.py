@@ -539,7 +539,8 @@ class Experiment(ExperimentReader):
         supervisor = self._watch(session)
         while True:
             try:
-                final = _look(supervisor, session.exp_id, deadline, allow_no_metric=allow_no_metric)
+                with _in_time(supervisor, session.exp_id, deadline):
+                    final = supervisor.check(allow_no_metric=allow_no_metric)
             except TunerTooSlowError as error:
                 if not session.is_owned or self._spare_starts == 0 or deadline.expired:
                     raise
@@ -549,8 +550,9 @@ class Experiment(ExperimentReader):
                 return final
             if supervisor.last_status in wanted:
                 return ExperimentStatus(supervisor.last_status)
-            if start_s is not None and supervisor.has_starved(start_s):
-                raise supervisor.not_started(deadline.waited_s)
+            with _in_time(supervisor, session.exp_id, deadline):
+                if start_s is not None and supervisor.has_starved(start_s):
+                    raise supervisor.not_started(deadline.waited_s)
             if deadline.expired:
                 raise WaitTimeoutError(
                     f"experiment {session.exp_id} is {supervisor.last_status} after "
@@ -762,13 +764,12 @@ class Experiment(ExperimentReader):
         return session, session.database()
 
 
-def _look(
-    supervisor: Supervisor, exp_id: str, deadline: Deadline, *, allow_no_metric: bool
-) -> ExperimentStatus | None:
-    """Return what `Supervisor.check` does, in the time that is left."""
+@contextmanager
+def _in_time(supervisor: Supervisor, exp_id: str, deadline: Deadline) -> Iterator[None]:
+    """Give a look at the experiment the time that is left; one that is too late ends the wait."""
     try:
         with within(deadline):
-            return supervisor.check(allow_no_metric=allow_no_metric)
+            yield
     except RequestTimeoutError as error:
         if not deadline.expired:
             raise

@@ -38,6 +38,7 @@ from nnicli import (
     session,
 )
 from nnicli.store import Registry
+from nnicli.supervision import Supervisor
 from nnicli.testing import Behaviour, FakeInstallation, TunerExit
 from nnicli.waiting import Deadline, poll_until
 from tests.support import kill_manager, leftovers
@@ -688,6 +689,28 @@ def test_trials_that_do_not_start_are_told_with_what_is_known(
     (warning,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert "training service local" in warning
     assert "trialCommand sleep 600" in warning
+
+
+def test_a_look_for_trials_that_do_not_start_ends_with_the_wait(
+    installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installation.set_behaviour(Behaviour(submit_delay_s=600))
+    look = Supervisor.has_starved
+
+    def look_at_suspended(self: Supervisor, limit_s: float) -> bool:
+        process.send_signal(signal.SIGSTOP)
+        return look(self, limit_s)
+
+    monkeypatch.setattr(Supervisor, "has_starved", look_at_suspended)
+    with Experiment(nni=installation.prefix, timeouts=Timeouts(read_s=20, stop_s=2)) as experiment:
+        experiment.start_experiment(config)
+        assert experiment.process is not None
+        process = psutil.Process(experiment.process.identity.pid)
+
+        with pytest.raises(WaitTimeoutError, match="could not be looked at in time") as caught:
+            experiment.wait(timeout=3, start_timeout=0)
+
+    assert caught.value.waited_s < 10
 
 
 def test_a_manager_that_is_slow_to_count_its_trials_is_waited_for(
