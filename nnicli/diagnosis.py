@@ -162,8 +162,10 @@ def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for place in (params, *(service for service in services if isinstance(service, dict))):
         found |= {key: place[key] for key in _TELLING if place.get(key) is not None}
-        machines = place.get("machineList") or ()
-        pythons = [str(one["pythonPath"]) for one in machines if one.get("pythonPath")]
+        machines = place.get("machineList")
+        machines = machines if isinstance(machines, list) else []
+        named = [one for one in machines if isinstance(one, dict) and one.get("pythonPath")]
+        pythons = [str(one["pythonPath"]) for one in named]
         found |= {"pythonPath": ", ".join(pythons)} if pythons else {}
     return found
 
