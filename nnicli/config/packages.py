@@ -64,7 +64,8 @@ def _check(subject: Subject, keys: Keys, name: str, target: Target) -> None:
         if target.find_missing((module,)):
             message = (
                 f"found {name}, which is registered as {class_name}; {target.python} has no module "
-                f"{module}, so install its package there, or run `nnictl algo unregister {name}`"
+                f"{module}, so install its package there, or run `nnictl algo unregister "
+                f"{shlex.quote(name)}`"
             )
             subject.document.report(keys, message, rule="package")
     elif target.registers_extras and name in _EXTRAS_OF_1:

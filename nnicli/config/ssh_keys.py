@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,7 +77,8 @@ def check_key(subject: Subject, keys: Keys, text: str, *, passphrase: Any) -> No
         message = f"{path} is encrypted; give its passphrase as {field}"
         _report(subject, keys, message)
     if mode & (stat.S_IRGRP | stat.S_IROTH):
-        message = f"{path} can be read by other users of this machine; run `chmod 600 {path}`"
+        command = shlex.join(("chmod", "600", str(path)))
+        message = f"{path} can be read by other users of this machine; run `{command}`"
         subject.document.report(keys, message, rule="key", severity="warning")
 
 

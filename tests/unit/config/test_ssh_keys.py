@@ -100,6 +100,16 @@ def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_the_command_that_is_advised_is_one_for_any_path(tmp_path: Path) -> None:
+    folder = tmp_path / "a; b"
+    folder.mkdir()
+
+    (found,) = _check(folder, PEM, "3.0", mode=0o644)
+
+    # The folder is left out by the helper, its quotes are not.
+    assert found.endswith("run `chmod 600 'key'`")
+
+
 @pytest.mark.parametrize("content", [OPENSSH, ED25519])
 def test_1_9_reads_pem_only(tmp_path: Path, content: str) -> None:
     """`Unsupported key format` of ssh2 0.6.2 otherwise."""
