@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from pathlib import Path
 
 from nnicli.config.document import Keys
@@ -27,7 +28,11 @@ def check_class(subject: Subject, keys: Keys, file: Path, name: str) -> None:
     if subject.target is None:
         return
     try:
-        tree = ast.parse(read_regular(file, limit=_MOST_BYTES))
+        content = read_regular(file, limit=_MOST_BYTES)
+        with warnings.catch_warnings():
+            # Python warns of "\\d" and the like, on standard error from 3.12 on.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content)
     except OSError:
         return
     except (SyntaxError, ValueError, RecursionError, MemoryError):

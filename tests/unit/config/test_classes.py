@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,6 +29,17 @@ def _found(path: Path, target: Target | None, version: str = "3.0") -> list[str]
 def config(write_config: WriteConfig) -> Path:
     text = HEAD.replace("{name: TPE}", "{className: mine.Mine, codeDirectory: .}")
     return write_config(text + SPACE)
+
+
+def test_what_python_warns_of_in_the_file_is_not_printed(config: Path) -> None:
+    """From 3.12 on every validate would print it."""
+    (config.parent / "mine.py").write_text("class Mine:\n    pattern = '\\d'\n")
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert _found(config, TARGET) == []
+
+    assert caught == []
 
 
 @pytest.mark.parametrize(
