@@ -39,7 +39,7 @@ class Log(Protocol):
 
         Raises:
             InvalidValueError: A number is negative, both are given, or so much is asked for that
-                it is to be had piece by piece only.
+                it can only be read piece by piece.
             OSError: It cannot be read, or is not a file.
         """
 

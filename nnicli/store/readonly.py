@@ -29,7 +29,7 @@ _PAGES_AT_A_TIME = 1_000
 _BACKUP_PAUSE_S = 0.02
 # For readers, byte 19 of the file says 2 in write-ahead mode, which no NNI chooses itself.
 _WAL_MARK = slice(19, 20)
-# The index of a write-ahead log is made anew.
+# SQLite rebuilds the index of a write-ahead log.
 _COPIED = ("-journal", "-wal")
 # What SQLite says of a file that only a writer could make readable, the second over a write-ahead
 # log in a folder that is not ours. The codes themselves are told from Python 3.11 on.
