@@ -55,6 +55,14 @@ def decode_json(text: str) -> Any:
         ) from error
 
 
+def is_finite(value: float) -> bool:
+    """Return whether a number is one that JavaScript holds; an integer of 400 digits is not."""
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
+
+
 def is_shallow(value: object) -> bool:
     """Return whether a JSON value is nested no deeper than recursion goes, and anybody nests it."""
     level = [value]
@@ -218,7 +226,7 @@ def _text_or_none(value: object, key: str) -> str | None:
 
 
 def _number(value: object, key: str) -> float:
-    if type(value) in _NUMBERS and math.isfinite(value):  # type: ignore[arg-type]  # it is one of them
+    if type(value) in _NUMBERS and is_finite(value):  # type: ignore[arg-type]  # it is one of them
         return value  # type: ignore[return-value]  # likewise
     raise DecodingError(f"{key}: expected a number, found {brief(value)}")
 

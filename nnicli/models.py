@@ -7,6 +7,7 @@ from files, what the manager would send, but hyper-parameters as values and not 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field, fields
@@ -413,8 +414,14 @@ class TrialJob:
             return None
         data = self.finalMetricData[0].data
         value = data.get(name) if isinstance(data, dict) else data if name == "default" else None
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        return value if is_number else None
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
+        try:
+            float(value)
+        except OverflowError:
+            # As the manager reads it, and as `1e400` is read here.
+            return math.inf if value > 0 else -math.inf
+        return value
 
 
 def _status_by_record(trial: TrialJob) -> str:

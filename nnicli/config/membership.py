@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from nnicli.config.traits import NAME, is_parameter
+from nnicli.decoding import is_finite
 
 
 def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> str | None:
@@ -72,7 +72,7 @@ def _is_option(value: Any, options: list[Any]) -> bool:
 
 def _is_number(value: Any, _bounds: list[Any]) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)
+    return is_number and is_finite(value)
 
 
 def _is_in_range(value: Any, bounds: list[Any]) -> bool:

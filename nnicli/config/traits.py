@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from nnicli.config.document import Keys
+from nnicli.decoding import is_finite
 
 Found = tuple[Keys, str]
 """Way inside the parameter, and a trait of `nnicli.config.tuners.TRAITS`."""
@@ -171,7 +172,7 @@ def _of_range(kind: str, value: Numbers) -> Iterator[Found]:
         yield (), "one-point"
     elif low > high:
         yield (), "reversed-steps" if kind.startswith("q") else "reversed"
-    if not math.isfinite(float(high) - float(low)):
+    if not (is_finite(low) and is_finite(high) and is_finite(float(high) - float(low))):
         yield (), "too-wide"
     if kind.startswith("q"):
         yield from _of_step(kind, value[2])
