@@ -32,6 +32,7 @@ _CLOSING = {quote: re.compile(rf"(\\*){quote}") for quote in "\"'"}
 _LITERAL = re.compile(
     r"(?:-?\d[\d.eE+-]*|true|false|null|None|True|False|\*\*\*)(?=\s*(?:[,}\]]|$))", re.MULTILINE
 )
+_END_OF_VALUE = re.compile(r"[ \t]*(?:[,}\]][ \t]*)?(?:\n|$)")
 _WORD = re.compile(r"[^\s&]*[^\s&,;)}\]\"'\\]|[^\s&]*")
 _TO_COMMA = re.compile(r"(?:[^\n,}]|,(?! ))*")
 _LINE = re.compile(r"[^\n]*")
@@ -159,9 +160,11 @@ def _find_value(text: str, start: int, end: int) -> tuple[int, int] | None:
     at = separator.end()
     if opening := _OPENING.match(text, at):
         return opening.end(), _end_of_quoted(text, opening)
-    if literal := _LITERAL.match(text, at):
-        return literal.span()
     line_start = _LINE_START.search(text, max(0, start - _LONGEST_NAME), start)
+    literal = _LITERAL.match(text, at)
+    # A line of YAML ends nothing at a comma: all of `passwd: 0,abc` is the password.
+    if literal and (line_start is None or _END_OF_VALUE.match(text, literal.end())):
+        return literal.span()
     if line_start is not None:
         # YAML, whose values go on over every line that is indented further.
         end = _end_of_block(text, at, len(line_start[1]))

@@ -359,7 +359,7 @@ def test_a_stop_waits_for_the_manager_though_its_folder_was_deleted(
         owner.start_experiment(config)
         process = owner.process
         assert process is not None
-        guest = Experiment()
+        guest = Experiment(timeouts=Timeouts(stop_s=3))
         endpoint = str(owner.endpoint)
         folder = home / "nni-experiments" / str(owner.exp_id)
         folder.rename(home / "moved")

@@ -578,13 +578,15 @@ def test_a_manager_whose_tuner_was_too_slow_is_started_again(
     experiment: Experiment,
     config: Path,
     caplog: pytest.LogCaptureFixture,
+    free_port: Callable[[], int],
 ) -> None:
     """NNI gives the tuner 10 s, which a busy machine may not make (2.8 to 3.0)."""
     installation.set_behaviour(
         Behaviour(first_starts=1, tuner_never_connects=True, tuner_connect_limit_s=0.3)
     )
     config.write_text(config.read_text().replace("sleep 600", "sleep 0.1"))
-    experiment.start_experiment(config)
+    # One that no other test is given meanwhile.
+    experiment.start_experiment(config, free_port())
     before = experiment.exp_id, experiment.port
     installation.set_behaviour(Behaviour(first_starts=1, tuner_never_connects=True))
 

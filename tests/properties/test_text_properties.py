@@ -68,6 +68,7 @@ def config_with(key: str, secret: str) -> dict[str, Any]:
 @given(key=st.sampled_from(KEYS), secret=secrets, cut=st.integers(0, 400))
 @example(key="passwd", secret=f'it\'s {MARK}, "x": {MARK}\\', cut=0)
 @example(key="token", secret=f"': {MARK}", cut=0)
+@example(key="passwd", secret=f"0,{MARK}", cut=0)
 def test_a_quoted_config_tells_no_secret(form: str, key: str, secret: str, cut: int) -> None:
     text = f"[2026-11-23 15:51:23] INFO\n{FORMS[form](config_with(key, secret))}\nnext line"
     shown = redact(text)
