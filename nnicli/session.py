@@ -43,11 +43,11 @@ from nnicli.store import (
     Layout,
     LogPart,
     RunLogs,
+    has_lost_connection,
     launcher_folder,
     layout_for,
     manager_log_path,
     platform_of,
-    tail_text,
 )
 from nnicli.waiting import Deadline, Timeouts, poll_until, within
 
@@ -278,16 +278,18 @@ class Session:
         """Return whether the manager is known to have died because its tuner was gone."""
         if self.logs is None:
             return False
-        return bool(self.tuner_error()) or self.logs.errors.died_with_tuner()
+        error = self.tuner_error()
+        is_cause = bool(error) and not has_lost_connection(error)
+        return is_cause or self.logs.errors.died_with_tuner()
 
     def crash_log(self) -> str:
         """Return the end of what the tuner, else the manager, wrote about its failure."""
         if self.logs is None:
             return ""
-        if text := self.tuner_error():
-            return text
-        texts = (tail_text(log.path).strip() for log in (self.logs.errors, self.logs.dispatcher))
-        return next((text for text in texts if text), "")
+        error, words = self.tuner_error(), self.logs.errors.words_before_traceback()
+        if words and has_lost_connection(error):
+            return words
+        return error or self.logs.errors.last_lines() or self.logs.dispatcher.last_lines()
 
     def wait_for_tuner(self, timeout_s: float) -> None:
         """Wait until the tuner is connected, where its log can be read.

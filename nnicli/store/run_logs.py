@@ -6,6 +6,7 @@ import io
 import math
 import re
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import cast
 
 from nnicli.regular_files import open_regular
+from nnicli.safe_logging import get_logger
 from nnicli.store.logs import size_of
+
+logger = get_logger(__name__)
 
 # Of a line or record that is longer only the beginning is kept.
 _MOST_BYTES = 1 << 16
@@ -144,6 +148,23 @@ class LogPart:
             found = record.traceback or found
         return found
 
+    def words_before_traceback(self) -> str:
+        """Return what stands before the first traceback: in the error output the manager's own.
+
+        Node's last words come before those of a tuner that lost it (2.10.1, seen live).
+        """
+        words = bytearray()
+        for _, line in _lines(self.path, self._tail_start()):
+            if line.startswith(_TRACEBACK) or len(words) > _MOST_BYTES:
+                break
+            words += line
+        return words.decode("utf-8", "replace").strip()
+
+    def last_lines(self, number: int = 20) -> str:
+        """Return the last lines, empty without one."""
+        lines = deque((line for _, line in _lines(self.path, self._tail_start())), maxlen=number)
+        return b"".join(lines).decode("utf-8", "replace").strip()
+
     def first_error(self) -> str:
         """Return the first record of level ERROR, empty without one; what follows are effects."""
         records = _records(self.path, self.since)
@@ -233,7 +254,10 @@ def _first_header(path: Path, start: int) -> tuple[int, str] | None:
 
 
 def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """Return the lines from a place on with their places; a very long one comes in pieces."""
+    """Return the lines from a place on with their places; a very long one comes in pieces.
+
+    A file that is missing or cannot be read, such as a named pipe, has none.
+    """
     try:
         with io.BufferedReader(cast("io.RawIOBase", open_regular(path))) as file:
             file.seek(start)
@@ -242,6 +266,9 @@ def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
                 start += len(line)
     except FileNotFoundError:
         return
+    except OSError as error:
+        # The manager and the processes tell of the end, too.
+        logger.debug("a log cannot be read: %s", error)
 
 
 def _seconds(written: str) -> float:

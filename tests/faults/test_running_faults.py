@@ -136,6 +136,28 @@ def test_wait_says_that_the_manager_died(experiment: Experiment, config: Path) -
     assert not isinstance(caught.value, TunerCrashedError)
 
 
+def test_a_manager_s_last_words_are_told_and_not_that_its_tuner_lost_it(
+    experiment: Experiment, config: Path, home: Path
+) -> None:
+    """2.10.1 over SSH with a key that is refused: nnimanager.log has nothing (seen live)."""
+    experiment.start_experiment(config)
+    kill_manager(experiment)
+    log = home / "nni-experiments" / str(experiment.exp_id) / "log"
+    lost = (
+        "Traceback (most recent call last):\n  ...\n"
+        "ConnectionRefusedError: [Errno 111] Connect call failed ('127.0.0.1', 8083)\n"
+    )
+    with (log / "nnictl_stderr.log").open("a") as file:
+        file.write(f"Error: All configured authentication methods failed\n{lost}")
+    with (log / "dispatcher.log").open("a") as file:
+        file.write(f"[2026-11-26 20:38:34] ERROR (nni.main/MainThread) [Errno 111]\n{lost}")
+
+    with pytest.raises(ExperimentFailedError, match="authentication methods failed") as caught:
+        experiment.wait(timeout=20)
+
+    assert not isinstance(caught.value, TunerCrashedError)
+
+
 @pytest.fixture
 def suspended(installation: FakeInstallation, config: Path) -> Iterator[Experiment]:
     """Give an experiment whose manager is stopped by SIGSTOP: it takes connections, no more."""

@@ -226,7 +226,6 @@ def test_a_log_that_is_a_pipe_is_an_error_at_once(tmp_path: Path) -> None:
             LogFile(tmp_path / "log").follow(deadline=Deadline(5), is_complete=lambda: True)
         ),
         lambda: tail_text(tmp_path / "log"),
-        lambda: LogPart(tmp_path / "log").tuner_has_connected(),
     ):
         with pytest.raises(OSError, match="found a named pipe"):
             read()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 
@@ -220,6 +221,25 @@ def test_a_manager_s_last_words_tell_that_its_tuner_was_gone(log: Path) -> None:
 
     assert LogPart(log).died_with_tuner()
     assert not part.died_with_tuner()
+
+
+def test_a_log_that_is_a_named_pipe_has_no_lines(log: Path) -> None:
+    os.mkfifo(log)
+
+    assert LogPart(log).crash() == ("", 0)
+    assert not LogPart(log).tuner_has_connected()
+
+
+def test_a_manager_s_words_are_told_from_its_tuner_s(log: Path) -> None:
+    log.write_text("of an earlier run\n")
+    part = LogPart.from_now(log)
+    with log.open("a") as file:
+        file.write(f"Error: refused\n    at Client.emit\n{TRACEBACK}")
+
+    assert part.words_before_traceback() == "Error: refused\n    at Client.emit"
+    assert part.last_lines(1) == TRACEBACK.strip().splitlines()[-1]
+    assert part.last_lines(100).startswith("Error: refused")
+    assert LogPart.from_now(log).last_lines() == ""
 
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p"])
