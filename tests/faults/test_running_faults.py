@@ -37,8 +37,8 @@ from nnicli import (
     WaitTimeoutError,
     session,
 )
+from nnicli.session import Supervisor
 from nnicli.store import Registry
-from nnicli.supervision import Supervisor
 from nnicli.testing import Behaviour, FakeInstallation, TunerExit
 from nnicli.waiting import Deadline, poll_until
 from tests.support import kill_manager, leftovers

@@ -16,9 +16,9 @@ from nnicli.errors import (
     TunerTooSlowError,
 )
 from nnicli.models import TrialJob, TrialJobStatus
-from nnicli.outlook import Look
 from nnicli.redaction import redact
-from nnicli.session import Session
+from nnicli.session.link import Session
+from nnicli.session.outlook import Look
 from nnicli.store import has_lost_connection, platform_of
 
 # What managers say of a tuner that is lost or never came (1.9 to 3.0).

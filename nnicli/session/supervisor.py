@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-from nnicli import diagnosis
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
@@ -13,9 +12,10 @@ from nnicli.errors import (
     TrialsNotStartedError,
 )
 from nnicli.models import ExperimentStatus, TrialJobStatus
-from nnicli.outlook import Look, Pace, may_be_over, pace_for
 from nnicli.safe_logging import get_logger
-from nnicli.session import Session
+from nnicli.session import diagnosis
+from nnicli.session.link import Session
+from nnicli.session.outlook import Look, Pace, may_be_over, pace_for
 from nnicli.waiting import Deadline
 
 logger = get_logger(__name__)

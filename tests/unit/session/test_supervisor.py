@@ -7,8 +7,7 @@ from pytest_httpserver import HTTPServer
 
 from nnicli import ExperimentStatus
 from nnicli.rest import ManagerClient
-from nnicli.session import Session
-from nnicli.supervision import Supervisor
+from nnicli.session import Session, Supervisor
 
 API = "/api/v1/nni"
 PROFILE = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nnicli.outlook import Look, may_be_over, pace_for
+from nnicli.session.outlook import Look, may_be_over, pace_for
 
 LOCAL = {"trialConcurrency": 4, "trainingService": {"platform": "local"}}
 
