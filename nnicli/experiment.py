@@ -65,6 +65,7 @@ from nnicli.store import (
     ExperimentDatabase,
     FetchedLog,
     Log,
+    Run,
     check_kind,
 )
 from nnicli.termination import stopping, termination_held_back
@@ -611,20 +612,23 @@ class Experiment(ExperimentReader):
         return find_installation(self._nni)
 
     def _creation_plan(
-        self, installation: NniInstallation, config: LoadedConfig, port: int | None
+        self, installation: NniInstallation, config: LoadedConfig, port: int
     ) -> StartPlan:
         parent = self._experiments_directory or config.experiments_directory
         document = {**config.document, DIRECTORY_KEYS[config.format]: str(parent)}
         encode = generation_for(installation.version).encoders[config.format]
         return StartPlan(
             action="create",
+            run=Run(
+                "",
+                parent,
+                port=port,
+                url_prefix=self._url_prefix,
+                platform=config.platform,
+                name=config.name,
+            ),
             requests=encode(document, installation.version),
-            experiments_directory=parent,
-            port=port,
             log_level=config.log_level,
-            url_prefix=self._url_prefix,
-            name=config.name,
-            platform=config.platform,
             stored_config=document,
         )
 
@@ -644,15 +648,17 @@ class Experiment(ExperimentReader):
             config = located.stored_config()
             plan = StartPlan(
                 action=action,
+                run=Run(
+                    exp_id,
+                    located.experiments_directory,
+                    port=port,
+                    url_prefix=self._url_prefix,
+                    platform=located.platform,
+                    name=params.get("experimentName"),
+                    folder=located.folder,
+                ),
                 requests=located.requests(action, config),
-                exp_id=exp_id,
-                experiments_directory=located.experiments_directory,
-                port=port,
                 log_level="debug" if debug else params.get("logLevel", "info"),
-                url_prefix=self._url_prefix,
-                name=params.get("experimentName"),
-                platform=located.platform,
-                folder=located.folder,
                 stored_config=config,
             )
             self._start(installation, plan)
@@ -661,7 +667,7 @@ class Experiment(ExperimentReader):
         with start_manager(
             installation, plan, timeouts=self._timeouts, max_answer_bytes=self._max_answer_bytes
         ) as started:
-            self._enter(Session.of_started(started, plan.action))
+            self._enter(Session.of_started(started))
 
     def _enter(self, session: Session) -> None:
         self._session, self._stopped, self._supervisor = session, None, None

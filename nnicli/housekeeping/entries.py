@@ -37,16 +37,12 @@ def stopped_entry(
         noted: An entry that another registry had of it; empty where there is none.
     """
     run = Run(
-        exp_id=exp_id,
-        port=0,
-        pid=0,
-        started_ms=int(time.time() * 1000),
+        exp_id,
+        experiments_directory,
         platform=platform_of(params),
         name=params.get("experimentName"),
-        experiments_directory=experiments_directory,
-        url="",
-        url_prefix="",
         folder=folder,
+        started_ms=int(time.time() * 1000),
     )
     entry = layout.encode_run(run)
     entry |= {

@@ -1,13 +1,7 @@
 """All about the manager's process: find it, start it, know it again, end it."""
 
 from nnicli.launcher.discovery import FoundInstallation, find_installations
-from nnicli.launcher.generations import (
-    GENERATIONS,
-    Action,
-    Generation,
-    ManagerArguments,
-    generation_for,
-)
+from nnicli.launcher.generations import GENERATIONS, Generation, generation_for
 from nnicli.launcher.installation import NniInstallation, find_installation
 from nnicli.launcher.locating import (
     LocatedExperiment,
@@ -20,9 +14,10 @@ from nnicli.launcher.locating import (
     is_viewing,
     locate_experiment,
 )
+from nnicli.launcher.plan import Action, StartPlan
 from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
-from nnicli.launcher.start import StartedManager, StartPlan, start_manager
+from nnicli.launcher.start import StartedManager, start_manager
 from nnicli.launcher.stopping import StopOutcome, Traces, reap, stop_manager
 from nnicli.launcher.target import target_of
 from nnicli.launcher.workers import WorkerProcess, find_workers
@@ -33,7 +28,6 @@ __all__ = [
     "FoundInstallation",
     "Generation",
     "LocatedExperiment",
-    "ManagerArguments",
     "ManagerProcess",
     "NniInstallation",
     "RunningManager",

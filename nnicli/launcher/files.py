@@ -8,7 +8,7 @@ import random
 import string
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,7 +17,7 @@ from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.stopping import Traces
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import Layout, LogPart, RunLogs
+from nnicli.store import Layout, LogPart, Run, RunLogs
 from nnicli.user_home import ADVICE, user_home
 
 logger = get_logger(__name__)
@@ -38,38 +38,29 @@ def random_name() -> str:
 
 @dataclass
 class LaunchFiles:
-    """What the launcher has on disk of one experiment.
+    """What the launcher has on disk of one run.
 
     Attributes:
         layout: Where things lie.
-        experiments_directory: Parent of the experiment's folder.
-        exp_id: Empty until the manager has told the id that it made up.
-        folder: Name of the launcher's own folder, for the releases that have one.
+        run: The run as far as it is known; a manager of 1.x makes up the id, which then comes last.
         is_new: Whether the experiment is made by this start.
-        new: Folders that are to go again when the start fails.
+        new: Directories that are deleted again when the start fails.
     """
 
     layout: Layout
-    experiments_directory: Path
-    exp_id: str
-    folder: str
+    run: Run
     is_new: bool
     new: list[Path] = field(default_factory=list)
 
     @property
-    def directory(self) -> Path | None:
-        """The experiment's own folder, None until its id is known."""
-        return self.experiments_directory / self.exp_id if self.exp_id else None
-
-    @property
     def place(self) -> Path:
         """The folder that stands for the start: the experiment's, else the launcher's own."""
-        return self.directory or self.error_output.parent
+        return self.run.directory or self.error_output.parent
 
     @property
     def error_output(self) -> Path:
         """The file with what the manager writes about its failures."""
-        return self.layout.output_paths(self.directory, self.folder)[1]
+        return self.layout.output_paths(self.run.directory, self.run.folder)[1]
 
     def run_logs(self, *, is_before: bool) -> RunLogs:
         """Return the logs of the run that starts.
@@ -79,29 +70,30 @@ class LaunchFiles:
                 runs; else the id was made up meanwhile, and all is of this one.
         """
         part = LogPart.from_now if is_before else LogPart
-        log = self.experiments_directory / self.exp_id / "log"
+        log = self.run.experiments_directory / self.run.exp_id / "log"
         return RunLogs(
             part(log / "nnimanager.log"), part(log / "dispatcher.log"), part(self.error_output)
         )
 
     def logs(self) -> list[Path]:
         """Return the files that may tell why a manager ended, the likeliest first."""
-        output, errors = self.layout.output_paths(self.directory, self.folder)
-        manager = [] if self.directory is None else [self.directory / "log" / "nnimanager.log"]
+        output, errors = self.layout.output_paths(self.run.directory, self.run.folder)
+        directory = self.run.directory
+        manager = [] if directory is None else [directory / "log" / "nnimanager.log"]
         return [errors, *manager, output]
 
     def traces(self, process: ManagerProcess) -> Traces:
         """Return by what the processes of the experiment are known."""
-        return Traces(self.exp_id, self.directory, process.identity)
+        return Traces(self.run.exp_id, self.run.directory, process.identity)
 
     def make_directories(self) -> None:
         """Create what is missing, for the owner only: it may hold the config, with passwords."""
-        output_directory = self.error_output.parent
+        directory, output_directory = self.run.directory, self.error_output.parent
         try:
-            self.experiments_directory.mkdir(parents=True, exist_ok=True)
-            if self.directory is not None and not self.directory.exists():
-                self.directory.mkdir(mode=0o700)
-                self.new.append(self.directory)
+            self.run.experiments_directory.mkdir(parents=True, exist_ok=True)
+            if directory is not None and not directory.exists():
+                directory.mkdir(mode=0o700)
+                self.new.append(directory)
             if not output_directory.exists():
                 output_directory.parent.mkdir(parents=True, exist_ok=True)
                 output_directory.mkdir(mode=0o700)
@@ -122,8 +114,8 @@ class LaunchFiles:
 
     def take_over(self, exp_id: str) -> None:
         """Note the id that the manager made up, and the folder that it created for it."""
-        self.exp_id = exp_id
-        directory = self.experiments_directory / exp_id
+        self.run = replace(self.run, exp_id=exp_id)
+        directory = self.run.experiments_directory / exp_id
         if self.is_new:
             self.new.append(directory)
             directory.chmod(0o700)
@@ -146,7 +138,7 @@ class LaunchFiles:
             try:
                 stdout, stderr = (
                     stack.enter_context(open(path, "ab", buffering=0, opener=_open_for_owner))
-                    for path in self.layout.output_paths(self.directory, self.folder)
+                    for path in self.layout.output_paths(self.run.directory, self.run.folder)
                 )
             except OSError as error:
                 raise LaunchError(
@@ -156,7 +148,7 @@ class LaunchFiles:
 
     def write_config(self, content: Mapping[str, Any]) -> None:
         """Write what a resume by nnicli or nnictl reads, in the releases that need it."""
-        path = self.layout.config_path(self.directory, self.folder)
+        path = self.layout.config_path(self.run.directory, self.run.folder)
         if path is None:
             return
         try:

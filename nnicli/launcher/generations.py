@@ -4,44 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from nnicli.config.requests import StartRequests, legacy_requests, v1_requests
 from nnicli.launcher.installation import NniInstallation
+from nnicli.launcher.plan import Action, StartPlan
 from nnicli.versions import row_for
 
-Action = Literal["create", "resume", "view"]
 Format = Literal["v1", "v2"]
 
 # Optional for the manager in every release; nnictl passes it since 1.5.
 _NODE_OPTIONS = ("--max-old-space-size=4096",)
-
-
-@dataclass(frozen=True, slots=True)
-class ManagerArguments:
-    """What a manager is told on its command line, in words that hold for every release.
-
-    Attributes:
-        action: `create`, `resume` or `view`.
-        exp_id: Id of the experiment, empty where the manager makes one up.
-        port: TCP port of the REST API.
-        experiments_directory: Absolute parent of the experiment's own folder.
-        platform: The training service, in the config's words.
-        log_level: In the config's words: fatal, error, warning, info, debug or trace.
-        url_prefix: Path below which the manager serves, without slashes at its ends.
-        python: The tuner's interpreter. A bare name, found through PATH: the manager puts it into
-            a shell command unquoted, so a path with a blank would break (2.8 to 3.0, seen live).
-    """
-
-    action: Action
-    exp_id: str
-    port: int
-    experiments_directory: Path
-    platform: str = "local"
-    log_level: str = "info"
-    url_prefix: str = ""
-    python: str = "python3"
+# The tuner's interpreter. A bare name, found through PATH: the manager puts it into a shell command
+# unquoted, so a path with a space would break (2.8 to 3.0, seen live).
+_PYTHON = "python3"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +26,8 @@ class Generation:
 
     Attributes:
         since: First release of the family.
-        flags: Field of ManagerArguments -> flag; a field without a flag is not told, nor is one
-            whose value is empty.
+        flags: Field of a Run, `log_level` or `python` -> flag; what has no flag here, or is empty,
+            is not passed.
         actions: Action -> its arguments. A flag that is not meant must be absent: up to 2.5 the
             manager exits over `--readonly false` and `--foreground false` (seen live).
         platforms: The config's training services that the manager calls otherwise.
@@ -71,16 +47,23 @@ class Generation:
     encoders: Mapping[Format, Callable[[Mapping[str, Any], str], StartRequests]]
     uses_next_port: frozenset[str]
 
-    def argv(self, installation: NniInstallation, arguments: ManagerArguments) -> list[str]:
+    def argv(self, installation: NniInstallation, plan: StartPlan) -> list[str]:
         """Return the command line that starts the manager of this installation."""
+        run = plan.run
+        values: dict[str, object] = {
+            "port": run.port,
+            "exp_id": run.exp_id,
+            "experiments_directory": run.experiments_directory,
+            "platform": self.platforms.get(run.platform, run.platform),
+            "url_prefix": run.url_prefix,
+            "log_level": self.log_levels.get(plan.log_level, plan.log_level),
+            "python": _PYTHON,
+        }
         command = [str(installation.node), *_NODE_OPTIONS, str(installation.entry)]
-        translations = {"log_level": self.log_levels, "platform": self.platforms}
         for field, flag in self.flags.items():
-            value = getattr(arguments, field)
-            value = translations.get(field, {}).get(value, value)
-            if value != "":
-                command += [flag, str(value)]
-        return [*command, *self.actions[arguments.action]]
+            if values[field] != "":
+                command += [flag, str(values[field])]
+        return [*command, *self.actions[plan.action]]
 
 
 def _post_only(document: Mapping[str, Any], _version: str) -> StartRequests:

@@ -23,8 +23,8 @@ from nnicli.errors import (
     StateError,
     UnsupportedVersionError,
 )
-from nnicli.launcher.generations import Action
 from nnicli.launcher.installation import NniInstallation, read_version
+from nnicli.launcher.plan import Action
 from nnicli.launcher.ports import find_listener
 from nnicli.launcher.process import ManagerProcess, check_processes, find_process, identify
 from nnicli.rest import dialect_for

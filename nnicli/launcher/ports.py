@@ -142,6 +142,6 @@ def reserve(port: int) -> Iterator[bool]:
         yield is_free(port)
 
 
-def candidates(port: int | None) -> Iterator[int]:
-    """Return the ports to try in turn: the given one alone, else all from the default on."""
-    return iter((port,)) if port is not None else iter(range(FIRST_PORT, _HIGHEST + 1))
+def candidates(port: int) -> Iterator[int]:
+    """Return the ports to try in turn: the given one alone, with 0 all from the default on."""
+    return iter((port,)) if port else iter(range(FIRST_PORT, _HIGHEST + 1))

@@ -6,11 +6,9 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
-from nnicli.config.requests import StartRequests
 from nnicli.errors import (
     InvalidValueError,
     LaunchError,
@@ -24,11 +22,12 @@ from nnicli.errors import (
 from nnicli.launcher import ports
 from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.files import LaunchFiles, generate_experiment_id, random_name
-from nnicli.launcher.generations import Action, Generation, ManagerArguments, generation_for
+from nnicli.launcher.generations import Generation, generation_for
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.locating import explain_silence
+from nnicli.launcher.plan import StartPlan
 from nnicli.launcher.process import ManagerProcess, check_processes, uninterrupted
-from nnicli.launcher.stopping import Traces, stop_manager
+from nnicli.launcher.stopping import stop_manager
 from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix, dialect_for
 from nnicli.safe_logging import get_logger
 from nnicli.store import Layout, Registry, Run, RunLogs, claimed, layout_for, tail_text
@@ -43,58 +42,22 @@ _SENT_BY_NNICTL = ("maxExecDuration", "searchSpace")
 
 
 @dataclass(frozen=True, slots=True)
-class StartPlan:
-    """What is to be started.
-
-    Attributes:
-        action: `create`, `resume` or `view`.
-        requests: What the manager is told before and at the start; it heeds the body of the POST
-            only where the action is `create`.
-        experiments_directory: Absolute parent of the experiment's folder.
-        exp_id: Id of the experiment; empty for a new one, which gets an id at its start.
-        port: The port, or None for the first free one.
-        log_level: The manager's, in the config's words.
-        url_prefix: Path below which the manager serves, without slashes at its ends.
-        name: The experiment's name, for the registry.
-        platform: The training service's, for the registry.
-        folder: Name of the launcher's own folder of an experiment of 1.x that has one.
-        stored_config: What is kept for a resume where the database is not enough.
-    """
-
-    action: Action
-    requests: StartRequests
-    experiments_directory: Path
-    exp_id: str = ""
-    port: int | None = None
-    log_level: str = "info"
-    url_prefix: str = ""
-    name: str | None = None
-    platform: str = "local"
-    folder: str = ""
-    stored_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-
-@dataclass(frozen=True, slots=True)
 class StartedManager:
     """A manager whose experiment runs.
 
     Attributes:
+        plan: What was started, with the port, the id and the process that it got.
         process: The manager.
         client: Speaks with it.
-        port: Where it listens.
         layout: Where its files lie.
-        traces: By what its processes are known.
-        directory: The experiment's own folder.
         logs: What it and its tuner write. Logs are appended to, so after a resume there are older
             lines before.
     """
 
+    plan: StartPlan
     process: ManagerProcess
     client: ManagerClient
-    port: int
     layout: Layout
-    traces: Traces
-    directory: Path
     logs: RunLogs
 
 
@@ -120,8 +83,8 @@ def start_manager(
         raise UnsupportedPlatformError(
             f"managers cannot be started on {os.name} yet; start it with NNI's own tools"
         ).with_advice("and use connect_experiment(), which works everywhere", shell="")
-    if plan.port is not None:
-        ports.check_port(plan.port)
+    if plan.run.port:
+        ports.check_port(plan.run.port)
     start = _Start(
         installation,
         generation_for(installation.version),
@@ -157,34 +120,30 @@ class _Start:
     def check(self) -> None:
         check_processes()
         ports.check_loopback()
-        check_prefix(self.plan.url_prefix)
-        if self.plan.url_prefix and "url_prefix" not in self.generation.flags:
+        prefix = check_prefix(self.plan.run.url_prefix)
+        if prefix and "url_prefix" not in self.generation.flags:
             raise InvalidValueError(
                 f"url_prefix: NNI {self.installation.version} serves below no prefix, which takes "
                 "2.3 or later; leave it out, or use a newer NNI",
                 field="url_prefix",
-                value=self.plan.url_prefix,
+                value=prefix,
             )
 
-    def files(self) -> LaunchFiles:
-        plan, exp_id = self.plan, self.plan.exp_id
+    def run_on(self, port: int) -> Run:
+        """Return the run on this port, with its id where the launcher chooses it."""
+        run = self.plan.run
+        exp_id = run.exp_id
         if not exp_id and not self.generation.chooses_id:
-            exp_id = generate_experiment_id(plan.experiments_directory)
-        return LaunchFiles(
-            self.layout,
-            plan.experiments_directory,
-            exp_id,
-            plan.folder or random_name(),
-            is_new=plan.action == "create",
-        )
+            exp_id = generate_experiment_id(run.experiments_directory)
+        return replace(run, exp_id=exp_id, port=port, folder=run.folder or random_name())
 
     def ports_needed(self, port: int) -> tuple[int, ...]:
-        takes_two = self.plan.platform in self.generation.uses_next_port
+        takes_two = self.plan.run.platform in self.generation.uses_next_port
         return (port, port + 1) if takes_two and self.plan.action != "view" else (port,)
 
 
 def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> StartedManager:
-    given = start.plan.port
+    given = start.plan.run.port
     for port in ports.candidates(given):
         try:
             for needed in start.ports_needed(port):
@@ -192,7 +151,7 @@ def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> Star
                     raise ports.port_in_use_error(needed)
             return _start_on(port, start, held, undo)
         except PortInUseError as error:
-            if given is not None:
+            if given:
                 raise
             logger.debug("%s; the next one is tried", error)
             undo.close()
@@ -204,124 +163,88 @@ def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> Star
 
 
 def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> StartedManager:
-    plan, timeouts = start.plan, start.timeouts
+    timeouts = start.timeouts
     deadline = Deadline(timeouts.start_s)
-    files = start.files()
+    files = LaunchFiles(start.layout, start.run_on(port), is_new=start.plan.action == "create")
     registry = start.layout.registry()
-    previous = registry.get(files.exp_id)
+    previous = registry.get(files.run.exp_id)
     undo.callback(files.remove_new)
     files.make_directories()
     if files.is_new:
         # An experiment that there is already was claimed before it was looked at.
         held.enter_context(claimed(files.place))
     undo.callback(_restore_entry, registry, files, previous)
-    arguments = ManagerArguments(
-        action=plan.action,
-        exp_id=files.exp_id,
-        port=port,
-        experiments_directory=plan.experiments_directory,
-        platform=plan.platform,
-        log_level=plan.log_level,
-        url_prefix=plan.url_prefix,
-    )
-    argv = start.generation.argv(start.installation, arguments)
+    argv = start.generation.argv(start.installation, replace(start.plan, run=files.run))
     logs = files.run_logs(is_before=True)
     with files.open_output() as (stdout, stderr), uninterrupted():
         process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
         # Before the POST nothing softer than SIGKILL is safe: 2.2 and 2.3 hang on it.
         undo.callback(_kill, process, files, timeouts.stop_s)
+    files.run = replace(files.run, pid=process.identity.pid, started_ms=int(time.time() * 1000))
     client = ManagerClient(
-        _url(plan, port),
+        files.run.url,
         dialect=dialect_for(start.installation.version),
         timeouts=timeouts,
         max_answer_bytes=start.max_answer_bytes,
         explain_silence=explain_silence,
     )
     undo.callback(client.close)
-    launch = _Launch(start, argv, port, process, files)
-    if files.exp_id:
+    launch = _Launch(start.plan, argv, process, files)
+    if files.run.exp_id:
         # The manager takes some 0.4 s to come up; the registry is written meanwhile.
         launch.register(registry, previous)
     launch.wait_until_ready(client, deadline)
-    if not files.exp_id:
+    if not files.run.exp_id:
         files.take_over(str(client.get_experiment_profile()["id"]))
         logs = files.run_logs(is_before=False)
         launch.register(registry, previous)
     launch.hand_over(client)
     launch.confirm(registry)
-    logger.info("experiment %s runs on %s (%s)", files.exp_id, client.endpoint, plan.action)
-    return StartedManager(
-        process,
-        client,
-        port,
-        start.layout,
-        files.traces(process),
-        plan.experiments_directory / files.exp_id,
-        logs,
-    )
+    plan = replace(start.plan, run=files.run)
+    logger.info("experiment %s runs on %s (%s)", plan.run.exp_id, client.endpoint, plan.action)
+    return StartedManager(plan, process, client, start.layout, logs)
 
 
 def _kill(process: ManagerProcess, files: LaunchFiles, timeout_s: float) -> None:
     stop_manager(process, files.traces(process), ask=None, timeout_s=timeout_s)
 
 
-def _url(plan: StartPlan, port: int) -> str:
-    return f"http://127.0.0.1:{port}" + (f"/{plan.url_prefix}" if plan.url_prefix else "")
-
-
 @dataclass(frozen=True, slots=True)
 class _Launch:
     """One manager between its spawn and the moment when its experiment runs."""
 
-    start: _Start
+    plan: StartPlan
     argv: list[str]
-    port: int
     process: ManagerProcess
     files: LaunchFiles
-    started_ms: int = field(default_factory=lambda: int(time.time() * 1000))
+
+    @property
+    def run(self) -> Run:
+        """The run as far as it is known; an id that the manager makes up comes last."""
+        return self.files.run
 
     def register(self, registry: Registry, previous: Mapping[str, Any] | None) -> None:
-        entry = self._entry()
+        entry = self.files.layout.encode_run(self.run)
         kept = ("tag", "experimentName", "platform")
         entry |= {key: value for key, value in (previous or {}).items() if key in kept}
-        registry.ensure(self.files.exp_id, {**(previous or {}), **entry})
-
-    def _entry(self) -> dict[str, Any]:
-        plan = self.start.plan
-        run = Run(
-            exp_id=self.files.exp_id,
-            port=self.port,
-            pid=self.process.identity.pid,
-            started_ms=self.started_ms,
-            platform=plan.platform,
-            name=plan.name,
-            experiments_directory=plan.experiments_directory,
-            url=_url(plan, self.port),
-            url_prefix=plan.url_prefix,
-            folder=self.files.folder,
-        )
-        return self.start.layout.encode_run(run)
+        registry.ensure(self.run.exp_id, {**(previous or {}), **entry})
 
     def confirm(self, registry: Registry) -> None:
         """Write what a later command needs: the entry, should it be lost, and the config."""
-        exp_id, entry = self.files.exp_id, self._entry()
+        run, entry = self.run, self.files.layout.encode_run(self.run)
         # Ten starts at once lost entries under NNI's lock alone (seen live).
-        found = registry.get(exp_id)
+        found = registry.get(run.exp_id)
         if found is None or found.get("pid") != entry.get("pid"):
-            registry.ensure(exp_id, {**entry, "status": "RUNNING"})
-        plan = self.start.plan
-        as_sent = {
-            name: plan.requests.profile[name]
-            for name in _SENT_BY_NNICTL
-            if name in plan.requests.profile
-        }
+            registry.ensure(run.exp_id, {**entry, "status": "RUNNING"})
+        profile = self.plan.requests.profile
+        as_sent = {name: profile[name] for name in _SENT_BY_NNICTL if name in profile}
         self.files.write_config(
             {
-                "experimentConfig": {**plan.stored_config, **as_sent},
-                "restServerPort": self.port,
-                "restServerPid": self.process.identity.pid,
-                "experimentId": exp_id,
-                "webuiUrl": [_url(plan, self.port)],
+                "experimentConfig": {**self.plan.stored_config, **as_sent},
+                "restServerPort": run.port,
+                "restServerPid": run.pid,
+                "experimentId": run.exp_id,
+                "webuiUrl": [run.url],
             }
         )
 
@@ -333,7 +256,7 @@ class _Launch:
                 return None
             # Whoever took the port in the gap would answer in our manager's place, and the POST
             # would go to a stranger.
-            is_ours = ports.listens(self.process.identity.pid, self.port)
+            is_ours = ports.listens(self.run.pid, self.run.port)
             return None if is_ours is False else True
 
         if poll_until(probe, deadline=deadline, interval_s=_READY_INTERVAL_S) is None:
@@ -350,7 +273,7 @@ class _Launch:
 
     def hand_over(self, client: ManagerClient) -> None:
         """Tell the experiment, and POST it once: a second one would start a second loop."""
-        requests = self.start.plan.requests
+        requests = self.plan.requests
         try:
             for body in requests.metadata:
                 client.set_cluster_metadata(body)
@@ -363,10 +286,10 @@ class _Launch:
                 argv=self.argv,
                 log_tail=self._log_tail(),
             ) from error
-        if self.start.plan.action == "create" and exp_id != self.files.exp_id:
+        if self.plan.action == "create" and exp_id != self.run.exp_id:
             raise LaunchError(
-                f"the manager on port {self.port} says that it runs experiment {exp_id!r}, "
-                f"not {self.files.exp_id!r}",
+                f"the manager on port {self.run.port} says that it runs experiment {exp_id!r}, "
+                f"not {self.run.exp_id!r}",
                 argv=self.argv,
             )
         # A manager that goes down over its experiment answers the POST all the same.
@@ -376,8 +299,8 @@ class _Launch:
 
     def _exited_error(self, when: str) -> LaunchError:
         log_tail = self._log_tail()
-        if "EADDRINUSE" in log_tail or not ports.is_free(self.port):
-            return ports.port_in_use_error(self.port)
+        if "EADDRINUSE" in log_tail or not ports.is_free(self.run.port):
+            return ports.port_in_use_error(self.run.port)
         return ManagerExitedError(
             f"the manager ended {when} (exit code {self.process.returncode}){self._log_hint()}",
             returncode=self.process.returncode,
@@ -416,13 +339,13 @@ def _spawn(
 def _restore_entry(
     registry: Registry, files: LaunchFiles, previous: Mapping[str, Any] | None
 ) -> None:
-    if not files.exp_id:
+    if not files.run.exp_id:
         return
     try:
         if previous is None:
-            registry.remove(files.exp_id)
+            registry.remove(files.run.exp_id)
         else:
-            registry.ensure(files.exp_id, previous)
+            registry.ensure(files.run.exp_id, previous)
     except RegistryError as error:
         # The failure that led here is the one to tell.
-        logger.warning("experiment %s may be left in NNI's registry: %s", files.exp_id, error)
+        logger.warning("experiment %s may be left in NNI's registry: %s", files.run.exp_id, error)

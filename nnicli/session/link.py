@@ -24,7 +24,6 @@ from nnicli.errors import (
     UpdateNotAppliedError,
 )
 from nnicli.launcher import (
-    Action,
     ManagerProcess,
     StartedManager,
     StopOutcome,
@@ -110,18 +109,19 @@ class Session:
         )
 
     @classmethod
-    def of_started(cls, started: StartedManager, action: Action) -> Session:
+    def of_started(cls, started: StartedManager) -> Session:
         """Return the session of a manager that was just started."""
+        plan = started.plan
         return cls(
             started.client,
-            started.traces.exp_id,
+            plan.run.exp_id,
             layout=started.layout,
             process=started.process,
-            directory=started.directory,
+            directory=plan.run.directory,
             logs=started.logs,
-            lead=_lead_at_start(started, action),
+            lead=_lead_at_start(started),
             is_owned=True,
-            is_view=action == "view",
+            is_view=plan.action == "view",
         )
 
     @classmethod
@@ -493,20 +493,21 @@ class Session:
         return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
 
 
-def _lead_at_start(started: StartedManager, action: Action) -> int | None:
+def _lead_at_start(started: StartedManager) -> int | None:
     """Return how far the next set's number is ahead of the trials, None where that is not certain.
 
     At a resume a manager goes on with the number that was stored last, even if sets were lost with
     the queue (1.8 to 2.9), or with that after the last unfinished trial's (2.10 to 3.0, source).
     """
-    if action != "resume":
+    if started.plan.action != "resume":
         return 0
     try:
         rows = started.client.get_job_statistics()
         number = started.client.get_experiment_profile()["nextSequenceId"]
     except RestError as error:
         # Whoever waits is told of a manager that does not answer.
-        logger.debug("the queue of experiment %s is not known: %s", started.traces.exp_id, error)
+        exp_id = started.plan.run.exp_id
+        logger.debug("the queue of experiment %s is not known: %s", exp_id, error)
         return None
     # A tuner that has not written a word has handed out nothing.
     if not started.logs.dispatcher.is_empty():

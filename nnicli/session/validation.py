@@ -20,9 +20,9 @@ _MOST_CONCURRENT = 99_999
 _MOST_TRIALS = 2**53 - 1
 
 
-def to_port(port: object) -> int | None:
-    """Return a port, also one that is text; None is the first free one."""
-    return None if port is None else check_port(port)
+def to_port(port: object) -> int:
+    """Return a port, also one that is text; None is 0, which stands for the first free one."""
+    return 0 if port is None else check_port(port)
 
 
 def given(value: Any, field: str) -> Any:

@@ -12,7 +12,7 @@ from nnicli.store.claims import claimed, is_claimed
 from nnicli.store.database import ExperimentDatabase
 from nnicli.store.handed_parameters import HandedParameters
 from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
-from nnicli.store.layouts import LAYOUTS, Layout, Run, is_folder_name, layout_for
+from nnicli.store.layouts import LAYOUTS, Layout, is_folder_name, layout_for
 from nnicli.store.log_files import FetchedLog, Log, LogFile
 from nnicli.store.log_places import (
     MANAGER_LOGS,
@@ -24,6 +24,7 @@ from nnicli.store.log_places import (
 from nnicli.store.logs import size_of, tail_text
 from nnicli.store.registry import Registry
 from nnicli.store.repair import mend_search_space
+from nnicli.store.run import Run
 from nnicli.store.run_logs import LogPart, RunLogs, has_lost_connection
 from nnicli.store.whole_files import write_whole
 

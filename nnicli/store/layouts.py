@@ -12,6 +12,7 @@ from typing import Any
 from nnicli.errors import InvalidValueError
 from nnicli.regular_files import read_regular
 from nnicli.store.registry import Registry
+from nnicli.store.run import Run
 from nnicli.user_home import user_home
 from nnicli.versions import row_for
 
@@ -20,35 +21,6 @@ _COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
 _MOST_STATE = 1000
 # What pathlib takes for a name, though it names no folder of its own.
 _NO_NAMES = ("", "..")
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One manager's run of an experiment, as its launcher notes it in NNI's registry.
-
-    Attributes:
-        exp_id: The experiment.
-        port: The manager's port.
-        pid: The manager's process.
-        started_ms: When it was started, in ms since 1970.
-        platform: The training service.
-        name: The experiment's name.
-        experiments_directory: Absolute parent of the experiment's folder.
-        url: The manager's address.
-        url_prefix: Path below which it serves, empty for none.
-        folder: Name of the launcher's own folder, which 1.x has for each experiment.
-    """
-
-    exp_id: str
-    port: int
-    pid: int
-    started_ms: int
-    platform: str
-    name: str | None
-    experiments_directory: Path
-    url: str
-    url_prefix: str
-    folder: str
 
 
 def _entry_of_2(run: Run) -> dict[str, Any]:

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
+from nnicli.config.requests import StartRequests
 from nnicli.errors import UnsupportedVersionError
 from nnicli.launcher import (
     GENERATIONS,
     Action,
     Generation,
-    ManagerArguments,
     NniInstallation,
+    StartPlan,
     generation_for,
 )
+from nnicli.store import Run
 from nnicli.versions import parse_version
 
 INSTALLATION = NniInstallation(
@@ -23,15 +25,15 @@ INSTALLATION = NniInstallation(
     node=Path("/env/site-packages/nni_node/node"),
     bin_directory=Path("/env/bin"),
 )
-ARGUMENTS = ManagerArguments(
-    action="resume",
-    exp_id="ab12cd34",
+NO_REQUESTS = StartRequests(metadata=(), profile={})
+RUN = Run(
+    "ab12cd34",
+    Path("/data/my experiments"),
     port=8081,
-    experiments_directory=Path("/data/my experiments"),
-    platform="remote",
-    log_level="trace",
     url_prefix="team/a",
+    platform="remote",
 )
+PLAN = StartPlan(action="resume", run=RUN, requests=NO_REQUESTS, log_level="trace")
 LEVELS = ("fatal", "error", "warning", "info", "debug", "trace")
 # `--log-level` choices that the parsers of these releases take.
 STRICT_LEVELS = {"critical", "error", "warning", "info", "debug"}
@@ -60,12 +62,14 @@ def test_rows_rise_strictly() -> None:
 
 @every_row
 def test_the_command_line_parses_back_to_its_arguments(row: Generation) -> None:
-    told = _parse(row.argv(INSTALLATION, ARGUMENTS))
+    told = _parse(row.argv(INSTALLATION, PLAN))
 
-    same = [field for field in row.flags if field != "log_level"]
+    same = [field for field in row.flags if field not in ("log_level", "python")]
     assert {field: told.pop(row.flags[field]) for field in same} == {
-        field: str(getattr(ARGUMENTS, field)) for field in same
+        field: str(getattr(RUN, field)) for field in same
     }
+    if "python" in row.flags:
+        assert told.pop(row.flags["python"]) == "python3"
     assert told.pop(row.flags["log_level"]) in MANAGER_LEVELS[row.since]
     action = row.actions["resume"]
     assert told == dict(zip(action[::2], action[1::2], strict=True))
@@ -75,7 +79,7 @@ def test_the_command_line_parses_back_to_its_arguments(row: Generation) -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_of_a_config_is_one_that_the_manager_takes(row: Generation, level: str) -> None:
     """The parsers are strict: `fatal`, which configs allow, ends the manager at once."""
-    argv = row.argv(INSTALLATION, replace(ARGUMENTS, log_level=level))
+    argv = row.argv(INSTALLATION, replace(PLAN, log_level=level))
 
     assert _parse(argv)[row.flags["log_level"]] in MANAGER_LEVELS[row.since]
 
@@ -83,7 +87,9 @@ def test_every_level_of_a_config_is_one_that_the_manager_takes(row: Generation, 
 @every_row
 def test_what_is_empty_is_not_told(row: Generation) -> None:
     """A manager of 1.x makes up the id of a new experiment, and a prefix is seldom wanted."""
-    argv = row.argv(INSTALLATION, ManagerArguments("create", "", 8080, Path("/data")))
+    argv = row.argv(
+        INSTALLATION, StartPlan("create", Run("", Path("/data"), port=8080), NO_REQUESTS)
+    )
 
     assert "" not in argv
     assert not {"--url-prefix", "--url_prefix", "--experiment_id", "--experiment-id"} & set(argv)
@@ -93,7 +99,7 @@ def test_what_is_empty_is_not_told(row: Generation) -> None:
 @pytest.mark.parametrize("action", ["create", "resume", "view"])
 def test_no_flag_is_told_to_be_false(row: Generation, action: Action) -> None:
     """Up to 2.5 the manager exits over `--readonly false` and `--foreground false` (seen live)."""
-    argv = row.argv(INSTALLATION, replace(ARGUMENTS, action=action))
+    argv = row.argv(INSTALLATION, replace(PLAN, action=action))
 
     assert "false" not in argv
 
@@ -107,13 +113,15 @@ def test_no_flag_is_told_to_be_false(row: Generation, action: Action) -> None:
     ],
 )
 def test_a_view_was_a_kind_of_resume_up_to_2_6(action: Action, told: list[str]) -> None:
-    argv = generation_for("2.6").argv(INSTALLATION, replace(ARGUMENTS, action=action))
+    argv = generation_for("2.6").argv(INSTALLATION, replace(PLAN, action=action))
 
     assert argv[-len(told) :] == told
 
 
 def test_openpai_is_pai_to_the_managers_that_are_told_the_platform() -> None:
-    argv = generation_for("2.2").argv(INSTALLATION, replace(ARGUMENTS, platform="openpai"))
+    argv = generation_for("2.2").argv(
+        INSTALLATION, replace(PLAN, run=replace(RUN, platform="openpai"))
+    )
 
     assert _parse(argv)["--mode"] == "pai"
 

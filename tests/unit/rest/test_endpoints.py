@@ -33,6 +33,7 @@ from nnicli.rest import (
 )
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.endpoints import Endpoint, Retry
+from nnicli.store import Run
 from nnicli.versions import parse_version
 from nnicli.waiting import Timeouts
 
@@ -351,7 +352,7 @@ def test_a_prefix_that_a_manager_reads_as_a_pattern_is_refused(prefix: Any) -> N
     """express takes `:x(.*)` for every path; the launcher and the client have one rule."""
     with pytest.raises(InvalidValueError, match=r"url_prefix: .* allowed: a path of letters"):
         Experiment(url_prefix=prefix)
-    plan = StartPlan("create", StartRequests((), {}), Path("/x"), url_prefix=prefix)
+    plan = StartPlan("create", Run("", Path("/x"), url_prefix=prefix), StartRequests((), {}))
     with (
         pytest.raises(InvalidValueError, match=r"url_prefix: .* allowed: a path of letters"),
         start_manager(NniInstallation("3.0", Path(), Path(), Path()), plan, timeouts=Timeouts()),

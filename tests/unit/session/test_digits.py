@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nnicli import arguments
 from nnicli.errors import InvalidValueError
+from nnicli.session import validation
 
 
 @pytest.mark.parametrize(
@@ -13,12 +13,12 @@ from nnicli.errors import InvalidValueError
     [("trial_concurrency", "2", 2), ("trial_concurrency", "0", 0), ("max_trial_number", "4", 4)],
 )
 def test_updates_take_digits(field: str, text: str, value: int) -> None:
-    assert arguments.UPDATE_CHECKS[field](text) == value
+    assert validation.UPDATE_CHECKS[field](text) == value
 
 
 def test_a_port_may_be_digits() -> None:
-    assert arguments.to_port("9001") == 9001
-    assert arguments.to_port(None) is None
+    assert validation.to_port("9001") == 9001
+    assert validation.to_port(None) == 0
 
 
 @pytest.mark.parametrize("value", ["2.5", " 2 ", "-1", "٢", "", "0x2", True, 2.0, "9" * 400])
@@ -27,4 +27,4 @@ def test_everything_else_is_refused_with_what_is_allowed(field: str, value: obje
     with pytest.raises(
         InvalidValueError, match=f"^{field}: .* is not allowed; allowed: an integer"
     ):
-        arguments.UPDATE_CHECKS[field](value)
+        validation.UPDATE_CHECKS[field](value)
