@@ -22,7 +22,7 @@ from nnicli.housekeeping.finding import (
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import (
     ManagerProcess,
-    Traces,
+    ProcessMarks,
     WorkerProcess,
     find_managers,
     find_workers,
@@ -324,12 +324,12 @@ def stop_processes(record: ExperimentRecord, timeouts: Timeouts) -> None:
     Raises:
         StopError: Something of it is still alive.
     """
-    traces = Traces(record.exp_id, record.directory, record.owner)
+    marks = ProcessMarks(record.exp_id, record.directory, record.owner)
     process = None if record.owner is None else ManagerProcess.find(record.owner)
     if process is None:
-        reap(traces)
+        reap(marks)
     else:
-        stop_manager(process, traces, ask=process.terminate, timeout_s=timeouts.stop_s)
+        stop_manager(process, marks, ask=process.terminate, timeout_s=timeouts.stop_s)
 
 
 @contextmanager

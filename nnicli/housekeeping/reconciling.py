@@ -25,8 +25,8 @@ from nnicli.housekeeping.finding import last_written, layout_of
 from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import (
     ManagerProcess,
+    ProcessMarks,
     RunningManager,
-    Traces,
     WorkerProcess,
     find_managers,
     find_workers,
@@ -495,8 +495,8 @@ def _end_manager(finding: Finding, timeouts: Timeouts) -> None:
     record = finding.record
     process = None if record.owner is None else ManagerProcess.find(record.owner)
     if process is not None:
-        traces = Traces(record.exp_id, record.directory, process.identity)
-        stop_manager(process, traces, ask=None, timeout_s=timeouts.stop_s)
+        marks = ProcessMarks(record.exp_id, record.directory, process.identity)
+        stop_manager(process, marks, ask=None, timeout_s=timeouts.stop_s)
 
 
 def _delete_unstarted(finding: Finding, _timeouts: Timeouts) -> None:

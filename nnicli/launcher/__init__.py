@@ -14,11 +14,12 @@ from nnicli.launcher.locating import (
     is_viewing,
     locate_experiment,
 )
+from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.plan import Action, StartPlan
 from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
 from nnicli.launcher.start import StartedManager, start_manager
-from nnicli.launcher.stopping import StopOutcome, Traces, reap, stop_manager
+from nnicli.launcher.stopping import StopOutcome, reap, stop_manager
 from nnicli.launcher.target import target_of
 from nnicli.launcher.workers import WorkerProcess, find_workers
 
@@ -30,11 +31,11 @@ __all__ = [
     "LocatedExperiment",
     "ManagerProcess",
     "NniInstallation",
+    "ProcessMarks",
     "RunningManager",
     "StartPlan",
     "StartedManager",
     "StopOutcome",
-    "Traces",
     "WorkerProcess",
     "check_port",
     "explain_silence",

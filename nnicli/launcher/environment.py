@@ -5,38 +5,31 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from nnicli.launcher import marks
 from nnicli.launcher.installation import NniInstallation
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # Of another Python, or for other versions of node: one that a manager's own node does not know, or
 # a script that is not there, ends it at once (16.14 and 18.15, seen live).
 _FOREIGN = frozenset(("PYTHONHOME", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV", "NODE_OPTIONS"))
-_OF_TUNERS = frozenset(
+# What else managers set for their tuners and trials (1.8 to 3.0, `nnimanager.js`, `env_vars.py`).
+_OTHERS_OF_NNI = frozenset(
     (
         "SDK_PROCESS",
         "NNI_MODE",
         "NNI_CHECKPOINT_DIRECTORY",
-        "NNI_LOG_DIRECTORY",
         "NNI_LOG_LEVEL",
         "NNI_INCLUDE_INTERMEDIATE_RESULTS",
         "NNI_TUNER_COMMAND_CHANNEL",
-    )
-)
-_OF_TRIALS = frozenset(
-    (
         "NNI_PLATFORM",
-        "NNI_EXP_ID",
-        "NNI_SYS_DIR",
-        "NNI_OUTPUT_DIR",
         "NNI_TRIAL_JOB_ID",
         "NNI_TRIAL_SEQ_ID",
         "NNI_CODE_DIR",
         "NNI_TRIAL_COMMAND_CHANNEL",
     )
 )
-# What managers set for their tuners and trials (1.8 to 3.0, `nnimanager.js`, `env_vars.py`). Where
-# an outer experiment's tuner or trial starts this one, those are the outer one's.
-_SET_BY_NNI = _OF_TUNERS | _OF_TRIALS
+# Where a tuner or a trial of an outer experiment starts this one, those are the outer one's.
+_LEFT_OUT = _FOREIGN | marks.VARIABLES | _OTHERS_OF_NNI
 
 
 def manager_environment(
@@ -50,7 +43,7 @@ def manager_environment(
     NODE_OPTIONS is left out, for trials too: a trial that runs node sets it in its own command.
     The caller's own variables stay, whatever their names, but for those that NNI itself sets.
     """
-    child = {name: value for name, value in environ.items() if name not in _FOREIGN | _SET_BY_NNI}
+    child = {name: value for name, value in environ.items() if name not in _LEFT_OUT}
     path = environ.get("PATH", os.defpath)
     child["PATH"] = os.pathsep.join((str(installation.bin_directory), path))
     if installation.is_virtual:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from nnicli.errors import LaunchError
+from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.process import ManagerProcess
-from nnicli.launcher.stopping import Traces
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import Layout, LogPart, Run, RunLogs
@@ -82,9 +82,9 @@ class LaunchFiles:
         manager = [] if directory is None else [directory / "log" / "nnimanager.log"]
         return [errors, *manager, output]
 
-    def traces(self, process: ManagerProcess) -> Traces:
-        """Return by what the processes of the experiment are known."""
-        return Traces(self.run.exp_id, self.run.directory, process.identity)
+    def marks(self, process: ManagerProcess) -> ProcessMarks:
+        """Return what the processes of the experiment are recognized by."""
+        return ProcessMarks(self.run.exp_id, self.run.directory, process.identity)
 
     def make_directories(self) -> None:
         """Create what is missing, for the owner only: it may hold the config, with passwords."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,6 +22,7 @@ from nnicli.errors import (
     StateError,
     UnsupportedVersionError,
 )
+from nnicli.launcher import marks
 from nnicli.launcher.installation import NniInstallation, read_version
 from nnicli.launcher.plan import Action
 from nnicli.launcher.ports import find_listener
@@ -47,16 +47,9 @@ from nnicli.user_home import user_home
 logger = get_logger(__name__)
 
 _LOOPBACK_HOSTS = ("localhost", "::1")
-# What the managers of all releases call these on their command lines.
-_ID_FLAGS = ("--experiment-id", "--experiment_id")
-_FOLDER_FLAGS = ("--experiments-directory", "--log_dir")
-_PORT_FLAGS = ("--port",)
-_PREFIX_FLAGS = ("--url-prefix", "--url_prefix")
 # What every manager keeps open below its experiment's folder.
 _OWN_FILES = (("db", "nni.sqlite"), ("log", "nnimanager.log"))
-_NEW_FLAGS = (("--action", "create"), ("--start_mode", "new"))
 _STDOUT = 1
-_VIEW_FLAGS = (("--action", "view"), ("--readonly", "true"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +277,7 @@ class RunningManager:
     @property
     def is_view(self) -> bool:
         """Whether it was told to show a stopped experiment only."""
-        return _is_view(self.identity.argv)
+        return marks.is_view(self.identity.argv)
 
     @property
     def is_ours(self) -> bool:
@@ -322,26 +315,13 @@ def find_managers() -> list[RunningManager]:
     check_processes()
     found = []
     for process in psutil.process_iter(["cmdline"]):
-        if not _is_manager(process.info["cmdline"] or ()):
+        if not marks.is_manager(process.info["cmdline"] or ()):
             continue
         # The list may be older than a process of the same number.
         identity = identify(process.pid)
-        if identity is not None and _is_manager(identity.argv) and _works_beside(identity):
+        if identity is not None and marks.is_manager(identity.argv) and _works_beside(identity):
             found.append(_look_at(identity))
     return found
-
-
-def _is_manager(argv: Sequence[str]) -> bool:
-    """Return whether a command line is that of a manager, and not of an editor or a search."""
-    return _entry(argv) is not None and any(flag in argv for flag in _PORT_FLAGS)
-
-
-def _entry(argv: Sequence[str]) -> str | None:
-    """Return the `main.js` that a command line runs, by its whole path as every launcher has it."""
-    paths = (Path(argument) for argument in argv)
-    return next(
-        (str(path) for path in paths if path.name == "main.js" and path.is_absolute()), None
-    )
 
 
 def _works_beside(identity: ProcessIdentity) -> bool:
@@ -356,9 +336,11 @@ def _works_beside(identity: ProcessIdentity) -> bool:
     except psutil.NoSuchProcess:
         return False
     # The installation may have been deleted since.
-    return _is_same(
-        folder.removesuffix(" (deleted)"), str(Path(_entry(identity.argv) or "").parent)
-    )
+    return _is_same(folder.removesuffix(" (deleted)"), str(_entry_of(identity).parent))
+
+
+def _entry_of(identity: ProcessIdentity) -> Path:
+    return marks.manager_entry(identity.argv) or Path()
 
 
 def _is_same(one: str, other: str) -> bool:
@@ -366,8 +348,8 @@ def _is_same(one: str, other: str) -> bool:
 
 
 def _look_at(identity: ProcessIdentity) -> RunningManager:
-    told = dict(pairwise(identity.argv))
-    exp_id, parent = _first_of(told, _ID_FLAGS), _first_of(told, _FOLDER_FLAGS)
+    arguments = marks.manager_arguments(identity.argv)
+    exp_id, parent = arguments.get("exp_id"), arguments.get("experiments_directory")
     if parent is not None and not Path(parent).is_absolute():
         # It counts from a working directory that may not be readable.
         parent = None
@@ -379,20 +361,16 @@ def _look_at(identity: ProcessIdentity) -> RunningManager:
     # one that was told no folder has it below a HOME that only it knows.
     if own is not None and exp_id in (None, own.name):
         exp_id, parent = own.name, parent or str(own.parent)
-    port = _first_of(told, _PORT_FLAGS)
+    port = arguments.get("port")
     return RunningManager(
         identity=identity,
         exp_id=exp_id,
         experiments_directory=Path(parent) if parent is not None else None,
         port=int(port) if port is not None and port.isdecimal() else None,
-        url_prefix=_first_of(told, _PREFIX_FLAGS) or "",
-        version=_version_at(Path(_entry(identity.argv) or "")),
+        url_prefix=arguments.get("url_prefix", ""),
+        version=_version_at(_entry_of(identity)),
         output=opened[_STDOUT].parent if _STDOUT in opened else None,
     )
-
-
-def _first_of(told: Mapping[str, str], flags: Sequence[str]) -> str | None:
-    return next((told[flag] for flag in flags if flag in told), None)
 
 
 def _open_files(pid: int) -> dict[int, Path]:
@@ -428,7 +406,7 @@ def _find_listening_manager(endpoint: str) -> ProcessIdentity | None:
     if address.port is None or not (host in _LOOPBACK_HOSTS or host.startswith("127.")):
         return None
     listener = find_listener(address.port)
-    return listener if listener is not None and _is_manager(listener.argv) else None
+    return listener if listener is not None and marks.is_manager(listener.argv) else None
 
 
 def find_local_addresses(endpoint: str) -> list[str]:
@@ -463,14 +441,10 @@ def explain_silence(endpoint: str) -> str:
 
 
 def is_viewing(process: ManagerProcess) -> bool:
-    """Return whether a manager was told to show a stopped experiment only."""
-    return _is_view(process.identity.argv)
+    """Return whether a manager was started only to show a stopped experiment."""
+    return marks.is_view(process.identity.argv)
 
 
 def is_new(process: ManagerProcess) -> bool:
-    """Return whether a manager was told to begin a new experiment."""
-    return any(pair in _NEW_FLAGS for pair in pairwise(process.identity.argv))
-
-
-def _is_view(argv: Sequence[str]) -> bool:
-    return any(pair in _VIEW_FLAGS for pair in pairwise(argv))
+    """Return whether a manager was started to begin a new experiment."""
+    return marks.creates_experiment(process.identity.argv)

@@ -9,13 +9,13 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from itertools import pairwise
 from pathlib import Path
 from typing import IO
 
 import psutil
 
 from nnicli.errors import ProcessIdentity, UnsupportedPlatformError
+from nnicli.launcher.marks import is_tuner
 from nnicli.waiting import Deadline, poll_until
 
 # The kernel counts the time of creation in hundredths of a second, and psutil keeps the boot time
@@ -195,14 +195,14 @@ class ManagerProcess:
     def tuner(self) -> ProcessIdentity | None:
         """Return the tuner's process, None while there is none.
 
-        NNI runs it as `python3 -m nni --exp_params ...` below a shell (1.3 to 3.0).
+        NNI runs it below a shell (1.3 to 3.0).
         """
         process = self._find()
         if process is None:
             return None
         for descendant in _descendants(process):
             identity = identify(descendant.pid)
-            if identity is not None and ("-m", "nni") in pairwise(identity.argv):
+            if identity is not None and is_tuner(identity.argv):
                 return identity
         return None
 

@@ -206,7 +206,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
 
 
 def _kill(process: ManagerProcess, files: LaunchFiles, timeout_s: float) -> None:
-    stop_manager(process, files.traces(process), ask=None, timeout_s=timeout_s)
+    stop_manager(process, files.marks(process), ask=None, timeout_s=timeout_s)
 
 
 @dataclass(frozen=True, slots=True)

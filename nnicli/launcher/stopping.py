@@ -6,12 +6,12 @@ import os
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import psutil
 
 from nnicli.errors import ConnectError, ManagerStillAliveError, ProcessIdentity, RestError
+from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.process import (
     ManagerProcess,
     end_processes,
@@ -75,31 +75,18 @@ class StopOutcome:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """By what the processes of one experiment are known once their manager is gone.
-
-    Attributes:
-        exp_id: Trials carry it as NNI_EXP_ID. Empty before a manager of 1.x has told it.
-        directory: The experiment's folder, None without an id; the tuner carries its `log` as
-            NNI_LOG_DIRECTORY.
-        manager: The manager, which leads the process group of all of them; None where nobody
-            knows any more which one it was.
-    """
-
-    exp_id: str
-    directory: Path | None
-    manager: ProcessIdentity | None
-
-
 def stop_manager(
-    process: ManagerProcess, traces: Traces, *, ask: Callable[[], None] | None, timeout_s: float
+    process: ManagerProcess,
+    marks: ProcessMarks,
+    *,
+    ask: Callable[[], None] | None,
+    timeout_s: float,
 ) -> StopOutcome:
     """End a manager and everything that belongs to its experiment.
 
     Args:
         process: The manager; it may be dead already.
-        traces: By what its processes are known.
+        marks: What its processes are recognized by.
         ask: Asks the manager to end; when that fails it gets SIGTERM. None: it gets SIGKILL at
             once, as before the start POST, where 2.2 and 2.3 hang on anything softer.
         timeout_s: How long it may take before it gets SIGKILL.
@@ -115,17 +102,17 @@ def stop_manager(
     below: set[psutil.Process] = set()
     try:
         how = _end_manager(process, ask, below=below, deadline=deadline)
-        survivors = reap(traces, below=below)
+        survivors = reap(marks, below=below)
     except ManagerStillAliveError:
         raise
     except BaseException:
         # A second Ctrl-C, or a caller's log handler that fails: what is left is done at once.
         with uninterrupted():
             _kill(process)
-            reap(traces, below=below)
+            reap(marks, below=below)
         raise
     return StopOutcome(
-        exp_id=traces.exp_id,
+        exp_id=marks.exp_id,
         how=how,
         returncode=process.returncode,
         waited_s=total.waited_s,
@@ -181,11 +168,13 @@ def _has_just_died(process: ManagerProcess, error: RestError) -> bool:
     return isinstance(error, ConnectError) or process.returncode == -signal.SIGKILL
 
 
-def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[ProcessIdentity, ...]:
+def reap(
+    marks: ProcessMarks, *, below: Iterable[psutil.Process] = ()
+) -> tuple[ProcessIdentity, ...]:
     """End what has outlived its manager; return what that was.
 
     Args:
-        traces: By what the processes are known.
+        marks: What the processes are recognized by.
         below: What was seen below the manager while it lived.
 
     Raises:
@@ -194,7 +183,7 @@ def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[Proce
     ended: dict[int, ProcessIdentity] = {}
     known = set(below)
     for _ in range(_SWEEPS):
-        found = _find_remains(traces, known)
+        found = _find_remains(marks, known)
         if not found:
             return tuple(ended.values())
         ended.update(
@@ -206,9 +195,9 @@ def reap(traces: Traces, *, below: Iterable[psutil.Process] = ()) -> tuple[Proce
         if alive := end_processes(found, grace_s=_GRACE_S):
             identity = identify(alive[0].pid)
             if identity is not None:
-                raise _still_alive(identity, f"a process of experiment {traces.exp_id}")
+                raise _still_alive(identity, f"a process of experiment {marks.exp_id}")
     raise _still_alive(
-        next(reversed(ended.values())), f"experiment {traces.exp_id} starts ever new processes; one"
+        next(reversed(ended.values())), f"experiment {marks.exp_id} starts ever new processes; one"
     )
 
 
@@ -220,12 +209,12 @@ def _still_alive(identity: ProcessIdentity, what: str) -> ManagerStillAliveError
     )
 
 
-def _find_remains(traces: Traces, known: Iterable[psutil.Process]) -> set[psutil.Process]:
+def _find_remains(marks: ProcessMarks, known: Iterable[psutil.Process]) -> set[psutil.Process]:
     """Return what lives of an experiment, with everything below it."""
     remains = {process for process in known if is_alive(process)}
-    group = None if traces.manager is None else _group_of(traces.manager)
+    group = None if marks.manager is None else _group_of(marks.manager)
     for process in psutil.process_iter():
-        if _is_in_group(process, group) or _is_told(process, traces):
+        if _is_in_group(process, group) or _carries(process, marks):
             remains.add(process)
     for process in tuple(remains):
         try:
@@ -258,21 +247,9 @@ def _is_in_group(process: psutil.Process, leader: ProcessIdentity | None) -> boo
         return False
 
 
-def _is_told(process: psutil.Process, traces: Traces) -> bool:
-    """Return whether the environment of a process names the experiment."""
-    if traces.directory is None:
-        return False
+def _carries(process: psutil.Process, marks: ProcessMarks) -> bool:
+    """Return whether the environment of a process names the experiment, as far as it is visible."""
     try:
-        environ = process.environ()
+        return marks.are_in(process.environ())
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
-    if environ.get("NNI_EXP_ID") == traces.exp_id:
-        # Ids are unique within one folder only, so a folder that is told has to agree.
-        told = environ.get("NNI_SYS_DIR") or environ.get("NNI_OUTPUT_DIR")
-        return told is None or _is_below(told, traces.directory)
-    told = environ.get("NNI_LOG_DIRECTORY")
-    return told is not None and _is_below(told, traces.directory)
-
-
-def _is_below(told: str, directory: Path) -> bool:
-    return Path(os.path.realpath(told)).is_relative_to(os.path.realpath(directory))

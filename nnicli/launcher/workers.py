@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from nnicli.errors import ProcessIdentity
+from nnicli.launcher.marks import directory_in
 from nnicli.launcher.process import check_processes, identify
 
 
@@ -42,7 +42,7 @@ def find_workers() -> list[WorkerProcess]:
     found = []
     for process in psutil.process_iter():
         try:
-            directory = _directory_in(process.environ())
+            directory = directory_in(process.environ())
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             continue
         if directory is None or process.pid in spared:
@@ -51,13 +51,3 @@ def find_workers() -> list[WorkerProcess]:
         if identity is not None:
             found.append(WorkerProcess(identity, directory))
     return found
-
-
-def _directory_in(environ: Mapping[str, str]) -> Path | None:
-    """Return the experiment's folder that an environment tells, None where it tells none."""
-    exp_id = environ.get("NNI_EXP_ID")
-    told = environ.get("NNI_SYS_DIR") or environ.get("NNI_OUTPUT_DIR")
-    if exp_id and told:
-        return next((place for place in Path(told).parents if place.name == exp_id), None)
-    logs = environ.get("NNI_LOG_DIRECTORY")
-    return Path(logs).parent if logs else None

@@ -25,9 +25,9 @@ from nnicli.errors import (
 )
 from nnicli.launcher import (
     ManagerProcess,
+    ProcessMarks,
     StartedManager,
     StopOutcome,
-    Traces,
     find_local_manager,
     is_new,
     is_viewing,
@@ -424,10 +424,10 @@ class Session:
         if self.process is None or self.directory is None:
             outcome = self._stop_remote(timeouts)
         else:
-            traces = Traces(self.exp_id, self.directory, self.process.identity)
+            marks = ProcessMarks(self.exp_id, self.directory, self.process.identity)
             with within(Deadline(timeouts.stop_s)):
                 outcome = stop_manager(
-                    self.process, traces, ask=self._ask_to_stop, timeout_s=timeouts.stop_s
+                    self.process, marks, ask=self._ask_to_stop, timeout_s=timeouts.stop_s
                 )
             self._record_stop()
         self.close()

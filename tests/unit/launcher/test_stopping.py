@@ -21,7 +21,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
 )
-from nnicli.launcher import ManagerProcess, StopOutcome, Traces, reap, stop_manager
+from nnicli.launcher import ManagerProcess, ProcessMarks, StopOutcome, reap, stop_manager
 from nnicli.launcher.process import identify, is_alive
 from nnicli.waiting import Deadline, poll_until
 
@@ -93,9 +93,11 @@ def directory(tmp_path: Path) -> Path:
     return directory
 
 
-def _manager(child: subprocess.Popen[bytes], directory: Path) -> tuple[ManagerProcess, Traces]:
+def _manager(
+    child: subprocess.Popen[bytes], directory: Path
+) -> tuple[ManagerProcess, ProcessMarks]:
     identity = _identity(child)
-    return ManagerProcess(identity, child=child), Traces(EXP_ID, directory, identity)
+    return ManagerProcess(identity, child=child), ProcessMarks(EXP_ID, directory, identity)
 
 
 def _trial_environment(directory: Path, exp_id: str = EXP_ID) -> dict[str, str]:
@@ -104,9 +106,9 @@ def _trial_environment(directory: Path, exp_id: str = EXP_ID) -> dict[str, str]:
 
 def test_a_manager_that_ends_when_asked(programs: Programs, directory: Path) -> None:
     child = programs.run(programs.sleeper())
-    process, traces = _manager(child, directory)
+    process, marks = _manager(child, directory)
 
-    outcome = stop_manager(process, traces, ask=process.terminate, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=process.terminate, timeout_s=20)
 
     assert (outcome.exp_id, outcome.how, outcome.survivors) == (EXP_ID, "asked", ())
     assert outcome.returncode == -signal.SIGTERM
@@ -116,12 +118,12 @@ def test_a_manager_that_ends_when_asked(programs: Programs, directory: Path) -> 
 def test_a_manager_that_cannot_be_asked_gets_sigterm(
     programs: Programs, directory: Path, error: type[RestError]
 ) -> None:
-    process, traces = _manager(programs.run(programs.sleeper()), directory)
+    process, marks = _manager(programs.run(programs.sleeper()), directory)
 
     def ask() -> None:
         raise error("broken", method="DELETE", url="http://127.0.0.1:1")
 
-    outcome = stop_manager(process, traces, ask=ask, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=ask, timeout_s=20)
 
     assert (outcome.how, outcome.returncode) == ("asked", -signal.SIGTERM)
 
@@ -131,29 +133,29 @@ def test_a_manager_that_dies_before_it_is_asked_is_already_gone(
     programs: Programs, directory: Path, error: type[RestError]
 ) -> None:
     """Right after a kill -9 a process still looks alive for a moment."""
-    process, traces = _manager(programs.run(programs.sleeper()), directory)
+    process, marks = _manager(programs.run(programs.sleeper()), directory)
 
     def ask() -> None:
         process.kill()
         raise error("broken", method="DELETE", url="http://127.0.0.1:1")
 
-    outcome = stop_manager(process, traces, ask=ask, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=ask, timeout_s=20)
 
     assert (outcome.how, outcome.returncode) == ("already gone", -signal.SIGKILL)
 
 
 def test_a_deaf_manager_is_killed_when_the_time_is_up(programs: Programs, directory: Path) -> None:
-    process, traces = _manager(programs.run(programs.sleeper(deaf=True)), directory)
+    process, marks = _manager(programs.run(programs.sleeper(deaf=True)), directory)
 
-    outcome = stop_manager(process, traces, ask=process.terminate, timeout_s=0.3)
+    outcome = stop_manager(process, marks, ask=process.terminate, timeout_s=0.3)
 
     assert (outcome.how, outcome.returncode) == ("killed", -signal.SIGKILL)
 
 
 def test_without_asking_it_is_killed_at_once(programs: Programs, directory: Path) -> None:
-    process, traces = _manager(programs.run(programs.sleeper()), directory)
+    process, marks = _manager(programs.run(programs.sleeper()), directory)
 
-    outcome = stop_manager(process, traces, ask=None, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=None, timeout_s=20)
 
     assert (outcome.how, outcome.returncode) == ("killed", -signal.SIGKILL)
 
@@ -162,12 +164,12 @@ def test_a_manager_that_had_died_leaves_only_what_it_started(
     programs: Programs, directory: Path
 ) -> None:
     child = programs.run(programs.sleeper())
-    process, traces = _manager(child, directory)
+    process, marks = _manager(child, directory)
     child.kill()
     child.wait()
     orphan = programs.run(programs.sleeper(deaf=True), **_trial_environment(directory))
 
-    outcome = stop_manager(process, traces, ask=None, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=None, timeout_s=20)
 
     assert outcome.how == "already gone"
     assert [survivor.pid for survivor in outcome.survivors] == [orphan.pid]
@@ -181,9 +183,9 @@ def test_everything_that_is_known_by_a_trace_is_ended(programs: Programs, direct
     with_child = programs.sleeper(starts=programs.hidden_child())
     trial_with_child = programs.run(with_child, **_trial_environment(directory))
     (child,) = psutil.Process(trial_with_child.pid).children()
-    traces = Traces(EXP_ID, directory, ProcessIdentity(2**22 - 1, 0.0))
+    marks = ProcessMarks(EXP_ID, directory, ProcessIdentity(2**22 - 1, 0.0))
 
-    ended = reap(traces)
+    ended = reap(marks)
 
     assert {identity.pid for identity in ended} == {
         trial.pid,
@@ -199,10 +201,10 @@ def test_what_left_the_tree_is_ended_if_it_was_seen_in_it(
 ) -> None:
     """The child drops its environment and session, and its parent, a shell, ends on SIGTERM."""
     with_child = programs.sleeper(starts=programs.hidden_child(deaf=True))
-    process, traces = _manager(programs.run(with_child), directory)
+    process, marks = _manager(programs.run(with_child), directory)
     (child,) = process.descendants()
 
-    outcome = stop_manager(process, traces, ask=process.terminate, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=process.terminate, timeout_s=20)
 
     assert [survivor.pid for survivor in outcome.survivors] == [child.pid]
     assert not is_alive(child)
@@ -211,12 +213,12 @@ def test_what_left_the_tree_is_ended_if_it_was_seen_in_it(
 def test_the_process_group_is_ended_after_its_leader(programs: Programs, directory: Path) -> None:
     in_group = programs.hidden_child(deaf=True, session=False)
     leader = programs.run(programs.sleeper(starts=in_group))
-    process, traces = _manager(leader, directory)
+    process, marks = _manager(leader, directory)
     (member,) = psutil.Process(leader.pid).children()
     leader.kill()
     leader.wait()
 
-    outcome = stop_manager(process, traces, ask=None, timeout_s=20)
+    outcome = stop_manager(process, marks, ask=None, timeout_s=20)
 
     assert [survivor.pid for survivor in outcome.survivors] == [member.pid]
 
@@ -232,7 +234,7 @@ def test_a_neighbour_is_left_alone(
     }[neighbour]
     child = programs.run(programs.sleeper(), **environment)
 
-    ended = reap(Traces(EXP_ID, directory, ProcessIdentity(2**22 - 1, 0.0)))
+    ended = reap(ProcessMarks(EXP_ID, directory, ProcessIdentity(2**22 - 1, 0.0)))
 
     assert ended == ()
     assert child.poll() is None
@@ -245,7 +247,7 @@ def test_a_reused_pid_gets_no_signal(programs: Programs, directory: Path) -> Non
     )
 
     outcome = stop_manager(
-        ManagerProcess(past), Traces(EXP_ID, directory, past), ask=None, timeout_s=1
+        ManagerProcess(past), ProcessMarks(EXP_ID, directory, past), ask=None, timeout_s=1
     )
 
     assert (outcome.how, outcome.survivors) == ("already gone", ())
@@ -257,8 +259,10 @@ def test_the_caller_itself_is_never_ended(directory: Path) -> None:
     code = (
         "from pathlib import Path\n"
         "from nnicli.errors import ProcessIdentity\n"
-        "from nnicli.launcher import Traces, reap\n"
-        f"print(reap(Traces({EXP_ID!r}, Path({str(directory)!r}), ProcessIdentity(4194303, 0.0))))"
+        "from nnicli.launcher import ProcessMarks, reap\n"
+        "gone = ProcessIdentity(4194303, 0.0)\n"
+        f"marks = ProcessMarks({EXP_ID!r}, Path({str(directory)!r}), gone)\n"
+        "print(reap(marks))"
     )
 
     result = subprocess.run(
