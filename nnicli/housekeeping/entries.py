@@ -14,7 +14,7 @@ _KEPT = ("port", "startTime", "endTime", "platform", "experimentName", "tag")
 _LONGEST_TEXT = 1_000
 # A JavaScript number holds no larger integer exactly.
 _LARGEST_NUMBER = 2**53
-_OF_NO_PROCESS: Mapping[str, Any] = {"status": "STOPPED", "pid": None, "webuiUrl": []}
+_OF_NO_PROCESS: Mapping[str, Any] = {"pid": None, "webuiUrl": []}
 
 
 def stopped_entry(
@@ -52,9 +52,7 @@ def stopped_entry(
     }
     # A process of the number that was noted is somebody else's by now.
     entry |= {key: value for key, value in _OF_NO_PROCESS.items() if key in entry}
-    if entry["endTime"] in (None, "N/A"):
-        entry["endTime"] = layout.encode_time(run.started_ms)
-    return entry
+    return entry | layout.encode_stop(entry, ended_ms=run.started_ms)
 
 
 def _is_plausible(noted: object, ours: object) -> bool:

@@ -520,11 +520,9 @@ def _delete_leftovers(finding: Finding, _timeouts: Timeouts) -> None:
 def _note_stopped(finding: Finding, _timeouts: Timeouts) -> None:
     record = finding.record
     layout = layout_of(record)
-    fields: dict[str, object] = {"status": ExperimentStatus.STOPPED.value}
-    if record.raw.get("endTime") in (None, "N/A"):
-        written = last_written(record)
-        ended_s = time.time() if written is None else written.timestamp()
-        fields["endTime"] = layout.encode_time(int(ended_s * 1000))
+    written = last_written(record)
+    ended_s = time.time() if written is None else written.timestamp()
+    fields = layout.encode_stop(record.raw, ended_ms=int(ended_s * 1000))
     layout.registry().update(record.exp_id, **fields)
 
 

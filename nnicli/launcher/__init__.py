@@ -18,8 +18,9 @@ from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.plan import Action, StartPlan
 from nnicli.launcher.ports import check_port
 from nnicli.launcher.process import ManagerProcess
+from nnicli.launcher.remains import reap
 from nnicli.launcher.start import StartedManager, start_manager
-from nnicli.launcher.stopping import StopOutcome, reap, stop_manager
+from nnicli.launcher.stopping import StopOutcome, stop_experiment, stop_manager
 from nnicli.launcher.target import target_of
 from nnicli.launcher.workers import WorkerProcess, find_workers
 
@@ -51,6 +52,7 @@ __all__ = [
     "locate_experiment",
     "reap",
     "start_manager",
+    "stop_experiment",
     "stop_manager",
     "target_of",
 ]

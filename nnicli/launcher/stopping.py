@@ -1,34 +1,42 @@
-"""How an experiment is ended so that nothing of it is left."""
+"""Stopping an experiment so that nothing of it is left."""
 
 from __future__ import annotations
 
-import os
 import signal
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import psutil
 
-from nnicli.errors import ConnectError, ManagerStillAliveError, ProcessIdentity, RestError
+from nnicli.errors import (
+    ConnectError,
+    ConnectionLostError,
+    ManagerStillAliveError,
+    ProcessIdentity,
+    RegistryError,
+    RequestTimeoutError,
+    RestError,
+    StatusError,
+    StopError,
+    StopNotSupportedError,
+)
 from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.process import (
     ManagerProcess,
-    end_processes,
-    find_process,
-    identify,
-    is_alive,
     uninterrupted,
 )
+from nnicli.launcher.remains import reap, still_alive
 from nnicli.printable import printable_line
+from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
-from nnicli.store import Registry
-from nnicli.waiting import Deadline
+from nnicli.store import Layout, Registry
+from nnicli.waiting import Deadline, poll_until, within
 
 logger = get_logger(__name__)
 
-# A trial that outlived its manager may want to save something; its deaf children want nothing.
-_GRACE_S = 1.0
 # How long a process that got SIGKILL may still look alive.
 _DYING_S = 0.2
 # How long the kernel may take to end what got SIGKILL.
@@ -38,9 +46,9 @@ _LOCK_TIMEOUT_S = 3.0
 # How often the tree below a stopping manager is looked at: parents go, and children lose their
 # place in it.
 _WATCH_INTERVAL_S = 0.5
-# What is ended may have started more in the meantime, so the search is repeated.
-_SWEEPS = 10
-
+_PORT_INTERVAL_S = 0.1
+# What a reverse proxy says of a manager that is gone.
+_GATEWAY_ERRORS = (502, 503, 504)
 
 How = Literal["asked", "killed", "already gone"]
 
@@ -73,6 +81,91 @@ class StopOutcome:
             f"<StopOutcome {name}: {self.how} in {self.waited_s:.1f} s{code}, "
             f"{number} survivor{'' if number == 1 else 's'} ended>"
         )
+
+
+def stop_experiment(
+    client: ManagerClient,
+    process: ManagerProcess | None,
+    marks: ProcessMarks,
+    *,
+    layout: Layout,
+    timeout_s: float,
+) -> StopOutcome:
+    """End an experiment and all of its processes; set NNI's registry right.
+
+    Args:
+        client: Speaks with its manager.
+        process: The manager; None where it is on another machine.
+        marks: What the experiment's processes are recognized by.
+        layout: Whose registry has it.
+        timeout_s: How long the manager may take before it gets SIGKILL, or on another machine
+            before the stop has failed.
+
+    Raises:
+        StopError: Something of it is still alive.
+        StopNotSupportedError: It is on another machine, and its release has no request to stop.
+    """
+    if process is None:
+        return _stop_remote(client, marks.exp_id, timeout_s)
+
+    def ask() -> None:
+        if client.dialect.can_be_stopped:
+            client.stop_experiment()
+        else:
+            client.close()
+            process.terminate()
+
+    with within(Deadline(timeout_s)):
+        outcome = stop_manager(process, marks, ask=ask, timeout_s=timeout_s)
+    _record_stop(layout, marks.exp_id)
+    return outcome
+
+
+def _record_stop(layout: Layout, exp_id: str) -> None:
+    """Write the end into NNI's registry where the manager did not."""
+    registry = layout.registry()
+    try:
+        entry = registry.get(exp_id)
+        if entry is None:
+            return
+        fields = layout.encode_stop(entry, ended_ms=int(time.time() * 1000))
+        if not fields.items() <= entry.items():
+            registry.update(exp_id, **fields)
+    except RegistryError as error:
+        # The experiment is stopped all the same, which is what was asked for.
+        logger.warning("experiment %s is stopped, but not recorded as such: %s", exp_id, error)
+
+
+def _stop_remote(client: ManagerClient, exp_id: str, timeout_s: float) -> StopOutcome:
+    """Stop a manager on another machine, where nothing but a request reaches it."""
+    if not client.dialect.can_be_stopped:
+        raise StopNotSupportedError(
+            f"the manager at {client.endpoint} cannot be stopped from here: NNI before 2.1 has "
+            "no request for it, and the process is not on this machine; end it there, with "
+            "nnicli or with a SIGTERM to its pid"
+        )
+    deadline = Deadline(timeout_s)
+    with suppress(ConnectionLostError, RequestTimeoutError):
+        # 2.1 to 2.7 answer late, and 2.4 to 2.7 drop the connection as a matter of course.
+        client.stop_experiment()
+
+    def is_gone() -> bool | None:
+        try:
+            client.get_version()
+        except (ConnectError, ConnectionLostError):
+            return True
+        except StatusError as error:
+            return True if error.status_code in _GATEWAY_ERRORS else None
+        except RestError:
+            return None
+        return None
+
+    if poll_until(is_gone, deadline=deadline, interval_s=_PORT_INTERVAL_S) is None:
+        raise StopError(
+            f"the manager at {client.endpoint} was asked to stop and still answers after "
+            f"{deadline.waited_s:.0f} s; end it on its own machine"
+        )
+    return StopOutcome(exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
 
 
 def stop_manager(
@@ -154,7 +247,7 @@ def _kill(process: ManagerProcess) -> None:
         process.kill()
         is_gone = process.wait(_KILL_TIMEOUT_S)
     if not is_gone:
-        raise _still_alive(process.identity, "the manager")
+        raise still_alive(process.identity, "the manager")
 
 
 def _has_just_died(process: ManagerProcess, error: RestError) -> bool:
@@ -166,90 +259,3 @@ def _has_just_died(process: ManagerProcess, error: RestError) -> bool:
     if not process.wait(_DYING_S):
         return False
     return isinstance(error, ConnectError) or process.returncode == -signal.SIGKILL
-
-
-def reap(
-    marks: ProcessMarks, *, below: Iterable[psutil.Process] = ()
-) -> tuple[ProcessIdentity, ...]:
-    """End what has outlived its manager; return what that was.
-
-    Args:
-        marks: What the processes are recognized by.
-        below: What was seen below the manager while it lived.
-
-    Raises:
-        ManagerStillAliveError: Something lives even after SIGKILL.
-    """
-    ended: dict[int, ProcessIdentity] = {}
-    known = set(below)
-    for _ in range(_SWEEPS):
-        found = _find_remains(marks, known)
-        if not found:
-            return tuple(ended.values())
-        ended.update(
-            (identity.pid, identity)
-            for process in found
-            if (identity := identify(process.pid)) is not None
-        )
-        known |= found
-        if alive := end_processes(found, grace_s=_GRACE_S):
-            identity = identify(alive[0].pid)
-            if identity is not None:
-                raise _still_alive(identity, f"a process of experiment {marks.exp_id}")
-    raise _still_alive(
-        next(reversed(ended.values())), f"experiment {marks.exp_id} starts ever new processes; one"
-    )
-
-
-def _still_alive(identity: ProcessIdentity, what: str) -> ManagerStillAliveError:
-    return ManagerStillAliveError(
-        f"{what}, {identity}, is still alive after SIGKILL; it may hang in the kernel, on a lost "
-        "network disk for instance",
-        identity=identity,
-    )
-
-
-def _find_remains(marks: ProcessMarks, known: Iterable[psutil.Process]) -> set[psutil.Process]:
-    """Return what lives of an experiment, with everything below it."""
-    remains = {process for process in known if is_alive(process)}
-    group = None if marks.manager is None else _group_of(marks.manager)
-    for process in psutil.process_iter():
-        if _is_in_group(process, group) or _carries(process, marks):
-            remains.add(process)
-    for process in tuple(remains):
-        try:
-            remains.update(process.children(recursive=True))
-        except psutil.NoSuchProcess:
-            continue
-    # nnicli may itself run in a trial of the experiment that it stops.
-    own = psutil.Process()
-    return {
-        process for process in remains if is_alive(process) and process not in (own, *own.parents())
-    }
-
-
-def _group_of(manager: ProcessIdentity) -> ProcessIdentity | None:
-    """Return the leader of the group, None when the group's number may be another's by now."""
-    current = identify(manager.pid)
-    return manager if current is None or find_process(manager) is not None else None
-
-
-def _is_in_group(process: psutil.Process, leader: ProcessIdentity | None) -> bool:
-    try:
-        # No process gets the number of a living group as its pid, so the members of this one are
-        # younger than its leader.
-        return (
-            leader is not None
-            and os.getpgid(process.pid) == leader.pid
-            and process.create_time() >= leader.create_time
-        )
-    except (psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError, PermissionError):
-        return False
-
-
-def _carries(process: psutil.Process, marks: ProcessMarks) -> bool:
-    """Return whether the environment of a process names the experiment, as far as it is visible."""
-    try:
-        return marks.are_in(process.environ())
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return False

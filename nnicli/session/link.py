@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from nnicli.errors import (
     ConnectError,
-    ConnectionLostError,
     RegistryError,
     RequestTimeoutError,
     RestError,
     StateError,
     StatusError,
-    StopError,
-    StopNotSupportedError,
     TrialStillRunningError,
     TunerNotReadyError,
     UpdateNotAppliedError,
@@ -31,7 +26,7 @@ from nnicli.launcher import (
     find_local_manager,
     is_new,
     is_viewing,
-    stop_manager,
+    stop_experiment,
 )
 from nnicli.models import ExperimentProfile, ExperimentStatus, TrialJob
 from nnicli.rest import ManagerClient
@@ -48,20 +43,17 @@ from nnicli.store import (
     manager_log_path,
     platform_of,
 )
-from nnicli.waiting import Deadline, Timeouts, poll_until, within
+from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = get_logger(__name__)
 
 _TUNER_INTERVAL_S = 0.02
-_PORT_INTERVAL_S = 0.1
 _REOPENING_S = 15.0
 _KILL_INTERVAL_S = 0.2
 # Before 3.0 a manager looks at its trials every 5 s.
 _KILL_AGAIN_S = 6.0
 # What managers say to a trial beyond the limit (1.8 to 3.0, `nnimanager.js`).
 _LIMIT_REACHED = "reach maxTrialNum"
-# What a reverse proxy says of a manager that is gone.
-_GATEWAY_ERRORS = (502, 503, 504)
 
 
 class Session:
@@ -421,15 +413,14 @@ class Session:
         Raises:
             StopError: Something of it is still alive.
         """
-        if self.process is None or self.directory is None:
-            outcome = self._stop_remote(timeouts)
-        else:
-            marks = ProcessMarks(self.exp_id, self.directory, self.process.identity)
-            with within(Deadline(timeouts.stop_s)):
-                outcome = stop_manager(
-                    self.process, marks, ask=self._ask_to_stop, timeout_s=timeouts.stop_s
-                )
-            self._record_stop()
+        identity = None if self.process is None else self.process.identity
+        outcome = stop_experiment(
+            self._client,
+            self.process,
+            ProcessMarks(self.exp_id, self.directory, identity),
+            layout=self.layout,
+            timeout_s=timeouts.stop_s,
+        )
         self.close()
         if outcome.how == "already gone":
             logger.warning(
@@ -440,57 +431,6 @@ class Session:
         else:
             logger.info("experiment %s is stopped", self.exp_id)
         return outcome
-
-    def _ask_to_stop(self) -> None:
-        if self._client.dialect.can_be_stopped:
-            self._client.stop_experiment()
-        elif self.process is not None:
-            self._client.close()
-            self.process.terminate()
-
-    def _record_stop(self) -> None:
-        """Write the end into NNI's registry where the manager did not."""
-        registry = self.layout.registry()
-        try:
-            entry = registry.get(self.exp_id) or {"status": "STOPPED", "endTime": 0}
-            if entry["status"] != "STOPPED" or entry.get("endTime") in (None, "N/A"):
-                ended = self.layout.encode_time(int(time.time() * 1000))
-                registry.update(self.exp_id, status="STOPPED", endTime=ended)
-        except RegistryError as error:
-            # The experiment is stopped all the same, which is what was asked for.
-            logger.warning(
-                "experiment %s is stopped, but not noted as such: %s", self.exp_id, error
-            )
-
-    def _stop_remote(self, timeouts: Timeouts) -> StopOutcome:
-        if not self.client.dialect.can_be_stopped:
-            raise StopNotSupportedError(
-                f"the manager at {self.endpoint} cannot be stopped from here: NNI before 2.1 has "
-                "no request for it, and the process is not on this machine; end it there, with "
-                "nnicli or with a SIGTERM to its pid"
-            )
-        deadline = Deadline(timeouts.stop_s)
-        with suppress(ConnectionLostError, RequestTimeoutError):
-            # 2.1 to 2.7 answer late, and 2.4 to 2.7 drop the connection as a matter of course.
-            self.client.stop_experiment()
-
-        def probe() -> bool | None:
-            try:
-                self.client.get_version()
-            except (ConnectError, ConnectionLostError):
-                return True
-            except StatusError as error:
-                return True if error.status_code in _GATEWAY_ERRORS else None
-            except RestError:
-                return None
-            return None
-
-        if poll_until(probe, deadline=deadline, interval_s=_PORT_INTERVAL_S) is None:
-            raise StopError(
-                f"the manager at {self.endpoint} was asked to stop and still answers after "
-                f"{deadline.waited_s:.0f} s; end it on its own machine"
-            )
-        return StopOutcome(self.exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
 
 
 def _lead_at_start(started: StartedManager) -> int | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.errors import InvalidValueError
+from nnicli.models import ExperimentStatus
 from nnicli.regular_files import read_regular
 from nnicli.store.registry import Registry
 from nnicli.store.run import Run
@@ -17,6 +18,8 @@ from nnicli.user_home import user_home
 from nnicli.versions import row_for
 
 _COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
+# What an entry of the registry has as the time of the end before that.
+_NOT_ENDED = (None, "N/A")
 # The file has two numbers: the exit code, and when that was.
 _MOST_STATE = 1000
 # What pathlib takes for a name, though it names no folder of its own.
@@ -105,6 +108,18 @@ class Layout:
     def registry(self) -> Registry:
         """Return NNI's registry of experiments."""
         return Registry(user_home() / self.registry_file)
+
+    def encode_stop(self, entry: Mapping[str, Any], *, ended_ms: int) -> dict[str, Any]:
+        """Return the fields with which an entry of the registry says that its experiment stopped.
+
+        Args:
+            entry: The entry so far; a time of the end that it has stays.
+            ended_ms: When the experiment ended, in ms since 1970.
+        """
+        fields: dict[str, Any] = {"status": ExperimentStatus.STOPPED.value}
+        if entry.get("endTime") in _NOT_ENDED:
+            fields["endTime"] = self.encode_time(ended_ms)
+        return fields
 
     def output_paths(self, experiment: Path | None, folder: str) -> tuple[Path, Path]:
         """Return the files for the manager's output and for its errors.
