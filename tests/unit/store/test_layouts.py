@@ -21,7 +21,6 @@ RUN = Run(
     platform="local",
     name="mnist",
     experiments_directory=Path("/data"),
-    url="http://127.0.0.1:8081/a",
     url_prefix="a",
     folder="x7f3",
 )
@@ -54,6 +53,18 @@ def test_an_unknown_newer_release_has_the_newest_row_and_a_warning(
 ) -> None:
     assert layout_for("4.1") is LAYOUTS[-1]
     assert "NNI 4.1 is newer than 3.0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("entry", "ended"),
+    [({"endTime": "N/A"}, 7), ({}, 7), ({"endTime": None}, 7), ({"endTime": 5}, 5)],
+)
+def test_a_stop_keeps_the_time_of_the_end_that_the_manager_wrote(
+    entry: dict[str, object], ended: int
+) -> None:
+    stopped = {**entry, **layout_for("3.0").encode_stop(entry, ended_ms=7)}
+
+    assert stopped == {"status": "STOPPED", "endTime": ended}
 
 
 def test_an_older_release_is_refused() -> None:
