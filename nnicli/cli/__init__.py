@@ -13,8 +13,8 @@ from nnicli.cli.archives import load, save
 from nnicli.cli.cleanup import delete, prune, reconcile
 from nnicli.cli.configs import convert, schema, validate
 from nnicli.cli.experiment import experiment
+from nnicli.cli.installations import installations
 from nnicli.cli.log import log
-from nnicli.cli.managers import managers
 from nnicli.cli.run import run
 from nnicli.cli.streams import guard_streams
 from nnicli.cli.trial import trial
@@ -64,7 +64,7 @@ for _command in (
     convert,
     schema,
     reconcile,
-    managers,
+    installations,
 ):
     main.add_command(_command)
 for _command in (save, load, delete, prune):

@@ -173,7 +173,7 @@ VERBS = (
     "log manager {id}",
     "log trial {id} --trial {text}",
     "reconcile",
-    "managers",
+    "installations",
     "validate {text}",
     "convert {text}",
     "run {text}",

@@ -1,4 +1,4 @@
-"""`nnicli managers` as a process of its own."""
+"""`nnicli installations` as a process of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _run(*arguments: str, nni: Path | None = None) -> subprocess.CompletedProces
     if nni is not None:
         environment["NNICLI_NNI"] = str(nni)
     return subprocess.run(
-        [sys.executable, "-m", "nnicli", "managers", *arguments],
+        [sys.executable, "-m", "nnicli", "installations", *arguments],
         capture_output=True,
         text=True,
         check=False,
@@ -25,7 +25,7 @@ def _run(*arguments: str, nni: Path | None = None) -> subprocess.CompletedProces
     )
 
 
-def test_the_table_tells_what_can_be_used(tmp_path: Path) -> None:
+def test_the_table_shows_what_is_usable(tmp_path: Path) -> None:
     installation = FakeInstallation.create(tmp_path / "nni")
 
     result = _run(nni=installation.prefix)

@@ -1,4 +1,4 @@
-"""`nnicli managers`: the NNIs of this machine."""
+"""`nnicli installations`: the NNI installations on this machine."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from nnicli.launcher import FoundInstallation
 
 _HINT = (
-    "no NNI that can be used was found; install one beside nnicli with `pip install nni==3.0`, or "
-    "name the environment of one in the variable NNICLI_NNI"
+    "no usable NNI found; install one beside nnicli with `pip install nni==3.0`, or name its "
+    "environment in the variable NNICLI_NNI"
 )
 
 
-@click.command(short_help="List the NNIs of this machine.")
+@click.command(short_help="List the NNI installations on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-def managers(*, as_json: bool) -> None:
-    """List the NNIs of this machine, and whether managers can be started of them.
+def installations(*, as_json: bool) -> None:
+    """List the NNI installations on this machine, and whether each is usable.
 
-    The first usable one of the running environment, or that in the variable NNICLI_NNI, is used by
-    `nnicli run`; --nni names another. Exit code 0 when there is one that can be used, else 1.
+    `nnicli run` uses the one named by the variable NNICLI_NNI, else the one in its own environment;
+    --nni names another. Exit code 0 if any is usable, else 1.
     """
     from nnicli.launcher import find_installations
 
