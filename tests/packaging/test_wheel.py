@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import venv
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,20 @@ maxTrialNumber: 2
 searchSpace: {x: {_type: uniform, _value: [0, 1]}}
 tuner: {name: TPE, classArgs: {optimize_mode: minimize}}
 trainingService: {platform: local}
+"""
+
+PROJECT = """\
+from typing_extensions import assert_type
+import nnicli
+from nnicli import *
+from nnicli.config import check_config
+from nnicli.testing import FakeInstallation
+
+experiment = Experiment(nni=FakeInstallation.create("env", version="2.10.1").prefix)
+assert_type(experiment, nnicli.Experiment)
+assert_type(experiment.list_trial_jobs(), list[TrialJob])
+assert_type(check_config("config.yml"), list[Problem])
+nnicli.attach_stub
 """
 
 
@@ -54,7 +69,7 @@ def test_the_wheel_holds_exactly_the_package_and_the_schemas(wheel: Path) -> Non
     }
 
     assert names == _tracked("nnicli") | {f"nnicli/{name}" for name in _tracked("schemas")}
-    assert "nnicli/py.typed" in names
+    assert {"nnicli/py.typed", "nnicli/__init__.pyi"} <= names
     assert "nnicli/schemas/experiment-v2.schema.json" in names
 
 
@@ -97,3 +112,39 @@ def test_a_config_is_checked_with_the_schemas_in_the_wheel(
     origin, problems, finds_bad = json.loads(output)
     assert origin.startswith(str(place))
     assert (problems, finds_bad) == (0, True)
+
+
+def test_type_checkers_see_the_public_names_of_an_installed_wheel(
+    wheel: Path, tmp_path: Path
+) -> None:
+    venv.create(tmp_path / "env", symlinks=True)
+    (site,) = (tmp_path / "env" / "lib").glob("python*/site-packages")
+    zipfile.ZipFile(wheel).extractall(site)
+    (tmp_path / "project.py").write_text(PROJECT)
+
+    output = subprocess.run(
+        [
+            *(sys.executable, "-m", "mypy", "--strict", "--no-pretty", "--hide-error-context"),
+            *("--python-executable", "env/bin/python", "--cache-dir", "cache", "project.py"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout
+
+    assert output.splitlines() == [
+        'project.py:11: error: Module has no attribute "attach_stub"  [attr-defined]',
+        "Found 1 error in 1 file (checked 1 source file)",
+    ]
+
+
+def test_every_public_name_is_loaded_from_inside_the_archive(wheel: Path) -> None:
+    """The stub is read through the loader, as it is no file there."""
+    code = "import nnicli; print(all(getattr(nnicli, name) for name in nnicli.__all__))"
+
+    output = subprocess.check_output(
+        [sys.executable, "-c", code], env={**os.environ, "PYTHONPATH": str(wheel)}, text=True
+    )
+
+    assert output == "True\n"
