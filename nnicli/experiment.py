@@ -58,7 +58,17 @@ from nnicli.rest import (
     check_verify,
 )
 from nnicli.safe_logging import get_logger
-from nnicli.session import Session, Supervisor, validation
+from nnicli.session import (
+    UPDATE_CHECKS,
+    Session,
+    Supervisor,
+    check_given,
+    check_is_in_space,
+    check_row,
+    check_statuses,
+    to_port,
+    to_timeout,
+)
 from nnicli.store import (
     MANAGER_LOGS,
     TRIAL_LOGS,
@@ -216,7 +226,7 @@ class Experiment(ExperimentReader):
             RegistryError: NNI's registry cannot be read or written.
         """
         with self._connecting():
-            port = validation.to_port(port)
+            port = to_port(port)
             installation = self._installation()
             config = load_config(
                 config_file,
@@ -372,25 +382,25 @@ class Experiment(ExperimentReader):
 
     def update_concurrency(self, value: int | str) -> None:
         """Change how many trials run at once; 0 pauses the experiment."""
-        self.update(trial_concurrency=validation.given(value, "trial_concurrency"))
+        self.update(trial_concurrency=check_given(value, "trial_concurrency"))
 
     def update_duration(self, value: str | float | timedelta) -> None:
         """Change how long the experiment may run: text such as `1m` or `2h`, or seconds."""
-        self.update(max_experiment_duration=validation.given(value, "max_experiment_duration"))
+        self.update(max_experiment_duration=check_given(value, "max_experiment_duration"))
 
     def update_searchspace(self, filename: str | os.PathLike[str]) -> None:
         """Replace the search space by that of a JSON or YAML file.
 
         Trials that the tuner has generated already keep the old one.
         """
-        self.update(search_space=validation.given(filename, "search_space"))
+        self.update(search_space=check_given(filename, "search_space"))
 
     def update_trailnum(self, value: int | str) -> None:
         """Change how many trials there may be; a higher number reopens an experiment that is DONE.
 
         The name is NNI's own.
         """
-        self.update(max_trial_number=validation.given(value, "max_trial_number"))
+        self.update(max_trial_number=check_given(value, "max_trial_number"))
 
     def update(
         self,
@@ -430,7 +440,7 @@ class Experiment(ExperimentReader):
             "search_space": search_space,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        wanted = {name: validation.UPDATE_CHECKS[name](value) for name, value in given.items()}
+        wanted = {name: UPDATE_CHECKS[name](value) for name, value in given.items()}
         space = wanted.pop("search_space", None)
         if space is not None:
             # First of all, so that without a tuner nothing is changed.
@@ -471,7 +481,7 @@ class Experiment(ExperimentReader):
             StateError: The experiment is only viewed, or has had all of its trials.
         """
         session = self._steerable()
-        validation.check_is_in_space(parameters, session.search_space(), field="parameters")
+        check_is_in_space(parameters, session.search_space(), field="parameters")
         return session.submit_trial(parameters)
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -486,10 +496,10 @@ class Experiment(ExperimentReader):
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
         session = self._steerable()
-        checked = [validation.check_row(row, index) for index, row in enumerate(rows)]
+        checked = [check_row(row, index) for index, row in enumerate(rows)]
         space = session.search_space()
         for index, row in enumerate(checked):
-            validation.check_is_in_space(row["parameter"], space, field=f"rows[{index}].parameter")
+            check_is_in_space(row["parameter"], space, field=f"rows[{index}].parameter")
         session.send_import(checked, self._timeouts.tuner_s)
 
     # Wait
@@ -533,9 +543,9 @@ class Experiment(ExperimentReader):
             RestError: The manager does not answer, by the limits of `Timeouts`.
         """
         session = self._connected()
-        wanted = validation.check_statuses(until)
-        deadline = Deadline(validation.to_timeout(timeout))
-        start_s = validation.to_timeout(start_timeout, field="start_timeout")
+        wanted = check_statuses(until)
+        deadline = Deadline(to_timeout(timeout))
+        start_s = to_timeout(start_timeout, field="start_timeout")
         supervisor = self._watch(session)
         while True:
             try:
@@ -633,7 +643,7 @@ class Experiment(ExperimentReader):
         )
 
     def _reopen(self, exp_id: str, port: int | str | None, *, debug: bool, is_view: bool) -> None:
-        port = validation.to_port(port)
+        port = to_port(port)
         installation = self._installation()
         located = locate_experiment(
             exp_id, installation=installation, experiments_directory=self._experiments_directory

@@ -18,10 +18,11 @@ from nnicli.store import (
     Log,
     Parents,
     find_experiment_directory,
+    is_file,
     manager_log_path,
+    to_absolute,
+    why_closed,
 )
-from nnicli.store.catalogue import is_file, to_absolute
-from nnicli.store.readonly import why_closed
 
 T = TypeVar("T")
 

@@ -1,4 +1,7 @@
-"""The command `nnicli`: the only place that prints and exits."""
+"""The command `nnicli`: the only place that prints and exits.
+
+Internal: scripts use the command, not its modules.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,6 @@ from nnicli.cli.run import run
 from nnicli.cli.streams import guard_streams
 from nnicli.cli.trial import trial
 from nnicli.printable import printable
-
-__all__ = ["main"]
 
 
 class _Nnicli(click.Group):

@@ -90,13 +90,12 @@ def _find_target(nni: str | None) -> tuple[str | None, Target | None]:
     import os
 
     from nnicli.errors import InstallationNotFoundError
-    from nnicli.launcher import find_installation, target_of
-    from nnicli.launcher.installation import VARIABLE
+    from nnicli.launcher import INSTALLATION_VARIABLE, find_installation, target_of
 
     try:
         installation = find_installation(nni)
     except InstallationNotFoundError as error:
-        if nni is not None or os.environ.get(VARIABLE):
+        if nni is not None or os.environ.get(INSTALLATION_VARIABLE):
             raise click.UsageError(str(error)) from error
         return None, None
     return installation.version, target_of(installation)
@@ -119,7 +118,7 @@ def _check(
 def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
     from nnicli.cli.consoles import open_output
     from nnicli.cli.problems import print_problem
-    from nnicli.config.ignoring import how_to_ignore
+    from nnicli.config import how_to_ignore
 
     console = open_output()
     for problem in problems[:_MOST_PRINTED]:
@@ -160,8 +159,7 @@ def convert(
     What is lost or assumed is told on stderr, field by field. Paths stay as they are, so write the
     result into the same folder.
     """
-    from nnicli.config import convert_config
-    from nnicli.config.yaml_writing import write_yaml
+    from nnicli.config import convert_config, write_yaml
     from nnicli.errors import ConfigError
 
     if as_json and output is not None:
@@ -223,6 +221,6 @@ def schema(*, name: str) -> None:
     """Print the JSON schema (draft 2020-12) of configs or search spaces, for editors and tools."""
     import json
 
-    from nnicli.config.schema import load_schema
+    from nnicli.config import load_schema
 
     write_data(f"{json.dumps(load_schema(_SCHEMAS[name]), indent=2, ensure_ascii=False)}\n")

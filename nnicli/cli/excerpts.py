@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from nnicli.config.secrets import is_secret, names_secret
+from nnicli.config import is_secret, names_secret
 from nnicli.errors import Problem
 from nnicli.redaction import MASK, hide_users
 

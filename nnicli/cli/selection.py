@@ -38,7 +38,7 @@ def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentR
         ExperimentNotFoundError: There is none.
         InvalidValueError: There are several.
     """
-    from nnicli.housekeeping.finding import are_one, find_records, match_records
+    from nnicli.housekeeping import are_one, find_records, match_records
 
     records = find_records([] if experiment is None else [experiment], parents)
     fitting = records if experiment is None else match_records(records, experiment)

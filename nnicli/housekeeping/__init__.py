@@ -1,24 +1,10 @@
-"""What needs both an experiment's files and the machine's processes."""
+"""What needs both an experiment's files and the machine's processes.
 
-from nnicli.housekeeping.archiving import (
-    LoadedExperiment,
-    SavedExperiment,
-    load_experiment,
-    save_experiment,
+Internal: it may change in any release.
+"""
+
+from nnicli.housekeeping.finding import (
+    are_one as are_one,
+    find_records as find_records,
+    match_records as match_records,
 )
-from nnicli.housekeeping.deleting import Deletion, delete_experiments, prune_experiments
-from nnicli.housekeeping.listing import list_experiments
-from nnicli.housekeeping.reconciling import Finding, reconcile_experiments
-
-__all__ = [
-    "Deletion",
-    "Finding",
-    "LoadedExperiment",
-    "SavedExperiment",
-    "delete_experiments",
-    "list_experiments",
-    "load_experiment",
-    "prune_experiments",
-    "reconcile_experiments",
-    "save_experiment",
-]

@@ -24,31 +24,34 @@ from nnicli.errors import (
 )
 from nnicli.housekeeping.entries import stopped_entry
 from nnicli.housekeeping.finding import Named, find_records, launcher_folder, layout_of, pick_record
-from nnicli.launcher import find_managers
-from nnicli.launcher.files import random_name
+from nnicli.launcher import find_managers, random_name
 from nnicli.models import ExperimentRecord
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
+    CODE_PART,
     CONFIG_KEY,
-    ExperimentDatabase,
-    Registry,
-    layout_for,
-    read_kept_config,
-)
-from nnicli.store.archive import ArchiveReader, Part, Progress, open_archive, write_archive
-from nnicli.store.manifest import (
-    CODE,
-    EXPERIMENT,
-    LAUNCHER,
+    EXPERIMENT_PART,
+    LAUNCHER_PART,
     MANIFEST,
-    SEARCH_SPACE,
+    SEARCH_SPACE_PART,
+    ArchiveReader,
+    ExperimentDatabase,
     Manifest,
+    Part,
+    Progress,
+    Registry,
+    Relocation,
+    copy_database,
+    layout_for,
+    open_archive,
+    read_kept_config,
     read_manifest,
+    recorded_directories,
+    relocate_database,
+    staging_directory,
+    write_archive,
 )
-from nnicli.store.readonly import copy_database
-from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
-from nnicli.store.staging import staging
 from nnicli.user_home import user_home
 
 logger = get_logger(__name__)
@@ -157,7 +160,7 @@ def save_experiment(
         )
     original = ExperimentDatabase.of(directory)
     _check_name(exp_id, original)
-    with _told_of(target), staging(target.parent) as folder:
+    with _told_of(target), staging_directory(target.parent) as folder:
         database = folder / "nni.sqlite"
         with _told_of(original.path):
             copy_database(original.path, database, timeout_s=timeout_s)
@@ -209,7 +212,7 @@ def _code_of(params: Mapping[str, Any], archive: Path) -> dict[str, Path]:
             f"the code cannot be saved: there is no folder {missing[0]}; save without code",
             path=archive,
         )
-    return {f"{CODE}/{number}": folder for number, folder in enumerate(folders)}
+    return {f"{CODE_PART}/{number}": folder for number, folder in enumerate(folders)}
 
 
 def _parts(
@@ -223,15 +226,15 @@ def _parts(
     def is_not_asked_for(name: str) -> bool:
         is_record = name.split("/", maxsplit=1)[0] in _RECORDS
         # An experiment that was loaded has its code in its own folder.
-        return name in _COPIED or name == CODE or not (is_record or include_trials)
+        return name in _COPIED or name == CODE_PART or not (is_record or include_trials)
 
     launcher = launcher_folder(record)
     # A folder of code may be one above the experiments.
     experiments = {os.path.realpath(place) for place in (directory, directory.parent)}
     return [
-        Part(EXPERIMENT, directory, is_not_asked_for),
-        Part(f"{EXPERIMENT}/{_DATABASE}", database),
-        *([] if launcher is None else [Part(LAUNCHER, launcher)]),
+        Part(EXPERIMENT_PART, directory, is_not_asked_for),
+        Part(f"{EXPERIMENT_PART}/{_DATABASE}", database),
+        *([] if launcher is None else [Part(LAUNCHER_PART, launcher)]),
         *(
             Part(name, folder, partial(_is_one_of, experiments, os.path.realpath(folder)))
             for name, folder in code.items()
@@ -253,7 +256,7 @@ def _documents(
         entry=dict(record.raw),
         homes=list(dict.fromkeys((str(user_home()), os.path.realpath(user_home())))),
         code={name: str(folder) for name, folder in code.items()},
-        launcher="" if launcher_folder(record) is None else LAUNCHER,
+        launcher="" if launcher_folder(record) is None else LAUNCHER_PART,
     )
     return {
         "config.json": json.dumps(params, indent=2),
@@ -381,21 +384,21 @@ class _Load:
     def make_room(self, stack: ExitStack) -> None:
         """Make the folders in which everything is put together."""
         _make_parents(self._parent, stack)
-        self._staged = stack.enter_context(staging(self._parent)) / self.manifest.exp_id
+        self._staged = stack.enter_context(staging_directory(self._parent)) / self.manifest.exp_id
         if self._launcher is not None:
             _make_parents(self._launcher.parent, stack)
-            room = stack.enter_context(staging(self._launcher.parent))
+            room = stack.enter_context(staging_directory(self._launcher.parent))
             self._staged_launcher = room / self._launcher.name
 
     def targets(self, archive: ArchiveReader) -> dict[str, Path]:
         """Return folder of the archive -> what is made of it."""
-        targets = {EXPERIMENT: self._staged}
+        targets = {EXPERIMENT_PART: self._staged}
         if self._staged_launcher is not None:
             targets[self.manifest.launcher] = self._staged_launcher
         # Only the trials' own code, the first, can be elsewhere on this machine.
         inside = [
             *self.manifest.code,
-            *([SEARCH_SPACE] if archive.has_folder(SEARCH_SPACE) else []),
+            *([SEARCH_SPACE_PART] if archive.has_folder(SEARCH_SPACE_PART) else []),
         ]
         if self._code is not None:
             inside = [name for name in inside if name != next(iter(self.manifest.code), None)]
@@ -438,7 +441,7 @@ class _Load:
         if self._code is not None and recorded:
             places[recorded[0]] = str(self._code)
         space = str(config.get("searchSpacePath", ""))
-        inside = f"{SEARCH_SPACE}/{Path(space).name}"
+        inside = f"{SEARCH_SPACE_PART}/{Path(space).name}"
         if (self._staged / inside).is_file():
             places[space] = str(self._directory / inside)
         return places

@@ -32,9 +32,7 @@ from nnicli.launcher import (
 from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.removal import check_unmounted, find_mounts, remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import LAYOUTS, Parents, claimed
-from nnicli.store.catalogue import to_folder
-from nnicli.store.staging import remove_abandoned, staging
+from nnicli.store import LAYOUTS, Parents, claimed, remove_abandoned, staging_directory, to_folder
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
 
@@ -104,7 +102,7 @@ def delete_experiments(
         for record in (pick_record(records, one) for one in named)
     }
     workers = find_workers()
-    plans = [_plan(record, workers) for record in chosen.values()]
+    plans = [plan_deletion(record, workers) for record in chosen.values()]
     _refuse_mounts(plans)
     if dry_run:
         return plans
@@ -153,7 +151,7 @@ def prune_experiments(
     now = datetime.now(timezone.utc)
     workers = find_workers()
     plans = [
-        _plan(record, workers)
+        plan_deletion(record, workers)
         for record in list_experiments(experiments_directories=experiments_directories)
         if record.is_registered
         and record.directory is not None
@@ -183,7 +181,8 @@ def _is_older(record: ExperimentRecord, moment: datetime) -> bool:
     return ended is not None and ended < moment
 
 
-def _plan(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Deletion:
+def plan_deletion(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Deletion:
+    """Return what deleting an experiment takes away: its directories and their processes."""
     paths = _paths_of(record)
     processes = [] if record.owner is None else [record.owner]
     processes += _workers_of(record, workers)
@@ -349,7 +348,7 @@ def _remove(path: Path) -> None:
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    with staging(path.parent) as bin_folder:
+    with staging_directory(path.parent) as bin_folder:
         gone = bin_folder / path.name
         check_unmounted(path)
         path.rename(gone)

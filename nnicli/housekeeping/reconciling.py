@@ -40,13 +40,14 @@ from nnicli.store import (
     ExperimentDatabase,
     Parents,
     claimed,
+    find_abandoned,
     is_claimed,
     is_folder_name,
     read_kept_config,
+    remove_abandoned,
     to_absolute,
+    to_folder,
 )
-from nnicli.store.catalogue import to_folder
-from nnicli.store.staging import find_abandoned, remove_abandoned
 from nnicli.user_home import user_home
 from nnicli.waiting import Timeouts
 

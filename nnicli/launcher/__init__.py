@@ -1,58 +1,52 @@
-"""All about the manager's process: find it, start it, know it again, end it."""
+"""All about the manager's process: find it, start it, know it again, end it.
 
-from nnicli.launcher.discovery import FoundInstallation, find_installations
-from nnicli.launcher.generations import GENERATIONS, Generation, generation_for
-from nnicli.launcher.installation import NniInstallation, find_installation
-from nnicli.launcher.locating import (
-    LocatedExperiment,
-    RunningManager,
-    explain_silence,
-    find_local_addresses,
-    find_local_manager,
-    find_managers,
-    is_new,
-    is_viewing,
-    locate_experiment,
+Internal: it may change in any release.
+"""
+
+from nnicli.launcher.discovery import (
+    FoundInstallation as FoundInstallation,
+    find_installations as find_installations,
 )
-from nnicli.launcher.marks import ProcessMarks
-from nnicli.launcher.plan import Action, StartPlan
-from nnicli.launcher.ports import check_port
-from nnicli.launcher.process import ManagerProcess
-from nnicli.launcher.remains import reap
-from nnicli.launcher.start import StartedManager, start_manager
-from nnicli.launcher.stopping import StopOutcome, stop_experiment, stop_manager
-from nnicli.launcher.target import target_of
-from nnicli.launcher.workers import WorkerProcess, find_workers
-
-__all__ = [
-    "GENERATIONS",
-    "Action",
-    "FoundInstallation",
-    "Generation",
-    "LocatedExperiment",
-    "ManagerProcess",
-    "NniInstallation",
-    "ProcessMarks",
-    "RunningManager",
-    "StartPlan",
-    "StartedManager",
-    "StopOutcome",
-    "WorkerProcess",
-    "check_port",
-    "explain_silence",
-    "find_installation",
-    "find_installations",
-    "find_local_addresses",
-    "find_local_manager",
-    "find_managers",
-    "find_workers",
-    "generation_for",
-    "is_new",
-    "is_viewing",
-    "locate_experiment",
-    "reap",
-    "start_manager",
-    "stop_experiment",
-    "stop_manager",
-    "target_of",
-]
+from nnicli.launcher.files import random_name as random_name
+from nnicli.launcher.generations import (
+    GENERATIONS as GENERATIONS,
+    Generation as Generation,
+    generation_for as generation_for,
+)
+from nnicli.launcher.installation import (
+    INSTALLATION_VARIABLE as INSTALLATION_VARIABLE,
+    NniInstallation as NniInstallation,
+    find_installation as find_installation,
+)
+from nnicli.launcher.locating import (
+    RunningManager as RunningManager,
+    explain_silence as explain_silence,
+    find_local_addresses as find_local_addresses,
+    find_local_manager as find_local_manager,
+    find_managers as find_managers,
+    is_new as is_new,
+    is_viewing as is_viewing,
+    locate_experiment as locate_experiment,
+)
+from nnicli.launcher.marks import ProcessMarks as ProcessMarks
+from nnicli.launcher.plan import (
+    Action as Action,
+    StartPlan as StartPlan,
+)
+from nnicli.launcher.ports import check_port as check_port
+from nnicli.launcher.process import ManagerProcess as ManagerProcess
+from nnicli.launcher.remains import reap as reap
+from nnicli.launcher.start import (
+    StartedManager as StartedManager,
+    start_manager as start_manager,
+)
+from nnicli.launcher.stopping import (
+    StopOutcome as StopOutcome,
+    stop_experiment as stop_experiment,
+    stop_manager as stop_manager,
+)
+from nnicli.launcher.target import target_of as target_of
+from nnicli.launcher.workers import (
+    WorkerProcess as WorkerProcess,
+    find_workers as find_workers,
+)

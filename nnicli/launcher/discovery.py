@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nnicli.errors import InstallationNotFoundError, UnsupportedVersionError
 from nnicli.launcher.generations import generation_for
-from nnicli.launcher.installation import VARIABLE, NniInstallation, find_installation
+from nnicli.launcher.installation import INSTALLATION_VARIABLE, NniInstallation, find_installation
 from nnicli.regular_files import read_regular
 from nnicli.user_home import find_user_home
 
@@ -72,8 +72,8 @@ def find_installations() -> list[FoundInstallation]:
 
 def _places() -> Iterator[Path]:
     environ = os.environ
-    if VARIABLE in environ:
-        yield Path(environ[VARIABLE]).expanduser()
+    if INSTALLATION_VARIABLE in environ:
+        yield Path(environ[INSTALLATION_VARIABLE]).expanduser()
     yield Path(sys.prefix)
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if environ.get(name):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from nnicli.config.requests import StartRequests, legacy_requests, v1_requests
+from nnicli.config import StartRequests, legacy_requests, v1_requests
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.plan import Action, StartPlan
 from nnicli.versions import row_for

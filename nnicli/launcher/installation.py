@@ -14,7 +14,7 @@ from pathlib import Path
 from nnicli.errors import InstallationNotFoundError
 from nnicli.regular_files import read_regular
 
-VARIABLE = "NNICLI_NNI"
+INSTALLATION_VARIABLE = "NNICLI_NNI"
 """Environment variable that names the NNI to use where `Experiment(nni=...)` does not."""
 
 _SITE_PACKAGES = ("lib/python*/site-packages", "lib/python3/dist-packages", "Lib/site-packages")
@@ -28,7 +28,7 @@ _NODES = ("node", "../bin/node", "node.exe", "../Scripts/node.exe")
 _PYTHONS = ("bin/python3", "Scripts/python.exe", "python.exe")
 _INSTALL_HINT = (
     "install the manager with `pip install nni==3.0` beside nnicli, or name an environment that "
-    f"has one with {{}} or the variable {VARIABLE}"
+    f"has one with {{}} or the variable {INSTALLATION_VARIABLE}"
 )
 
 
@@ -71,7 +71,7 @@ def find_installation(where: str | os.PathLike[str] | None = None) -> NniInstall
         InstallationNotFoundError: There is none; the message lists the places.
     """
     if where is None:
-        where = os.environ.get(VARIABLE) or None
+        where = os.environ.get(INSTALLATION_VARIABLE) or None
     try:
         candidates = list(
             _own_folders() if where is None else _folders_at(Path(where).expanduser())

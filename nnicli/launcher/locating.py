@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from nnicli.config.requests import StartRequests, stored_requests, v1_requests
+from nnicli.config import StartRequests, stored_requests, v1_requests
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,

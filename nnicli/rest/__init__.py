@@ -1,35 +1,24 @@
-"""All that is said to a manager over HTTP."""
+"""All that is said to a manager over HTTP.
 
-from nnicli.rest.address import check_prefix, is_segment
-from nnicli.rest.client import ManagerClient
-from nnicli.rest.credentials import check_auth, check_headers, check_verify
-from nnicli.rest.dialects import DIALECTS, Dialect, ProfileField, dialect_for
-from nnicli.rest.nearby import advise_on_address
-from nnicli.rest.transport import (
-    MAX_ANSWER_BYTES,
-    Request,
-    RequestsTransport,
-    Response,
-    Transport,
-    check_max_answer_bytes,
+Internal: it may change in any release.
+"""
+
+from nnicli.rest.address import check_prefix as check_prefix
+from nnicli.rest.client import ManagerClient as ManagerClient
+from nnicli.rest.credentials import (
+    check_auth as check_auth,
+    check_headers as check_headers,
+    check_verify as check_verify,
 )
-
-__all__ = [
-    "DIALECTS",
-    "MAX_ANSWER_BYTES",
-    "Dialect",
-    "ManagerClient",
-    "ProfileField",
-    "Request",
-    "RequestsTransport",
-    "Response",
-    "Transport",
-    "advise_on_address",
-    "check_auth",
-    "check_headers",
-    "check_max_answer_bytes",
-    "check_prefix",
-    "check_verify",
-    "dialect_for",
-    "is_segment",
-]
+from nnicli.rest.dialects import (
+    DIALECTS as DIALECTS,
+    dialect_for as dialect_for,
+)
+from nnicli.rest.nearby import advise_on_address as advise_on_address
+from nnicli.rest.transport import (
+    MAX_ANSWER_BYTES as MAX_ANSWER_BYTES,
+    Request as Request,
+    RequestsTransport as RequestsTransport,
+    Response as Response,
+    check_max_answer_bytes as check_max_answer_bytes,
+)

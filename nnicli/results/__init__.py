@@ -1,17 +1,18 @@
-"""What the trials of an experiment say, whether its manager lives or not."""
+"""What the trials of an experiment say, whether its manager lives or not.
 
-from nnicli.results.best import Mode, best_trial, optimize_mode, rank_trials
-from nnicli.results.exporting import EXPORT_FORMATS, ExportFormat, export_text, parse_export
-from nnicli.results.pairing import PairedTrials
+Internal: it may change in any release.
+"""
 
-__all__ = [
-    "EXPORT_FORMATS",
-    "ExportFormat",
-    "Mode",
-    "PairedTrials",
-    "best_trial",
-    "export_text",
-    "optimize_mode",
-    "parse_export",
-    "rank_trials",
-]
+from nnicli.results.best import (
+    Mode as Mode,
+    best_trial as best_trial,
+    optimize_mode as optimize_mode,
+    rank_trials as rank_trials,
+)
+from nnicli.results.exporting import (
+    EXPORT_FORMATS as EXPORT_FORMATS,
+    ExportFormat as ExportFormat,
+    export_text as export_text,
+    parse_export as parse_export,
+)
+from nnicli.results.pairing import PairedTrials as PairedTrials

@@ -1,9 +1,16 @@
 """One experiment at a manager: what it is connected to, what is asked of it, when it is over.
 
-This package is not public; `nnicli.Experiment` is its public face.
+Internal: `nnicli.Experiment` is what users take.
 """
 
-from nnicli.session.link import Session
-from nnicli.session.supervisor import Supervisor
-
-__all__ = ["Session", "Supervisor"]
+from nnicli.session.link import Session as Session
+from nnicli.session.supervisor import Supervisor as Supervisor
+from nnicli.session.validation import (
+    UPDATE_CHECKS as UPDATE_CHECKS,
+    check_given as check_given,
+    check_is_in_space as check_is_in_space,
+    check_row as check_row,
+    check_statuses as check_statuses,
+    to_port as to_port,
+    to_timeout as to_timeout,
+)

@@ -25,7 +25,7 @@ def to_port(port: object) -> int:
     return 0 if port is None else check_port(port)
 
 
-def given(value: Any, field: str) -> Any:
+def check_given(value: Any, field: str) -> Any:
     """Return the value: to update(), None would mean that nothing is to change."""
     if value is None:
         raise InvalidValueError(f"{field}: None is not allowed", field=field, value=value)

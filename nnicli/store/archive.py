@@ -19,7 +19,7 @@ from typing import IO, BinaryIO, Literal
 from nnicli.errors import AlreadyExistsError, ArchiveError, NnicliError
 from nnicli.regular_files import open_regular
 from nnicli.removal import find_mounts
-from nnicli.store.staging import STAGING_PREFIX, staging
+from nnicli.store.staging import STAGING_PREFIX, staging_directory
 
 CHECKSUMS = "SHA256SUMS"
 """The member that lists all files, in the form that `sha256sum --check` reads."""
@@ -115,7 +115,7 @@ def write_archive(
     if os.path.lexists(file):
         raise _exists_error(file)
     try:
-        with staging(file.parent) as folder:
+        with staging_directory(file.parent) as folder:
             draft = folder / "archive"
             with open(draft, "xb", opener=_open_for_owner) as stream:
                 packed = _Packer(tuple(parts), progress).pack(stream, documents)

@@ -12,12 +12,12 @@ from nnicli.store.archive import ArchiveReader
 from nnicli.store.layouts import LAYOUTS, is_folder_name
 
 MANIFEST = "manifest.json"
-EXPERIMENT = "experiment"
+EXPERIMENT_PART = "experiment"
 """The experiment's own folder, in the archives of nnicli and of nnictl."""
-LAUNCHER = "launcher"
+LAUNCHER_PART = "launcher"
 """The folder that the launcher of a 1.x experiment has for it."""
-CODE = "code"
-SEARCH_SPACE = "searchSpace"
+CODE_PART = "code"
+SEARCH_SPACE_PART = "searchSpace"
 
 _FORMAT = "nnicli experiment"
 _VERSION = 1
@@ -84,7 +84,7 @@ def _read_of_nnictl(archive: ArchiveReader) -> Manifest:
         layout=_OF_2 if folder is None else _OF_1,
         entry=entry,
         homes=(),
-        code={CODE: ""} if archive.has_folder(CODE) else {},
+        code={CODE_PART: ""} if archive.has_folder(CODE_PART) else {},
         launcher="" if folder is None else f"{_NNICTL}/{folder}",
     )
     _check(archive, manifest)
@@ -111,7 +111,7 @@ def _check(archive: ArchiveReader, manifest: Manifest) -> None:
         and all(isinstance(home, str) for home in manifest.homes)
         and isinstance(code, dict)
         and all(isinstance(place, str) for place in code.values())
-        and all(name.split("/")[0] == CODE for name in code)
+        and all(name.split("/")[0] == CODE_PART for name in code)
     )
     if not are_typed:
         raise _refusal(archive, "it says nothing sensible of its experiment")
@@ -121,7 +121,7 @@ def _check(archive: ArchiveReader, manifest: Manifest) -> None:
         raise _refusal(archive, f"no NNI has the layout {manifest.layout[:80]!r}")
     missing = [
         name
-        for name in (EXPERIMENT, manifest.launcher, *code)
+        for name in (EXPERIMENT_PART, manifest.launcher, *code)
         if name and not archive.has_folder(name)
     ]
     if missing:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 from nnicli.errors import StateError
 from nnicli.regular_files import open_regular
 from nnicli.store.guarded import GuardedConnection, check_side_files, connect
-from nnicli.store.staging import staging
+from nnicli.store.staging import staging_directory
 from nnicli.waiting import Deadline
 
 # A statement holds the file's shared lock while it runs. A manager whose write has to wait for
@@ -57,7 +57,7 @@ def open_read_only(path: Path) -> Iterator[GuardedConnection]:
             yield original
         return
     check_side_files(path)
-    with staging(Path(tempfile.gettempdir())) as directory:
+    with staging_directory(Path(tempfile.gettempdir())) as directory:
         copy = directory / path.name
         for name in (path.name, *(path.name + suffix for suffix in _COPIED)):
             if path.with_name(name).exists():

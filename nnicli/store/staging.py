@@ -27,7 +27,7 @@ _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os
 
 
 @contextmanager
-def staging(parent: Path) -> Iterator[Path]:
+def staging_directory(parent: Path) -> Iterator[Path]:
     """Make a folder for the owner only; it is gone in the end, with all that is in it.
 
     A process that is killed leaves its folder behind; the next one that works in the same parent

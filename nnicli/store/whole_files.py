@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from nnicli.store.staging import staging
+from nnicli.store.staging import staging_directory
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -41,7 +41,7 @@ def _find_mode(path: Path) -> int | None:
 
 
 def _replace(path: Path, text: str, mode: int | None) -> None:
-    with staging(path.parent) as folder:
+    with staging_directory(path.parent) as folder:
         draft = folder / "draft"
         with draft.open("x", encoding="utf-8", newline="") as file:
             if mode is not None:

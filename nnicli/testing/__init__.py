@@ -3,6 +3,8 @@
 `FakeInstallation.create(directory)` makes a folder that looks like a virtual environment with NNI
 in it. Its manager speaks the REST API, keeps NNI's files and runs real trials, in a fraction of
 the time, and misbehaves on request.
+
+Public: the names in `__all__`.
 """
 
 from __future__ import annotations

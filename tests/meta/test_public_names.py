@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
+import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +16,10 @@ import pytest
 import nnicli
 
 PACKAGE = Path(nnicli.__file__).parent
+ROOT = PACKAGE.parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
+FACES = sorted(PACKAGE.rglob("__init__.py"))
+PUBLIC = (".", "config", "testing")
 CLI_MODULES = [
     path
     for path in MODULES
@@ -25,36 +30,94 @@ CLI_MODULES = [
 HEAVY = ("requests", "urllib3", "jsonschema", "yaml", "psutil", "sqlite3", "click", "rich")
 
 
-def test_all_lists_every_lazy_name_once() -> None:
-    lazy = {name for names in nnicli._HOMES.values() for name in names}
+def _stub() -> dict[str, str]:
+    """Return public name -> the module that the stub takes it from."""
+    tree = ast.parse((PACKAGE / "__init__.pyi").read_text("utf-8"))
+    return {
+        alias.name: str(node.module)
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
 
-    assert sorted(nnicli.__all__) == sorted(lazy | {"__version__"})
+
+STUB = _stub()
 
 
-@pytest.mark.parametrize("name", nnicli.__all__)
-def test_every_public_name_comes_from_the_module_that_is_named(name: str) -> None:
+def test_all_is_what_the_stub_lists() -> None:
+    assert getattr(nnicli, "__all__") == ["__version__", *STUB]  # noqa: B009 - not in the stub
+
+
+@pytest.mark.parametrize("name", STUB)
+def test_a_public_name_comes_from_the_module_that_defines_it(name: str) -> None:
+    """So the stub is the only list, and loading a name loads nothing beside what it needs."""
     value = getattr(nnicli, name)
 
-    if name != "__version__":
-        assert value is getattr(importlib.import_module(nnicli._HOME_OF[name]), name)
+    assert value is getattr(importlib.import_module(STUB[name]), name)
+    assert value.__module__ == STUB[name]
+    assert pickle.loads(pickle.dumps(value)) is value
+
+
+def test_a_star_import_brings_every_public_name() -> None:
+    names: dict[str, object] = {}
+
+    exec("from nnicli import *", names)
+
+    assert {"__version__", *STUB} <= names.keys()
+
+
+def test_completion_offers_every_public_name_before_it_is_loaded() -> None:
+    code = "import nnicli; print(*dir(nnicli))"
+
+    output = subprocess.check_output([sys.executable, "-c", code], text=True)
+
+    assert {"__version__", *STUB} <= set(output.split())
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'nnicli' has no attribute 'Experimnt'"):
-        nnicli.Experimnt  # noqa: B018 - the access is the test
+        nnicli.Experimnt  # type: ignore[attr-defined]  # noqa: B018 - the access is the test
 
 
-def test_type_checkers_see_the_same_names_as_users() -> None:
-    """The imports for type checkers and the table for run time are written separately."""
-    tree = ast.parse((PACKAGE / "__init__.py").read_text("utf-8"))
-    imported = {
-        alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("nnicli.")
+@pytest.mark.parametrize("path", FACES, ids=lambda path: path.parent.name)
+def test_every_package_says_whether_it_is_public(path: Path) -> None:
+    documentation = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+    (word,) = re.findall(r"^(Public|Internal)[:.]", documentation, re.MULTILINE)
+
+    assert (word == "Public") == (path.parent.relative_to(PACKAGE).as_posix() in PUBLIC)
+
+
+def _taken() -> set[tuple[str, str]]:
+    """Return the pairs of a package and a name that something outside of it takes from its face."""
+    return {
+        (node.module, alias.name)
+        for folder in ("nnicli", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and node.module
         for alias in node.names
     }
 
-    assert imported == set(nnicli.__all__) - {"__version__"}
+
+def test_a_face_holds_what_others_take_and_nothing_else() -> None:
+    held = {
+        (f"nnicli.{path.parent.name}", str(alias.asname))
+        for path in [*FACES, *PACKAGE.glob("*/__init__.pyi")]
+        for node in ast.parse(path.read_text("utf-8")).body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if alias.asname
+    }
+
+    assert held - _taken() == set()
+
+
+@pytest.mark.parametrize("path", FACES, ids=lambda path: path.parent.name)
+def test_a_face_lists_its_names_once(path: Path) -> None:
+    """An `__all__` beside the imports is for what users take from a public package."""
+    package = path.parent.relative_to(PACKAGE).as_posix()
+
+    assert ("\n__all__ = " in path.read_text("utf-8")) == (package in PUBLIC and package != ".")
 
 
 def test_import_nnicli_loads_nothing_heavy() -> None:

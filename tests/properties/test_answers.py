@@ -235,7 +235,7 @@ def test_a_connected_experiment_takes_any_answer(
     def connect_and_call() -> None:
         client = ManagerClient("http://h", transport=Answering(answers), timeouts=Timeouts())
         experiment = Experiment()
-        experiment._enter(Session.of_connected(client))
+        experiment._enter(Session.of_connected(client))  # noqa: SLF001 - connecting needs a server
         call(experiment)
 
     _check(connect_and_call)

@@ -2,6 +2,8 @@
 
 Copied into a fake installation as the package `nni`, so its modules import nothing of nnicli. The
 trial finds its parameters in a file and appends its metrics to another.
+
+Internal: it may change in any release.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from nnicli import (
 from nnicli.housekeeping import deleting
 from nnicli.removal import remove_tree
 from nnicli.store import LAYOUTS, Registry
-from nnicli.store.staging import staging
+from nnicli.store.staging import staging_directory
 from tests.support import KILLS, kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
@@ -303,9 +303,9 @@ def test_one_that_was_resumed_meanwhile_is_not_deleted(
 ) -> None:
     """Between the plan and the deletion, while others are deleted, it may have been started."""
     make_experiment("other")
-    real = deleting._plan
+    real = deleting.plan_deletion
     monkeypatch.setattr(
-        deleting, "_plan", lambda record, _: replace(real(record, []), processes=())
+        deleting, "plan_deletion", lambda record, _: replace(real(record, []), processes=())
     )
 
     with pytest.raises(StateError, match="so it was not deleted"):
@@ -424,7 +424,7 @@ def test_a_killed_delete_has_deleted_all_or_nothing(
         # The next start is clean: the same again, where the registry still has it.
         if exp_id in Registry().read() or folder.exists():
             delete_experiments(exp_id)
-        with staging(parent) as swept:
+        with staging_directory(parent) as swept:
             assert set(everything_below(parent)) == {
                 swept.name,
                 f"{swept.name}/.lock",

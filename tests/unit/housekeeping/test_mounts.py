@@ -144,8 +144,8 @@ def test_what_is_mounted_in_the_rest_of_a_killed_delete_is_kept(
     left.mkdir()
     mounted = folder.rename(left / "kubeflow") / "nfs-root"
     code = """
-from nnicli.store.staging import staging
-with staging(Path(sys.argv[1])):
+from nnicli.store.staging import staging_directory
+with staging_directory(Path(sys.argv[1])):
     pass
 """
 

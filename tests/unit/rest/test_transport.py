@@ -233,7 +233,8 @@ def test_closing_ends_idle_connections_though_something_still_refers_to_them() -
     with _server(answer) as endpoint:
         transport = RequestsTransport(endpoint)
         transport.send(GET)
-        adapter = transport._session.get_adapter(endpoint)
+        # Held as by a request under way, so that nothing but close() ends its connection.
+        adapter = transport._session.get_adapter(endpoint)  # noqa: SLF001 - it is made inside
         pool = adapter.poolmanager.connection_from_url(endpoint)  # type: ignore[attr-defined]  # an HTTPAdapter
 
         transport.close()

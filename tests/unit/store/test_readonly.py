@@ -251,14 +251,13 @@ def test_what_sqlite_cannot_open_where_it_lies_is_read_from_a_copy(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """So it is with an index that only its owner may open."""
-    connect = readonly._connect
 
-    def refuse(file: Path, *, mode: str) -> sqlite3.Connection:
+    def refuse(file: Path, target: str) -> sqlite3.Connection:
         if file == path:
             raise sqlite3.OperationalError("unable to open database file")
-        return connect(file, mode=mode)
+        return guarded.connect(file, target)
 
-    monkeypatch.setattr(readonly, "_connect", refuse)
+    monkeypatch.setattr(readonly, "connect", refuse)
 
     assert texts(path) == list("0123456")
 

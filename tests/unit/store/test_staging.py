@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.store.staging import find_abandoned, staging
+from nnicli.store.staging import find_abandoned, staging_directory
 
 _STAGE_AND_WAIT = """
 import sys
 from pathlib import Path
-from nnicli.store.staging import find_abandoned, staging
-with staging(Path(sys.argv[1])) as folder:
+from nnicli.store.staging import find_abandoned, staging_directory
+with staging_directory(Path(sys.argv[1])) as folder:
     (folder / "half").mkdir()
     (folder / "half" / "done").touch()
     print(folder, flush=True)
@@ -45,7 +45,7 @@ def stage_elsewhere(parent: Path) -> tuple[subprocess.Popen[str], Path]:
 
 
 def test_the_folder_is_the_owners_alone_and_is_gone_in_the_end(parent: Path) -> None:
-    with staging(parent) as folder:
+    with staging_directory(parent) as folder:
         (folder / "file").touch()
         mode = folder.stat().st_mode & 0o777
 
@@ -55,7 +55,7 @@ def test_the_folder_is_the_owners_alone_and_is_gone_in_the_end(parent: Path) -> 
 
 def test_the_folder_is_gone_after_a_failure(parent: Path) -> None:
     def fail() -> None:
-        with staging(parent) as folder:
+        with staging_directory(parent) as folder:
             (folder / "file").touch()
             raise KeyboardInterrupt
 
@@ -71,14 +71,14 @@ def test_what_a_killed_process_left_is_taken_away_by_the_next(parent: Path) -> N
     process.communicate()
     assert (abandoned / "half" / "done").exists()
 
-    with staging(parent) as folder:
+    with staging_directory(parent) as folder:
         assert list(parent.iterdir()) == [folder]
 
 
 def test_what_a_living_process_works_in_is_left_alone(parent: Path) -> None:
     process, theirs = stage_elsewhere(parent)
 
-    with staging(parent):
+    with staging_directory(parent):
         assert (theirs / "half" / "done").exists()
 
     process.communicate("\n")
@@ -92,7 +92,7 @@ def test_a_half_deleted_folder_is_taken_away_too(parent: Path) -> None:
     abandoned.mkdir()
     (abandoned / "rest").touch()
 
-    with staging(parent) as folder:
+    with staging_directory(parent) as folder:
         assert list(parent.iterdir()) == [folder]
 
 
@@ -104,7 +104,7 @@ def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_
     (parent / "experiment").mkdir()
     (parent / ".nnicli-config").mkdir()
 
-    with staging(parent):
+    with staging_directory(parent):
         pass
 
     assert sorted(path.name for path in parent.iterdir()) == [
@@ -129,7 +129,7 @@ def test_a_link_in_the_place_of_a_lock_makes_no_file(
 ) -> None:
     folder, target = planted
 
-    with staging(parent):
+    with staging_directory(parent):
         pass
 
     assert not target.exists()
@@ -145,7 +145,7 @@ def test_another_users_folder_is_not_touched(
     (folder / "theirs").touch()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
 
-    with staging(parent):
+    with staging_directory(parent):
         assert find_abandoned(parent) == []
 
     assert [path.name for path in folder.iterdir()] == ["theirs"]
@@ -156,7 +156,7 @@ def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(parent: Path) -> None:
     folder.mkdir()
     os.mkfifo(folder / ".lock")
 
-    with staging(parent):
+    with staging_directory(parent):
         pass
 
     assert not folder.exists()
@@ -175,7 +175,7 @@ def test_where_nothing_can_be_locked_it_works_all_the_same(
 
     monkeypatch.setattr(fcntl, "flock", refuse)
 
-    with staging(parent) as folder:
+    with staging_directory(parent) as folder:
         assert [folder] == list(parent.iterdir())
         assert find_abandoned(parent) == []
 
@@ -201,5 +201,5 @@ def test_what_may_be_written_to_and_not_listed_is_worked_in(
 
     monkeypatch.setattr("nnicli.store.staging.remove_abandoned", refuse)
 
-    with staging(parent) as folder:
+    with staging_directory(parent) as folder:
         assert folder.is_dir()

@@ -1,0 +1,81 @@
+from nnicli.store.archive import (
+    ArchiveReader as ArchiveReader,
+    Part as Part,
+    Progress as Progress,
+    open_archive as open_archive,
+    write_archive as write_archive,
+)
+from nnicli.store.catalogue import (
+    Parents as Parents,
+    find_experiment_directory as find_experiment_directory,
+    is_file as is_file,
+    list_recorded as list_recorded,
+    noted_parent as noted_parent,
+    platform_of as platform_of,
+    to_absolute as to_absolute,
+    to_folder as to_folder,
+)
+from nnicli.store.claims import (
+    claimed as claimed,
+    is_claimed as is_claimed,
+)
+from nnicli.store.database import ExperimentDatabase as ExperimentDatabase
+from nnicli.store.handed_parameters import HandedParameters as HandedParameters
+from nnicli.store.kept_config import (
+    CONFIG_KEY as CONFIG_KEY,
+    read_kept_config as read_kept_config,
+)
+from nnicli.store.layouts import (
+    LAYOUTS as LAYOUTS,
+    Layout as Layout,
+    is_folder_name as is_folder_name,
+    layout_for as layout_for,
+)
+from nnicli.store.log_files import (
+    FetchedLog as FetchedLog,
+    Log as Log,
+    LogFile as LogFile,
+)
+from nnicli.store.log_places import (
+    MANAGER_LOGS as MANAGER_LOGS,
+    TRIAL_LOGS as TRIAL_LOGS,
+    check_kind as check_kind,
+    launcher_folder as launcher_folder,
+    manager_log_path as manager_log_path,
+)
+from nnicli.store.logs import (
+    size_of as size_of,
+    tail_text as tail_text,
+)
+from nnicli.store.manifest import (
+    CODE_PART as CODE_PART,
+    EXPERIMENT_PART as EXPERIMENT_PART,
+    LAUNCHER_PART as LAUNCHER_PART,
+    MANIFEST as MANIFEST,
+    SEARCH_SPACE_PART as SEARCH_SPACE_PART,
+    Manifest as Manifest,
+    read_manifest as read_manifest,
+)
+from nnicli.store.readonly import (
+    copy_database as copy_database,
+    why_closed as why_closed,
+)
+from nnicli.store.registry import Registry as Registry
+from nnicli.store.relocation import (
+    Relocation as Relocation,
+    recorded_directories as recorded_directories,
+    relocate_database as relocate_database,
+)
+from nnicli.store.repair import mend_search_space as mend_search_space
+from nnicli.store.run import Run as Run
+from nnicli.store.run_logs import (
+    LogPart as LogPart,
+    RunLogs as RunLogs,
+    has_lost_connection as has_lost_connection,
+)
+from nnicli.store.staging import (
+    find_abandoned as find_abandoned,
+    remove_abandoned as remove_abandoned,
+    staging_directory as staging_directory,
+)
+from nnicli.store.whole_files import write_whole as write_whole
