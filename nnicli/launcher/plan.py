@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from nnicli.config.requests import StartRequests
+from nnicli.config import StartRequests
 from nnicli.store import Run
 
 Action = Literal["create", "resume", "view"]
