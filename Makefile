@@ -29,8 +29,8 @@ $(VENV)/.installed: pyproject.toml | python-found
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
 	touch $@
 
-$(MANAGER)/.installed: tests/managers.py $(VENV)/.installed
-	$(VENV)/bin/python -m tests.managers 3.0
+$(MANAGER)/.installed: tools/managers.py $(VENV)/.installed
+	$(VENV)/bin/python -m tools.managers 3.0
 	touch $@
 
 $(QUICKSTART)/.installed: pyproject.toml | python-found
@@ -50,24 +50,24 @@ check: $(VENV)/.installed  ## lint, format, types, layers
 	$(VENV)/bin/lint-imports --no-cache
 
 test: check $(MANAGER)/.installed  ## set up all, then check and run every test, on three managers
-	$(VENV)/bin/python -m tests.managers --where-possible $(TESTED)
-	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list 3.0 $(TESTED))" \
+	$(VENV)/bin/python -m tools.managers --where-possible $(TESTED)
+	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list 3.0 $(TESTED))" \
 		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m "not matrix"
 
 managers: $(VENV)/.installed  ## build an environment for every release of NNI
-	$(VENV)/bin/python -m tests.managers
+	$(VENV)/bin/python -m tools.managers
 
 test-managers: managers  ## run the contract on every release of NNI, and trials over SSH
-	NNICLI_TEST_REMOTE=1 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
+	NNICLI_TEST_REMOTE=1 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list)" \
 		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m "real and not matrix"
 
 test-endings: managers  ## run every way in which an experiment ends on every release of NNI
-	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list)" \
+	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list)" \
 		$(VENV)/bin/python -m pytest -n 4 --dist worksteal tests/contract/test_endings.py
 
 test-kills: $(MANAGER)/.installed  ## kill nnicli at a hundred moments on 3.0 and 2.10.1, and reconcile
-	$(VENV)/bin/python -m tests.managers --where-possible 2.10.1
-	NNICLI_TEST_KILL_MOMENTS=100 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tests.managers --list 3.0 2.10.1)" \
+	$(VENV)/bin/python -m tools.managers --where-possible 2.10.1
+	NNICLI_TEST_KILL_MOMENTS=100 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list 3.0 2.10.1)" \
 		$(VENV)/bin/python -m pytest -n 2 -s -m real tests/kills
 
 format: $(VENV)/.installed  ## put the code into shape

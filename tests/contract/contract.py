@@ -62,8 +62,8 @@ from tests.contract.scenes import (
     what_trials_wrote,
     write_config,
 )
-from tests.managers import release_of
 from tests.support import is_alive, kill_manager, leftovers
+from tools.managers import release_of
 
 _SEED_TEXT = Path(__file__).parents[1] / "meta" / "seed-api.txt"
 _START_AND_REPORT = """

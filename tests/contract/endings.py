@@ -19,7 +19,7 @@ from nnicli import (
     TunerCrashedError,
 )
 from tests.contract.scenes import LIMIT_S, write_config
-from tests.managers import release_of
+from tools.managers import release_of
 
 # A 1.9 manager may miss what a trial reports right before its end.
 _TRIAL = """

@@ -13,8 +13,8 @@ import pytest
 from nnicli.config import convert_config
 from nnicli.launcher import find_installation
 from tests.config_cases import CASES, read_corpus
-from tests.managers import release_of
 from tests.support import REAL_NNIS
+from tools.managers import release_of
 
 NNIS = [
     place for place in REAL_NNIS if release_of(find_installation(place).version).version == "3.0"

@@ -13,8 +13,8 @@ import pytest
 from nnicli.launcher import find_installation
 from nnicli.testing import FakeInstallation
 from tests.contract.endings import AlgorithmEndings, ListEndings, ShortEndings
-from tests.managers import release_of
 from tests.support import REAL_NNIS
+from tools.managers import release_of
 
 _NEWEST = "3.0"
 

@@ -17,8 +17,8 @@ from nnicli.launcher import find_installation
 from nnicli.launcher.environment import manager_environment
 from tests.contract.contract import assert_goes_on, assert_nothing_left, read_results
 from tests.contract.scenes import LIMIT_S, LONG_TRIAL, PLAIN_TRIAL, registry, write_config
-from tests.managers import release_of
 from tests.support import REAL_NNIS
+from tools.managers import release_of
 
 RELEASES = ("3.0", "2.10.1", "2.5")
 # Its nnictl cannot read a YAML file any more, and so start nothing; the rest works.

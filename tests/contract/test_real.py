@@ -9,8 +9,8 @@ import pytest
 
 from nnicli.launcher import find_installation
 from tests.contract.contract import ManagerContract
-from tests.managers import Release, release_of
 from tests.support import REAL_NNIS
+from tools.managers import Release, release_of
 
 
 def _classes() -> Iterator[tuple[str, type[ManagerContract]]]:

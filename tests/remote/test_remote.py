@@ -27,9 +27,9 @@ from nnicli import (
 from nnicli.launcher import find_installation
 from tests.contract.contract import assert_nothing_left
 from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, wait_for, write_config
-from tests.managers import release_of
 from tests.remote.conftest import FAR_FOLDER, INSTALL_HINT, SSHD, Machine
 from tests.support import REAL_NNIS
+from tools.managers import release_of
 
 RELEASES = ("3.0", "2.10.1", "1.9")
 

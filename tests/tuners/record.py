@@ -3,7 +3,7 @@
     python -m tests.tuners.record 3.0 2.10.1 1.9
 
 tries every search space of `tests/tuners/spaces.py` on every built-in tuner of the releases below
-`.managers/` (see `tests/managers.py`) and writes `tests/data/tuner-verdicts.json`. It takes about a
+`.managers/` (see `tools/managers.py`) and writes `tests/data/tuner-verdicts.json`. It takes about a
 quarter of an hour for each release on one core. `--tuner NAME` tries only that tuner and prints
 what it found.
 """
@@ -20,9 +20,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.managers import FOLDER
 from tests.tuners.spaces import CASES
 from tests.tuners.verdicts import DATA
+from tools.managers import FOLDER
 
 _PROBE = Path(__file__).with_name("probe.py")
 _MOST_TEXT = 100

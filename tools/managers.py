@@ -1,6 +1,6 @@
 """The real managers that the tests run against: which releases, where, and how they are built.
 
-`python -m tests.managers` builds a virtual environment for each release below `.managers/`.
+`python -m tools.managers` builds a virtual environment for each release below `.managers/`.
 """
 
 from __future__ import annotations
