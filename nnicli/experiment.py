@@ -216,7 +216,7 @@ class Experiment(ExperimentReader):
                 from 8080.
             debug: Set the config's `debug`, and the manager's log level to debug.
             ignore: Names of checks to turn off, such as "path", where one is wrong about this
-                config; docs/configs.md has them all.
+                config; docs/reference/configs.md has them all.
 
         Raises:
             AlreadyConnectedError: This instance has an experiment.

@@ -129,7 +129,7 @@ def check_config(
         nni_version: The NNI that is to run it; None: the newest.
         target: What that NNI has in its environment; None: not known, so that nothing is said of
             it. `nnicli.launcher.target_of` looks.
-        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
+        ignore: Names of checks to turn off, such as "path"; docs/reference/configs.md has them all.
 
     Raises:
         InvalidValueError: There is no such check, or it cannot be turned off.
@@ -157,7 +157,7 @@ def load_config(
         nni_version: The NNI that is to run it; None: the newest.
         target: What that NNI has in its environment; None: not known.
         debug: Set the config's `debug`, and its log level to debug.
-        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
+        ignore: Names of checks to turn off, such as "path"; docs/reference/configs.md has them all.
 
     Raises:
         InvalidValueError: There is no such check, or it cannot be turned off.

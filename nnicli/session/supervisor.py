@@ -37,7 +37,7 @@ class Supervisor:
 
     The status alone does not tell. A 3.0 manager whose tuner has died of an exception says RUNNING
     for ever, a 2.10 one dies with it (seen live), and TUNER_NO_MORE_TRIAL comes before the tuner's
-    last sets have run. docs/waiting.md has the whole model.
+    last sets have run. docs/explanation/waiting.md has the whole model.
 
     Attributes:
         last_status: What the manager said at the last look, empty before the first.
