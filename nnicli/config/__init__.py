@@ -13,25 +13,25 @@ from nnicli.config.conversion import (
     Conversion,
     convert_config,
 )
-from nnicli.config.document import cut_depth as cut_depth
-from nnicli.config.ignoring import how_to_ignore as how_to_ignore
-from nnicli.config.membership import find_mismatch as find_mismatch
-from nnicli.config.reading import read_file as read_file
-from nnicli.config.requests import (
+from nnicli.config.documents.document import cut_depth as cut_depth
+from nnicli.config.documents.reader import read_file as read_file
+from nnicli.config.documents.yaml_writer import write_yaml as write_yaml
+from nnicli.config.formats.start_requests import (
     StartRequests as StartRequests,
     legacy_requests as legacy_requests,
     stored_requests as stored_requests,
     v1_requests as v1_requests,
 )
-from nnicli.config.schema import load_schema as load_schema
-from nnicli.config.search_space import load_search_space
+from nnicli.config.ignoring import how_to_ignore as how_to_ignore
+from nnicli.config.schema.validate import load_schema as load_schema
+from nnicli.config.search_space.checks import load_search_space
+from nnicli.config.search_space.points import find_mismatch as find_mismatch
 from nnicli.config.secrets import (
     is_secret as is_secret,
     mask_secrets,
     names_secret as names_secret,
 )
 from nnicli.config.target import Target
-from nnicli.config.yaml_writing import write_yaml as write_yaml
 
 __all__ = [
     "Conversion",

@@ -8,30 +8,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnicli.config import renames
-from nnicli.config.canonical import ALGORITHMS, absolute_path, to_canonical
-from nnicli.config.carrying import Carrier
-from nnicli.config.document import Document, sort_problems, summarise
-from nnicli.config.ignoring import check_ignored, how_to_ignore
-from nnicli.config.indentation import restore_indentation
-from nnicli.config.reading import read_file, read_mapping, read_nothing, read_path
-from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
-from nnicli.config.rules import RULES
-from nnicli.config.schema import Variant, described_algorithms, validate
-from nnicli.config.search_space import check_search_space
-from nnicli.config.spelling import unify_spelling
-from nnicli.config.subject import ANNOTATION, Subject
-from nnicli.config.surprises import tell_surprises
-from nnicli.config.target import Target
-from nnicli.config.to_v1 import to_v1
-from nnicli.config.to_v2 import to_v2
-from nnicli.config.v1 import (
+from nnicli.config import field_names
+from nnicli.config.converter import Carrier
+from nnicli.config.documents.document import Document, sort_problems, summarise
+from nnicli.config.documents.reader import read_file, read_mapping, read_nothing, read_path
+from nnicli.config.documents.yaml11 import tell_surprises
+from nnicli.config.formats.to_v1 import to_v1
+from nnicli.config.formats.to_v2 import to_v2
+from nnicli.config.formats.v1 import (
     RULES as V1_RULES,
     drop_nulls,
     is_legacy,
     is_v1,
     to_canonical_v1,
 )
+from nnicli.config.formats.v2 import ALGORITHMS, absolute_path, to_canonical
+from nnicli.config.formats.v2_checks import RULES
+from nnicli.config.ignoring import check_ignored, how_to_ignore
+from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
+from nnicli.config.rules.context import ANNOTATION, Subject
+from nnicli.config.schema.indentation import restore_indentation
+from nnicli.config.schema.spelling import unify_spelling
+from nnicli.config.schema.validate import Variant, described_algorithms, validate
+from nnicli.config.search_space.checks import check_search_space
+from nnicli.config.target import Target
 from nnicli.errors import (
     ConfigError,
     ConfigSchemaError,
@@ -379,7 +379,7 @@ def _built_in_tuner(data: Mapping[str, Any], target: Target | None) -> str | Non
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):
-            found = algorithm.get("name", algorithm.get(renames.ALGORITHMS[name]))
+            found = algorithm.get("name", algorithm.get(field_names.ALGORITHMS[name]))
             is_registered = target is not None and any(
                 found in target.names(kind) for kind in ALGORITHMS
             )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnicli.config.carrying import Carrier
 from nnicli.config.checking import (
     DIRECTORY_KEYS,
     Source,
@@ -14,12 +13,13 @@ from nnicli.config.checking import (
     read_config,
     report_of_target,
 )
-from nnicli.config.document import Document, Keys, sort_problems
+from nnicli.config.converter import Carrier
+from nnicli.config.documents.document import Document, Keys, sort_problems
+from nnicli.config.formats.to_v1 import to_v1
+from nnicli.config.formats.to_v2 import to_v2
+from nnicli.config.formats.v1 import is_v1
 from nnicli.config.releases import Format, release_for
-from nnicli.config.schema import take_meant_numbers
-from nnicli.config.to_v1 import to_v1
-from nnicli.config.to_v2 import to_v2
-from nnicli.config.v1 import is_v1
+from nnicli.config.schema.validate import take_meant_numbers
 from nnicli.errors import InvalidValueError, Problem
 
 

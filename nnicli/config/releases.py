@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nnicli.config.document import Keys
+from nnicli.config.documents.document import Keys
 from nnicli.versions import row_for
 
 Format = Literal["v1", "v2"]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from nnicli.redaction import MASK, redact
 
 if TYPE_CHECKING:
-    from nnicli.config.document import Keys
+    from nnicli.config.documents.document import Keys
 
 _SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key", "pwd", "credential")
 # Of these a misspelt one still tells: `pasword`, `passprase`.

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nnicli.config.ignoring import CHECKS, FIXED, PLACES
-from nnicli.config.subject import ANNOTATION
-from nnicli.config.tuners import TRAITS
+from nnicli.config.rules.context import ANNOTATION
+from nnicli.config.search_space.tuners import TRAITS
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "nnicli" / "config"
@@ -25,7 +25,7 @@ def _rules(tree: ast.AST) -> Iterator[str]:
 
 def test_every_rule_has_a_name() -> None:
     used = {
-        rule for file in CONFIG.glob("*.py") for rule in _rules(ast.parse(file.read_text("utf-8")))
+        rule for file in CONFIG.rglob("*.py") for rule in _rules(ast.parse(file.read_text("utf-8")))
     }
     used |= {trait.rule for trait in TRAITS.values()} | {ANNOTATION}
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings, strategies as st
 
 from nnicli.config import check_config, load_search_space
-from nnicli.config.reading import read_file
+from nnicli.config.documents.reader import read_file
 from nnicli.errors import Problem, SearchSpaceError
 
 VALID: dict[str, Any] = {

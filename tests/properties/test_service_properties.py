@@ -14,7 +14,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nnicli.config import check_config, convert_config
-from nnicli.config.yaml_writing import write_yaml
+from nnicli.config.documents.yaml_writer import write_yaml
 from nnicli.errors import ConfigError
 from tests.sample_configs import SERVICES, V1_SECTIONS, make_files, v1_config, v2_config
 

@@ -9,9 +9,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.document import Document, find_non_finite
+from nnicli.config.documents.document import Document, find_non_finite
 from nnicli.config.releases import release_for
-from nnicli.config.search_space import check_search_space
+from nnicli.config.search_space.checks import check_search_space
 from nnicli.errors import Problem
 from tests.tuners.spaces import CASES, MISTAKES
 

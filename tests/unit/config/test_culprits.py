@@ -8,7 +8,7 @@ import pytest
 
 from nnicli import ConfigSyntaxError
 from nnicli.config import load_config
-from nnicli.config.reading import read_file
+from nnicli.config.documents.reader import read_file
 from tests.unit.config.conftest import HEAD, SPACE, Check, WriteConfig
 
 FULL_WIDTH_COLON = "U+FF1A (fullwidth colon), which is text in YAML; write a colon"

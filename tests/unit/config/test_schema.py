@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from nnicli.config import check_config
-from nnicli.config.schema import _TELLERS, load_schema
+from nnicli.config.schema.validate import _TELLERS, load_schema
 from nnicli.config.words import closest
 from tests.unit.config.conftest import HEAD, SPACE, Check
 

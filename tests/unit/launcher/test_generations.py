@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.config.requests import StartRequests
+from nnicli.config.formats.start_requests import StartRequests
 from nnicli.errors import UnsupportedVersionError
 from nnicli.launcher import (
     GENERATIONS,

@@ -11,7 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from nnicli import Experiment
-from nnicli.config.requests import StartRequests
+from nnicli.config.formats.start_requests import StartRequests
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,

@@ -1,0 +1,87 @@
+"""What breaks the syntax of a YAML text, where its reader stumbled only later."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from nnicli.config.documents.document import Place
+from nnicli.config.documents.lookalikes import find_in_lines
+
+Culprit = tuple[Place, str]
+"""Its place, and what is wrong there."""
+
+# Line breaks as YAML 1.1 and libyaml count them.
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_MOST_OF_LINE = 1000
+_NO_SPACE = re.compile(r"\s*(?:- +)*[\w-]+(:)[^\s/]")
+_KEY = re.compile(r"(?:^|\s|['\"])[^\s]+:(?:\s|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class Stumble:
+    """Where a reader of YAML gave up.
+
+    Attributes:
+        text: The whole text.
+        problem: What the reader says.
+        place: Where it gave up.
+        start: Where what it was reading begins, None when it does not say.
+    """
+
+    text: str
+    problem: str
+    place: Place
+    start: Place | None
+
+
+def find_culprit(stumble: Stumble) -> Culprit | None:
+    """Return what is wrong with the text, None where the reader's own words are the best."""
+    # Longer ones are not what people write, and would take their time.
+    lines = [line[:_MOST_OF_LINE] for line in _BREAK.split(stumble.text)]
+    return next((found for find in _FINDERS if (found := find(stumble, lines))), None)
+
+
+def _find_lookalike(stumble: Stumble, lines: Sequence[str]) -> Culprit | None:
+    first = min(_line_above(stumble, lines), (stumble.start or stumble.place)[0])
+    return find_in_lines(lines, first, stumble.place[0])
+
+
+def _find_open_quote(stumble: Stumble, _lines: Sequence[str]) -> Culprit | None:
+    if stumble.start is None or "end of stream" not in stumble.problem:
+        return None
+    return stumble.start, "the quote that begins here is not closed"
+
+
+def _find_line_without_colon(stumble: Stumble, lines: Sequence[str]) -> Culprit | None:
+    """The reader notices a key without a colon at the colon of the next one."""
+    if "could not find expected ':'" in stumble.problem and stumble.start is not None:
+        number = stumble.start[0]
+    elif "mapping values" in stumble.problem:
+        number = _line_above(stumble, lines)
+    else:
+        return None
+    line = lines[number - 1] if number else ""
+    if match := _NO_SPACE.match(line):
+        return (number, match.start(1) + 1), "a space is missing after the colon"
+    is_plain = line.strip() and not line.lstrip().startswith(("#", "-"))
+    if is_plain and not _KEY.search(line):
+        column = len(line) - len(line.lstrip()) + 1
+        return (number, column), "this line has no colon after its key"
+    return None
+
+
+def _line_above(stumble: Stumble, lines: Sequence[str]) -> int:
+    """Return the number of the line with content above the place, 0 where there is none."""
+    above = stumble.place[0] - 1
+    while above > 0 and not lines[above - 1].strip():
+        above -= 1
+    return above
+
+
+_FINDERS: tuple[Callable[[Stumble, Sequence[str]], Culprit | None], ...] = (
+    _find_lookalike,
+    _find_open_quote,
+    _find_line_without_colon,
+)

@@ -1,0 +1,100 @@
+"""What YAML 1.1 reads as something else than people, and YAML 1.2, do."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+from nnicli.config.documents.document import Document, Keys
+from nnicli.config.secrets import is_secret
+
+# YAML 1.1 wants a dot in the mantissa and a sign in the exponent.
+_EXPONENT = re.compile(r"([-+]?)(\d*\.?\d*)[eE]([-+]?)(\d+)", re.ASCII)
+# Numbers to people that are text to YAML 1.1: `1e-7`, `-.5`, and `08`, which is not octal.
+_NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+|[-+]\.\d+|[-+]?0\d*[89]\d*", re.ASCII)
+_OCTAL = re.compile(r"[-+]?0[0-7]+", re.ASCII)
+
+
+def is_surprise(text: str, value: Any) -> bool:
+    """Return whether a plain text became a value that its writer did hardly mean.
+
+    NNI reads YAML 1.1 since 2.3 and read YAML 1.2 before: `1e-7` is text, `on` is true, `010` is 8
+    and `1:30` is 90.
+    """
+    if isinstance(value, str):
+        return _NUMBER.fullmatch(value) is not None
+    if isinstance(value, bool):
+        return text.lower() not in ("true", "false")
+    if isinstance(value, int | float):
+        return ":" in text or _OCTAL.fullmatch(text) is not None
+    return False
+
+
+def write_as_number(text: str) -> str | None:
+    """Return a number that YAML 1.1 takes for text as it takes it for one: `1e-7` -> `1.0e-7`."""
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    match = _EXPONENT.fullmatch(text)
+    if match is None:
+        return str(float(text) if "." in text else int(text))
+    minus, mantissa, sign, exponent = match.groups()
+    whole, _, fraction = mantissa.partition(".")
+    return f"{minus}{whole or '0'}.{fraction or '0'}e{sign or '+'}{exponent}"
+
+
+def to_number(text: str, *, whole: bool) -> int | float | None:
+    """Return the number that a text is to people but not to YAML 1.1, None for other text.
+
+    Args:
+        text: A plain text, such as `1e-5`.
+        whole: Whether an integer is wanted; None for text that is not one.
+    """
+    if _NUMBER.fullmatch(text) is None:
+        return None
+    number = float(text)
+    if not whole:
+        return number if math.isfinite(number) else None
+    return int(number) if number.is_integer() else None
+
+
+def tell_surprises(document: Document, *, is_space: bool) -> None:
+    """Report surprises as warnings, where they are no errors already.
+
+    Args:
+        document: A config, or a search space.
+        is_space: Whether it is a search space. Elsewhere `yes` for true, or a name such as `1e5`,
+            is what was meant.
+    """
+    told = {problem.location for problem in document.problems}
+    for keys, text in document.surprises.items():
+        value = _value_at(document.data, keys)
+        is_option = is_space or keys[0] == "searchSpace"
+        is_argument = "classArgs" in keys
+        if isinstance(value, bool) and not is_option:
+            continue
+        if isinstance(value, str) and not (is_option or is_argument):
+            continue
+        if is_secret(keys) or document.locate(keys) in told:
+            continue
+        message, suggestion = _tell(text, value)
+        document.report(keys, message, rule="yaml-1.1", severity="warning", suggestion=suggestion)
+
+
+def _tell(text: str, value: Any) -> tuple[str, str]:
+    if isinstance(value, str):
+        message = f"{text} is text to YAML 1.1, and text is allowed here"
+        return message, f"write {write_as_number(text)} for the number, or '{text}' for the text"
+    number = str(value).lower()
+    if _OCTAL.fullmatch(text):
+        return f"YAML 1.1 reads {text} as octal, {number}", f"write {int(text)} or {number}"
+    return f"YAML 1.1 reads {text} as {number}", f"write {number}, or '{text}' for the text"
+
+
+def _value_at(data: Any, keys: Keys) -> Any:
+    for key in keys:
+        # Of a field that is written twice only one spelling is left.
+        if isinstance(data, dict) and key not in data:
+            return None
+        data = data[key]
+    return data

@@ -1,0 +1,149 @@
+"""What a schema cannot say of a config in the v2 format: one small function a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.formats.v2 import ADVISORS, ALGORITHMS, absolute_path
+from nnicli.config.rules.classes import check_class
+from nnicli.config.rules.context import (
+    Subject,
+    check_annotation,
+    check_budgets,
+    check_duration,
+    check_folder_can_be,
+    check_gpu_text,
+    check_newer_fields,
+    check_only_json,
+    check_population,
+    check_tuner_exists,
+    is_there,
+)
+from nnicli.config.rules.hints import (
+    check_defects,
+    check_direction,
+    check_placeholders,
+    check_reuse_mode,
+)
+from nnicli.config.rules.packages import check_packages
+from nnicli.config.schema.validate import load_schema
+from nnicli.config.services.v2_checks import check_services
+
+
+def _one_search_space(subject: Subject) -> None:
+    given = [name for name in ("searchSpace", "searchSpaceFile") if name in subject.data]
+    if not given and subject.data.get("useAnnotation") is not True:
+        message = "is required and missing; give it inline, or a file as searchSpaceFile"
+        subject.document.report(("searchSpace",), message, rule="required")
+    if len(given) > 1:
+        message = "searchSpace and searchSpaceFile exclude each other; NNI would take the file"
+        subject.document.report(("searchSpaceFile",), message, rule="exclusive")
+
+
+def _one_tuner(subject: Subject) -> None:
+    if "advisor" not in subject.data:
+        if "tuner" not in subject.data:
+            subject.document.report(("tuner",), "is required and missing", rule="required")
+        return
+    if "tuner" in subject.data:
+        message = "tuner and advisor exclude each other"
+        subject.document.report(("advisor",), message, rule="exclusive")
+    else:
+        message = "is deprecated since 2.8; write it as tuner"
+        subject.document.report(("advisor",), message, rule="deprecated", severity="warning")
+
+
+def _algorithm_form(subject: Subject) -> None:
+    """An algorithm is a built-in name, or a class with the folder that it is in."""
+    for name in ALGORITHMS:
+        algorithm = subject.section(name)
+        if name not in subject.data or not isinstance(subject.data[name], dict):
+            continue
+        if "className" in algorithm:
+            _check_custom_class(subject, name, algorithm)
+        elif "name" not in algorithm:
+            message = (
+                "is required and missing; give a built-in name, or className and codeDirectory"
+            )
+            subject.document.report((name, "name"), message, rule="required")
+        elif "codeDirectory" in algorithm:
+            message = "goes with className only; a built-in algorithm has none"
+            subject.document.report((name, "codeDirectory"), message, rule="exclusive")
+
+
+def _tuner_exists(subject: Subject) -> None:
+    known = load_schema("experiment-v2")["$defs"]["tuner"]["properties"]["name"]["enum"]
+    name = subject.section("tuner").get("name")
+    if name not in ADVISORS:
+        check_tuner_exists(subject, ("tuner", "name"), name, known)
+
+
+def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) -> None:
+    report = subject.document.report
+    if "name" in algorithm:
+        report((name, "name"), "name and className exclude each other", rule="exclusive")
+    directory = algorithm.get("codeDirectory")
+    if directory is None:
+        message = "is required and missing: the folder in which className is found"
+        report((name, "codeDirectory"), message, rule="required")
+        return
+    class_name = algorithm["className"]
+    if not isinstance(directory, str) or not isinstance(class_name, str):
+        return
+    folder = Path(absolute_path(directory, subject.base))
+    if not is_there(folder.is_dir):
+        report((name, "codeDirectory"), f"there is no folder {folder}", rule="path")
+        return
+    if "." not in class_name:
+        # The schema says so.
+        return
+    module = folder.joinpath(*class_name.split(".")[:-1])
+    files = (module.with_suffix(".py"), module / "__init__.py")
+    file = next((file for file in files if is_there(file.is_file)), None)
+    if file is not None:
+        check_class(subject, (name, "className"), file, class_name.rpartition(".")[2])
+    elif not _is_installed(subject, class_name.partition(".")[0]):
+        message = f"there is no module {module.with_suffix('.py')}; expected `module.Class`"
+        report((name, "className"), message, rule="path")
+
+
+def _is_installed(subject: Subject, module: str) -> bool:
+    """Return whether the NNI that is to run the config is known to have a module."""
+    return subject.target is not None and not subject.target.find_missing((module,))
+
+
+def _durations(subject: Subject) -> None:
+    for name in ("maxExperimentDuration", "maxTrialDuration"):
+        check_duration(subject, (name,), subject.data.get(name))
+
+
+def _tuner_gpus(subject: Subject) -> None:
+    check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
+
+
+def _working_directory(subject: Subject) -> None:
+    check_folder_can_be(subject, ("experimentWorkingDirectory",))
+
+
+RULES: tuple[Callable[[Subject], None], ...] = (
+    _one_search_space,
+    check_annotation,
+    _one_tuner,
+    _algorithm_form,
+    _tuner_exists,
+    _durations,
+    check_newer_fields,
+    _tuner_gpus,
+    check_services,
+    _working_directory,
+    check_only_json,
+    check_budgets,
+    check_population,
+    check_packages,
+    check_placeholders,
+    check_defects,
+    check_direction,
+    check_reuse_mode,
+)

@@ -1,0 +1,63 @@
+"""Whether a Python file defines a class, without running any of it."""
+
+from __future__ import annotations
+
+import ast
+import warnings
+from pathlib import Path
+
+from nnicli.config.documents.document import Keys
+from nnicli.config.rules.context import Subject
+from nnicli.regular_files import read_regular
+
+_MOST_BYTES = 4 << 20
+
+
+def check_class(subject: Subject, keys: Keys, file: Path, name: str) -> None:
+    """Tell of a file that does not define the class that it should.
+
+    It is a warning, as classes may also be made in other ways than those that are looked for, and
+    only for a start: without a target the file may not be finished.
+
+    Args:
+        subject: The config.
+        keys: Way to the class's field.
+        file: The file, which is there.
+        name: The name of the class.
+    """
+    if subject.target is None:
+        return
+    try:
+        content = read_regular(file, limit=_MOST_BYTES)
+        with warnings.catch_warnings():
+            # Python warns of "\\d" and the like, on standard error from 3.12 on.
+            warnings.simplefilter("ignore")
+            tree = ast.parse(content)
+    except OSError:
+        return
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        # It may be written for another Python.
+        return
+    names = _defined_names(tree)
+    if "*" in names or name in names:
+        return
+    classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    found = f"its classes: {', '.join(classes)}" if classes else "it has no class"
+    message = f"there is no class {name} in {file}; {found}"
+    subject.document.report(keys, message, rule="class", severity="warning")
+
+
+def _defined_names(tree: ast.Module) -> set[str]:
+    """Return the names that a module may have, `*` for any."""
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            names.add(node.name)
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            names |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.add(node.id)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            # `globals()["Mine"] = ...` and `exec(...)` may define anything.
+            names |= {"*"} if node.func.id in {"globals", "exec", "vars", "setattr"} else set()
+    return names

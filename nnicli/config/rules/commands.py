@@ -1,0 +1,103 @@
+"""Whether the programs and scripts that a trial's command names are there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.documents.document import Keys
+from nnicli.config.formats.v2 import absolute_path
+from nnicli.config.rules.context import Subject, is_there
+from nnicli.config.secrets import show
+from nnicli.config.target import Target
+
+# With any of these only a shell knows what runs. Quotes are plain enough.
+_SHELL = re.compile(r"[$`;&|<>*?(){}\[\]~!#\\\n\r]")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
+# What a shell knows by itself.
+_SHELL_WORD = re.compile(
+    r"""[.:\[] | alias | bg | break | case | cd | command | continue | do | done | echo | elif
+    | else | esac | eval | exec | exit | export | false | fg | fi | for | function | getopts | hash
+    | help | if | in | jobs | kill | let | local | printf | pwd | read | readonly | return | select
+    | set | shift | source | test | then | time | times | trap | true | type | typeset | ulimit
+    | umask | unalias | unset | until | wait | while""",
+    re.VERBOSE,
+)
+_PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*)?", re.ASCII)
+# Its options without a value.
+_FLAGS = re.compile(r"-[bBdEiIOqsSuvxP]+")
+
+
+def check_command(
+    subject: Subject, keys: Keys, command: Any, directory: Any, *, is_local: bool
+) -> None:
+    """Check that what a trial's command starts is there.
+
+    Only a command without any of the shell's own syntax is looked at: of others nothing is certain.
+    Nor is it without a target: it may run on another machine, and its code may not be there yet.
+
+    Args:
+        subject: The config.
+        keys: Way to the command.
+        command: The command.
+        directory: Folder of the trials' code, in which it runs.
+        is_local: Whether it runs on this machine; a copy of the folder is on the others, too.
+    """
+    if not isinstance(command, str) or not isinstance(directory, str) or subject.target is None:
+        return
+    words = _words(command)
+    folder = Path(absolute_path(directory, subject.base))
+    if not words or not is_there(folder.is_dir):
+        return
+    script = _script(words)
+    if is_local and not _is_program(words[0], subject.target, folder):
+        where = "in PATH" if "/" not in words[0] else f"in {folder}"
+        message = f"found {show(command, keys)}, but there is no program {words[0]} {where}"
+        _report(subject, keys, message)
+    elif script is not None and (is_local or not os.path.isabs(script)):  # noqa: PTH117 - as text
+        path = folder / script
+        if not is_there(path.exists):
+            message = f"found {show(command, keys)}, but there is no {path}"
+            _report(subject, keys, message)
+
+
+def _report(subject: Subject, keys: Keys, message: str) -> None:
+    subject.document.report(keys, f"{message}, so every trial would fail", rule="command")
+
+
+def _words(command: str) -> list[str]:
+    """Return the words of a command without its assignments; none where only a shell knows."""
+    if _SHELL.search(command):
+        return []
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    while words and _ASSIGNMENT.fullmatch(words[0]):
+        if words[0].startswith("PATH="):
+            return []
+        words = words[1:]
+    return words
+
+
+def _is_program(word: str, target: Target, folder: Path) -> bool:
+    if "/" in word:
+        return is_there((folder / word).exists)
+    if _SHELL_WORD.fullmatch(word) or target.search_path is None:
+        return True
+    return shutil.which(word, path=target.search_path) is not None
+
+
+def _script(words: Sequence[str]) -> str | None:
+    """Return the script that Python is to run, None where that is not certain."""
+    if not _PYTHON.fullmatch(words[0].rpartition("/")[2]):
+        return None
+    rest = [*words[1:]]
+    while rest and _FLAGS.fullmatch(rest[0]):
+        rest = rest[1:]
+    return rest[0] if rest and not rest[0].startswith("-") else None

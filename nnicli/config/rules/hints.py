@@ -1,0 +1,77 @@
+"""What is doubtful about a config: placeholders, changed defaults, tuners with a defect."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from nnicli.config.documents.document import Keys
+from nnicli.config.rules.context import Subject
+from nnicli.config.search_space.tuners import find_tuner
+from nnicli.config.secrets import show
+
+# Whole values only: a command may well hold ${HOME}.
+_PLACEHOLDER = re.compile(
+    r"\$?\{[^{}]*\}|<[^<>]+>|.*\breplace_(to|with)_\w+.*|.*\byour[-_](ip|name|token|host|user)\w*.*",
+    re.IGNORECASE | re.DOTALL,
+)
+# The values of these are the user's own.
+_FREE = frozenset(("searchSpace", "classArgs", "openpaiConfig"))
+_CLASS_KEYS = ("name", "builtinTunerName")
+
+
+def check_placeholders(subject: Subject) -> None:
+    """Tell of values that were left as a template has them."""
+    for keys, value in _texts(subject.data, ()):
+        if _PLACEHOLDER.fullmatch(value):
+            message = f"found {show(value, keys)}, which looks like a placeholder; write the value"
+            subject.document.report(keys, message, rule="placeholder", severity="warning")
+
+
+def _texts(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:
+    if isinstance(value, str):
+        yield keys, value
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if key not in _FREE:
+                yield from _texts(item, (*keys, key))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _texts(item, (*keys, index))
+
+
+def check_direction(subject: Subject) -> None:
+    """Tell of a TPE without a direction: it maximised up to 2.5 and minimises since."""
+    tuner = subject.section("tuner")
+    arguments = tuner.get("classArgs")
+    is_told = isinstance(arguments, dict) and "optimize_mode" in arguments
+    if not is_told and "TPE" in [tuner.get(key) for key in _CLASS_KEYS]:
+        message = (
+            "is not given; TPE maximises without it up to 2.5 and minimises since 2.6. Write "
+            "maximize or minimize"
+        )
+        keys = ("tuner", "classArgs", "optimize_mode")
+        subject.document.report(keys, message, rule="default", severity="warning")
+
+
+def check_defects(subject: Subject) -> None:
+    """Tell of a built-in tuner that fails in the release, whatever its search space."""
+    for section in ("tuner", "advisor"):
+        algorithm = subject.section(section)
+        for key in ("name", "builtinTunerName", "builtinAdvisorName"):
+            name = algorithm.get(key)
+            row = find_tuner(name if isinstance(name, str) else None, subject.release.since)
+            if row.defect is not None:
+                message = f"found {name}; {row.defect}"
+                subject.document.report((section, key), message, rule="trap", severity="warning")
+
+
+def check_reuse_mode(subject: Subject) -> None:
+    """Tell of remote machines without a reuse mode, whose default changed twice."""
+    for keys, service in subject.services():
+        if service.get("platform") == "remote" and "reuseMode" not in service:
+            message = "is not given; its default is true in 2.2 to 2.10 and false before and since"
+            subject.document.report(
+                (*keys, "reuseMode"), message, rule="default", severity="warning"
+            )

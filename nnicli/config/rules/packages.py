@@ -1,0 +1,88 @@
+"""Packages that algorithms need in the environment of the NNI that runs them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from nnicli.config.documents.document import Keys
+from nnicli.config.field_names import ALGORITHMS
+from nnicli.config.rules.context import Subject
+from nnicli.config.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What an algorithm needs that NNI does not install with itself.
+
+    Attributes:
+        modules: The modules that it imports.
+        install: What to pass to `pip install`.
+    """
+
+    modules: tuple[str, ...]
+    install: tuple[str, ...]
+
+
+_HYPEROPT = _Need(("hyperopt",), ("nni[Anneal]",))
+# Each was seen to fail without these modules on 2.0 to 3.0: the import of its module does. Hyperopt
+# came with NNI up to 2.9.
+_NEEDS: Mapping[str, _Need] = {
+    "Anneal": _HYPEROPT,
+    "TPE_legacy": _HYPEROPT,
+    "SMAC": _Need(("smac", "ConfigSpaceNNI"), ("nni[SMAC]",)),
+    "BOHB": _Need(("ConfigSpace", "statsmodels"), ("nni[BOHB]",)),
+    "DNGOTuner": _Need(("pybnn", "torch"), ("nni[DNGO]", "torch")),
+    "PPOTuner": _Need(("gym", "tensorflow"), ("nni[PPOTuner]", "tensorflow")),
+    "NetworkMorphism": _Need(("torch",), ("torch",)),
+}
+# What `nnictl package install` of 1.x installs and registers.
+_EXTRAS_OF_1 = frozenset(("SMAC", "BOHB", "PPOTuner"))
+
+
+def check_packages(subject: Subject) -> None:
+    """Check that each algorithm can be imported where it is to run.
+
+    Otherwise the tuner ends at its start, which the manager notices after ten seconds (2.8 to 3.0).
+    """
+    if subject.target is None:
+        return
+    for kind, old_key in ALGORITHMS.items():
+        section = subject.section(kind)
+        key = "name" if "name" in section else old_key
+        name = section.get(key)
+        if isinstance(name, str):
+            _check(subject, (kind, key), name, subject.target)
+
+
+def _check(subject: Subject, keys: Keys, name: str, target: Target) -> None:
+    registered = [target.registered[kind].get(name) for kind in target.registered]
+    class_name = next(filter(None, registered), None)
+    if class_name is not None:
+        module = class_name.partition(".")[0]
+        if target.find_missing((module,)):
+            message = (
+                f"found {name}, which is registered as {class_name}; {target.python} has no module "
+                f"{module}, so install its package there, or run `nnictl algo unregister "
+                f"{shlex.quote(name)}`"
+            )
+            subject.document.report(keys, message, rule="package")
+    elif target.registers_extras and name in _EXTRAS_OF_1:
+        message = (
+            f"found {name}, which is not installed; run `nnictl package install --name={name}`"
+        )
+        subject.document.report(keys, message, rule="package")
+    elif name in _NEEDS:
+        _check_need(subject, keys, name, target)
+
+
+def _check_need(subject: Subject, keys: Keys, name: str, target: Target) -> None:
+    need = _NEEDS[name]
+    missing = target.find_missing(need.modules)
+    if not missing:
+        return
+    modules = ", ".join(module for module in need.modules if module in missing)
+    command = shlex.join((str(target.python), "-m", "pip", "install", *need.install))
+    message = f"found {name}, which needs {modules}; not installed there, so run `{command}`"
+    subject.document.report(keys, message, rule="package")

@@ -1,0 +1,4 @@
+"""Documents against the shipped JSON schemas.
+
+Internal: `nnicli.config` has what the other packages take.
+"""

@@ -1,0 +1,115 @@
+"""One spelling of every field of a config in the v2 format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from nnicli.config.documents.document import Document, Keys
+from nnicli.config.schema.validate import find_part, load_schema
+
+_SCHEMA = "experiment-v2"
+
+
+def unify_spelling(document: Document) -> None:
+    """Give every field NNI's own spelling and leave out those that are null.
+
+    NNI ignores case and underscores in keys, and takes null for "not set". Keys inside classArgs,
+    openpaiConfig and search spaces are the user's own: the schema names none there.
+    """
+    schema = load_schema(_SCHEMA)
+    document.data = _unify_tree(document, document.data, (), schema)
+    for name, fields in (("tuner", "tuner"), ("advisor", "tuner"), ("assessor", "assessor")):
+        if isinstance(document.data.get(name), dict):
+            names = schema["$defs"][fields]["properties"]["name"]["enum"]
+            _unify_name(document.data[name], names)
+
+
+def _unify_tree(document: Document, value: Any, keys: Keys, part: Mapping[str, Any]) -> Any:
+    if isinstance(value, list):
+        items = part.get("items", {})
+        return [
+            _unify_tree(document, item, (*keys, index), _resolve(items, item))
+            for index, item in enumerate(value)
+        ]
+    if not isinstance(value, dict) or "properties" not in part:
+        return value
+    unified = _unify(document, value, keys, part["properties"])
+    return {
+        key: _unify_tree(
+            document, item, (*keys, key), _resolve(part["properties"].get(key, {}), item)
+        )
+        for key, item in unified.items()
+    }
+
+
+def _resolve(part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
+    """Return the part of the schema that a value is described by, references followed."""
+    while "$ref" in part:
+        name = part["$ref"].rpartition("/")[2]
+        if name == "service":
+            return _service_part(value)
+        part = find_part(_SCHEMA, part["$ref"])
+    if "else" in part:
+        # A training service, or a list of them.
+        part = part["then"] if isinstance(value, list) else _resolve(part["else"], value)
+    return part
+
+
+def _service_part(value: Any) -> Mapping[str, Any]:
+    """Return the schema of a training service; of an unknown one no more than its platform."""
+    definitions: Mapping[str, Any] = load_schema(_SCHEMA)["$defs"]
+    platforms = definitions["service"]["properties"]["platform"]["enum"]
+    given = [
+        item
+        for key, item in (value.items() if isinstance(value, dict) else ())
+        if fold(key) == "platform"
+    ]
+    name = given[0] if given and given[0] in platforms else None
+    part: Mapping[str, Any] = definitions[name if isinstance(name, str) else "local"]
+    return part
+
+
+def _unify(
+    document: Document, data: Mapping[str, Any], keys: Keys, fields: Iterable[str]
+) -> dict[str, Any]:
+    spellings = {fold(field): field for field in fields}
+    unified: dict[str, Any] = {}
+    written: dict[str, str] = {}
+    # The first spelling of a field takes the place of the others with it.
+    places = {key: document.places.get((*keys, key)) for key in data}
+    for key, value in data.items():
+        field = spellings.get(fold(key), key)
+        if field in written:
+            document.report(
+                (*keys, key),
+                f"the same field as {written[field]}; write it once",
+                rule="duplicate-key",
+                place=places[key],
+            )
+            continue
+        written[field] = key
+        if field != key:
+            document.move_places({(*keys, key): (*keys, field)})
+        # Null is "not set", but not for a key that there is not.
+        if value is not None or field not in spellings.values():
+            unified[field] = value
+    return unified
+
+
+def fold(key: str) -> str:
+    """Return a key without case and underscores, which NNI ignores in the v2 format."""
+    return key.replace("_", "").lower()
+
+
+def _unify_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
+    """Give a built-in algorithm the name that every release knows: 2.8 and later have aliases."""
+    name = algorithm.get("name")
+    if not isinstance(name, str):
+        return
+    known = {spelling: full for full in names for spelling in _spellings(full)}
+    algorithm["name"] = known.get(name.lower(), name)
+
+
+def _spellings(name: str) -> tuple[str, str]:
+    return name.lower(), name.lower().removesuffix("tuner")

@@ -1,0 +1,114 @@
+"""Private keys for SSH, and whether a release's manager can read them."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import shlex
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from nnicli.config.documents.document import Keys
+from nnicli.config.formats.v2 import absolute_path
+from nnicli.config.rules.context import Subject
+from nnicli.regular_files import read_regular
+
+KeyKind = Literal["pem", "openssh", "ed25519"]
+"""Forms of private keys, by which releases differ in what they read."""
+
+_MOST_BYTES = 1 << 16
+_PEM = re.compile(r"-----BEGIN (RSA|DSA|EC) PRIVATE KEY-----")
+_OPENSSH = "-----BEGIN OPENSSH PRIVATE KEY-----"
+_OTHERS = (
+    ("-----BEGIN ENCRYPTED PRIVATE KEY-----", "an encrypted key in the PKCS#8 form"),
+    ("-----BEGIN PRIVATE KEY-----", "a key in the PKCS#8 form"),
+    ("ssh-", "a public key"),
+    ("ecdsa-", "a public key"),
+)
+_IN_PEM = "as PEM, which `ssh-keygen -p -m PEM -f FILE` makes of a copy of an RSA key"
+_MAGIC = b"openssh-key-v1\0"
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """A private key, as far as its outside tells.
+
+    Attributes:
+        kind: Its form.
+        is_encrypted: Whether it takes a passphrase.
+    """
+
+    kind: KeyKind
+    is_encrypted: bool
+
+
+def check_key(subject: Subject, keys: Keys, text: str, *, passphrase: Any) -> None:
+    """Check that a file holds a private key that the release's manager reads.
+
+    Which forms those are was tried with each release's own node.js and ssh2 (1.8 to 3.0). Without a
+    target the machine may be another one than that of the start, so there are warnings only.
+
+    Args:
+        subject: The config.
+        keys: Way to the file's field.
+        text: The path; that there is a file was checked before.
+        passphrase: What opens the key, None for nothing.
+    """
+    path = Path(absolute_path(text, subject.base))
+    try:
+        content = read_regular(path, limit=_MOST_BYTES).decode("ascii", "replace")
+        mode = path.stat().st_mode
+    except (OSError, ValueError) as error:
+        _report(subject, keys, f"{path} cannot be read: {getattr(error, 'strerror', error)}")
+        return
+    if content.startswith("PuTTY-User-Key-File"):
+        return
+    key = _read_key(content)
+    if key is None:
+        found = next((name for start, name in _OTHERS if content.startswith(start)), "no key")
+        _report(subject, keys, f"{path} holds {found}; expected a private key for SSH {_IN_PEM}")
+    elif key.kind not in subject.release.key_kinds:
+        _report(subject, keys, _refuse_kind(path, key.kind))
+    elif key.is_encrypted and passphrase is None:
+        field = "passphrase" if keys[-1] == "sshKeyPath" else "sshPassphrase"
+        message = f"{path} is encrypted; give its passphrase as {field}"
+        _report(subject, keys, message)
+    if mode & (stat.S_IRGRP | stat.S_IROTH):
+        command = shlex.join(("chmod", "600", str(path)))
+        message = f"{path} can be read by other users of this machine; run `{command}`"
+        subject.document.report(keys, message, rule="key", severity="warning")
+
+
+def _report(subject: Subject, keys: Keys, message: str) -> None:
+    severity: Literal["error", "warning"] = "warning" if subject.target is None else "error"
+    subject.document.report(keys, message, rule="key", severity=severity)
+
+
+def _refuse_kind(path: Path, kind: KeyKind) -> str:
+    if kind == "ed25519":
+        return f"{path} holds an ed25519 key, which needs NNI 2.4; use an RSA key {_IN_PEM}"
+    return f"{path} has OpenSSH's own form, which needs NNI 2.1; use the key {_IN_PEM}"
+
+
+def _read_key(content: str) -> _Key | None:
+    lines = content.strip().splitlines()
+    if not lines:
+        return None
+    if _PEM.fullmatch(lines[0].strip()):
+        is_encrypted = any(line.startswith("Proc-Type: 4,ENCRYPTED") for line in lines[1:3])
+        return _Key("pem", is_encrypted)
+    if lines[0].strip() != _OPENSSH:
+        return None
+    try:
+        body = base64.b64decode("".join(lines[1:-1]), validate=True)
+    except binascii.Error:
+        return None
+    if not body.startswith(_MAGIC):
+        return None
+    # The name of the cipher, those of the way to its key, then keys with their types.
+    head = body[len(_MAGIC) : 512]
+    is_encrypted = not head.startswith(b"\0\0\0\x04none")
+    return _Key("ed25519" if b"ssh-ed25519" in head else "openssh", is_encrypted)
