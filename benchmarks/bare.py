@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from nnicli.launcher import NniInstallation
+from nnicli import NniInstallation
 
 
 class BareManager:

@@ -89,8 +89,9 @@ def _find_target(nni: str | None) -> tuple[str | None, Target | None]:
     """Return the release of the NNI that a start would use, and what it has; None for no NNI."""
     import os
 
+    from nnicli import find_installation
     from nnicli.errors import InstallationNotFoundError
-    from nnicli.launcher import INSTALLATION_VARIABLE, find_installation, target_of
+    from nnicli.launcher import INSTALLATION_VARIABLE, target_of
 
     try:
         installation = find_installation(nni)

@@ -73,7 +73,7 @@ def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> No
 
     record = select_record(experiment, parents)
     profile: dict[str, Any] = {**open_record(record).get_experiment_profile()}
-    profile["params"] = _presentable(profile["params"])
+    profile["params"] = presentable_params(profile["params"])
     if as_json:
         print_json({**_record_document(record), "profile": profile})
         return
@@ -234,7 +234,7 @@ def _record_document(record: ExperimentRecord) -> dict[str, Any]:
     }
 
 
-def _presentable(params: dict[str, Any]) -> dict[str, Any]:
+def presentable_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return a config as it may be shown; names in a search space are no secrets."""
     from nnicli.config import cut_depth, mask_secrets
 

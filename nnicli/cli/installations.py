@@ -10,7 +10,7 @@ from nnicli.cli.exits import Exit
 from nnicli.cli.output import print_json, tell_error
 
 if TYPE_CHECKING:
-    from nnicli.launcher import FoundInstallation
+    from nnicli import FoundInstallation
 
 _HINT = (
     "no usable NNI found; install one beside nnicli with `pip install nni==3.0`, or name its "
@@ -26,7 +26,7 @@ def installations(*, as_json: bool) -> None:
     `nnicli run` uses the one named by the variable NNICLI_NNI, else the one in its own environment;
     --nni names another. Exit code 0 if any is usable, else 1.
     """
-    from nnicli.launcher import find_installations
+    from nnicli import find_installations
 
     found = find_installations()
     if as_json:

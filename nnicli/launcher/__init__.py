@@ -3,10 +3,6 @@
 Internal: it may change in any release.
 """
 
-from nnicli.launcher.discovery import (
-    FoundInstallation as FoundInstallation,
-    find_installations as find_installations,
-)
 from nnicli.launcher.files import random_name as random_name
 from nnicli.launcher.generations import (
     GENERATIONS as GENERATIONS,

@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from nnicli import Experiment, TrialJob
-from nnicli.launcher import find_installation
+from nnicli import Experiment, TrialJob, find_installation
 from nnicli.store import Registry, layout_for
 from nnicli.waiting import Deadline, poll_until
 

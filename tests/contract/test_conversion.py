@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from nnicli import find_installation
 from nnicli.config import convert_config
-from nnicli.launcher import find_installation
 from tests.config_cases import CASES, read_corpus
 from tests.support import REAL_NNIS
 from tools.managers import release_of

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.launcher import find_installation
+from nnicli import find_installation
 from nnicli.testing import FakeInstallation
 from tests.contract.endings import AlgorithmEndings, ListEndings, ShortEndings
 from tests.support import REAL_NNIS

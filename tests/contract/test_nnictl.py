@@ -12,8 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
-from nnicli import Experiment, ExperimentStatus, load_experiment
-from nnicli.launcher import find_installation
+from nnicli import Experiment, ExperimentStatus, find_installation, load_experiment
 from nnicli.launcher.environment import manager_environment
 from tests.contract.contract import assert_goes_on, assert_nothing_left, read_results
 from tests.contract.scenes import LIMIT_S, LONG_TRIAL, PLAIN_TRIAL, registry, write_config

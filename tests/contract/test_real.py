@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.launcher import find_installation
+from nnicli import find_installation
 from tests.contract.contract import ManagerContract
 from tests.support import REAL_NNIS
 from tools.managers import Release, release_of

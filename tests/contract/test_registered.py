@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli import Experiment
-from nnicli.launcher import find_installation
+from nnicli import Experiment, find_installation
 from nnicli.launcher.environment import manager_environment
 from nnicli.versions import parse_version
 from tests.support import REAL_NNIS

@@ -13,8 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from nnicli import Experiment, NnicliError, Timeouts
-from nnicli.rest import ManagerClient
+from nnicli import Experiment, ManagerClient, NnicliError, Timeouts
 from tests.unit.rest.servers import Answer, endlessly, raw_server, saying
 
 OK = b"HTTP/1.1 200 OK\r\n"

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nnicli import Experiment, StateError, list_experiments, reconcile_experiments
-from nnicli.launcher import ManagerProcess, find_managers
+from nnicli import Experiment, ManagerProcess, StateError, list_experiments, reconcile_experiments
+from nnicli.launcher import find_managers
 from nnicli.launcher.locating import RunningManager
 from nnicli.launcher.process import identify
 from nnicli.store import LAYOUTS, Registry, claimed

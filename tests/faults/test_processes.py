@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli import AlreadyConnectedError, Experiment, NotConnectedError, Timeouts
-from nnicli.launcher import ManagerProcess
+from nnicli import AlreadyConnectedError, Experiment, ManagerProcess, NotConnectedError, Timeouts
 from nnicli.store import Registry
 from nnicli.testing import Behaviour, FakeInstallation
 from nnicli.waiting import Deadline, poll_until

@@ -22,8 +22,8 @@ from typing import Any
 import psutil
 import pytest
 
-from nnicli import Experiment, list_experiments, save_experiment
-from nnicli.launcher import find_installation, find_managers, ports
+from nnicli import Experiment, find_installation, list_experiments, save_experiment
+from nnicli.launcher import find_managers, ports
 from nnicli.store import LAYOUTS
 from nnicli.waiting import Deadline, poll_until
 from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, write_config

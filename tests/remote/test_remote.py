@@ -23,8 +23,8 @@ from nnicli import (
     TrialJob,
     TrialLogNotAvailableError,
     TunerCrashedError,
+    find_installation,
 )
-from nnicli.launcher import find_installation
 from tests.contract.contract import assert_nothing_left
 from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, wait_for, write_config
 from tests.remote.conftest import FAR_FOLDER, INSTALL_HINT, SSHD, Machine

@@ -212,20 +212,20 @@ def test_show_tells_the_config_without_its_secrets(directory: Path) -> None:
 
 
 def test_a_config_that_is_nested_400_deep_is_shown_to_where_it_makes_sense() -> None:
-    from nnicli.cli.experiment import _presentable
+    from nnicli.cli.experiment import presentable_params
 
     params: dict[str, Any] = {}
     for _ in range(400):
         params = {"searchSpace": params, "a": [{"password": "hush"}]}
 
-    shown = json.dumps(_presentable(params), indent=2)
+    shown = json.dumps(presentable_params(params), indent=2)
 
     assert "..." in shown
     assert shown.count("***") < 60
 
 
 def test_passwords_are_masked_and_names_in_the_search_space_are_not() -> None:
-    from nnicli.cli.experiment import _presentable
+    from nnicli.cli.experiment import presentable_params
 
     params = {
         "trainingService": {"machineList": [{"host": "gpu", "password": "hush"}]},
@@ -233,7 +233,7 @@ def test_passwords_are_masked_and_names_in_the_search_space_are_not() -> None:
         "searchSpace": {"token_size": {"_type": "choice", "_value": [1]}},
     }
 
-    assert _presentable(params) == {
+    assert presentable_params(params) == {
         "trainingService": {"machineList": [{"host": "gpu", "password": "***"}]},
         "searchSpace": {"token_size": {"_type": "choice", "_value": [1]}},
     }

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nnicli import find_installations
+from nnicli import find_installation, find_installations
 from nnicli.errors import InstallationNotFoundError
-from nnicli.launcher import find_installation
 
 
 def make_2_x(prefix: Path, *, version: str = "2.10.1", python: str = "3.9") -> Path:

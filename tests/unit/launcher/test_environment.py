@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.launcher import NniInstallation
+from nnicli import NniInstallation
 from nnicli.launcher.environment import manager_environment
 
 

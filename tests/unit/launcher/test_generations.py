@@ -6,16 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from nnicli import NniInstallation
 from nnicli.config.formats.start_requests import StartRequests
 from nnicli.errors import UnsupportedVersionError
-from nnicli.launcher import (
-    GENERATIONS,
-    Action,
-    Generation,
-    NniInstallation,
-    StartPlan,
-    generation_for,
-)
+from nnicli.launcher import GENERATIONS, Action, Generation, StartPlan, generation_for
 from nnicli.store import Run
 from nnicli.versions import parse_version
 

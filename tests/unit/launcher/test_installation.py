@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from nnicli import find_installation
 from nnicli.errors import InstallationNotFoundError
-from nnicli.launcher import find_installation
 
 
 def _make_environment(prefix: Path, *, version: str = "3.0", python: str = "python3.12") -> Path:

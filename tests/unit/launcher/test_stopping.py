@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nnicli import ManagerProcess, StopOutcome
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
@@ -21,7 +22,7 @@ from nnicli.errors import (
     RequestTimeoutError,
     RestError,
 )
-from nnicli.launcher import ManagerProcess, ProcessMarks, StopOutcome, reap, stop_manager
+from nnicli.launcher import ProcessMarks, reap, stop_manager
 from nnicli.launcher.process import identify, is_alive
 from nnicli.waiting import Deadline, poll_until
 

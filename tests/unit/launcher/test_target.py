@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.launcher import NniInstallation, target_of
+from nnicli import NniInstallation
+from nnicli.launcher import target_of
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -11,6 +11,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request as WerkzeugRequest, Response as WerkzeugResponse
 
+from nnicli import ManagerClient
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
@@ -23,7 +24,7 @@ from nnicli.errors import (
     TrialLogNotAvailableError,
     UpdateNotAppliedError,
 )
-from nnicli.rest import ManagerClient, Request, Response, dialect_for
+from nnicli.rest import Request, Response, dialect_for
 from nnicli.waiting import Deadline, Timeouts, within
 
 API = "/api/v1/nni"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pytest_httpserver import HTTPServer
 
-from nnicli import Experiment
+from nnicli import Experiment, ManagerClient, NniInstallation
 from nnicli.config.formats.start_requests import StartRequests
 from nnicli.errors import (
     ConnectError,
@@ -21,16 +21,8 @@ from nnicli.errors import (
     StatusError,
     UnsupportedVersionError,
 )
-from nnicli.launcher import NniInstallation, StartPlan, start_manager
-from nnicli.rest import (
-    DIALECTS,
-    ManagerClient,
-    check_prefix,
-    client,
-    dialect_for,
-    dialects,
-    endpoints,
-)
+from nnicli.launcher import StartPlan, start_manager
+from nnicli.rest import DIALECTS, check_prefix, client, dialect_for, dialects, endpoints
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.endpoints import Endpoint, Retry
 from nnicli.store import Run

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from pytest_httpserver import HTTPServer
 
-from nnicli import ExperimentStatus
-from nnicli.rest import ManagerClient
+from nnicli import ExperimentStatus, ManagerClient
 from nnicli.session import Session, Supervisor
 
 API = "/api/v1/nni"
