@@ -46,7 +46,7 @@ from nnicli.models import (
     ExperimentStatus,
     NNIManagerStatus,
 )
-from nnicli.reading import ExperimentReader
+from nnicli.reader import ExperimentReader
 from nnicli.rest import (
     MAX_ANSWER_BYTES,
     ManagerClient,

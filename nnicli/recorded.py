@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from nnicli.errors import DecodingError, ExperimentNotFoundError
 from nnicli.launcher import find_managers
-from nnicli.reading import ExperimentReader
+from nnicli.reader import ExperimentReader
 from nnicli.results import PairedTrials
 from nnicli.store import (
     TRIAL_LOGS,

@@ -3,7 +3,7 @@
 Internal: it may change in any release.
 """
 
-from nnicli.housekeeping.finding import (
+from nnicli.housekeeping.lookup import (
     are_one as are_one,
     find_records as find_records,
     match_records as match_records,

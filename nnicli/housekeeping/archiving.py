@@ -23,7 +23,7 @@ from nnicli.errors import (
     StateError,
 )
 from nnicli.housekeeping.entries import stopped_entry
-from nnicli.housekeeping.finding import Named, find_records, launcher_folder, layout_of, pick_record
+from nnicli.housekeeping.lookup import Named, find_records, launcher_folder, layout_of, pick_record
 from nnicli.launcher import find_managers, random_name
 from nnicli.models import ExperimentRecord
 from nnicli.removal import remove_tree

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from nnicli.choices import check_choice
 from nnicli.errors import DeletionError, InvalidValueError, ProcessIdentity, StateError
-from nnicli.housekeeping.finding import (
+from nnicli.housekeeping.listing import list_experiments
+from nnicli.housekeeping.lookup import (
     Named,
     find_records,
     last_written,
@@ -19,7 +20,6 @@ from nnicli.housekeeping.finding import (
     layout_of,
     pick_record,
 )
-from nnicli.housekeeping.listing import list_experiments
 from nnicli.launcher import (
     ManagerProcess,
     ProcessMarks,

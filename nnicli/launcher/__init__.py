@@ -14,7 +14,7 @@ from nnicli.launcher.installation import (
     NniInstallation as NniInstallation,
     find_installation as find_installation,
 )
-from nnicli.launcher.locating import (
+from nnicli.launcher.managers import (
     RunningManager as RunningManager,
     explain_silence as explain_silence,
     find_local_addresses as find_local_addresses,
@@ -22,7 +22,6 @@ from nnicli.launcher.locating import (
     find_managers as find_managers,
     is_new as is_new,
     is_viewing as is_viewing,
-    locate_experiment as locate_experiment,
 )
 from nnicli.launcher.marks import ProcessMarks as ProcessMarks
 from nnicli.launcher.plan import (
@@ -32,6 +31,7 @@ from nnicli.launcher.plan import (
 from nnicli.launcher.ports import check_port as check_port
 from nnicli.launcher.process import ManagerProcess as ManagerProcess
 from nnicli.launcher.remains import reap as reap
+from nnicli.launcher.reopen import locate_experiment as locate_experiment
 from nnicli.launcher.start import (
     StartedManager as StartedManager,
     start_manager as start_manager,

@@ -24,7 +24,7 @@ from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.files import LaunchFiles, generate_experiment_id, random_name
 from nnicli.launcher.generations import Generation, generation_for
 from nnicli.launcher.installation import NniInstallation
-from nnicli.launcher.locating import explain_silence
+from nnicli.launcher.managers import explain_silence
 from nnicli.launcher.plan import StartPlan
 from nnicli.launcher.process import ManagerProcess, check_processes, uninterrupted
 from nnicli.launcher.stopping import stop_manager

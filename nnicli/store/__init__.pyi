@@ -19,8 +19,12 @@ from nnicli.store.claims import (
     claimed as claimed,
     is_claimed as is_claimed,
 )
-from nnicli.store.database import ExperimentDatabase as ExperimentDatabase
-from nnicli.store.handed_parameters import HandedParameters as HandedParameters
+from nnicli.store.database.records import ExperimentDatabase as ExperimentDatabase
+from nnicli.store.database.repair import mend_search_space as mend_search_space
+from nnicli.store.database.sqlite import (
+    copy_database as copy_database,
+    why_closed as why_closed,
+)
 from nnicli.store.kept_config import (
     CONFIG_KEY as CONFIG_KEY,
     read_kept_config as read_kept_config,
@@ -31,19 +35,25 @@ from nnicli.store.layouts import (
     is_folder_name as is_folder_name,
     layout_for as layout_for,
 )
-from nnicli.store.log_files import (
-    FetchedLog as FetchedLog,
-    Log as Log,
-    LogFile as LogFile,
+from nnicli.store.logs.handed_parameters import HandedParameters as HandedParameters
+from nnicli.store.logs.parser import (
+    LogPart as LogPart,
+    RunLogs as RunLogs,
+    has_lost_connection as has_lost_connection,
 )
-from nnicli.store.log_places import (
+from nnicli.store.logs.paths import (
     MANAGER_LOGS as MANAGER_LOGS,
     TRIAL_LOGS as TRIAL_LOGS,
     check_kind as check_kind,
     launcher_folder as launcher_folder,
     manager_log_path as manager_log_path,
 )
-from nnicli.store.logs import (
+from nnicli.store.logs.reader import (
+    FetchedLog as FetchedLog,
+    Log as Log,
+    LogFile as LogFile,
+)
+from nnicli.store.logs.tail import (
     size_of as size_of,
     tail_text as tail_text,
 )
@@ -56,23 +66,13 @@ from nnicli.store.manifest import (
     Manifest as Manifest,
     read_manifest as read_manifest,
 )
-from nnicli.store.readonly import (
-    copy_database as copy_database,
-    why_closed as why_closed,
-)
 from nnicli.store.registry import Registry as Registry
 from nnicli.store.relocation import (
     Relocation as Relocation,
     recorded_directories as recorded_directories,
     relocate_database as relocate_database,
 )
-from nnicli.store.repair import mend_search_space as mend_search_space
 from nnicli.store.run import Run as Run
-from nnicli.store.run_logs import (
-    LogPart as LogPart,
-    RunLogs as RunLogs,
-    has_lost_connection as has_lost_connection,
-)
 from nnicli.store.staging import (
     find_abandoned as find_abandoned,
     remove_abandoned as remove_abandoned,

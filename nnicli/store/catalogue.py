@@ -13,7 +13,8 @@ from typing import Any
 from nnicli.errors import DecodingError, ExperimentNotFoundError, RegistryError
 from nnicli.models import ExperimentProfile, ExperimentRecord
 from nnicli.safe_logging import get_logger
-from nnicli.store.database import ExperimentDatabase
+from nnicli.store.database.records import ExperimentDatabase
+from nnicli.store.database.sqlite import why_closed
 from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
 from nnicli.store.layouts import (
     LAYOUTS,
@@ -22,7 +23,6 @@ from nnicli.store.layouts import (
     is_folder_name,
     layout_of_files,
 )
-from nnicli.store.readonly import why_closed
 from nnicli.store.registry import Registry
 from nnicli.units import from_epoch_ms
 from nnicli.user_home import user_home

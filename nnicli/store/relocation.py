@@ -13,8 +13,8 @@ from typing import Any
 from nnicli.config import DIRECTORY_KEYS
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
-from nnicli.store.guarded import GuardedConnection, connect
-from nnicli.store.log_places import is_elsewhere
+from nnicli.store.database.guarded import GuardedConnection, connect
+from nnicli.store.logs.paths import is_elsewhere
 
 # The search space, and what is made of it, is the user's own down to the letter.
 _KEPT = frozenset(("searchSpace",))

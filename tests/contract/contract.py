@@ -41,7 +41,7 @@ from nnicli import (
     save_experiment,
 )
 from nnicli.launcher.ports import find_listener
-from nnicli.reading import ExperimentReader
+from nnicli.reader import ExperimentReader
 from tests.contract.scenes import (
     DEAF_TRIAL,
     HONEST_TRIAL,

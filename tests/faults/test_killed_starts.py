@@ -18,7 +18,7 @@ import pytest
 
 from nnicli import Experiment, ManagerProcess, StateError, list_experiments, reconcile_experiments
 from nnicli.launcher import find_managers
-from nnicli.launcher.locating import RunningManager
+from nnicli.launcher.managers import RunningManager
 from nnicli.launcher.process import identify
 from nnicli.store import LAYOUTS, Registry, claimed
 from nnicli.testing import Behaviour, FakeInstallation

@@ -9,8 +9,9 @@ from typing import Any
 
 from hypothesis import given, settings, strategies as st
 
-from nnicli.store import Registry, javascript
-from nnicli.store.events import count_statuses, replay_trials
+from nnicli.store import Registry
+from nnicli.store.database import javascript
+from nnicli.store.database.replay import count_statuses, replay_trials
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -533,7 +533,7 @@ def test_a_log_that_is_too_large_for_one_text_is_printed_whole(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Logs have gigabytes, and sometimes no line end at all."""
-    monkeypatch.setattr("nnicli.store.log_files._LARGEST_TEXT", 1 << 20)
+    monkeypatch.setattr("nnicli.store.logs.reader._LARGEST_TEXT", 1 << 20)
     log = directory / "log" / "nnimanager.log"
     log.write_text("first\n" + "x" * (3 << 20))
 

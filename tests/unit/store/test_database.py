@@ -95,7 +95,7 @@ def test_trials_come_in_the_same_order_a_few_at_a_time(
     database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at_once = database.list_trial_jobs()
-    monkeypatch.setattr("nnicli.store.database._TRIALS_AT_A_TIME", 2)
+    monkeypatch.setattr("nnicli.store.database.records._TRIALS_AT_A_TIME", 2)
 
     a_few = list(database.iter_trial_jobs())
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nnicli.store import HandedParameters, handed_parameters
+from nnicli.store import HandedParameters
+from nnicli.store.logs import handed_parameters
 
 NAMES = ("aa0eS", "Kg7ia", "sw4jm")
 SET = '{"parameter_id": 0, "parameters": {"x": "ü"}}'

@@ -16,11 +16,12 @@ import pytest
 
 from nnicli import list_experiments
 from nnicli.errors import DecodingError, NnicliError
-from nnicli.store import ExperimentDatabase, guarded
-from nnicli.store.database import ExperimentDatabase as Database
-from nnicli.store.readonly import open_read_only
+from nnicli.store import ExperimentDatabase
+from nnicli.store.database import guarded
+from nnicli.store.database.records import ExperimentDatabase as Database
+from nnicli.store.database.repair import mend_search_space
+from nnicli.store.database.sqlite import open_read_only
 from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
-from nnicli.store.repair import mend_search_space
 from tests.unit.store.recordings import load_recording
 
 pytestmark = pytest.mark.timeout(60)
@@ -320,7 +321,7 @@ def test_a_killed_read_leaves_nothing_for_others_and_goes_with_the_next(
     code = """
 import os, sys
 from pathlib import Path
-from nnicli.store.readonly import open_read_only
+from nnicli.store.database.sqlite import open_read_only
 with open_read_only(Path(sys.argv[1])):
     os.kill(os.getpid(), 9)
 """

@@ -18,10 +18,10 @@ from nnicli.store import (
     LogPart,
     Registry,
     list_recorded,
-    log_files,
     read_kept_config,
     tail_text,
 )
+from nnicli.store.logs import reader
 from nnicli.waiting import Deadline
 
 pytestmark = pytest.mark.timeout(60)
@@ -250,7 +250,7 @@ def test_the_end_of_a_huge_log_is_read_from_its_end(huge_log: LogFile) -> None:
 def test_a_text_that_memory_may_not_hold_is_refused(
     huge_log: LogFile, portion: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_files, "_LARGEST_TEXT", 1 << 20)
+    monkeypatch.setattr(reader, "_LARGEST_TEXT", 1 << 20)
     with huge_log.path.open("r+b") as file:
         file.truncate(16 << 20)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nnicli.store import javascript
+from nnicli.store.database import javascript
 
 # Text -> JSON.stringify(JSON.parse(text)), as the bundled node 18.15 printed it.
 REWRITTEN = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
-from nnicli.store.guarded import connect
+from nnicli.store.database.guarded import connect
 
 
 def mend_search_space(path: Path) -> bool:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnicli.store import javascript
+from nnicli.store.database import javascript
 
 EVENT_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
 """Those of every release."""

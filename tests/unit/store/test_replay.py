@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from nnicli.store.events import (
+from nnicli.store.database.replay import (
     EVENT_COLUMNS,
     LATER_EVENT_COLUMNS,
     count_statuses,

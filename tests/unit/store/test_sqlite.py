@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from nnicli import StateError
-from nnicli.store import guarded, readonly
-from nnicli.store.readonly import (
+from nnicli.store.database import guarded, sqlite
+from nnicli.store.database.sqlite import (
     copy_database,
     last_rowids,
     open_read_only,
@@ -80,7 +80,7 @@ def contents(path: Path) -> dict[str, bytes]:
 def test_rows_come_in_order_whatever_the_portions(
     path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
 ) -> None:
-    monkeypatch.setattr("nnicli.store.readonly._ROWS_AT_A_TIME", portion)
+    monkeypatch.setattr("nnicli.store.database.sqlite._ROWS_AT_A_TIME", portion)
 
     assert texts(path) == ["0", "1", "2", "3", "4", "5", "6"]
 
@@ -89,7 +89,7 @@ def test_a_reader_in_the_middle_does_not_keep_the_manager_from_writing(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A manager whose write waits for longer than a second ends in ERROR (3.0, seen live)."""
-    monkeypatch.setattr("nnicli.store.readonly._ROWS_AT_A_TIME", 3)
+    monkeypatch.setattr("nnicli.store.database.sqlite._ROWS_AT_A_TIME", 3)
     with open_read_only(path) as connection:
         (last,) = last_rowids(connection, "Log")
         rows = read_rows(connection, "Log", COLUMNS, until=last)
@@ -152,7 +152,7 @@ def test_uncommitted_rows_are_not_seen(path: Path, writer: sqlite3.Connection) -
 def test_a_database_that_stays_locked_is_an_error(
     path: Path, writer: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("nnicli.store.guarded._BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("nnicli.store.database.guarded._BUSY_TIMEOUT_S", 0.05)
     writer.execute("begin exclusive")
 
     with pytest.raises(sqlite3.OperationalError, match="locked"):
@@ -257,7 +257,7 @@ def test_what_sqlite_cannot_open_where_it_lies_is_read_from_a_copy(
             raise sqlite3.OperationalError("unable to open database file")
         return guarded.connect(file, target)
 
-    monkeypatch.setattr(readonly, "connect", refuse)
+    monkeypatch.setattr(sqlite, "connect", refuse)
 
     assert texts(path) == list("0123456")
 
@@ -324,7 +324,7 @@ def test_a_database_that_is_never_free_is_not_waited_for_without_end(
     path: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarded, "_BUSY_TIMEOUT_S", 0.01)
-    open_as_ever = readonly.open_read_only
+    open_as_ever = sqlite.open_read_only
 
     @contextmanager
     def open_and_lock(source: Path) -> Iterator[sqlite3.Connection]:
@@ -332,7 +332,7 @@ def test_a_database_that_is_never_free_is_not_waited_for_without_end(
             writer.execute("begin exclusive")
             yield connection
 
-    monkeypatch.setattr(readonly, "open_read_only", open_and_lock)
+    monkeypatch.setattr(sqlite, "open_read_only", open_and_lock)
 
     with pytest.raises(StateError, match="no consistent copy within 0 s; stop the experiment"):
         copy_database(path, tmp_path / "copy", timeout_s=0)

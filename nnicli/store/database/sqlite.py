@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from nnicli.errors import StateError
 from nnicli.regular_files import open_regular
-from nnicli.store.guarded import GuardedConnection, check_side_files, connect
+from nnicli.store.database.guarded import GuardedConnection, check_side_files, connect
 from nnicli.store.staging import staging_directory
 from nnicli.waiting import Deadline
 

@@ -15,7 +15,7 @@ from typing import cast
 
 from nnicli.regular_files import open_regular
 from nnicli.safe_logging import get_logger
-from nnicli.store.logs import size_of
+from nnicli.store.logs.tail import size_of
 
 logger = get_logger(__name__)
 

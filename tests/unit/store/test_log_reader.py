@@ -9,7 +9,7 @@ import pytest
 
 from nnicli.errors import InvalidValueError
 from nnicli.store import FetchedLog, Log, LogFile
-from nnicli.store.log_files import _PORTION
+from nnicli.store.logs.reader import _PORTION
 from nnicli.waiting import Deadline
 
 TEXTS = ["", "\n", "one", "one\n", "one\ntwo", "one\ntwo\n", "\n\ntwo\n\n", "10%\r100%\nü\u2028x\n"]
@@ -111,7 +111,7 @@ class Scene:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("nnicli.store.log_files._INTERVAL_S", 0)
+    monkeypatch.setattr("nnicli.store.logs.reader._INTERVAL_S", 0)
 
 
 def append(path: Path, content: bytes) -> Callable[[], object]:

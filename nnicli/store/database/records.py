@@ -23,7 +23,8 @@ from nnicli.models import (
     TrialMetricData,
     group_metrics,
 )
-from nnicli.store.events import (
+from nnicli.store.database.guarded import GuardedConnection
+from nnicli.store.database.replay import (
     EVENT_COLUMNS,
     LATER_EVENT_COLUMNS,
     METRIC_COLUMNS,
@@ -31,23 +32,22 @@ from nnicli.store.events import (
     replay_trials,
     to_metric,
 )
-from nnicli.store.guarded import GuardedConnection
-from nnicli.store.layouts import layout_with
-from nnicli.store.log_files import LogFile
-from nnicli.store.log_places import (
-    check_kind,
-    dispatcher_log_path,
-    is_elsewhere,
-    manager_log_path,
-    trial_log_path,
-)
-from nnicli.store.readonly import (
+from nnicli.store.database.sqlite import (
     column_names,
     last_rowids,
     open_read_only,
     read_rows,
     why_closed,
 )
+from nnicli.store.layouts import layout_with
+from nnicli.store.logs.paths import (
+    check_kind,
+    dispatcher_log_path,
+    is_elsewhere,
+    manager_log_path,
+    trial_log_path,
+)
+from nnicli.store.logs.reader import LogFile
 
 _EVENTS = "TrialJobEvent"
 _METRICS = "MetricData"

@@ -1,0 +1,213 @@
+"""A stopped experiment, and how it is opened once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from nnicli.config import StartRequests, stored_requests, v1_requests
+from nnicli.errors import (
+    DecodingError,
+    ExperimentNotFoundError,
+    LaunchError,
+    StateError,
+    UnsupportedVersionError,
+)
+from nnicli.launcher.installation import NniInstallation
+from nnicli.launcher.managers import find_managers
+from nnicli.launcher.plan import Action
+from nnicli.rest import dialect_for
+from nnicli.safe_logging import get_logger
+from nnicli.store import (
+    CONFIG_KEY,
+    ExperimentDatabase,
+    Layout,
+    claimed,
+    is_folder_name,
+    layout_for,
+    mend_search_space,
+    noted_parent,
+    platform_of,
+    read_kept_config,
+)
+from nnicli.units import parse_duration
+from nnicli.user_home import user_home
+
+logger = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LocatedExperiment:
+    """A stopped experiment on this machine.
+
+    Attributes:
+        exp_id: Its id.
+        installation: The NNI that is to open it.
+        experiments_directory: Absolute parent of its folder.
+        folder: Name of the launcher's own folder, empty where there is none.
+        database: Its records.
+    """
+
+    exp_id: str
+    installation: NniInstallation
+    experiments_directory: Path
+    folder: str
+    database: ExperimentDatabase
+
+    @property
+    def _layout(self) -> Layout:
+        return layout_for(self.installation.version)
+
+    @property
+    def platform(self) -> str:
+        """The training service, in the config's words."""
+        return platform_of(self._params())
+
+    def _params(self) -> dict[str, Any]:
+        return self.database.get_experiment_profile()["params"]
+
+    def check_release(self) -> None:
+        """Refuse a manager whose release cannot go on with this database.
+
+        Raises:
+            UnsupportedVersionError: The tables have other columns than that release writes, or the
+                config is in another format. Resuming a 2.x experiment with 3.0 ends in ERROR (seen
+                live).
+        """
+        columns = self.database.trial_event_columns()
+        is_v1 = "trainingService" not in self._params()
+        if columns == self._layout.trial_event_columns and is_v1 == self._layout.has_v1_profile:
+            return
+        raise UnsupportedVersionError(
+            f"experiment {self.exp_id} was made by another generation of NNI than "
+            f"{self.installation.version} at {self.installation.prefix}, which cannot resume it "
+            f"(its table TrialJobEvent has {len(columns)} columns, not "
+            f"{len(self._layout.trial_event_columns)}, and its config is in the "
+            f"{'v1' if is_v1 else 'v2'} format); pass Experiment(nni=PATH) with the NNI that made "
+            "it, or only view it"
+        )
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep everybody else from giving it a manager, which two on one database would damage.
+
+        Raises:
+            StateError: It has a manager, or is just given one.
+        """
+        with claimed(self.database.directory):
+            _check_is_stopped(self.exp_id, self.experiments_directory)
+            yield
+
+    def mend(self) -> None:
+        """Make the database such that a resume works.
+
+        Raises:
+            LaunchError: The database cannot be written.
+        """
+        if self._layout.keeps_space_as_text:
+            mend_search_space(self.database.path)
+
+    def stored_config(self) -> dict[str, Any]:
+        """Return the config that was kept beside the database, empty where there is none to keep.
+
+        Raises:
+            LaunchError: It is needed and cannot be read.
+        """
+        path = self._layout.config_path(self.database.directory, self.folder)
+        if path is None:
+            return {}
+        try:
+            config: dict[str, Any] = read_kept_config(path)[CONFIG_KEY]
+        except (OSError, DecodingError) as error:
+            raise LaunchError(
+                f"experiment {self.exp_id} cannot be reopened: NNI {self.installation.version} "
+                f"needs the config in {path}, which cannot be read ({error}); read its results "
+                "from its database with the NNI of a later release in view mode"
+            ) from error
+        return config
+
+    def requests(self, action: Action, config: Mapping[str, Any]) -> StartRequests:
+        """Return what the manager is told when it reopens the experiment.
+
+        A view needs, and bears, no metadata: one that gets any ends (1.9, seen live).
+        """
+        if config:
+            requests = v1_requests(config, self.installation.version)
+        elif "clusterMetaData" in self._params():
+            requests = stored_requests(self._params())
+        else:
+            requests = StartRequests(metadata=(), profile=self._params())
+        return replace(requests, metadata=()) if action == "view" else requests
+
+    def warn_of_spent_budget(self) -> None:
+        """Log a warning where a resume would do nothing, with the update to call then."""
+        fields = dialect_for(self.installation.version).fields
+        profile = self.database.get_experiment_profile()
+        params = profile["params"]
+        most_trials = params.get(fields["max_trial_number"].key)
+        if most_trials is not None and len(self.database.list_trial_jobs()) >= most_trials:
+            logger.warning(
+                "experiment %s has had all of its %s trials; call update_trailnum() with a higher "
+                "number after the resume",
+                self.exp_id,
+                most_trials,
+            )
+        longest = params.get(fields["max_experiment_duration"].key)
+        if longest is not None and profile["execDuration"] >= parse_duration(longest):
+            logger.warning(
+                "experiment %s has used up its %s; call update_duration() with a longer time after "
+                "the resume",
+                self.exp_id,
+                longest,
+            )
+
+
+def locate_experiment(
+    exp_id: str, *, installation: NniInstallation, experiments_directory: Path | None
+) -> LocatedExperiment:
+    """Return a stopped experiment by its id.
+
+    Args:
+        exp_id: The id.
+        installation: The NNI that is to open it; its registry tells the folder.
+        experiments_directory: Where else to look; None: NNI's default folder.
+
+    Raises:
+        ExperimentNotFoundError: There is no such experiment; the message lists the places.
+    """
+    layout = layout_for(installation.version)
+    entry = layout.registry().get(exp_id) or {}
+    folder = str(entry.get("fileName") or "")
+    places = list(_places(entry, layout, experiments_directory))
+    for place in places:
+        path = place / exp_id / "db" / "nni.sqlite"
+        if is_folder_name(exp_id) and path.is_file():
+            return LocatedExperiment(exp_id, installation, place, folder, ExperimentDatabase(path))
+    looked = "".join(f"\n  {place / exp_id}" for place in places)
+    raise ExperimentNotFoundError(
+        f"there is no experiment {exp_id!r}; looked for its database in:{looked}\nIf it lies "
+        "elsewhere, pass Experiment(experiments_directory=...)",
+        exp_id=exp_id,
+    )
+
+
+def _places(
+    entry: Mapping[str, Any], layout: Layout, experiments_directory: Path | None
+) -> dict[Path, None]:
+    own = experiments_directory or user_home() / "nni-experiments"
+    parent = noted_parent(entry, layout)
+    noted = [] if parent is None else [parent]
+    places = [*noted, own] if experiments_directory is None else [own, *noted]
+    return dict.fromkeys(place.absolute() for place in places)
+
+
+def _check_is_stopped(exp_id: str, experiments_directory: Path) -> None:
+    for manager in find_managers():
+        if manager.runs(exp_id, experiments_directory / exp_id):
+            raise StateError(
+                f"experiment {exp_id} still has a manager (pid {manager.identity.pid}); stop it "
+                "first, or use connect_experiment() with its address"
+            )

@@ -1,0 +1,4 @@
+"""An experiment's `nni.sqlite`, opened without trusting it.
+
+Internal: it may change in any release.
+"""
