@@ -29,6 +29,7 @@ from nnicli.errors import (
     ProcessIdentity as ProcessIdentity,
     RegistryError as RegistryError,
     RequestTimeoutError as RequestTimeoutError,
+    ResponseError as ResponseError,
     RestError as RestError,
     SearchSpaceError as SearchSpaceError,
     StartTimeoutError as StartTimeoutError,

@@ -28,12 +28,13 @@ NnicliError
   ArchiveError(OSError)
   AlreadyExistsError(FileExistsError)
   DeletionError(OSError)
+  DecodingError(ValueError)
   RestError
     ConnectError(ConnectionError)
     ConnectionLostError(ConnectionError)
     RequestTimeoutError(TimeoutError)
     StatusError
-    DecodingError(ValueError)
+    ResponseError(DecodingError)
     UpdateNotAppliedError
   ExperimentFailedError(RuntimeError)
     TunerCrashedError
@@ -44,9 +45,10 @@ NnicliError
     TrialsNotStartedError
   TunerNotReadyError(TimeoutError)
 
-A class exists only where a caller would act differently on it. Every error can be pickled. The text
-of an error, and every attribute that quotes a log, an answer or a command line, can be shown as it
-is: it steers no terminal and has `***` for secrets.
+The other base of a class is in parentheses. A class exists only where a caller would act
+differently on it. Every error can be pickled. The text of an error, and every attribute that quotes
+a log, an answer or a command line, can be shown as it is: it steers no terminal and has `***` for
+secrets.
 """
 
 from __future__ import annotations
@@ -416,6 +418,18 @@ class DeletionError(NnicliError, OSError):
         self.path = path
 
 
+class DecodingError(NnicliError, ValueError):
+    """A file or a text does not hold what NNI writes there.
+
+    Attributes:
+        body_start: How the text begins, empty where it is not shown.
+    """
+
+    def __init__(self, message: str, *, body_start: str = "") -> None:
+        super().__init__(message)
+        self.body_start = presentable(body_start)
+
+
 class RestError(NnicliError):
     """A request to the manager failed.
 
@@ -458,12 +472,10 @@ class StatusError(RestError):
         self.server_message = presentable(server_message)
 
 
-class DecodingError(RestError, ValueError):
+class ResponseError(RestError, DecodingError):
     """The answer is not what a manager sends; `body_start` holds how it begins."""
 
-    def __init__(
-        self, message: str, *, method: str = "", url: str = "", body_start: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, method: str, url: str, body_start: str = "") -> None:
         super().__init__(message, method=method, url=url)
         self.body_start = presentable(body_start)
 

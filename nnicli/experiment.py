@@ -18,10 +18,10 @@ from nnicli.errors import (
     AlreadyConnectedError,
     ConnectError,
     ConnectionLostError,
-    DecodingError,
     NotConnectedError,
     PortInUseError,
     RequestTimeoutError,
+    ResponseError,
     StateError,
     StatusError,
     TunerTooSlowError,
@@ -119,7 +119,7 @@ class Experiment(ExperimentReader):
         verify: Whether to check TLS certificates there, or the path of a CA bundle.
         timeouts: Limits for everything that is waited for.
         handle_signals: Whether `with` takes over SIGTERM and SIGHUP where nobody else does.
-        max_answer_bytes: A longer answer of a manager is a DecodingError, so that none fills the
+        max_answer_bytes: A longer answer of a manager is a ResponseError, so that none fills the
             memory.
     """
 
@@ -304,7 +304,7 @@ class Experiment(ExperimentReader):
             )
             try:
                 session = Session.of_connected(client)
-            except (ConnectError, ConnectionLostError, DecodingError, StatusError) as error:
+            except (ConnectError, ConnectionLostError, ResponseError, StatusError) as error:
                 client.close()
                 known = find_local_addresses(client.endpoint)
                 raise advise_on_address(

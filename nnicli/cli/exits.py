@@ -27,17 +27,23 @@ class Exit(IntEnum):
     NO_MANAGER = 4
 
 
-# The first row whose class fits holds.
+# The first row whose class fits holds. What is wrong with a file, NNI's registry among them, says
+# nothing about a manager.
 _CODES: tuple[tuple[type[NnicliError], Exit], ...] = (
     (ConfigError, Exit.USAGE),
     (InvalidValueError, Exit.USAGE),
     (LaunchError, Exit.NO_MANAGER),
-    (RegistryError, Exit.NO_MANAGER),
     (StateError, Exit.NO_MANAGER),
     (RestError, Exit.NO_MANAGER),
     (WaitTimeoutError, Exit.FAILED),
     (ExperimentFailedError, Exit.FAILED),
     (NnicliError, Exit.FAILED),
+)
+
+# No manager starts without the registry.
+_CODES_OF_START: tuple[tuple[type[NnicliError], Exit], ...] = (
+    (RegistryError, Exit.NO_MANAGER),
+    *_CODES,
 )
 
 HELP = """\b
@@ -50,9 +56,10 @@ Exit codes:
 """
 
 
-def code_for(error: NnicliError) -> Exit:
-    """Return the exit code for an error."""
-    return next(code for cls, code in _CODES if isinstance(error, cls))
+def code_for(error: NnicliError, *, starts_manager: bool = False) -> Exit:
+    """Return the exit code for an error of a command, which may be one that starts a manager."""
+    codes = _CODES_OF_START if starts_manager else _CODES
+    return next(code for cls, code in codes if isinstance(error, cls))
 
 
 def code_for_signal(number: int) -> int:

@@ -136,7 +136,7 @@ def _run(config: str, report: Report, messages: Console, **options: Any) -> None
             _run_experiment(config, report, messages, interrupts, **options)
         except NnicliError as error:
             report.error, report.error_text = error, error.told("shell")
-            report.exit_code = code_for(error)
+            report.exit_code = code_for(error, starts_manager=True)
         except Interrupted as error:
             report.error = error
     if interrupts.received is not None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from nnicli.errors import DecodingError, ExperimentNotFoundError, RestError
+from nnicli.errors import DecodingError, ExperimentNotFoundError, ResponseError, RestError
 from nnicli.launcher import RunningManager
 from nnicli.rest import ManagerClient, dialect_for
 from nnicli.store import LAYOUTS, ExperimentDatabase
@@ -53,7 +53,7 @@ def waits_for_experiment(manager: RunningManager) -> bool:
         # Up to 2.1 a view says INITIALIZED for ever, and this is empty before the POST; later
         # there is no profile at all (1.9, 2.10.1, 3.0, seen live).
         return "startTime" not in client.get_experiment_profile()
-    except DecodingError:
+    except ResponseError:
         return True
     except RestError:
         return False

@@ -22,6 +22,7 @@ from nnicli.errors import (
     ConnectionLostError,
     DecodingError,
     RequestTimeoutError,
+    ResponseError,
     RestError,
     StatusError,
     TrialJobNotFoundError,
@@ -86,7 +87,7 @@ class ManagerClient:
         headers: Sent with each request.
         auth: User and password for basic authentication.
         verify: Whether to check TLS certificates, or the path of a CA bundle.
-        max_answer_bytes: A longer answer is a DecodingError, so that none fills the memory.
+        max_answer_bytes: A longer answer is a ResponseError, so that none fills the memory.
         explain_silence: Given the endpoint, says what is known of a manager that does not answer;
             added to the error.
 
@@ -290,7 +291,7 @@ class ManagerClient:
             # It may have been done all the same, which the profile tells.
             lost = error
         profile = self.get_experiment_profile()
-        found = self.dialect.decode(field, profile["params"].get(row.key))
+        found = self.get_field(profile, field)
         if found != value:
             raise UpdateNotAppliedError(
                 f"{field}: wanted {brief(value)}, manager has {brief(found)}"
@@ -302,6 +303,23 @@ class ManagerClient:
                 found=found,
             ) from lost
         return profile
+
+    def get_field(self, profile: ExperimentProfile, field: str) -> Any:
+        """Return a changeable field of the manager's profile, durations in seconds.
+
+        Raises:
+            ResponseError: The profile holds something that this field cannot have.
+        """
+        try:
+            return self.dialect.decode(field, profile["params"].get(self.dialect.fields[field].key))
+        except DecodingError as error:
+            endpoint = endpoints.GET_PROFILE
+            raise ResponseError(
+                f"{endpoint.method} {self.endpoint}{endpoint.path}: {error}",
+                method=endpoint.method,
+                url=f"{self.endpoint}{endpoint.path}",
+                body_start=error.body_start,
+            ) from None
 
     def _profile_with(self, key: str, value: Any) -> dict[str, Any]:
         if not self.dialect.takes_whole_profile:
@@ -587,7 +605,7 @@ def _build(endpoint: Endpoint, response: Response, model: Callable[[Any], T], it
         if response.secrets.are_in(response.text):
             # What the error quotes may be cut in the middle of one.
             told = "an unexpected answer, which quotes what was sent to authenticate; not shown"
-        raise DecodingError(
+        raise ResponseError(
             f"{endpoint.method} {response.url}: {told}",
             method=endpoint.method,
             url=response.url,
@@ -595,7 +613,7 @@ def _build(endpoint: Endpoint, response: Response, model: Callable[[Any], T], it
         ) from None
 
 
-def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> DecodingError:
+def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> ResponseError:
     start = _start_of(response)
     found = f"{start!r}"
     if start.lstrip().startswith("<"):
@@ -603,7 +621,7 @@ def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> Decoding
         found = (
             "HTML; this is a web page: no manager of a release that has this, or a wrong URL prefix"
         )
-    return DecodingError(
+    return ResponseError(
         f"{endpoint.method} {response.url}: expected {expected}, found {found}",
         method=endpoint.method,
         url=response.url,

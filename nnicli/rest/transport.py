@@ -21,9 +21,9 @@ import urllib3
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
-    DecodingError,
     InvalidValueError,
     RequestTimeoutError,
+    ResponseError,
     RestError,
 )
 from nnicli.printable import printable_line
@@ -132,9 +132,9 @@ class _Foreign:
 _REFUSED = _Foreign(ConnectError, "no connection")
 _LOST = _Foreign(ConnectionLostError, "the connection broke before the answer was complete")
 _TIMEOUT = _Foreign(RequestTimeoutError, "no answer in time")
-_NONSENSE = _Foreign(DecodingError, "the answer is no proper HTTP")
+_NONSENSE = _Foreign(ResponseError, "the answer is no proper HTTP")
 _UNSENT = _Foreign(ConnectError, "the request could not be made")
-_TOO_LARGE = _Foreign(DecodingError, "the answer is too large")
+_TOO_LARGE = _Foreign(ResponseError, "the answer is too large")
 
 
 class _BodyTooLargeError(Exception):
@@ -203,7 +203,7 @@ class RequestsTransport:
             headers: Sent with each request.
             auth: User and password for basic authentication.
             verify: Whether to check TLS certificates, or the path of a CA bundle.
-            max_answer_bytes: A longer answer, once it is decompressed, is a DecodingError.
+            max_answer_bytes: A longer answer, once it is decompressed, is a ResponseError.
 
         Raises:
             InvalidValueError: One of them cannot be used; no secret is shown.

@@ -44,7 +44,7 @@ VALUES: dict[str, Any] = {
 
 
 def _drawn() -> dict[str, tuple[str | None, str | None]]:
-    """Return class -> (parent in the drawing, builtin in parentheses)."""
+    """Return class -> (parent in the drawing, other base in parentheses)."""
     tree: dict[str, tuple[str | None, str | None]] = {}
     stack: list[str] = []
     for line in inspect.getdoc(errors).splitlines()[2:]:  # type: ignore[union-attr]  # it has one

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nnicli import Experiment, ManagerClient, NnicliError, Timeouts
+from nnicli import DecodingError, Experiment, ManagerClient, NnicliError, RestError, Timeouts
 from nnicli.rest import DIALECTS, Request, Response, dialect_for
 from nnicli.session import Session
 
@@ -206,7 +206,10 @@ def _check(call: Callable[[], object]) -> None:
     try:
         call()
     except NnicliError as error:
+        # What is wrong with an answer says where it came from.
+        names_origin = isinstance(error, RestError) or not isinstance(error, DecodingError)
         shown = str(error)
+        assert names_origin
         assert len(shown) < 5000
         assert "\x1b" not in shown
         assert "\ud800" not in shown

@@ -15,9 +15,9 @@ from nnicli import ManagerClient
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
-    DecodingError,
     InvalidValueError,
     RequestTimeoutError,
+    ResponseError,
     RestError,
     StatusError,
     TrialJobNotFoundError,
@@ -169,7 +169,7 @@ def test_a_web_page_instead_of_an_answer_says_so(
         "<!doctype html><html>", content_type="application/json"
     )
 
-    with pytest.raises(DecodingError, match="this is a web page: no manager") as caught:
+    with pytest.raises(ResponseError, match="this is a web page: no manager") as caught:
         client.list_trial_jobs()
 
     assert caught.value.body_start == "<!doctype html><html>"
@@ -195,7 +195,7 @@ def test_what_is_no_answer_is_a_decoding_error(
 ) -> None:
     httpserver.expect_request(API + path).respond_with_data(text)
 
-    with pytest.raises(DecodingError, match=r"GET http.*expected"):
+    with pytest.raises(ResponseError, match=r"GET http.*expected"):
         getattr(client, call)()
 
 
@@ -204,7 +204,7 @@ def test_a_manager_without_an_experiment_says_so(
 ) -> None:
     httpserver.expect_request(f"{API}/experiment").respond_with_data("")
 
-    with pytest.raises(DecodingError, match="this manager has no experiment yet"):
+    with pytest.raises(ResponseError, match="this manager has no experiment yet"):
         client.get_experiment_profile()
 
 

@@ -15,7 +15,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response as WerkzeugResponse
 
-from nnicli.errors import DecodingError, RequestTimeoutError
+from nnicli.errors import RequestTimeoutError, ResponseError
 from nnicli.rest import MAX_ANSWER_BYTES, Request, RequestsTransport
 from tests.unit.rest.servers import Answer, endlessly, raw_server, saying
 
@@ -116,7 +116,7 @@ FLOODS = {
 def test_endless_headers_are_given_up_long_before_the_time_is_up(answer: Answer) -> None:
     with (
         raw_server(answer) as endpoint,
-        pytest.raises(DecodingError, match=r"headers of more than 256 KB|no proper HTTP"),
+        pytest.raises(ResponseError, match=r"headers of more than 256 KB|no proper HTTP"),
     ):
         _send(endpoint, read_s=60)
 
@@ -151,7 +151,7 @@ def test_an_answer_over_the_limit_is_refused_and_fills_no_memory(answer: Answer)
         tracemalloc.start()
         try:
             with pytest.raises(
-                DecodingError, match=r"more than 1048576 bytes\); a larger max_answer"
+                ResponseError, match=r"more than 1048576 bytes\); a larger max_answer"
             ):
                 _send(endpoint, most=most)
             peak = tracemalloc.get_traced_memory()[1]
@@ -166,7 +166,7 @@ def test_an_encoding_that_was_not_asked_for_is_refused(encodings: tuple[str, ...
     """Of gzip in gzip a few bytes become gigabytes in one step."""
     answer = _compressed(_bomb(20, rounds=2), *encodings)
 
-    with raw_server(answer) as endpoint, pytest.raises(DecodingError, match="not asked for"):
+    with raw_server(answer) as endpoint, pytest.raises(ResponseError, match="not asked for"):
         _send(endpoint)
 
 
@@ -186,7 +186,7 @@ def test_a_compressed_answer_that_is_cut_off_or_goes_on_is_refused(tail: bytes) 
     packed = gzip.compress(b"[1, 2, 3]")
     content = packed + tail if tail else packed[:-9]
 
-    with raw_server(_compressed(content, "gzip")) as endpoint, pytest.raises(DecodingError):
+    with raw_server(_compressed(content, "gzip")) as endpoint, pytest.raises(ResponseError):
         _send(endpoint)
 
 
@@ -194,7 +194,7 @@ def test_an_answer_of_just_the_limit_is_read(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/x").respond_with_handler(lambda _: WerkzeugResponse("a" * 1000))
 
     assert len(_send(httpserver.url_for(""), most=1000)) == 1000
-    with pytest.raises(DecodingError, match="more than 999 bytes"):
+    with pytest.raises(ResponseError, match="more than 999 bytes"):
         _send(httpserver.url_for(""), most=999)
 
 

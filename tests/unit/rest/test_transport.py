@@ -20,9 +20,9 @@ from werkzeug import Request as WerkzeugRequest, Response as WerkzeugResponse
 from nnicli.errors import (
     ConnectError,
     ConnectionLostError,
-    DecodingError,
     InvalidValueError,
     RequestTimeoutError,
+    ResponseError,
     RestError,
 )
 from nnicli.rest.transport import (
@@ -160,7 +160,7 @@ def test_garbage_in_the_encoding(httpserver: HTTPServer) -> None:
         b"no gzip", headers={"Content-Encoding": "gzip"}
     )
 
-    with pytest.raises(DecodingError, match="no proper HTTP"):
+    with pytest.raises(ResponseError, match="no proper HTTP"):
         _send(httpserver.url_for(""))
 
 
