@@ -167,7 +167,7 @@ def validate(
     errors = _validator(name, variant).iter_errors(data)
     for error in itertools.islice(errors, _MOST_ERRORS):
         keys = (*base, *error.absolute_path)
-        _TELLERS[str(error.validator)](document, keys, error)
+        REPORTERS[str(error.validator)](document, keys, error)
     if next(errors, None) is None:
         return True
     document.report(base, f"has more errors than these {_MOST_ERRORS}", rule="size")
@@ -367,7 +367,7 @@ def _tell_unique(document: Document, keys: Keys, error: ValidationError) -> None
     document.report(keys, message, rule="unique")
 
 
-_TELLERS: dict[str, Callable[[Document, Keys, ValidationError], None]] = {
+REPORTERS: dict[str, Callable[[Document, Keys, ValidationError], None]] = {
     "type": _tell_type,
     "enum": _tell_enum,
     "required": _tell_required,

@@ -17,7 +17,7 @@ from nnicli.waiting import Deadline, within
 _INTERVAL_S = 0.2
 # Asking whether a log is complete takes up a small part of the time.
 _ASKING_SHARE = 0.1
-_PORTION = 1 << 16
+PORTION = 1 << 16
 # More than that is for pieces: as one text it may take four times its size.
 _LARGEST_TEXT = 256 << 20
 # So many bytes before the place that was read up to tell whether it is still the same file.
@@ -96,7 +96,7 @@ class LogFile:
 
     def _rest(self, file: BinaryIO, tail: int | None) -> bytes:
         chunks, left = [], _LARGEST_TEXT
-        while chunk := file.read(_PORTION):
+        while chunk := file.read(PORTION):
             chunks.append(chunk)
             left -= len(chunk)
             if left < 0:
@@ -234,14 +234,14 @@ class _GrowingFile:
         if self._file is None:
             return b""
         self._file.seek(self._position - len(self._mark))
-        content = self._file.read(len(self._mark) + _PORTION)
+        content = self._file.read(len(self._mark) + PORTION)
         if content[: len(self._mark)] == self._mark:
             content = content[len(self._mark) :]
         else:
             # It was cut, and perhaps has grown again since.
             self._file.seek(0)
             self._position, self._mark = 0, b""
-            content = self._file.read(_PORTION)
+            content = self._file.read(PORTION)
         self._position += len(content)
         self._mark = (self._mark + content)[-_MARK:]
         return content
@@ -278,7 +278,7 @@ def _start_of_tail(file: BinaryIO, lines: int) -> int:
     file.seek(max(0, end - 1))
     wanted = lines if file.read(1) != b"\n" else lines + 1
     while position > 0:
-        start = max(0, position - _PORTION)
+        start = max(0, position - PORTION)
         file.seek(start)
         portion = file.read(position - start)
         at = len(portion)

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from nnicli.config import check_config
-from nnicli.config.schema.validate import _TELLERS, load_schema
+from nnicli.config.schema.validate import REPORTERS, load_schema
 from nnicli.config.words import closest
 from tests.unit.config.conftest import HEAD, SPACE, Check
 
@@ -47,7 +47,7 @@ def _keywords(schema: Any) -> Iterator[str]:
 
 @pytest.mark.parametrize("name", ["experiment-v2", "search-space"])
 def test_every_keyword_that_can_be_broken_is_told(name: str) -> None:
-    assert set(_keywords(load_schema(name))) - SILENT <= set(_TELLERS)
+    assert set(_keywords(load_schema(name))) - SILENT <= set(REPORTERS)
 
 
 @pytest.mark.parametrize("name", ["experiment-v2", "search-space"])

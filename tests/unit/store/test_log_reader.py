@@ -9,7 +9,7 @@ import pytest
 
 from nnicli.errors import InvalidValueError
 from nnicli.store import FetchedLog, Log, LogFile
-from nnicli.store.logs.reader import _PORTION
+from nnicli.store.logs.reader import PORTION
 from nnicli.waiting import Deadline
 
 TEXTS = ["", "\n", "one", "one\n", "one\ntwo", "one\ntwo\n", "\n\ntwo\n\n", "10%\r100%\nü\u2028x\n"]
@@ -58,7 +58,7 @@ def test_the_first_and_the_last_lines(
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_last_lines_of_a_long_file(path: Path, number: int) -> None:
     """It is read backwards in portions, whose borders fall anywhere."""
-    lines = [f"{'x' * (_PORTION - 3)}\n", f"{'y' * _PORTION}\n", "z\n"]
+    lines = [f"{'x' * (PORTION - 3)}\n", f"{'y' * PORTION}\n", "z\n"]
     path.write_text("".join(lines))
 
     assert LogFile(path).text(tail=number) == "".join(lines[-number:])
