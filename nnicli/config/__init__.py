@@ -4,7 +4,6 @@ Public: the names in `__all__`. The others are for nnicli itself.
 """
 
 from nnicli.config.checking import (
-    DIRECTORY_KEYS as DIRECTORY_KEYS,
     LoadedConfig,
     check_config,
     load_config,
@@ -16,6 +15,7 @@ from nnicli.config.conversion import (
 from nnicli.config.documents.document import cut_depth as cut_depth
 from nnicli.config.documents.reader import read_file as read_file
 from nnicli.config.documents.yaml_writer import write_yaml as write_yaml
+from nnicli.config.field_names import DIRECTORY_KEYS as DIRECTORY_KEYS
 from nnicli.config.formats.start_requests import (
     StartRequests as StartRequests,
     legacy_requests as legacy_requests,

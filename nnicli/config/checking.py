@@ -9,24 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config import field_names
-from nnicli.config.converter import Carrier
+from nnicli.config.converter import Converter
 from nnicli.config.documents.document import Document, sort_problems, summarise
 from nnicli.config.documents.reader import read_file, read_mapping, read_nothing, read_path
 from nnicli.config.documents.yaml11 import tell_surprises
+from nnicli.config.field_names import ALGORITHMS, DIRECTORY_KEYS, Format, is_v1
 from nnicli.config.formats.to_v1 import to_v1
 from nnicli.config.formats.to_v2 import to_v2
-from nnicli.config.formats.v1 import (
-    RULES as V1_RULES,
-    drop_nulls,
-    is_legacy,
-    is_v1,
-    to_canonical_v1,
-)
-from nnicli.config.formats.v2 import ALGORITHMS, absolute_path, to_canonical
+from nnicli.config.formats.v1 import RULES as V1_RULES, drop_nulls, is_legacy, to_canonical_v1
+from nnicli.config.formats.v2 import to_canonical
 from nnicli.config.formats.v2_checks import RULES
 from nnicli.config.ignoring import check_ignored, how_to_ignore
-from nnicli.config.releases import CHANGED_CONSTRUCTORS, Format, Release, release_for
-from nnicli.config.rules.context import ANNOTATION, Subject
+from nnicli.config.paths import absolute_path
+from nnicli.config.releases import CHANGED_CONSTRUCTORS, Release, release_for
+from nnicli.config.rules.context import ANNOTATION, RuleContext
 from nnicli.config.schema.indentation import restore_indentation
 from nnicli.config.schema.spelling import unify_spelling
 from nnicli.config.schema.validate import Variant, described_algorithms, validate
@@ -39,9 +35,6 @@ from nnicli.errors import (
     Problem,
     SearchSpaceError,
 )
-
-DIRECTORY_KEYS: dict[Format, str] = {"v1": "logDir", "v2": "experimentWorkingDirectory"}
-"""Where a config of each format names the parent of the experiment's folder."""
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 """A config: the path of its file, or the config itself."""
@@ -183,7 +176,7 @@ def load_config(
     )
 
 
-def _carry(data: Mapping[str, Any], release: Release) -> Carrier | None:
+def _carry(data: Mapping[str, Any], release: Release) -> Converter | None:
     """Return a config in the format of its release, None where it has that already."""
     if is_v1(data):
         if release.format == "v1" or is_legacy(data, release):
@@ -199,9 +192,9 @@ def _canonical(
 ) -> tuple[Format, dict[str, Any]]:
     """Return a config without errors as its release takes it."""
     data, space = reading.config.data, reading.search_space
-    carrier = _carry(data, release)
-    if carrier is not None:
-        data = carrier.target
+    converter = _carry(data, release)
+    if converter is not None:
+        data = converter.target
     if is_v1(data):
         return "v1", to_canonical_v1(data, base=base, search_space=space, debug=debug)
     document = to_canonical(data, base=base, release=release, search_space=space or {}, debug=debug)
@@ -259,7 +252,7 @@ def _examine(
 def _apply_rules(document: Document, base: Path, release: Release, target: Target | None) -> None:
     check_schema(document, release, target)
     for rule in V1_RULES if is_v1(document.data) else RULES:
-        rule(Subject(document, base, release, target))
+        rule(RuleContext(document, base, release, target))
 
 
 def check_schema(document: Document, release: Release, target: Target | None = None) -> None:
@@ -298,27 +291,27 @@ def _check_conversion(reading: _Reading, base: Path, release: Release, nni: Targ
     document = reading.config
     if any(p.severity == "error" or p.rule == ANNOTATION for p in reading.problems()):
         return
-    carrier = _carry(document.data, release)
-    if carrier is None:
+    converter = _carry(document.data, release)
+    if converter is None:
         return
-    for note in carrier.notes:
-        if note.fate == "lost":
-            document.report(note.keys, note.message, rule="format", severity=note.severity)
-    target = Document(None, data=dict(carrier.target), ignored=document.ignored)
+    for note in converter.notes:
+        if note.outcome == "lost":
+            document.report(note.loc, note.message, rule="format", severity=note.severity)
+    target = Document(None, data=dict(converter.target), ignored=document.ignored)
     if is_v1(target.data):
         # It is sent in place of its file.
         target.data["searchSpacePath"] = "."
     _apply_rules(target, base, release, nni)
-    report_of_target(document, target, carrier)
+    report_of_target(document, target, converter)
 
 
-def report_of_target(document: Document, target: Document, carrier: Carrier) -> None:
+def report_of_target(document: Document, target: Document, converter: Converter) -> None:
     """Report errors of a converted config where the fields that they are about come from."""
     format_ = "v1" if is_v1(target.data) else "v2"
-    for keys, problem in target.reported:
+    for loc, problem in target.reported:
         if problem.severity == "error":
             told = f"as {problem.location} of the {format_} format: {problem.message}"
-            document.report(carrier.origin_of(keys), told, rule="format")
+            document.report(converter.origin_of(loc), told, rule="format")
 
 
 def _check_space(reading: _Reading, base: Path, release: Release, target: Target | None) -> None:
@@ -338,7 +331,7 @@ def _check_space(reading: _Reading, base: Path, release: Release, target: Target
         reading.search_space = data["searchSpace"]
         check_search_space(
             reading.config,
-            keys=("searchSpace",),
+            loc=("searchSpace",),
             data=reading.search_space,
             tuner=tuner,
             release=release,
@@ -351,8 +344,8 @@ def _soften(space: Document, data: Mapping[str, Any], tuner: str | None) -> None
     if tuner is not None or not any(data.get(name) for name in ("tuner", "advisor")):
         return
     space.reported = [
-        (keys, replace(problem, severity="warning") if _is_of_space(problem) else problem)
-        for keys, problem in space.reported
+        (loc, replace(problem, severity="warning") if _is_of_space(problem) else problem)
+        for loc, problem in space.reported
     ]
 
 

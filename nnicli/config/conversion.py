@@ -5,21 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnicli.config.checking import (
-    DIRECTORY_KEYS,
-    Source,
-    check_schema,
-    config_error,
-    read_config,
-    report_of_target,
-)
-from nnicli.config.converter import Carrier
-from nnicli.config.documents.document import Document, Keys, sort_problems
+from nnicli.config.checking import Source, check_schema, config_error, read_config, report_of_target
+from nnicli.config.converter import Converter
+from nnicli.config.documents.document import Document, sort_problems
+from nnicli.config.field_names import DIRECTORY_KEYS, Format, is_v1
 from nnicli.config.formats.to_v1 import to_v1
 from nnicli.config.formats.to_v2 import to_v2
-from nnicli.config.formats.v1 import is_v1
-from nnicli.config.releases import Format, release_for
+from nnicli.config.releases import release_for
 from nnicli.config.schema.validate import take_meant_numbers
+from nnicli.config.secrets import Loc
 from nnicli.errors import InvalidValueError, Problem
 
 
@@ -34,14 +28,14 @@ class Conversion:
             `lost`, without which the experiment is another one (an error where it cannot be used
             like that); `format`, which is not valid in the new format; `dropped`, on which nothing
             depends; `assumed`, which was added and is located in the new document.
-        moves: Way in the source, way in the document, of each field that was carried over.
+        moves: Loc in the source, loc in the document, of each field that was carried over.
         source: The config that was converted, with the places of its fields.
     """
 
     format: Format
     document: dict[str, Any]
     notes: tuple[Problem, ...]
-    moves: tuple[tuple[Keys, Keys], ...]
+    moves: tuple[tuple[Loc, Loc], ...]
     source: Document = field(repr=False)
 
     def __repr__(self) -> str:
@@ -76,26 +70,26 @@ def convert_config(config: Source, to: Format = "v2") -> Conversion:
     if source_format == to:
         moves = tuple(((key,), (key,)) for key in document.data)
         return Conversion(to, document.data, (), moves, document)
-    carrier = to_v2(document.data) if to == "v2" else to_v1(document.data)
-    _report_invalid(document, carrier, to)
-    for note in carrier.notes:
-        document.report(note.keys, note.message, rule=note.fate, severity=note.severity)
+    converter = to_v2(document.data) if to == "v2" else to_v1(document.data)
+    _report_invalid(document, converter, to)
+    for note in converter.notes:
+        document.report(note.loc, note.message, rule=note.outcome, severity=note.severity)
     notes = sort_problems(document.problems, first=document.file)
-    return Conversion(to, carrier.target, tuple(notes), tuple(carrier.moves), document)
+    return Conversion(to, converter.target, tuple(notes), tuple(converter.moves), document)
 
 
-def _report_invalid(document: Document, carrier: Carrier, to: Format) -> None:
+def _report_invalid(document: Document, converter: Converter, to: Format) -> None:
     """Report what is valid in the source, and not in the document."""
-    source, target = (Document(None, data=data) for data in (document.data, carrier.target))
+    source, target = (Document(None, data=data) for data in (document.data, converter.target))
     check_schema(source, _NEWEST["v1" if to == "v2" else "v2"])
     check_schema(target, _NEWEST[to])
-    wrong = [keys for keys, _ in source.reported]
+    wrong = [loc for loc, _ in source.reported]
     target.reported = [
-        (keys, problem)
-        for keys, problem in target.reported
-        if not any(carrier.origin_of(keys)[: len(way)] == way for way in wrong)
+        (loc, problem)
+        for loc, problem in target.reported
+        if not any(converter.origin_of(loc)[: len(bad)] == bad for bad in wrong)
     ]
-    report_of_target(document, target, carrier)
+    report_of_target(document, target, converter)
 
 
 # The newest release that has the format as its own.

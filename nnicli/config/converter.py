@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, Literal
 
-from nnicli.config.documents.document import Keys
+from nnicli.config.secrets import Loc
 from nnicli.errors import Severity
 
-Fate = Literal["lost", "dropped", "assumed"]
+Outcome = Literal["lost", "dropped", "assumed"]
 """Lost: the experiment is another one without it. Dropped: it is the same. Assumed: added."""
 
 
@@ -19,58 +19,58 @@ class Note:
     """A field that was not simply carried over.
 
     Attributes:
-        keys: Way to it: in the source, or to what was assumed in the target.
+        loc: Where it is: in the source, or to what was assumed in the target.
         message: What became of it, and what to do.
-        fate: What became of it.
+        outcome: What became of it.
         severity: `error` where the result cannot be used without a hand.
     """
 
-    keys: Keys
+    loc: Loc
     message: str
-    fate: Fate
+    outcome: Outcome
     severity: Severity = "warning"
 
 
 @dataclass(repr=False)
-class Carrier:
+class Converter:
     """Carries fields of a document over and remembers which.
 
     Attributes:
         source: The document.
         target: What has been carried over.
         notes: What has not.
-        moves: Way in the source, way in the target, in the order in which they were carried.
+        moves: Loc in the source, loc in the target, in the order in which they were carried.
     """
 
     source: Mapping[str, Any]
     target: dict[str, Any] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
-    moves: list[tuple[Keys, Keys]] = field(default_factory=list)
-    _taken: set[Keys] = field(default_factory=set)
+    moves: list[tuple[Loc, Loc]] = field(default_factory=list)
+    _taken: set[Loc] = field(default_factory=set)
 
     def __repr__(self) -> str:
         return f"Carrier({len(self.moves)} fields, {len(self.notes)} notes)"
 
-    def origin_of(self, keys: Keys) -> Keys:
-        """Return the way in the source to what stands at a way in the target.
+    def origin_of(self, loc: Loc) -> Loc:
+        """Return the loc in the source of what is at a loc in the target.
 
         What is missing there is placed beside its neighbours, under the target's name.
         """
-        for depth in range(len(keys), 0, -1):
+        for depth in range(len(loc), 0, -1):
             for old, new in self.moves:
-                if new == keys[:depth]:
-                    return (*old, *keys[depth:])
-        for depth in range(len(keys) - 1, 0, -1):
+                if new == loc[:depth]:
+                    return (*old, *loc[depth:])
+        for depth in range(len(loc) - 1, 0, -1):
             for old, new in self.moves:
-                if new[:depth] == keys[:depth]:
+                if new[:depth] == loc[:depth]:
                     beside = old[: len(old) - len(new) + depth]
-                    return (*beside, *keys[depth:]) if beside else old
-        return keys
+                    return (*beside, *loc[depth:]) if beside else old
+        return loc
 
-    def get(self, keys: Keys) -> Any:
+    def get(self, loc: Loc) -> Any:
         """Return a value of the source, None when it is missing."""
         value: Any = self.source
-        for key in keys:
+        for key in loc:
             if isinstance(value, Mapping):
                 value = value.get(key)
             elif isinstance(value, list) and isinstance(key, int):
@@ -79,7 +79,7 @@ class Carrier:
                 return None
         return value
 
-    def move(self, old: Keys, new: Keys, change: Callable[[Any], Any] | None = None) -> None:
+    def move(self, old: Loc, new: Loc, change: Callable[[Any], Any] | None = None) -> None:
         """Carry a value over, changed by a function if one is given; null is "not set".
 
         What was left out before is not carried.
@@ -100,8 +100,8 @@ class Carrier:
 
     def move_all(
         self,
-        old: Keys,
-        new: Keys,
+        old: Loc,
+        new: Loc,
         names: Mapping[str, str],
         changes: Mapping[str, Callable[[Any], Any]] | None = None,
     ) -> None:
@@ -118,22 +118,22 @@ class Carrier:
             if name in names:
                 self.move((*old, name), (*new, names[name]), (changes or {}).get(name))
 
-    def put(self, keys: Keys, value: Any) -> None:
+    def put(self, loc: Loc, value: Any) -> None:
         """Set a value of the target; sections on its way are made."""
         place: Any = self.target
-        for key, following in pairwise(keys):
+        for key, following in pairwise(loc):
             place = _enter(place, key, [] if isinstance(following, int) else {})
-        last = keys[-1]
+        last = loc[-1]
         if isinstance(place, list):
             place.append(value)
         else:
             place[last] = value
 
-    def open_items(self, old: Keys, new: Keys) -> list[tuple[Keys, Keys]]:
+    def open_items(self, old: Loc, new: Loc) -> list[tuple[Loc, Loc]]:
         """Make as many empty items in a list of the target as a list of the source has.
 
         Returns:
-            Of each item the way in the source and the way in the target.
+            Of each item its loc in the source and its loc in the target.
         """
         items = self.get(old)
         if not isinstance(items, list):
@@ -141,50 +141,50 @@ class Carrier:
         self.put(new, [{} for _ in items])
         return [((*old, index), (*new, index)) for index in range(len(items))]
 
-    def drop(self, keys: Keys, why: str) -> None:
+    def drop(self, loc: Loc, why: str) -> None:
         """Leave a field out that nothing depends on."""
-        self._leave(keys, Note(keys, why, "dropped"))
+        self._leave(loc, Note(loc, why, "dropped"))
 
-    def lose(self, keys: Keys, why: str, severity: Severity = "error") -> None:
+    def report_loss(self, loc: Loc, why: str, severity: Severity = "error") -> None:
         """Leave a field out without which the experiment is another one."""
-        self._leave(keys, Note(keys, why, "lost", severity))
+        self._leave(loc, Note(loc, why, "lost", severity))
 
-    def _leave(self, keys: Keys, note: Note) -> None:
-        if keys not in self._taken and self.get(keys) is not None:
+    def _leave(self, loc: Loc, note: Note) -> None:
+        if loc not in self._taken and self.get(loc) is not None:
             self.notes.append(note)
-        self._taken.add(keys)
+        self._taken.add(loc)
 
-    def skip(self, keys: Keys) -> None:
+    def skip(self, loc: Loc) -> None:
         """Leave a field out that says nothing, or whose content was carried over by hand."""
-        self._taken.add(keys)
+        self._taken.add(loc)
 
-    def assume(self, keys: Keys, value: Any, why: str) -> None:
+    def assume(self, loc: Loc, value: Any, why: str) -> None:
         """Set a value that the source leaves open, unless it is there."""
         parent: Any = self.target
-        for key in keys[:-1]:
+        for key in loc[:-1]:
             parent = parent.get(key, {}) if isinstance(parent, dict) else parent[key]
-        if keys[-1] not in parent:
-            self.put(keys, value)
-            self.notes.append(Note(keys, why, "assumed"))
+        if loc[-1] not in parent:
+            self.put(loc, value)
+            self.notes.append(Note(loc, why, "assumed"))
 
-    def lose_the_rest(self, why: str) -> None:
+    def report_rest_as_lost(self, why: str) -> None:
         """Note everything that nobody has taken as lost."""
-        for keys in self._untaken(self.source, ()):
-            self.notes.append(Note(keys, why, "lost", "error"))
+        for loc in self._untaken(self.source, ()):
+            self.notes.append(Note(loc, why, "lost", "error"))
 
-    def _untaken(self, value: Any, keys: Keys) -> Iterator[Keys]:
-        if keys in self._taken or value is None:
+    def _untaken(self, value: Any, loc: Loc) -> Iterator[Loc]:
+        if loc in self._taken or value is None:
             return
-        inner: list[tuple[Keys, Any]] = []
+        inner: list[tuple[Loc, Any]] = []
         if isinstance(value, Mapping):
-            inner = [((*keys, key), item) for key, item in value.items()]
+            inner = [((*loc, key), item) for key, item in value.items()]
         elif isinstance(value, list):
-            inner = [((*keys, index), item) for index, item in enumerate(value)]
-        if keys and not any(taken[: len(keys)] == keys for taken in self._taken):
-            yield keys
+            inner = [((*loc, index), item) for index, item in enumerate(value)]
+        if loc and not any(taken[: len(loc)] == loc for taken in self._taken):
+            yield loc
             return
-        for way, item in inner:
-            yield from self._untaken(item, way)
+        for below, item in inner:
+            yield from self._untaken(item, below)
 
 
 def _enter(place: Any, key: str | int, empty: Any) -> Any:

@@ -1,8 +1,21 @@
-"""Fields that are the same in both formats of a config but for their names: v1 -> v2."""
+"""The fields of both formats of a config: what each calls those that are the same, v1 -> v2."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Any, Literal
+
+Format = Literal["v1", "v2"]
+
+DIRECTORY_KEYS: Mapping[Format, str] = {"v1": "logDir", "v2": "experimentWorkingDirectory"}
+"""Where a config of each format names the parent of the experiment's folder."""
+
+ADVISORS = ("Hyperband", "BOHB")
+"""Built-in algorithms that are tuners in the v2 format and advisors in v1."""
+
+DURATION = re.compile(r"[1-9][0-9]*[smhd]", re.ASCII)
+"""How v1 writes a time limit."""
 
 TOP = {
     "experimentName": "experimentName",
@@ -118,3 +131,8 @@ ALGORITHMS = {
 def invert(names: Mapping[str, str]) -> dict[str, str]:
     """Return the names of v2 -> those of v1."""
     return {new: old for old, new in names.items()}
+
+
+def is_v1(data: Mapping[str, Any]) -> bool:
+    """Return whether a config is in the v1 format, as nnictl tells it."""
+    return bool(data.get("trainingServicePlatform"))

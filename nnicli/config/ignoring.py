@@ -100,12 +100,12 @@ def check_ignored(ignore: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def is_ignored(keys: tuple[str | int, ...], rule: str, ignored: frozenset[str]) -> bool:
+def is_ignored(loc: tuple[str | int, ...], rule: str, ignored: frozenset[str]) -> bool:
     """Return whether a problem at a place is of a check that was turned off."""
     if rule in ignored:
         return True
     return rule not in _UNREADABLE and any(
-        place in ignored and place in keys[:-1] for place in PLACES
+        place in ignored and place in loc[:-1] for place in PLACES
     )
 
 

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from nnicli.config.documents.document import Keys
+from nnicli.config.field_names import Format
+from nnicli.config.secrets import Loc
 from nnicli.versions import row_for
-
-Format = Literal["v1", "v2"]
 
 _PLATFORMS_1 = (
     "local",
@@ -206,8 +204,8 @@ def release_for(version: str | None) -> Release:
     return RELEASES[-1] if version is None else row_for(RELEASES, str(version))
 
 
-# Format, way to a field (a number for every item of a list) -> first release that has it.
-NEWER_FIELDS: Mapping[tuple[Format, Keys], str] = {
+# Format, loc of a field (a number for every item of a list) -> first release that has it.
+NEWER_FIELDS: Mapping[tuple[Format, Loc], str] = {
     ("v1", ("maxTrialDuration",)): "2.4",
     ("v1", ("sharedStorage",)): "2.1",
     ("v1", ("frameworkcontrollerConfig", "pvc")): "2.2",

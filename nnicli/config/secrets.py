@@ -5,12 +5,12 @@ from __future__ import annotations
 import difflib
 import json
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nnicli.redaction import MASK, redact
 
-if TYPE_CHECKING:
-    from nnicli.config.documents.document import Keys
+Loc = tuple[str | int, ...]
+"""Where a value is, from the top of its document: mapping keys and list indices."""
 
 _SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key", "pwd", "credential")
 # Of these a misspelt one still tells: `pasword`, `passprase`.
@@ -21,11 +21,11 @@ _MOST_SHOWN = 80
 _SPACES = ("searchSpace",)
 
 
-def is_secret(keys: Keys) -> bool:
+def is_secret(loc: Loc) -> bool:
     """Return whether a value is, or lies inside, a field whose name tells of a secret."""
-    if keys and keys[0] in _SPACES:
+    if loc and loc[0] in _SPACES:
         return False
-    return any(names_secret(key) for key in keys if isinstance(key, str))
+    return any(names_secret(key) for key in loc if isinstance(key, str))
 
 
 @lru_cache(maxsize=4096)
@@ -39,9 +39,9 @@ def names_secret(key: str) -> bool:
     )
 
 
-def show(value: Any, keys: Keys) -> str:
+def show(value: Any, loc: Loc) -> str:
     """Return a value as a message may show it: `***` for a secret, its start when it is long."""
-    if is_secret(keys):
+    if is_secret(loc):
         return MASK
     # Long lists are cut anyhow.
     masked = mask_secrets(value, most=_MOST_SHOWN)

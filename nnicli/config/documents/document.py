@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.ignoring import is_ignored
-from nnicli.config.secrets import show_key
+from nnicli.config.secrets import Loc, show_key
 from nnicli.errors import Problem, Severity
-
-Keys = tuple[str | int, ...]
-"""Way from the top of a document to a value: mapping keys and list indices."""
 
 Place = tuple[int, int]
 """Line and column in a file, from 1."""
@@ -37,19 +34,19 @@ class Document:
     Attributes:
         file: The file, None for a mapping.
         data: The value at the top; None when it could not be read.
-        places: Way to a value -> where it, or its key, stands.
-        surprises: Way to a value -> its text, where YAML 1.1 reads that as something else than
+        places: Loc of a value -> where it, or its key, stands.
+        surprises: Loc of a value -> its text, where YAML 1.1 reads that as something else than
             people and YAML 1.2 do.
-        reported: What was found wrong so far, each with the way to its value.
+        reported: What was found wrong so far, each with the loc of its value.
         within: Field of the config that the whole document is the value of; empty for a config.
         ignored: Rules whose problems are left out.
     """
 
     file: Path | None
     data: Any = None
-    places: dict[Keys, Place] = field(default_factory=dict)
-    surprises: dict[Keys, str] = field(default_factory=dict)
-    reported: list[tuple[Keys, Problem]] = field(default_factory=list)
+    places: dict[Loc, Place] = field(default_factory=dict)
+    surprises: dict[Loc, str] = field(default_factory=dict)
+    reported: list[tuple[Loc, Problem]] = field(default_factory=list)
     within: str = ""
     ignored: frozenset[str] = frozenset()
 
@@ -58,7 +55,7 @@ class Document:
 
     def report(
         self,
-        keys: Keys,
+        loc: Loc,
         message: str,
         *,
         rule: str,
@@ -67,41 +64,41 @@ class Document:
         place: Place | None = None,
     ) -> None:
         """Add a problem with a value; one that is missing is placed at its parent."""
-        if self.ignored and is_ignored((self.within, *keys), rule, self.ignored):
+        if self.ignored and is_ignored((self.within, *loc), rule, self.ignored):
             return
-        known = keys
+        known = loc
         while place is None and known not in self.places and known:
             known = known[:-1]
         line, column = place or self.places.get(known) or (None, None)
         problem = Problem(
-            self.file, line, column, self.locate(keys), message, rule, severity, suggestion
+            self.file, line, column, self.locate(loc), message, rule, severity, suggestion
         )
-        self.reported.append((keys, problem))
+        self.reported.append((loc, problem))
 
     @property
     def problems(self) -> list[Problem]:
         """What was found wrong so far."""
         return [problem for _, problem in self.reported]
 
-    def locate(self, keys: Keys) -> str:
-        """Return the way to a value as its problem tells it."""
-        return to_location((self.within, *keys) if self.within else keys)
+    def locate(self, loc: Loc) -> str:
+        """Return the loc of a value as its problem shows it."""
+        return to_location((self.within, *loc) if self.within else loc)
 
-    def move_places(self, moves: Mapping[Keys, Keys]) -> None:
-        """Note that values, with all inside them, have other ways now: old -> new."""
+    def move_places(self, moves: Mapping[Loc, Loc]) -> None:
+        """Note that values, with all inside them, have other locs now: old -> new."""
         lengths = sorted({len(old) for old in moves}, reverse=True)
-        every: tuple[dict[Keys, Any], ...] = (self.places, self.surprises)
+        every: tuple[dict[Loc, Any], ...] = (self.places, self.surprises)
         for notes in every:
-            for keys in list(notes):
-                old = next((keys[:length] for length in lengths if keys[:length] in moves), None)
+            for loc in list(notes):
+                old = next((loc[:length] for length in lengths if loc[:length] in moves), None)
                 if old is not None:
-                    notes[moves[old] + keys[len(old) :]] = notes.pop(keys)
+                    notes[moves[old] + loc[len(old) :]] = notes.pop(loc)
 
-    def report_twice(self, keys: Keys, place: Place) -> None:
+    def report_twice(self, loc: Loc, place: Place) -> None:
         """Add the problem of a key that its mapping has already."""
-        line = self.places[keys][0]
+        line = self.places[loc][0]
         message = f"the key stands twice, first in line {line}; NNI would take the last"
-        self.report(keys, message, rule="duplicate-key", place=place)
+        self.report(loc, message, rule="duplicate-key", place=place)
 
 
 def sort_problems(problems: Iterable[Problem], *, first: Path | None = None) -> list[Problem]:
@@ -124,10 +121,10 @@ def summarise(title: str, errors: Sequence[Problem], *, consequence: str) -> str
     return "\n".join((f"{title} has {number}; {consequence}:", *map(str, errors)))
 
 
-def to_location(keys: Keys) -> str:
-    """Return the way to a value as people write it: `tuner.classArgs.sizes[1]`."""
+def to_location(loc: Loc) -> str:
+    """Return the loc of a value as people write it: `tuner.classArgs.sizes[1]`."""
     text = ""
-    for key in keys:
+    for key in loc:
         if isinstance(key, int):
             text += f"[{key}]"
         else:
@@ -148,13 +145,13 @@ def cut_depth(value: Any, *, most: int = MOST_DEPTH) -> Any:
     return {key: cut_depth(item, most=most - 1) for key, item in value.items()}
 
 
-def find_non_finite(value: Any, keys: Keys = ()) -> Iterator[Keys]:
-    """Yield the way to every NaN and infinity: JSON has no such numbers."""
+def find_non_finite(value: Any, loc: Loc = ()) -> Iterator[Loc]:
+    """Yield the loc of every NaN and infinity: JSON has no such numbers."""
     if isinstance(value, float) and not math.isfinite(value):
-        yield keys
+        yield loc
     elif isinstance(value, dict):
         for key, item in value.items():
-            yield from find_non_finite(item, (*keys, key))
+            yield from find_non_finite(item, (*loc, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from find_non_finite(item, (*keys, index))
+            yield from find_non_finite(item, (*loc, index))

@@ -6,14 +6,8 @@ import json
 import re
 from dataclasses import dataclass
 
-from nnicli.config.documents.document import (
-    MOST_DEPTH,
-    MOST_VALUES,
-    Document,
-    Keys,
-    Place,
-    TooLargeError,
-)
+from nnicli.config.documents.document import MOST_DEPTH, MOST_VALUES, Document, Place, TooLargeError
+from nnicli.config.secrets import Loc
 
 _ESCAPE = re.compile(r"\\.")
 _TOKEN = re.compile(r'"[^"]*"|[{}\[\],]|[^\s{}\[\],:"]+')
@@ -133,7 +127,7 @@ class _Placing:
     def _take_key(self, key: str, place: Place) -> None:
         self._keys[-1] = key
         self._wants_key = False
-        keys: Keys = tuple(self._keys)
-        if keys in self._document.places:
-            self._document.report_twice(keys, place)
-        self._document.places.setdefault(keys, place)
+        loc: Loc = tuple(self._keys)
+        if loc in self._document.places:
+            self._document.report_twice(loc, place)
+        self._document.places.setdefault(loc, place)

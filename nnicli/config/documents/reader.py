@@ -8,10 +8,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.documents.document import MOST_DEPTH, MOST_VALUES, Document, Keys, TooLargeError
+from nnicli.config.documents.document import MOST_DEPTH, MOST_VALUES, Document, TooLargeError
 from nnicli.config.documents.json_source import NotJson, looks_like_json, read_json
 from nnicli.config.documents.yaml11 import is_surprise
 from nnicli.config.documents.yaml_source import read_yaml
+from nnicli.config.secrets import Loc
 from nnicli.regular_files import read_regular
 
 _MOST_BYTES = 16 << 20
@@ -128,36 +129,36 @@ class _Copier:
         self._document = document
         self._count = 0
 
-    def copy(self, value: Any, keys: Keys) -> Any:
+    def copy(self, value: Any, loc: Loc) -> Any:
         self._count += 1
-        if self._count > MOST_VALUES or len(keys) > MOST_DEPTH:
+        if self._count > MOST_VALUES or len(loc) > MOST_DEPTH:
             raise TooLargeError
         if isinstance(value, Mapping):
-            return dict(self._items(value, keys))
+            return dict(self._items(value, loc))
         if isinstance(value, list | tuple):
-            return [self.copy(item, (*keys, index)) for index, item in enumerate(value)]
-        return self._copy_scalar(value, keys)
+            return [self.copy(item, (*loc, index)) for index, item in enumerate(value)]
+        return self._copy_scalar(value, loc)
 
-    def _copy_scalar(self, value: Any, keys: Keys) -> Any:
+    def _copy_scalar(self, value: Any, loc: Loc) -> Any:
         if isinstance(value, os.PathLike):
-            return self._copy_scalar(os.fspath(value), keys)
+            return self._copy_scalar(os.fspath(value), loc)
         if isinstance(value, str):
             # A mapping may come from a YAML reader of the caller's.
             if is_surprise(value, value):
-                self._document.surprises[keys] = str.__str__(value)
+                self._document.surprises[loc] = str.__str__(value)
             return str.__str__(value)
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
-            self._document.report(keys, "the number is too large", rule="value-type")
+            self._document.report(loc, "the number is too large", rule="value-type")
             return None
         if value is None or isinstance(value, bool | int | float):
             return value
         message = f"a {type(value).__name__} cannot be sent; use plain Python values"
-        self._document.report(keys, message, rule="value-type")
+        self._document.report(loc, message, rule="value-type")
         return None
 
-    def _items(self, mapping: Mapping[Any, Any], keys: Keys) -> Iterator[tuple[str, Any]]:
+    def _items(self, mapping: Mapping[Any, Any], loc: Loc) -> Iterator[tuple[str, Any]]:
         for key, value in mapping.items():
             if isinstance(key, str):
-                yield str.__str__(key), self.copy(value, (*keys, key))
+                yield str.__str__(key), self.copy(value, (*loc, key))
             else:
-                self._document.report(keys, f"the key {key!r:.80} is no text", rule="key-type")
+                self._document.report(loc, f"the key {key!r:.80} is no text", rule="key-type")

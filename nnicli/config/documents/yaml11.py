@@ -6,8 +6,8 @@ import math
 import re
 from typing import Any
 
-from nnicli.config.documents.document import Document, Keys
-from nnicli.config.secrets import is_secret
+from nnicli.config.documents.document import Document
+from nnicli.config.secrets import Loc, is_secret
 
 # YAML 1.1 wants a dot in the mantissa and a sign in the exponent.
 _EXPONENT = re.compile(r"([-+]?)(\d*\.?\d*)[eE]([-+]?)(\d+)", re.ASCII)
@@ -67,18 +67,18 @@ def tell_surprises(document: Document, *, is_space: bool) -> None:
             is what was meant.
     """
     told = {problem.location for problem in document.problems}
-    for keys, text in document.surprises.items():
-        value = _value_at(document.data, keys)
-        is_option = is_space or keys[0] == "searchSpace"
-        is_argument = "classArgs" in keys
+    for loc, text in document.surprises.items():
+        value = _value_at(document.data, loc)
+        is_option = is_space or loc[0] == "searchSpace"
+        is_argument = "classArgs" in loc
         if isinstance(value, bool) and not is_option:
             continue
         if isinstance(value, str) and not (is_option or is_argument):
             continue
-        if is_secret(keys) or document.locate(keys) in told:
+        if is_secret(loc) or document.locate(loc) in told:
             continue
         message, suggestion = _tell(text, value)
-        document.report(keys, message, rule="yaml-1.1", severity="warning", suggestion=suggestion)
+        document.report(loc, message, rule="yaml-1.1", severity="warning", suggestion=suggestion)
 
 
 def _tell(text: str, value: Any) -> tuple[str, str]:
@@ -91,8 +91,8 @@ def _tell(text: str, value: Any) -> tuple[str, str]:
     return f"YAML 1.1 reads {text} as {number}", f"write {number}, or '{text}' for the text"
 
 
-def _value_at(data: Any, keys: Keys) -> Any:
-    for key in keys:
+def _value_at(data: Any, loc: Loc) -> Any:
+    for key in loc:
         # Of a field that is written twice only one spelling is left.
         if isinstance(data, dict) and key not in data:
             return None

@@ -15,14 +15,13 @@ from nnicli.config.documents.document import (
     MOST_DEPTH,
     MOST_VALUES,
     Document,
-    Keys,
     Place,
     TooLargeError,
     to_location,
 )
 from nnicli.config.documents.lookalikes import describe, find_at_start, find_in_key
 from nnicli.config.documents.yaml11 import is_surprise
-from nnicli.config.secrets import is_secret
+from nnicli.config.secrets import Loc, is_secret
 
 _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
@@ -137,31 +136,31 @@ class _Builder:
         self._count = 0
         self._merges = 0
 
-    def build(self, node: Node, keys: Keys) -> Any:
+    def build(self, node: Node, loc: Loc) -> Any:
         self._count += 1
         # An alias may stand below its own anchor, which makes the depth endless.
-        if self._count > MOST_VALUES or len(keys) > MOST_DEPTH:
+        if self._count > MOST_VALUES or len(loc) > MOST_DEPTH:
             raise TooLargeError
-        self._document.places.setdefault(keys, _place(node))
+        self._document.places.setdefault(loc, _place(node))
         if isinstance(node, MappingNode):
-            return self._build_mapping(node, keys)
+            return self._build_mapping(node, loc)
         if isinstance(node, SequenceNode):
-            self._check_tag(node, f"{_TAG}seq", keys)
-            return [self.build(item, (*keys, index)) for index, item in enumerate(node.value)]
-        return self._build_scalar(cast(ScalarNode, node), keys)
+            self._check_tag(node, f"{_TAG}seq", loc)
+            return [self.build(item, (*loc, index)) for index, item in enumerate(node.value)]
+        return self._build_scalar(cast(ScalarNode, node), loc)
 
-    def _build_mapping(self, node: MappingNode, keys: Keys) -> dict[str, Any]:
-        self._check_tag(node, f"{_TAG}map", keys)
+    def _build_mapping(self, node: MappingNode, loc: Loc) -> dict[str, Any]:
+        self._check_tag(node, f"{_TAG}map", loc)
         result: dict[str, Any] = {}
         merged: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if key_node.tag == _MERGE:
-                merged = {**self._build_merged(value_node, keys), **merged}
+                merged = {**self._build_merged(value_node, loc), **merged}
                 continue
-            key = self._build_key(key_node, value_node, keys)
+            key = self._build_key(key_node, value_node, loc)
             if key is None:
                 continue
-            inner = (*keys, key)
+            inner = (*loc, key)
             if key in result:
                 self._document.report_twice(inner, _place(key_node))
                 continue
@@ -169,25 +168,25 @@ class _Builder:
             result[key] = self.build(value_node, inner)
         return {**merged, **result}
 
-    def _build_merged(self, node: Node, keys: Keys) -> dict[str, Any]:
+    def _build_merged(self, node: Node, loc: Loc) -> dict[str, Any]:
         sources = node.value if isinstance(node, SequenceNode) else [node]
         merged: dict[str, Any] = {}
         for source in sources:
             if not isinstance(source, MappingNode):
                 self._document.report(
-                    keys, "`<<` wants a mapping", rule="syntax", place=_place(source)
+                    loc, "`<<` wants a mapping", rule="syntax", place=_place(source)
                 )
                 continue
             # A merge goes no deeper in the document: chains and circles of them are counted apart.
             self._merges += 1
             if self._merges > MOST_DEPTH:
                 raise TooLargeError
-            for key, value in self.build(source, keys).items():
+            for key, value in self.build(source, loc).items():
                 merged.setdefault(key, value)
             self._merges -= 1
         return merged
 
-    def _build_key(self, node: Node, value: Node, keys: Keys) -> str | None:
+    def _build_key(self, node: Node, value: Node, loc: Loc) -> str | None:
         if isinstance(node, ScalarNode) and node.tag == f"{_TAG}str":
             has_value = value.tag != f"{_TAG}null"
             position = None if node.style else find_in_key(node.value, has_value=has_value)
@@ -195,12 +194,12 @@ class _Builder:
                 line, column = _place(node)
                 message = f"this is not valid YAML: {describe(node.value[position])}"
                 place = (line, column + position)
-                self._document.report(keys, message, rule="syntax", place=place)
+                self._document.report(loc, message, rule="syntax", place=place)
             return str(node.value)
         shown = to_location((str(node.value),)) if isinstance(node, ScalarNode) else "a collection"
         hint = f"write it in quotes: '{shown}'" if isinstance(node, ScalarNode) else None
         self._document.report(
-            keys,
+            loc,
             f"the key {shown:.80} is no text: YAML 1.1 reads it as {node.tag.removeprefix(_TAG)}",
             rule="key-type",
             suggestion=hint,
@@ -208,11 +207,11 @@ class _Builder:
         )
         return None
 
-    def _build_scalar(self, node: ScalarNode, keys: Keys) -> Any:
+    def _build_scalar(self, node: ScalarNode, loc: Loc) -> Any:
         if node.tag in _TEXTS:
             return node.value
         if node.tag not in _SCALARS:
-            self._refuse_tag(node, keys)
+            self._refuse_tag(node, loc)
             return None
         try:
             if node.tag in _NUMBERS and len(node.value) > _LONGEST_NUMBER:
@@ -220,30 +219,30 @@ class _Builder:
             value = self._scalars.construct_object(node)
         except (ValueError, OverflowError, KeyError, yaml.YAMLError):
             message = f"this text is no {node.tag.removeprefix(_TAG)}"
-            self._document.report(keys, message, rule="syntax", place=_place(node))
+            self._document.report(loc, message, rule="syntax", place=_place(node))
             return None
         if node.style in {None, ""}:
-            self._look_at_plain(node, value, keys)
+            self._look_at_plain(node, value, loc)
         return value
 
-    def _look_at_plain(self, node: ScalarNode, value: Any, keys: Keys) -> None:
+    def _look_at_plain(self, node: ScalarNode, value: Any, loc: Loc) -> None:
         """Note what its writer may not have meant, as it has no quotes."""
         if is_surprise(node.value, value):
-            self._document.surprises[keys] = node.value
+            self._document.surprises[loc] = node.value
         if isinstance(value, str) and (character := find_at_start(value)):
             message = f"begins with {describe(character)}"
             self._document.report(
-                keys, message, rule="lookalike", severity="warning", place=_place(node)
+                loc, message, rule="lookalike", severity="warning", place=_place(node)
             )
 
-    def _check_tag(self, node: Node, wanted: str, keys: Keys) -> None:
+    def _check_tag(self, node: Node, wanted: str, loc: Loc) -> None:
         if node.tag != wanted:
-            self._refuse_tag(node, keys)
+            self._refuse_tag(node, loc)
 
-    def _refuse_tag(self, node: Node, keys: Keys) -> None:
-        tag = "***" if is_secret(keys) else node.tag.replace(_TAG, "!!")
+    def _refuse_tag(self, node: Node, loc: Loc) -> None:
+        tag = "***" if is_secret(loc) else node.tag.replace(_TAG, "!!")
         self._document.report(
-            keys,
+            loc,
             f"the tag {tag:.80} is not allowed: a config is plain data",
             rule="tag",
             place=_place(node),

@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 
 from nnicli.config.conversion import Conversion
-from nnicli.config.documents.document import Keys, Place
+from nnicli.config.documents.document import Place
 from nnicli.config.documents.yaml11 import is_surprise
+from nnicli.config.secrets import Loc
 
 _INDENT = "  "
 # What has no line in the source stands at the end.
@@ -54,17 +55,17 @@ def write_yaml(conversion: Conversion) -> str:
     return "\n".join([*lines, *comments.tail]) + "\n"
 
 
-def _read_comments(text: str, key_lines: list[int]) -> _Comments:
+def _read_comments(text: str, lines: list[int]) -> _Comments:
     found = _Comments()
     waiting: list[str] = []
-    keys, first = set(key_lines), True
+    key_lines, first = set(lines), True
     scalars = _scalar_lines(text)
     for number, line in enumerate(text.splitlines(), 1):
         if line.lstrip().startswith("#") and number not in scalars:
             waiting.append(line.strip())
         elif not line.strip() and first and waiting:
             found.head, waiting = [*found.head, *waiting], []
-        elif number in keys:
+        elif number in key_lines:
             found.above[number], waiting, first = waiting, [], False
         beside = _comment_beside(line, scalars.get(number, 0))
         if beside and not line.lstrip().startswith("#"):
@@ -128,15 +129,15 @@ class _Writer:
     def _assign_comments(
         self,
         document: Mapping[str, Any],
-        moves: list[tuple[Keys, Keys]],
-        places: Mapping[Keys, Place],
-    ) -> dict[Keys, list[str]]:
+        moves: list[tuple[Loc, Loc]],
+        places: Mapping[Loc, Place],
+    ) -> dict[Loc, list[str]]:
         """Give comments to the fields that their line's fields became.
 
         What stands above a section that is no more goes to the first field that was in it.
         """
-        assigned: dict[Keys, list[str]] = {}
-        first_in: dict[Keys, Keys] = {}
+        assigned: dict[Loc, list[str]] = {}
+        first_in: dict[Loc, Loc] = {}
         for old, new in moves:
             for depth in range(1, len(old) + 1):
                 stays = depth == 1 and isinstance(document.get(str(old[0])), dict)
@@ -150,15 +151,15 @@ class _Writer:
                     assigned.setdefault(first_in[old], []).extend(above)
         return assigned
 
-    def write_mapping(self, mapping: Mapping[str, Any], keys: Keys) -> list[str]:
+    def write_mapping(self, mapping: Mapping[str, Any], loc: Loc) -> list[str]:
         lines: list[str] = []
-        for key in sorted(mapping, key=lambda name: self._line((*keys, name))):
-            here = (*keys, key)
+        for key in sorted(mapping, key=lambda name: self._line((*loc, name))):
+            here = (*loc, key)
             lines += self._above.get(here, [])
             lines += self._write_entry(f"{_scalar(key)}:", mapping[key], here)
         return lines
 
-    def _write_entry(self, name: str, value: Any, here: Keys) -> list[str]:
+    def _write_entry(self, name: str, value: Any, here: Loc) -> list[str]:
         end = self._end_of(here)
         if isinstance(value, dict) and value:
             inner = self.write_mapping(value, here)
@@ -167,24 +168,24 @@ class _Writer:
             return [f"{name}{end}", *self._write_list(value, here)]
         return [f"{name} {_scalar(value)}{end}"]
 
-    def _end_of(self, here: Keys) -> str:
+    def _end_of(self, here: Loc) -> str:
         """Return the comment at the end of a field's line; each line's stands once."""
         beside = self._beside.pop(self._lines.get(here, 0), None)
         return f"  {beside}" if beside else ""
 
-    def _needs_lines(self, items: list[Any], keys: Keys) -> bool:
+    def _needs_lines(self, items: list[Any], loc: Loc) -> bool:
         """Return whether a list cannot stand on one line: its items are large, or have comments."""
         if any(isinstance(item, dict | list) for item in items):
             return True
-        own = self._lines.get(keys, 0)
-        lines = [self._lines.get((*keys, index), own) for index in range(len(items))]
+        own = self._lines.get(loc, 0)
+        lines = [self._lines.get((*loc, index), own) for index in range(len(items))]
         has_beside = any(line != own and line in self._beside for line in lines)
-        return has_beside or any((*keys, index) in self._above for index in range(len(items)))
+        return has_beside or any((*loc, index) in self._above for index in range(len(items)))
 
-    def _write_list(self, items: list[Any], keys: Keys) -> list[str]:
+    def _write_list(self, items: list[Any], loc: Loc) -> list[str]:
         lines: list[str] = []
         for index, item in enumerate(items):
-            here = (*keys, index)
+            here = (*loc, index)
             lines += self._above.get(here, [])
             if isinstance(item, dict) and item:
                 inner = self.write_mapping(item, here)
@@ -195,15 +196,13 @@ class _Writer:
                 lines.append(f"- {_scalar(item)}{self._end_of(here)}")
         return lines
 
-    def _line(self, keys: Keys) -> int:
+    def _line(self, loc: Loc) -> int:
         """Return the first line in the source that a field, or one inside it, comes from."""
-        lines = (line for new, line in self._lines.items() if new[: len(keys)] == keys)
+        lines = (line for new, line in self._lines.items() if new[: len(loc)] == loc)
         return min(lines, default=_LAST)
 
 
-def _with_inner(
-    conversion: Conversion, places: Mapping[Keys, Place]
-) -> Iterator[tuple[Keys, Keys]]:
+def _with_inner(conversion: Conversion, places: Mapping[Loc, Place]) -> Iterator[tuple[Loc, Loc]]:
     """Yield the moves, and those of the fields inside a mapping that was moved as a whole."""
     whole = dict(conversion.moves)
     for old in places:

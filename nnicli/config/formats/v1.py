@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.documents.document import Keys
-from nnicli.config.field_names import ALGORITHMS
-from nnicli.config.formats.v2 import absolute_path
+from nnicli.config.field_names import ALGORITHMS, DURATION
+from nnicli.config.gpus import with_gpu_text
+from nnicli.config.paths import absolute_path, is_there
 from nnicli.config.releases import Release
 from nnicli.config.rules.classes import check_class
 from nnicli.config.rules.commands import check_command
 from nnicli.config.rules.context import (
-    Subject,
+    RuleContext,
     check_annotation,
     check_budgets,
     check_code_folder,
@@ -25,20 +24,17 @@ from nnicli.config.rules.context import (
     check_only_json,
     check_population,
     check_tuner_exists,
-    is_there,
     machines_of,
 )
 from nnicli.config.rules.hints import check_defects, check_direction, check_placeholders
 from nnicli.config.rules.packages import check_packages
 from nnicli.config.schema.validate import load_schema
-from nnicli.config.secrets import show
+from nnicli.config.secrets import Loc, show
 from nnicli.config.services.machines import OLD, check_machines
 from nnicli.config.services.ssh_keys import check_key
 from nnicli.config.services.v1_checks import check_sections
 
 _TUNER_KEYS = ("builtinTunerName", "builtinAdvisorName")
-DURATION = re.compile(r"[1-9][0-9]*[smhd]", re.ASCII)
-"""How v1 writes a time limit."""
 _CLASS_KEYS = ("codeDir", "classFileName", "className")
 # Platform -> the sections that it may have; the schema says which it needs.
 SECTIONS = {
@@ -69,11 +65,6 @@ _TRIAL_PATHS = ("codeDir", "nniManagerNFSMountPath", "paiConfigPath", "authFile"
 _NULLABLE = ("maxExecDuration", "maxTrialNum", "maxTrialDuration")
 
 
-def is_v1(data: Mapping[str, Any]) -> bool:
-    """Return whether a config is in the v1 format, as nnictl tells it."""
-    return bool(data.get("trainingServicePlatform"))
-
-
 def is_legacy(data: Mapping[str, Any], release: Release) -> bool:
     """Return whether a v1 config is handed over as such to a manager that takes v2.
 
@@ -99,22 +90,22 @@ def drop_nulls(data: dict[str, Any]) -> None:
             del machine["port"]
 
 
-def _platform(subject: Subject) -> None:
-    platform = subject.data.get("trainingServicePlatform")
+def _platform(context: RuleContext) -> None:
+    platform = context.data.get("trainingServicePlatform")
     if not isinstance(platform, str) or platform not in SECTIONS:
         return
-    if platform not in subject.release.v1_platforms:
-        allowed = ", ".join(subject.release.v1_platforms)
+    if platform not in context.release.v1_platforms:
+        allowed = ", ".join(context.release.v1_platforms)
         message = f"found {platform}, which this release has not; allowed: {allowed}"
-        subject.document.report(("trainingServicePlatform",), message, rule="training-service")
+        context.document.report(("trainingServicePlatform",), message, rule="training-service")
     for name in _EVERY_SECTION:
-        if name in subject.data and name not in SECTIONS[platform]:
+        if name in context.data and name not in SECTIONS[platform]:
             message = f"is no section of trainingServicePlatform: {platform}; leave it out"
-            subject.document.report((name,), message, rule="unknown-key")
+            context.document.report((name,), message, rule="unknown-key")
 
 
-def _algorithms(subject: Subject) -> None:
-    data, report = subject.data, subject.document.report
+def _algorithms(context: RuleContext) -> None:
+    data, report = context.data, context.document.report
     if "advisor" in data:
         for name in ("tuner", "assessor"):
             if name in data:
@@ -122,7 +113,7 @@ def _algorithms(subject: Subject) -> None:
     elif "tuner" not in data:
         report(("tuner",), "is required and missing", rule="required")
     for name, key in ALGORITHMS.items():
-        algorithm = subject.section(name)
+        algorithm = context.section(name)
         if not isinstance(data.get(name), dict):
             continue
         given = [part for part in _CLASS_KEYS if part in algorithm]
@@ -130,14 +121,16 @@ def _algorithms(subject: Subject) -> None:
             for part in given:
                 report((name, part), f"{part} and {key} exclude each other", rule="exclusive")
         else:
-            _check_custom_class(subject, name, key, algorithm)
+            _check_custom_class(context, name, key, algorithm)
     known = load_schema("experiment-v1")["$defs"]["tuner"]["properties"]["builtinTunerName"]["enum"]
-    built_in = subject.section("tuner").get("builtinTunerName")
-    check_tuner_exists(subject, ("tuner", "builtinTunerName"), built_in, known)
+    built_in = context.section("tuner").get("builtinTunerName")
+    check_tuner_exists(context, ("tuner", "builtinTunerName"), built_in, known)
 
 
-def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[str, Any]) -> None:
-    report = subject.document.report
+def _check_custom_class(
+    context: RuleContext, name: str, key: str, algorithm: dict[str, Any]
+) -> None:
+    report = context.document.report
     if not any(part in algorithm for part in _CLASS_KEYS):
         message = f"is required and missing; give a built-in name, or {', '.join(_CLASS_KEYS)}"
         report((name, key), message, rule="required")
@@ -151,86 +144,86 @@ def _check_custom_class(subject: Subject, name: str, key: str, algorithm: dict[s
         report((name, "className"), message, rule="text")
     directory, file = algorithm.get("codeDir"), algorithm.get("classFileName")
     if isinstance(directory, str) and isinstance(file, str):
-        path = Path(absolute_path(directory, subject.base)) / file
+        path = Path(absolute_path(directory, context.base)) / file
         if not is_there(path.is_file):
             report((name, "classFileName"), f"there is no file {path}", rule="path")
         elif isinstance(class_name, str):
-            check_class(subject, (name, "className"), path, class_name)
+            check_class(context, (name, "className"), path, class_name)
 
 
-def _durations(subject: Subject) -> None:
+def _durations(context: RuleContext) -> None:
     for name in ("maxExecDuration", "maxTrialDuration"):
-        value = subject.data.get(name)
+        value = context.data.get(name)
         if isinstance(value, str) and not DURATION.fullmatch(value):
             allowed = "a whole number with a unit, s, m, h or d, such as 90s or 2h"
             message = f"found {show(value, ())}; allowed: {allowed}"
-            subject.document.report((name,), message, rule="duration")
+            context.document.report((name,), message, rule="duration")
 
 
-def _trial(subject: Subject) -> None:
-    trial = subject.section("trial")
-    if subject.data.get("trainingServicePlatform") != "adl":
-        check_code_folder(subject, ("trial", "codeDir"), trial.get("codeDir"))
-    platform = subject.data.get("trainingServicePlatform")
+def _trial(context: RuleContext) -> None:
+    trial = context.section("trial")
+    if context.data.get("trainingServicePlatform") != "adl":
+        check_code_folder(context, ("trial", "codeDir"), trial.get("codeDir"))
+    platform = context.data.get("trainingServicePlatform")
     if platform in _WITH_CODE:
-        keys, code = ("trial", "command"), trial.get("codeDir")
-        check_command(subject, keys, trial.get("command"), code, is_local=platform == "local")
+        loc, code = ("trial", "command"), trial.get("codeDir")
+        check_command(context, loc, trial.get("command"), code, is_local=platform == "local")
 
 
-def _gpus(subject: Subject) -> None:
+def _gpus(context: RuleContext) -> None:
     for name in ("tuner", "advisor", "localConfig"):
-        check_gpu_text(subject, (name, "gpuIndices"), subject.section(name).get("gpuIndices"))
+        check_gpu_text(context, (name, "gpuIndices"), context.section(name).get("gpuIndices"))
 
 
-def _machines(subject: Subject) -> None:
-    machines = machines_of(subject.data, ())
-    check_machines(subject, machines, OLD)
+def _machines(context: RuleContext) -> None:
+    machines = machines_of(context.data, ())
+    check_machines(context, machines, OLD)
     for here, machine in machines:
-        _check_one_of(subject, here, machine, ("passwd", "sshKeyPath"))
-        check_gpu_text(subject, (*here, "gpuIndices"), machine.get("gpuIndices"))
+        _check_one_of(context, here, machine, ("passwd", "sshKeyPath"))
+        check_gpu_text(context, (*here, "gpuIndices"), machine.get("gpuIndices"))
         if "passphrase" in machine and "sshKeyPath" not in machine:
             message = "goes with sshKeyPath only: it opens the key"
-            subject.document.report((*here, "passphrase"), message, rule="exclusive")
-        _check_key(subject, here, machine)
+            context.document.report((*here, "passphrase"), message, rule="exclusive")
+        _check_key(context, here, machine)
         for name in ("preCommand", "pythonPath"):
-            if name in machine and name != subject.release.machine_command:
-                known = subject.release.machine_command or "neither that nor another"
+            if name in machine and name != context.release.machine_command:
+                known = context.release.machine_command or "neither that nor another"
                 message = f"is no key of this release, which has {known}"
-                subject.document.report((*here, name), message, rule="unknown-key")
+                context.document.report((*here, name), message, rule="unknown-key")
 
 
-def _check_key(subject: Subject, here: Keys, machine: Mapping[str, Any]) -> None:
-    keys, text = (*here, "sshKeyPath"), machine.get("sshKeyPath")
-    check_file(subject, keys, text)
-    if isinstance(text, str) and is_there(Path(absolute_path(text, subject.base)).is_file):
-        check_key(subject, keys, text, passphrase=machine.get("passphrase"))
+def _check_key(context: RuleContext, here: Loc, machine: Mapping[str, Any]) -> None:
+    loc, text = (*here, "sshKeyPath"), machine.get("sshKeyPath")
+    check_file(context, loc, text)
+    if isinstance(text, str) and is_there(Path(absolute_path(text, context.base)).is_file):
+        check_key(context, loc, text, passphrase=machine.get("passphrase"))
 
 
-def _credentials(subject: Subject) -> None:
+def _credentials(context: RuleContext) -> None:
     for section, names in _CREDENTIALS.items():
-        if section in subject.data and isinstance(subject.data[section], dict):
-            _check_one_of(subject, (section,), subject.data[section], names)
+        if section in context.data and isinstance(context.data[section], dict):
+            _check_one_of(context, (section,), context.data[section], names)
 
 
 def _check_one_of(
-    subject: Subject, here: Keys, section: Mapping[str, Any], names: tuple[str, str]
+    context: RuleContext, here: Loc, section: Mapping[str, Any], names: tuple[str, str]
 ) -> None:
     given = [name for name in names if name in section]
     if len(given) == 2:
         message = f"{names[0]} and {names[1]} exclude each other"
-        subject.document.report((*here, given[1]), message, rule="exclusive")
+        context.document.report((*here, given[1]), message, rule="exclusive")
     elif not given:
         message = f"is required and missing; give it, or {names[1]}"
-        subject.document.report((*here, names[0]), message, rule="required")
+        context.document.report((*here, names[0]), message, rule="required")
 
 
-def _search_space(subject: Subject) -> None:
-    report, given = subject.document.report, "searchSpacePath" in subject.data
-    algorithms = [subject.section(name) for name in ("tuner", "advisor")]
+def _search_space(context: RuleContext) -> None:
+    report, given = context.document.report, "searchSpacePath" in context.data
+    algorithms = [context.section(name) for name in ("tuner", "advisor")]
     names = [
         section[key] for section, key in zip(algorithms, _TUNER_KEYS, strict=True) if key in section
     ]
-    is_annotated = subject.data.get("useAnnotation") is True
+    is_annotated = context.data.get("useAnnotation") is True
     if given and is_annotated:
         message = "excludes useAnnotation: true, which makes the search space from the code"
         report(("searchSpacePath",), message, rule="exclusive")
@@ -240,29 +233,29 @@ def _search_space(subject: Subject) -> None:
         report(("searchSpacePath",), message, rule="required")
 
 
-def _annotation_is_told(subject: Subject) -> None:
-    if "useAnnotation" not in subject.data and subject.release.format == "v1":
+def _annotation_is_told(context: RuleContext) -> None:
+    if "useAnnotation" not in context.data and context.release.format == "v1":
         message = "is required and missing in a v1 config before 2.2; write false"
-        subject.document.report(("useAnnotation",), message, rule="required")
+        context.document.report(("useAnnotation",), message, rule="required")
 
 
-def _gone(subject: Subject) -> None:
-    if subject.data.get("multiPhase") is True and subject.release.format != "v1":
+def _gone(context: RuleContext) -> None:
+    if context.data.get("multiPhase") is True and context.release.format != "v1":
         message = "found true; this release has only one parameter set a trial"
-        subject.document.report(("multiPhase",), message, rule="gone")
+        context.document.report(("multiPhase",), message, rule="gone")
 
 
-def _log_directory(subject: Subject) -> None:
-    check_folder_can_be(subject, ("logDir",))
-    folder = subject.data.get("logDir")
-    if not isinstance(folder, str) or subject.release.format == "v2":
+def _log_directory(context: RuleContext) -> None:
+    check_folder_can_be(context, ("logDir",))
+    folder = context.data.get("logDir")
+    if not isinstance(folder, str) or context.release.format == "v2":
         return
-    path = Path(absolute_path(folder, subject.base))
+    path = Path(absolute_path(folder, context.base))
     if not is_there(path.exists):
-        subject.document.report(("logDir",), f"there is no folder {path}", rule="path")
+        context.document.report(("logDir",), f"there is no folder {path}", rule="path")
 
 
-RULES: tuple[Callable[[Subject], None], ...] = (
+RULES: tuple[Callable[[RuleContext], None], ...] = (
     _platform,
     check_annotation,
     _algorithms,
@@ -311,12 +304,12 @@ def to_canonical_v1(
         document["searchSpace"] = dict(search_space)
     for name in ALGORITHMS:
         if name in data:
-            document[name] = _with_gpu_text(_with_paths(data[name], ("codeDir",), base))
+            document[name] = with_gpu_text(_with_paths(data[name], ("codeDir",), base))
     if "localConfig" in data:
-        document["localConfig"] = _with_gpu_text(data["localConfig"])
+        document["localConfig"] = with_gpu_text(data["localConfig"])
     if "machineList" in data:
         document["machineList"] = [
-            _with_gpu_text(_with_paths({"port": 22, **machine}, ("sshKeyPath",), base))
+            with_gpu_text(_with_paths({"port": 22, **machine}, ("sshKeyPath",), base))
             for machine in data["machineList"]
         ]
     if "sharedStorage" in data:
@@ -336,10 +329,3 @@ def _trial_paths(data: Mapping[str, Any]) -> tuple[str, ...]:
 def _with_paths(section: Mapping[str, Any], names: tuple[str, ...], base: Path) -> dict[str, Any]:
     paths = {name: absolute_path(section[name], base) for name in names if name in section}
     return {**section, **paths}
-
-
-def _with_gpu_text(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return it with GPU indices as text: a manager refuses numbers (1.9, seen live)."""
-    if "gpuIndices" not in section:
-        return dict(section)
-    return {**section, "gpuIndices": str(section["gpuIndices"])}

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from nnicli.config.documents.reader import read_file
+from nnicli.config.field_names import ADVISORS, ALGORITHMS
+from nnicli.config.gpus import to_gpu_list
+from nnicli.config.paths import absolute_path
 from nnicli.config.releases import Release
 from nnicli.units import parse_duration
 
-ALGORITHMS = ("tuner", "assessor", "advisor")
-ADVISORS = ("Hyperband", "BOHB")
 # Fields of the whole experiment that a training service may override (2.6 to 3.0).
 SHORTCUTS = ("trialCommand", "trialCodeDirectory", "trialGpuNumber", "debug")
-
-
-def absolute_path(text: str, base: Path) -> str:
-    """Return a path as NNI resolves it: home expanded, from the config's folder, links resolved."""
-    # Path.expanduser would raise for a user that does not exist.
-    joined = os.path.join(base, os.path.expanduser(text))  # noqa: PTH111, PTH118
-    try:
-        return os.path.realpath(joined)
-    except ValueError:
-        # A character that no path can have; whoever looks for the path finds nothing there.
-        return os.path.abspath(joined)  # noqa: PTH100 - Path.absolute does not normalise
 
 
 def to_canonical(
@@ -201,12 +190,3 @@ def _canonical_gpus(section: Mapping[str, Any]) -> dict[str, Any]:
     if "gpuIndices" in canonical:
         canonical["gpuIndices"] = to_gpu_list(canonical["gpuIndices"])
     return canonical
-
-
-def to_gpu_list(value: Any) -> list[int]:
-    """Return GPU indices as a list: of a list, a number, or text such as `0,1`."""
-    if isinstance(value, int):
-        return [value]
-    if isinstance(value, str):
-        return [int(part) for part in value.split(",")]
-    return list(value)

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.formats.v2 import ADVISORS, ALGORITHMS, absolute_path
+from nnicli.config.field_names import ADVISORS, ALGORITHMS
+from nnicli.config.paths import absolute_path, is_there
 from nnicli.config.rules.classes import check_class
 from nnicli.config.rules.context import (
-    Subject,
+    RuleContext,
     check_annotation,
     check_budgets,
     check_duration,
@@ -19,7 +20,6 @@ from nnicli.config.rules.context import (
     check_only_json,
     check_population,
     check_tuner_exists,
-    is_there,
 )
 from nnicli.config.rules.hints import (
     check_defects,
@@ -32,56 +32,56 @@ from nnicli.config.schema.validate import load_schema
 from nnicli.config.services.v2_checks import check_services
 
 
-def _one_search_space(subject: Subject) -> None:
-    given = [name for name in ("searchSpace", "searchSpaceFile") if name in subject.data]
-    if not given and subject.data.get("useAnnotation") is not True:
+def _one_search_space(context: RuleContext) -> None:
+    given = [name for name in ("searchSpace", "searchSpaceFile") if name in context.data]
+    if not given and context.data.get("useAnnotation") is not True:
         message = "is required and missing; give it inline, or a file as searchSpaceFile"
-        subject.document.report(("searchSpace",), message, rule="required")
+        context.document.report(("searchSpace",), message, rule="required")
     if len(given) > 1:
         message = "searchSpace and searchSpaceFile exclude each other; NNI would take the file"
-        subject.document.report(("searchSpaceFile",), message, rule="exclusive")
+        context.document.report(("searchSpaceFile",), message, rule="exclusive")
 
 
-def _one_tuner(subject: Subject) -> None:
-    if "advisor" not in subject.data:
-        if "tuner" not in subject.data:
-            subject.document.report(("tuner",), "is required and missing", rule="required")
+def _one_tuner(context: RuleContext) -> None:
+    if "advisor" not in context.data:
+        if "tuner" not in context.data:
+            context.document.report(("tuner",), "is required and missing", rule="required")
         return
-    if "tuner" in subject.data:
+    if "tuner" in context.data:
         message = "tuner and advisor exclude each other"
-        subject.document.report(("advisor",), message, rule="exclusive")
+        context.document.report(("advisor",), message, rule="exclusive")
     else:
         message = "is deprecated since 2.8; write it as tuner"
-        subject.document.report(("advisor",), message, rule="deprecated", severity="warning")
+        context.document.report(("advisor",), message, rule="deprecated", severity="warning")
 
 
-def _algorithm_form(subject: Subject) -> None:
+def _algorithm_form(context: RuleContext) -> None:
     """An algorithm is a built-in name, or a class with the folder that it is in."""
     for name in ALGORITHMS:
-        algorithm = subject.section(name)
-        if name not in subject.data or not isinstance(subject.data[name], dict):
+        algorithm = context.section(name)
+        if name not in context.data or not isinstance(context.data[name], dict):
             continue
         if "className" in algorithm:
-            _check_custom_class(subject, name, algorithm)
+            _check_custom_class(context, name, algorithm)
         elif "name" not in algorithm:
             message = (
                 "is required and missing; give a built-in name, or className and codeDirectory"
             )
-            subject.document.report((name, "name"), message, rule="required")
+            context.document.report((name, "name"), message, rule="required")
         elif "codeDirectory" in algorithm:
             message = "goes with className only; a built-in algorithm has none"
-            subject.document.report((name, "codeDirectory"), message, rule="exclusive")
+            context.document.report((name, "codeDirectory"), message, rule="exclusive")
 
 
-def _tuner_exists(subject: Subject) -> None:
+def _tuner_exists(context: RuleContext) -> None:
     known = load_schema("experiment-v2")["$defs"]["tuner"]["properties"]["name"]["enum"]
-    name = subject.section("tuner").get("name")
+    name = context.section("tuner").get("name")
     if name not in ADVISORS:
-        check_tuner_exists(subject, ("tuner", "name"), name, known)
+        check_tuner_exists(context, ("tuner", "name"), name, known)
 
 
-def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) -> None:
-    report = subject.document.report
+def _check_custom_class(context: RuleContext, name: str, algorithm: dict[str, Any]) -> None:
+    report = context.document.report
     if "name" in algorithm:
         report((name, "name"), "name and className exclude each other", rule="exclusive")
     directory = algorithm.get("codeDirectory")
@@ -92,7 +92,7 @@ def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) 
     class_name = algorithm["className"]
     if not isinstance(directory, str) or not isinstance(class_name, str):
         return
-    folder = Path(absolute_path(directory, subject.base))
+    folder = Path(absolute_path(directory, context.base))
     if not is_there(folder.is_dir):
         report((name, "codeDirectory"), f"there is no folder {folder}", rule="path")
         return
@@ -103,31 +103,31 @@ def _check_custom_class(subject: Subject, name: str, algorithm: dict[str, Any]) 
     files = (module.with_suffix(".py"), module / "__init__.py")
     file = next((file for file in files if is_there(file.is_file)), None)
     if file is not None:
-        check_class(subject, (name, "className"), file, class_name.rpartition(".")[2])
-    elif not _is_installed(subject, class_name.partition(".")[0]):
+        check_class(context, (name, "className"), file, class_name.rpartition(".")[2])
+    elif not _is_installed(context, class_name.partition(".")[0]):
         message = f"there is no module {module.with_suffix('.py')}; expected `module.Class`"
         report((name, "className"), message, rule="path")
 
 
-def _is_installed(subject: Subject, module: str) -> bool:
+def _is_installed(context: RuleContext, module: str) -> bool:
     """Return whether the NNI that is to run the config is known to have a module."""
-    return subject.target is not None and not subject.target.find_missing((module,))
+    return context.target is not None and not context.target.find_missing((module,))
 
 
-def _durations(subject: Subject) -> None:
+def _durations(context: RuleContext) -> None:
     for name in ("maxExperimentDuration", "maxTrialDuration"):
-        check_duration(subject, (name,), subject.data.get(name))
+        check_duration(context, (name,), context.data.get(name))
 
 
-def _tuner_gpus(subject: Subject) -> None:
-    check_gpu_text(subject, ("tunerGpuIndices",), subject.data.get("tunerGpuIndices"))
+def _tuner_gpus(context: RuleContext) -> None:
+    check_gpu_text(context, ("tunerGpuIndices",), context.data.get("tunerGpuIndices"))
 
 
-def _working_directory(subject: Subject) -> None:
-    check_folder_can_be(subject, ("experimentWorkingDirectory",))
+def _working_directory(context: RuleContext) -> None:
+    check_folder_can_be(context, ("experimentWorkingDirectory",))
 
 
-RULES: tuple[Callable[[Subject], None], ...] = (
+RULES: tuple[Callable[[RuleContext], None], ...] = (
     _one_search_space,
     check_annotation,
     _one_tuner,

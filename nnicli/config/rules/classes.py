@@ -6,26 +6,26 @@ import ast
 import warnings
 from pathlib import Path
 
-from nnicli.config.documents.document import Keys
-from nnicli.config.rules.context import Subject
+from nnicli.config.rules.context import RuleContext
+from nnicli.config.secrets import Loc
 from nnicli.regular_files import read_regular
 
 _MOST_BYTES = 4 << 20
 
 
-def check_class(subject: Subject, keys: Keys, file: Path, name: str) -> None:
+def check_class(context: RuleContext, loc: Loc, file: Path, name: str) -> None:
     """Tell of a file that does not define the class that it should.
 
     It is a warning, as classes may also be made in other ways than those that are looked for, and
     only for a start: without a target the file may not be finished.
 
     Args:
-        subject: The config.
-        keys: Way to the class's field.
+        context: The config.
+        loc: Loc of the class's field.
         file: The file, which is there.
         name: The name of the class.
     """
-    if subject.target is None:
+    if context.target is None:
         return
     try:
         content = read_regular(file, limit=_MOST_BYTES)
@@ -44,7 +44,7 @@ def check_class(subject: Subject, keys: Keys, file: Path, name: str) -> None:
     classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     found = f"its classes: {', '.join(classes)}" if classes else "it has no class"
     message = f"there is no class {name} in {file}; {found}"
-    subject.document.report(keys, message, rule="class", severity="warning")
+    context.document.report(loc, message, rule="class", severity="warning")
 
 
 def _defined_names(tree: ast.Module) -> set[str]:

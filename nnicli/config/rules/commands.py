@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.documents.document import Keys
-from nnicli.config.formats.v2 import absolute_path
-from nnicli.config.rules.context import Subject, is_there
-from nnicli.config.secrets import show
+from nnicli.config.paths import absolute_path, is_there
+from nnicli.config.rules.context import RuleContext
+from nnicli.config.secrets import Loc, show
 from nnicli.config.target import Target
 
 # With any of these only a shell knows what runs. Quotes are plain enough.
@@ -34,7 +33,7 @@ _FLAGS = re.compile(r"-[bBdEiIOqsSuvxP]+")
 
 
 def check_command(
-    subject: Subject, keys: Keys, command: Any, directory: Any, *, is_local: bool
+    context: RuleContext, loc: Loc, command: Any, directory: Any, *, is_local: bool
 ) -> None:
     """Check that what a trial's command starts is there.
 
@@ -42,32 +41,32 @@ def check_command(
     Nor is it without a target: it may run on another machine, and its code may not be there yet.
 
     Args:
-        subject: The config.
-        keys: Way to the command.
+        context: The config.
+        loc: Loc of the command.
         command: The command.
         directory: Folder of the trials' code, in which it runs.
         is_local: Whether it runs on this machine; a copy of the folder is on the others, too.
     """
-    if not isinstance(command, str) or not isinstance(directory, str) or subject.target is None:
+    if not isinstance(command, str) or not isinstance(directory, str) or context.target is None:
         return
     words = _words(command)
-    folder = Path(absolute_path(directory, subject.base))
+    folder = Path(absolute_path(directory, context.base))
     if not words or not is_there(folder.is_dir):
         return
     script = _script(words)
-    if is_local and not _is_program(words[0], subject.target, folder):
+    if is_local and not _is_program(words[0], context.target, folder):
         where = "in PATH" if "/" not in words[0] else f"in {folder}"
-        message = f"found {show(command, keys)}, but there is no program {words[0]} {where}"
-        _report(subject, keys, message)
+        message = f"found {show(command, loc)}, but there is no program {words[0]} {where}"
+        _report(context, loc, message)
     elif script is not None and (is_local or not os.path.isabs(script)):  # noqa: PTH117 - as text
         path = folder / script
         if not is_there(path.exists):
-            message = f"found {show(command, keys)}, but there is no {path}"
-            _report(subject, keys, message)
+            message = f"found {show(command, loc)}, but there is no {path}"
+            _report(context, loc, message)
 
 
-def _report(subject: Subject, keys: Keys, message: str) -> None:
-    subject.document.report(keys, f"{message}, so every trial would fail", rule="command")
+def _report(context: RuleContext, loc: Loc, message: str) -> None:
+    context.document.report(loc, f"{message}, so every trial would fail", rule="command")
 
 
 def _words(command: str) -> list[str]:

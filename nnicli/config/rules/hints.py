@@ -6,10 +6,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from nnicli.config.documents.document import Keys
-from nnicli.config.rules.context import Subject
+from nnicli.config.rules.context import RuleContext
 from nnicli.config.search_space.tuners import find_tuner
-from nnicli.config.secrets import show
+from nnicli.config.secrets import Loc, show
 
 # Whole values only: a command may well hold ${HOME}.
 _PLACEHOLDER = re.compile(
@@ -21,29 +20,29 @@ _FREE = frozenset(("searchSpace", "classArgs", "openpaiConfig"))
 _CLASS_KEYS = ("name", "builtinTunerName")
 
 
-def check_placeholders(subject: Subject) -> None:
+def check_placeholders(context: RuleContext) -> None:
     """Tell of values that were left as a template has them."""
-    for keys, value in _texts(subject.data, ()):
+    for loc, value in _texts(context.data, ()):
         if _PLACEHOLDER.fullmatch(value):
-            message = f"found {show(value, keys)}, which looks like a placeholder; write the value"
-            subject.document.report(keys, message, rule="placeholder", severity="warning")
+            message = f"found {show(value, loc)}, which looks like a placeholder; write the value"
+            context.document.report(loc, message, rule="placeholder", severity="warning")
 
 
-def _texts(value: Any, keys: Keys) -> Iterator[tuple[Keys, str]]:
+def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
     if isinstance(value, str):
-        yield keys, value
+        yield loc, value
     elif isinstance(value, dict):
         for key, item in value.items():
             if key not in _FREE:
-                yield from _texts(item, (*keys, key))
+                yield from _texts(item, (*loc, key))
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _texts(item, (*keys, index))
+            yield from _texts(item, (*loc, index))
 
 
-def check_direction(subject: Subject) -> None:
+def check_direction(context: RuleContext) -> None:
     """Tell of a TPE without a direction: it maximised up to 2.5 and minimises since."""
-    tuner = subject.section("tuner")
+    tuner = context.section("tuner")
     arguments = tuner.get("classArgs")
     is_told = isinstance(arguments, dict) and "optimize_mode" in arguments
     if not is_told and "TPE" in [tuner.get(key) for key in _CLASS_KEYS]:
@@ -51,27 +50,27 @@ def check_direction(subject: Subject) -> None:
             "is not given; TPE maximises without it up to 2.5 and minimises since 2.6. Write "
             "maximize or minimize"
         )
-        keys = ("tuner", "classArgs", "optimize_mode")
-        subject.document.report(keys, message, rule="default", severity="warning")
+        loc = ("tuner", "classArgs", "optimize_mode")
+        context.document.report(loc, message, rule="default", severity="warning")
 
 
-def check_defects(subject: Subject) -> None:
+def check_defects(context: RuleContext) -> None:
     """Tell of a built-in tuner that fails in the release, whatever its search space."""
     for section in ("tuner", "advisor"):
-        algorithm = subject.section(section)
+        algorithm = context.section(section)
         for key in ("name", "builtinTunerName", "builtinAdvisorName"):
             name = algorithm.get(key)
-            row = find_tuner(name if isinstance(name, str) else None, subject.release.since)
+            row = find_tuner(name if isinstance(name, str) else None, context.release.since)
             if row.defect is not None:
                 message = f"found {name}; {row.defect}"
-                subject.document.report((section, key), message, rule="trap", severity="warning")
+                context.document.report((section, key), message, rule="trap", severity="warning")
 
 
-def check_reuse_mode(subject: Subject) -> None:
+def check_reuse_mode(context: RuleContext) -> None:
     """Tell of remote machines without a reuse mode, whose default changed twice."""
-    for keys, service in subject.services():
+    for loc, service in context.services():
         if service.get("platform") == "remote" and "reuseMode" not in service:
             message = "is not given; its default is true in 2.2 to 2.10 and false before and since"
-            subject.document.report(
-                (*keys, "reuseMode"), message, rule="default", severity="warning"
+            context.document.report(
+                (*loc, "reuseMode"), message, rule="default", severity="warning"
             )

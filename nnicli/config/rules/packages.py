@@ -6,9 +6,9 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nnicli.config.documents.document import Keys
 from nnicli.config.field_names import ALGORITHMS
-from nnicli.config.rules.context import Subject
+from nnicli.config.rules.context import RuleContext
+from nnicli.config.secrets import Loc
 from nnicli.config.target import Target
 
 
@@ -41,22 +41,22 @@ _NEEDS: Mapping[str, _Need] = {
 _EXTRAS_OF_1 = frozenset(("SMAC", "BOHB", "PPOTuner"))
 
 
-def check_packages(subject: Subject) -> None:
+def check_packages(context: RuleContext) -> None:
     """Check that each algorithm can be imported where it is to run.
 
     Otherwise the tuner ends at its start, which the manager notices after ten seconds (2.8 to 3.0).
     """
-    if subject.target is None:
+    if context.target is None:
         return
     for kind, old_key in ALGORITHMS.items():
-        section = subject.section(kind)
+        section = context.section(kind)
         key = "name" if "name" in section else old_key
         name = section.get(key)
         if isinstance(name, str):
-            _check(subject, (kind, key), name, subject.target)
+            _check(context, (kind, key), name, context.target)
 
 
-def _check(subject: Subject, keys: Keys, name: str, target: Target) -> None:
+def _check(context: RuleContext, loc: Loc, name: str, target: Target) -> None:
     registered = [target.registered[kind].get(name) for kind in target.registered]
     class_name = next(filter(None, registered), None)
     if class_name is not None:
@@ -67,17 +67,17 @@ def _check(subject: Subject, keys: Keys, name: str, target: Target) -> None:
                 f"{module}, so install its package there, or run `nnictl algo unregister "
                 f"{shlex.quote(name)}`"
             )
-            subject.document.report(keys, message, rule="package")
+            context.document.report(loc, message, rule="package")
     elif target.registers_extras and name in _EXTRAS_OF_1:
         message = (
             f"found {name}, which is not installed; run `nnictl package install --name={name}`"
         )
-        subject.document.report(keys, message, rule="package")
+        context.document.report(loc, message, rule="package")
     elif name in _NEEDS:
-        _check_need(subject, keys, name, target)
+        _check_need(context, loc, name, target)
 
 
-def _check_need(subject: Subject, keys: Keys, name: str, target: Target) -> None:
+def _check_need(context: RuleContext, loc: Loc, name: str, target: Target) -> None:
     need = _NEEDS[name]
     missing = target.find_missing(need.modules)
     if not missing:
@@ -85,4 +85,4 @@ def _check_need(subject: Subject, keys: Keys, name: str, target: Target) -> None
     modules = ", ".join(module for module in need.modules if module in missing)
     command = shlex.join((str(target.python), "-m", "pip", "install", *need.install))
     message = f"found {name}, which needs {modules}; not installed there, so run `{command}`"
-    subject.document.report(keys, message, rule="package")
+    context.document.report(loc, message, rule="package")

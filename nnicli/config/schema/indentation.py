@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from nnicli.config.documents.document import Document, Keys
+from nnicli.config.documents.document import Document
 from nnicli.config.schema.spelling import fold
 from nnicli.config.schema.validate import find_part, load_schema
-from nnicli.config.secrets import show_key
+from nnicli.config.secrets import Loc, show_key
 
 Sections = Mapping[str, frozenset[str]]
 _TOP, _SPACE = "", "searchspace"
@@ -33,32 +33,32 @@ def restore_indentation(document: Document, schema: str) -> None:
 
 
 def _restore(
-    document: Document, mapping: dict[str, Any], keys: Keys, sections: Sections
+    document: Document, mapping: dict[str, Any], loc: Loc, sections: Sections
 ) -> dict[str, Any]:
-    own = sections[fold(str(keys[-1])) if keys else _TOP]
+    own = sections[fold(str(loc[-1])) if loc else _TOP]
     restored: dict[str, Any] = {}
     path: list[str] = []
     lost: list[str] = []
-    moves: dict[Keys, Keys] = {}
+    moves: dict[Loc, Loc] = {}
     for key, value in mapping.items():
         known = fold(key)
         depth = 0 if known in own else _depth_of(known, value, path, sections)
         if depth:
             lost.append(key)
-            written: Keys = (*keys, key)
-            moves[written] = (*keys, *path[:depth], key)
+            written: Loc = (*loc, key)
+            moves[written] = (*loc, *path[:depth], key)
         else:
-            _report(document, (*keys, *path[:1]), lost)
+            _report(document, (*loc, *path[:1]), lost)
             lost = []
         path = path[:depth]
         is_section = isinstance(value, dict) and known in sections and known not in _FREE
-        here = (*keys, *path, key)
+        here = (*loc, *path, key)
         _put(
             restored, path, key, _restore(document, value, here, sections) if is_section else value
         )
         if value is None and (known in sections or known == _SPACE):
             path.append(key)
-    _report(document, (*keys, *path[:1]), lost)
+    _report(document, (*loc, *path[:1]), lost)
     document.move_places(moves)
     return restored
 
@@ -80,14 +80,14 @@ def _put(mapping: dict[str, Any], path: Sequence[str], key: str, value: Any) -> 
     mapping[key] = value
 
 
-def _report(document: Document, keys: Keys, lost: Sequence[str]) -> None:
+def _report(document: Document, loc: Loc, lost: Sequence[str]) -> None:
     if not lost:
         return
     belong = "belongs to it; indent it" if len(lost) == 1 else "belong to it; indent them"
     rest = f" and {len(lost) - _MOST_NAMED} more" if len(lost) > _MOST_NAMED else ""
     names = ", ".join(show_key(name) for name in lost[:_MOST_NAMED])
     message = f"is empty, and {names}{rest} below it {belong}"
-    document.report(keys, message, rule="indentation")
+    document.report(loc, message, rule="indentation")
 
 
 @cache

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from nnicli.config.documents.document import Document, Keys
+from nnicli.config.documents.document import Document
 from nnicli.config.schema.validate import find_part, load_schema
+from nnicli.config.secrets import Loc
 
 _SCHEMA = "experiment-v2"
 
@@ -25,19 +26,19 @@ def unify_spelling(document: Document) -> None:
             _unify_name(document.data[name], names)
 
 
-def _unify_tree(document: Document, value: Any, keys: Keys, part: Mapping[str, Any]) -> Any:
+def _unify_tree(document: Document, value: Any, loc: Loc, part: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         items = part.get("items", {})
         return [
-            _unify_tree(document, item, (*keys, index), _resolve(items, item))
+            _unify_tree(document, item, (*loc, index), _resolve(items, item))
             for index, item in enumerate(value)
         ]
     if not isinstance(value, dict) or "properties" not in part:
         return value
-    unified = _unify(document, value, keys, part["properties"])
+    unified = _unify(document, value, loc, part["properties"])
     return {
         key: _unify_tree(
-            document, item, (*keys, key), _resolve(part["properties"].get(key, {}), item)
+            document, item, (*loc, key), _resolve(part["properties"].get(key, {}), item)
         )
         for key, item in unified.items()
     }
@@ -71,18 +72,18 @@ def _service_part(value: Any) -> Mapping[str, Any]:
 
 
 def _unify(
-    document: Document, data: Mapping[str, Any], keys: Keys, fields: Iterable[str]
+    document: Document, data: Mapping[str, Any], loc: Loc, fields: Iterable[str]
 ) -> dict[str, Any]:
     spellings = {fold(field): field for field in fields}
     unified: dict[str, Any] = {}
     written: dict[str, str] = {}
     # The first spelling of a field takes the place of the others with it.
-    places = {key: document.places.get((*keys, key)) for key in data}
+    places = {key: document.places.get((*loc, key)) for key in data}
     for key, value in data.items():
         field = spellings.get(fold(key), key)
         if field in written:
             document.report(
-                (*keys, key),
+                (*loc, key),
                 f"the same field as {written[field]}; write it once",
                 rule="duplicate-key",
                 place=places[key],
@@ -90,7 +91,7 @@ def _unify(
             continue
         written[field] = key
         if field != key:
-            document.move_places({(*keys, key): (*keys, field)})
+            document.move_places({(*loc, key): (*loc, field)})
         # Null is "not set", but not for a key that there is not.
         if value is not None or field not in spellings.values():
             unified[field] = value

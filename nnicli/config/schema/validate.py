@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nnicli.config import field_names
-from nnicli.config.documents.document import Document, Keys
+from nnicli.config.documents.document import Document
 from nnicli.config.documents.yaml11 import to_number, write_as_number
-from nnicli.config.secrets import is_secret, show
+from nnicli.config.secrets import Loc, is_secret, show
 from nnicli.config.words import closest
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def validate(
     name: str,
     *,
     data: Any = None,
-    base: Keys = (),
+    base: Loc = (),
     variant: Variant = _AS_SHIPPED,
 ) -> bool:
     """Report in what a document breaks a schema; return whether it was looked at to its end.
@@ -152,22 +152,22 @@ def validate(
         name: The schema.
         variant: What is taken that differs from it.
         data: What is checked; None: the whole document.
-        base: Way from the document's top to the data.
+        base: Loc from the document's top to the data.
     """
     data = document.data if data is None else data
     taken = take_meant_numbers(document, name, data=data, base=base, variant=variant)
     if taken:
-        keys, text = taken[0]
+        loc, text = taken[0]
         more = f" (and {len(taken) - 1} more like it)" if len(taken) > 1 else ""
         message = (
             f"found {text}{more}, taken as the number {write_as_number(text)}; to NNI's own tools, "
             "which read YAML 1.1, it is text"
         )
-        document.report(keys, message, rule="yaml-1.1", severity="warning")
+        document.report(loc, message, rule="yaml-1.1", severity="warning")
     errors = _validator(name, variant).iter_errors(data)
     for error in itertools.islice(errors, _MOST_ERRORS):
-        keys = (*base, *error.absolute_path)
-        REPORTERS[str(error.validator)](document, keys, error)
+        loc = (*base, *error.absolute_path)
+        REPORTERS[str(error.validator)](document, loc, error)
     if next(errors, None) is None:
         return True
     document.report(base, f"has more errors than these {_MOST_ERRORS}", rule="size")
@@ -179,39 +179,39 @@ def take_meant_numbers(
     name: str,
     *,
     data: Any,
-    base: Keys = (),
+    base: Loc = (),
     variant: Variant = _AS_SHIPPED,
-) -> list[tuple[Keys, str]]:
+) -> list[tuple[Loc, str]]:
     """Put numbers where a schema wants them and plain text such as `1e-5` stands.
 
     nnicli reads the file itself, so it need not take them for text as YAML 1.1 does. Text that is
     quoted, or stands where text is allowed, stays.
 
     Returns:
-        Way to each of them, and its text.
+        Loc of each of them, and its text.
     """
     if not document.surprises:
         return []
-    taken: list[tuple[Keys, str]] = []
+    taken: list[tuple[Loc, str]] = []
     for error in list(_validator(name, variant).iter_errors(data)):
-        way = tuple(error.absolute_path)
-        here: Keys = (*base, *way)
+        inner = tuple(error.absolute_path)
+        here: Loc = (*base, *inner)
         text = document.surprises.get(here)
         if error.validator != "type" or text is None or error.instance != text:
             continue
         wanted = {"integer", "number"} & {*_as_list(error.validator_value)}
         number = to_number(text, whole=wanted == {"integer"})
         if wanted and number is not None:
-            _replace(data, way, number)
+            _replace(data, inner, number)
             del document.surprises[here]
             taken.append((here, text))
     return taken
 
 
-def _replace(data: Any, way: Keys, value: object) -> None:
-    for key in way[:-1]:
+def _replace(data: Any, loc: Loc, value: object) -> None:
+    for key in loc[:-1]:
         data = data[key]
-    data[way[-1]] = value
+    data[loc[-1]] = value
 
 
 def _as_list(value: Any) -> list[str]:
@@ -231,20 +231,20 @@ def _part(error: ValidationError) -> Mapping[str, Any]:
 # How each keyword of JSON Schema is told.
 
 
-def _tell_type(document: Document, keys: Keys, error: ValidationError) -> None:
+def _tell_type(document: Document, loc: Loc, error: ValidationError) -> None:
     names = _as_list(error.validator_value)
     allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
     # Text in place of a section may hold what the section should.
     is_section = isinstance(error.instance, str) and not {"string", "boolean"} & {*names}
-    is_section = is_section and bool({"object", "array"} & {*names}) and keys != ("searchSpace",)
-    found = "text" if is_section else show(error.instance, keys)
+    is_section = is_section and bool({"object", "array"} & {*names}) and loc != ("searchSpace",)
+    found = "text" if is_section else show(error.instance, loc)
     message = f"found {found}; allowed: {allowed}"
-    suggestion = _name_section(error) if is_section else _rewrite(document, keys, error, names)
+    suggestion = _name_section(error) if is_section else _rewrite(document, loc, error, names)
     # Of a training service both the list and the mapping are missed.
-    told = [index for index, (way, one) in enumerate(document.reported) if way == keys]
+    told = [index for index, (there, one) in enumerate(document.reported) if there == loc]
     if told and document.reported[told[-1]][1].rule == "type":
         del document.reported[told[-1]]
-    document.report(keys, message, rule="type", suggestion=suggestion)
+    document.report(loc, message, rule="type", suggestion=suggestion)
 
 
 def _name_section(error: ValidationError) -> str | None:
@@ -255,21 +255,19 @@ def _name_section(error: ValidationError) -> str | None:
     return None
 
 
-def _rewrite(
-    document: Document, keys: Keys, error: ValidationError, names: list[str]
-) -> str | None:
+def _rewrite(document: Document, loc: Loc, error: ValidationError, names: list[str]) -> str | None:
     """Return how to write a value that is of the right type only to people."""
     value = error.instance
-    if is_secret(keys):
+    if is_secret(loc):
         return None
     if isinstance(value, dict) and list(value.values()) == [None] and "object" not in names:
         return f"YAML reads {{{next(iter(value))}}} as a mapping; replace the placeholder"
     if isinstance(value, str) and {"integer", "number"} & set(names):
-        return None if keys in document.surprises else _unquote(value)
-    if isinstance(value, str) and keys == ("searchSpace",):
+        return None if loc in document.surprises else _unquote(value)
+    if isinstance(value, str) and loc == ("searchSpace",):
         return "a file is named by searchSpaceFile"
-    if keys in document.surprises and "string" in names:
-        return f"write it in quotes: '{document.surprises[keys]}'"
+    if loc in document.surprises and "string" in names:
+        return f"write it in quotes: '{document.surprises[loc]}'"
     return None
 
 
@@ -281,24 +279,24 @@ def _unquote(value: str) -> str | None:
     return "write it without quotes"
 
 
-def _tell_enum(document: Document, keys: Keys, error: ValidationError) -> None:
+def _tell_enum(document: Document, loc: Loc, error: ValidationError) -> None:
     every: Any = error.validator_value
     options = [option for option in every if option is not None]
     allowed = ", ".join(
         json.dumps(option) if not isinstance(option, str) else option for option in options
     )
-    message = f"found {show(error.instance, keys)}; allowed: {allowed}"
-    document.report(keys, message, rule="enum", suggestion=closest(error.instance, options))
+    message = f"found {show(error.instance, loc)}; allowed: {allowed}"
+    document.report(loc, message, rule="enum", suggestion=closest(error.instance, options))
 
 
-def _tell_required(document: Document, keys: Keys, error: ValidationError) -> None:
+def _tell_required(document: Document, loc: Loc, error: ValidationError) -> None:
     names, instance = cast(list[str], error.validator_value), cast(dict[str, Any], error.instance)
     for name in names:
         if name not in instance:
-            document.report((*keys, name), "is required and missing", rule="required")
+            document.report((*loc, name), "is required and missing", rule="required")
 
 
-def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> None:
+def _tell_additional(document: Document, loc: Loc, error: ValidationError) -> None:
     known = list(_part(error).get("properties", {}))
     unknown = [name for name in cast(dict[str, Any], error.instance) if name not in known]
     is_listed = False
@@ -309,10 +307,10 @@ def _tell_additional(document: Document, keys: Keys, error: ValidationError) -> 
         if len(known) <= _SHORT_LIST or not (suggestion or is_listed):
             message += f"; allowed: {', '.join(known) or 'none'}"
             is_listed = True
-        document.report((*keys, name), message, rule="unknown-key", suggestion=suggestion)
+        document.report((*loc, name), message, rule="unknown-key", suggestion=suggestion)
     if len(unknown) > _MOST_ERRORS:
         message = f"has {len(unknown)} unknown keys, of which {_MOST_ERRORS} are listed"
-        document.report(keys, message, rule="unknown-key")
+        document.report(loc, message, rule="unknown-key")
 
 
 def _correct_key(name: str, known: Iterable[object]) -> str | None:
@@ -336,38 +334,38 @@ _OTHER_NAMES = {
 }
 
 
-def _tell_bound(sign: str) -> Callable[[Document, Keys, ValidationError], None]:
-    def tell(document: Document, keys: Keys, error: ValidationError) -> None:
-        message = f"found {show(error.instance, keys)}; allowed: {sign} {error.validator_value}"
-        document.report(keys, message, rule="range")
+def _tell_bound(sign: str) -> Callable[[Document, Loc, ValidationError], None]:
+    def tell(document: Document, loc: Loc, error: ValidationError) -> None:
+        message = f"found {show(error.instance, loc)}; allowed: {sign} {error.validator_value}"
+        document.report(loc, message, rule="range")
 
     return tell
 
 
-def _tell_size(document: Document, keys: Keys, error: ValidationError) -> None:
+def _tell_size(document: Document, loc: Loc, error: ValidationError) -> None:
     least, most = _part(error).get("minItems"), _part(error).get("maxItems")
     number = str(least) if least == most else f"at least {least}"
     description = _part(error).get("description", "")
     message = f"found {len(cast(list[Any], error.instance))} items; allowed: {number}"
-    document.report(keys, f"{message}: {description}" if description else message, rule="size")
+    document.report(loc, f"{message}: {description}" if description else message, rule="size")
 
 
-def _tell_text(document: Document, keys: Keys, error: ValidationError) -> None:
+def _tell_text(document: Document, loc: Loc, error: ValidationError) -> None:
     title = _part(error).get("title", "")
     description = _part(error).get("description", "")
     if not str(error.instance).strip():
         message = "is empty; allowed: text that is not"
     else:
-        message = f"found {show(error.instance, keys)}; allowed: {description or title}"
-    document.report(keys, message, rule="text")
+        message = f"found {show(error.instance, loc)}; allowed: {description or title}"
+    document.report(loc, message, rule="text")
 
 
-def _tell_unique(document: Document, keys: Keys, error: ValidationError) -> None:
-    message = f"found {show(error.instance, keys)}; allowed: each item once"
-    document.report(keys, message, rule="unique")
+def _tell_unique(document: Document, loc: Loc, error: ValidationError) -> None:
+    message = f"found {show(error.instance, loc)}; allowed: each item once"
+    document.report(loc, message, rule="unique")
 
 
-REPORTERS: dict[str, Callable[[Document, Keys, ValidationError], None]] = {
+REPORTERS: dict[str, Callable[[Document, Loc, ValidationError], None]] = {
     "type": _tell_type,
     "enum": _tell_enum,
     "required": _tell_required,

@@ -8,19 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.documents.document import (
-    Document,
-    Keys,
-    find_non_finite,
-    sort_problems,
-    summarise,
-)
+from nnicli.config.documents.document import Document, find_non_finite, sort_problems, summarise
 from nnicli.config.documents.reader import read_mapping, read_path
 from nnicli.config.releases import RELEASES, Release
 from nnicli.config.schema.validate import conforms, validate
 from nnicli.config.search_space.traits import NAME, find_traits, find_traits_of_name, is_parameter
 from nnicli.config.search_space.tuners import TRAITS, Tuner, find_tuner
-from nnicli.config.secrets import show
+from nnicli.config.secrets import Loc, show
 from nnicli.errors import SearchSpaceError, Severity
 
 Shape = tuple[object, ...]
@@ -58,7 +52,7 @@ def load_search_space(
 def check_search_space(
     document: Document,
     *,
-    keys: Keys = (),
+    loc: Loc = (),
     data: Any = None,
     tuner: str | None = None,
     release: Release | None = None,
@@ -67,7 +61,7 @@ def check_search_space(
 
     Args:
         document: Where it stands.
-        keys: Way to it from the document's top.
+        loc: Loc of it from the document's top.
         data: The search space; None: the whole document.
         tuner: Built-in tuner that has to use it, None for any.
         release: The NNI that is to run it; None: the newest.
@@ -77,9 +71,9 @@ def check_search_space(
         return
     release = release or RELEASES[-1]
     checker = _Checker(document, tuner, release)
-    checker.check(keys, space)
+    checker.check(loc, space)
     if isinstance(space, dict):
-        checker.check_whole(keys, space)
+        checker.check_whole(loc, space)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,29 +89,29 @@ class _Checker:
     def _row(self) -> Tuner:
         return find_tuner(self.tuner, self.release.since)
 
-    def check_whole(self, keys: Keys, space: dict[str, Any]) -> None:
+    def check_whole(self, loc: Loc, space: dict[str, Any]) -> None:
         """Report what is odd about the number of parameters."""
         if not space:
-            self._report(keys, "empty-space", space)
+            self._report(loc, "empty-space", space)
         elif len(space) > 1:
-            self._report(keys, "several-parameters", list(space))
+            self._report(loc, "several-parameters", list(space))
 
-    def check(self, keys: Keys, space: Any) -> None:
+    def check(self, loc: Loc, space: Any) -> None:
         """Report what is wrong with the parameters of a space, or of an option of a choice."""
         document = self.document
         good, odd = {}, space
         if isinstance(space, dict):
             good = {name: item for name, item in space.items() if self._has_good_shape(item)}
             odd = {name: item for name, item in space.items() if name not in good}
-        validate(document, "search-space", data=odd, base=keys)
+        validate(document, "search-space", data=odd, base=loc)
         if isinstance(space, dict):
             # Some held text such as `1e-5`, which is the number now that was meant.
             good |= {name: item for name, item in odd.items() if self._has_good_shape(item)}
-        for bad in find_non_finite(space, keys):
+        for bad in find_non_finite(space, loc):
             document.report(bad, "NaN and infinity are not allowed", rule="finite")
         for name, parameter in good.items():
             if next(find_non_finite(parameter), None) is None:
-                self._check_parameter((*keys, name), parameter)
+                self._check_parameter((*loc, name), parameter)
 
     def _has_good_shape(self, parameter: Any) -> bool:
         """Return whether the schema takes parameters of this shape; each is tried only once."""
@@ -126,20 +120,20 @@ class _Checker:
             self.shapes[shape] = conforms("search-space", {"parameter": parameter})
         return self.shapes[shape]
 
-    def _check_parameter(self, keys: Keys, parameter: dict[str, Any]) -> None:
+    def _check_parameter(self, loc: Loc, parameter: dict[str, Any]) -> None:
         kind, value = parameter["_type"], parameter["_value"]
-        for trait in find_traits_of_name(str(keys[-1])):
-            self._report(keys, trait, keys[-1])
-        if not self._check_kind(keys, kind):
+        for trait in find_traits_of_name(str(loc[-1])):
+            self._report(loc, trait, loc[-1])
+        if not self._check_kind(loc, kind):
             return
         if kind == "input_choice":
-            self._check_inputs((*keys, "_value"), value)
+            self._check_inputs((*loc, "_value"), value)
         elif self.tuner == "BatchTuner":
-            self._check_sets((*keys, "_value"), value)
+            self._check_sets((*loc, "_value"), value)
         else:
-            self._check_value((*keys, "_value"), kind, value)
+            self._check_value((*loc, "_value"), kind, value)
 
-    def _check_kind(self, keys: Keys, kind: str) -> bool:
+    def _check_kind(self, loc: Loc, kind: str) -> bool:
         """Return whether the tuner draws values of a kind."""
         row = self._row
         if kind in row.kinds:
@@ -147,16 +141,16 @@ class _Checker:
         allowed = f"allowed: {', '.join(sorted(row.kinds))}"
         if kind in row.swallows:
             message = f"the tuner {self.tuner} takes {kind} but draws senseless values; {allowed}"
-            self.document.report((*keys, "_type"), message, rule="tuner-type", severity="warning")
+            self.document.report((*loc, "_type"), message, rule="tuner-type", severity="warning")
         else:
             message = f"the tuner {self.tuner} cannot use {kind}; {allowed}"
-            self.document.report((*keys, "_type"), message, rule="tuner-type")
+            self.document.report((*loc, "_type"), message, rule="tuner-type")
         return False
 
-    def _check_sets(self, keys: Keys, options: list[Any]) -> None:
+    def _check_sets(self, loc: Loc, options: list[Any]) -> None:
         """BatchTuner takes each option for a whole set of parameters, and hands it out as it is."""
         for index, option in enumerate(options):
-            here = (*keys, index)
+            here = (*loc, index)
             if not isinstance(option, dict):
                 self._report(here, "not-a-set", option)
                 continue
@@ -165,18 +159,18 @@ class _Checker:
             for name, value in inside.items():
                 self._report((*here, name), "inside-a-set", value)
 
-    def _check_value(self, keys: Keys, kind: str, value: list[Any]) -> None:
-        for way, trait in find_traits(kind, value, is_javascript=self.release.format == "v2"):
-            self._report((*keys, *way), trait, _at(value, way))
+    def _check_value(self, loc: Loc, kind: str, value: list[Any]) -> None:
+        for inner, trait in find_traits(kind, value, is_javascript=self.release.format == "v2"):
+            self._report((*loc, *inner), trait, _at(value, inner))
         for index, option in enumerate(value if kind == "choice" else ()):
             if isinstance(option, dict) and NAME in option:
-                self._check_nested((*keys, index), option)
+                self._check_nested((*loc, index), option)
 
-    def _check_nested(self, keys: Keys, option: dict[str, Any]) -> None:
+    def _check_nested(self, loc: Loc, option: dict[str, Any]) -> None:
         inside = {name: value for name, value in option.items() if is_parameter(value)}
-        self.check(keys, inside)
+        self.check(loc, inside)
 
-    def _report(self, keys: Keys, name: str, value: Any) -> None:
+    def _report(self, loc: Loc, name: str, value: Any) -> None:
         """Report a trait: an error where the tuner fails with it, else a warning."""
         row, trait = self._row, TRAITS[name]
         who = f"the tuner {self.tuner}" if self.tuner else "a tuner of NNI"
@@ -192,10 +186,10 @@ class _Checker:
             reason = trait.note
         else:
             return
-        message = f"found {show(value, keys)}; {reason}"
-        self.document.report(keys, message, rule=trait.rule, severity=severity)
+        message = f"found {show(value, loc)}; {reason}"
+        self.document.report(loc, message, rule=trait.rule, severity=severity)
 
-    def _check_inputs(self, keys: Keys, value: Any) -> None:
+    def _check_inputs(self, loc: Loc, value: Any) -> None:
         number = value.get("n_chosen") if isinstance(value, dict) else 1
         is_allowed = {
             "PPOTuner": number in (0, 1) or number == [0, 1],
@@ -203,8 +197,8 @@ class _Checker:
         }.get(self.tuner or "", True)
         if not is_allowed:
             allowed = "0, 1 or [0, 1]" if self.tuner == "PPOTuner" else "an integer"
-            message = f"found {show(number, keys)}; {self.tuner} takes {allowed}"
-            self.document.report((*keys, "n_chosen"), message, rule="tuner-type")
+            message = f"found {show(number, loc)}; {self.tuner} takes {allowed}"
+            self.document.report((*loc, "n_chosen"), message, rule="tuner-type")
 
 
 def _shape_of(parameter: Any) -> Shape:
@@ -215,7 +209,7 @@ def _shape_of(parameter: Any) -> Shape:
     return (*parameter, str(parameter.get("_type")), len(value), frozenset(map(type, value)))
 
 
-def _at(value: Any, way: Keys) -> Any:
-    for key in way:
+def _at(value: Any, loc: Loc) -> Any:
+    for key in loc:
         value = value[key]
     return value

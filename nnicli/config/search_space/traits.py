@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from nnicli.config.documents.document import Keys
+from nnicli.config.secrets import Loc
 from nnicli.decoding import is_finite
 
-Found = tuple[Keys, str]
-"""Way inside the parameter, and a trait of `nnicli.config.search_space.tuners.TRAITS`."""
+Found = tuple[Loc, str]
+"""Loc inside the parameter, and a trait of `nnicli.config.search_space.tuners.TRAITS`."""
 
 Numbers = Sequence[int | float]
 

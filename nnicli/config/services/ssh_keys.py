@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from nnicli.config.documents.document import Keys
-from nnicli.config.formats.v2 import absolute_path
-from nnicli.config.rules.context import Subject
+from nnicli.config.paths import absolute_path
+from nnicli.config.rules.context import RuleContext
+from nnicli.config.secrets import Loc
 from nnicli.regular_files import read_regular
 
 KeyKind = Literal["pem", "openssh", "ed25519"]
@@ -45,46 +45,46 @@ class _Key:
     is_encrypted: bool
 
 
-def check_key(subject: Subject, keys: Keys, text: str, *, passphrase: Any) -> None:
+def check_key(context: RuleContext, loc: Loc, text: str, *, passphrase: Any) -> None:
     """Check that a file holds a private key that the release's manager reads.
 
     Which forms those are was tried with each release's own node.js and ssh2 (1.8 to 3.0). Without a
     target the machine may be another one than that of the start, so there are warnings only.
 
     Args:
-        subject: The config.
-        keys: Way to the file's field.
+        context: The config.
+        loc: Loc of the file's field.
         text: The path; that there is a file was checked before.
         passphrase: What opens the key, None for nothing.
     """
-    path = Path(absolute_path(text, subject.base))
+    path = Path(absolute_path(text, context.base))
     try:
         content = read_regular(path, limit=_MOST_BYTES).decode("ascii", "replace")
         mode = path.stat().st_mode
     except (OSError, ValueError) as error:
-        _report(subject, keys, f"{path} cannot be read: {getattr(error, 'strerror', error)}")
+        _report(context, loc, f"{path} cannot be read: {getattr(error, 'strerror', error)}")
         return
     if content.startswith("PuTTY-User-Key-File"):
         return
     key = _read_key(content)
     if key is None:
         found = next((name for start, name in _OTHERS if content.startswith(start)), "no key")
-        _report(subject, keys, f"{path} holds {found}; expected a private key for SSH {_IN_PEM}")
-    elif key.kind not in subject.release.key_kinds:
-        _report(subject, keys, _refuse_kind(path, key.kind))
+        _report(context, loc, f"{path} holds {found}; expected a private key for SSH {_IN_PEM}")
+    elif key.kind not in context.release.key_kinds:
+        _report(context, loc, _refuse_kind(path, key.kind))
     elif key.is_encrypted and passphrase is None:
-        field = "passphrase" if keys[-1] == "sshKeyPath" else "sshPassphrase"
+        field = "passphrase" if loc[-1] == "sshKeyPath" else "sshPassphrase"
         message = f"{path} is encrypted; give its passphrase as {field}"
-        _report(subject, keys, message)
+        _report(context, loc, message)
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         command = shlex.join(("chmod", "600", str(path)))
         message = f"{path} can be read by other users of this machine; run `{command}`"
-        subject.document.report(keys, message, rule="key", severity="warning")
+        context.document.report(loc, message, rule="key", severity="warning")
 
 
-def _report(subject: Subject, keys: Keys, message: str) -> None:
-    severity: Literal["error", "warning"] = "warning" if subject.target is None else "error"
-    subject.document.report(keys, message, rule="key", severity=severity)
+def _report(context: RuleContext, loc: Loc, message: str) -> None:
+    severity: Literal["error", "warning"] = "warning" if context.target is None else "error"
+    context.document.report(loc, message, rule="key", severity=severity)
 
 
 def _refuse_kind(path: Path, kind: KeyKind) -> str:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from nnicli.config.documents.document import Keys
-from nnicli.config.rules.context import Subject, machines_of
+from nnicli.config.rules.context import RuleContext, machines_of
+from nnicli.config.secrets import Loc
 from nnicli.errors import Severity
 
 Service = dict[str, Any]
@@ -30,43 +30,43 @@ class _Trap:
 
     platforms: tuple[str, ...]
     field: str
-    is_met: Callable[[Subject, Keys, Service], bool]
+    is_met: Callable[[RuleContext, Loc, Service], bool]
     message: str
     since: str
     severity: Severity = "error"
 
 
-def check_traps(subject: Subject, keys: Keys, service: Service) -> None:
+def check_traps(context: RuleContext, loc: Loc, service: Service) -> None:
     """Report what a release takes and cannot run."""
     for trap in _TRAPS:
-        is_here = service["platform"] in trap.platforms and subject.release.has(trap.since)
-        if is_here and trap.is_met(subject, keys, service):
-            place, _ = subject.effective(trap.field, keys, service)
-            subject.document.report(place, trap.message, rule="trap", severity=trap.severity)
+        is_here = service["platform"] in trap.platforms and context.release.has(trap.since)
+        if is_here and trap.is_met(context, loc, service):
+            place, _ = context.effective(trap.field, loc, service)
+            context.document.report(place, trap.message, rule="trap", severity=trap.severity)
 
 
-def _has_no_reuse(_subject: Subject, _keys: Keys, service: Service) -> bool:
+def _has_no_reuse(_subject: RuleContext, _keys: Loc, service: Service) -> bool:
     return service.get("reuseMode") is False
 
 
-def _has_reuse(_subject: Subject, _keys: Keys, service: Service) -> bool:
+def _has_reuse(_subject: RuleContext, _keys: Loc, service: Service) -> bool:
     return service.get("reuseMode") is True
 
 
-def _has_no_command(subject: Subject, keys: Keys, service: Service) -> bool:
-    _, command = subject.effective("trialCommand", keys, service)
+def _has_no_command(context: RuleContext, loc: Loc, service: Service) -> bool:
+    _, command = context.effective("trialCommand", loc, service)
     return command is None and service.get("reuseMode") is not False
 
 
-def _is_in_list(_subject: Subject, keys: Keys, _service: Service) -> bool:
-    return isinstance(keys[-1], int)
+def _is_in_list(_subject: RuleContext, loc: Loc, _service: Service) -> bool:
+    return isinstance(loc[-1], int)
 
 
-def _cannot_be_found(subject: Subject, keys: Keys, service: Service) -> bool:
+def _cannot_be_found(context: RuleContext, loc: Loc, service: Service) -> bool:
     """Its machines look for the manager at `localhost`."""
-    _, address = subject.effective("nniManagerIp", keys, service)
-    hosts = [machine.get("host") for _, machine in machines_of(service, keys)]
-    is_reused = isinstance(keys[-1], int) or service.get("reuseMode") is True
+    _, address = context.effective("nniManagerIp", loc, service)
+    hosts = [machine.get("host") for _, machine in machines_of(service, loc)]
+    is_reused = isinstance(loc[-1], int) or service.get("reuseMode") is True
     return not is_reused and address is None and any(host not in _OWN_NAMES for host in hosts)
 
 

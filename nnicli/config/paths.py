@@ -1,0 +1,26 @@
+"""Paths in a config, as NNI resolves them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+
+def absolute_path(text: str, base: Path) -> str:
+    """Return a path as NNI resolves it: home expanded, from the config's folder, links resolved."""
+    # Path.expanduser would raise for a user that does not exist.
+    joined = os.path.join(base, os.path.expanduser(text))  # noqa: PTH111, PTH118
+    try:
+        return os.path.realpath(joined)
+    except ValueError:
+        # A character that no path can have; whoever looks for the path finds nothing there.
+        return os.path.abspath(joined)  # noqa: PTH100 - Path.absolute does not normalise
+
+
+def is_there(look: Callable[[], bool]) -> bool:
+    """Return what a path's `is_dir` or `is_file` says; it may raise for a name that is too long."""
+    try:
+        return look()
+    except (OSError, ValueError):
+        return False
