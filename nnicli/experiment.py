@@ -14,18 +14,15 @@ from typing import Any, TypeVar
 from nnicli import results
 from nnicli.config import DIRECTORY_KEYS, LoadedConfig, load_config
 from nnicli.errors import (
-    Advice,
     AlreadyConnectedError,
     ConnectError,
     ConnectionLostError,
     NotConnectedError,
     PortInUseError,
-    RequestTimeoutError,
     ResponseError,
     StateError,
     StatusError,
     TunerTooSlowError,
-    WaitTimeoutError,
 )
 from nnicli.launcher import (
     Action,
@@ -59,33 +56,31 @@ from nnicli.rest import (
 )
 from nnicli.safe_logging import get_logger
 from nnicli.session import (
-    UPDATE_CHECKS,
+    ReadSource,
     Session,
     Supervisor,
+    WaitLimits,
     check_given,
-    check_is_in_space,
-    check_row,
     check_statuses,
+    import_data,
+    kill_trial,
+    submit_trial,
     to_port,
     to_timeout,
+    update_profile,
+    wait_for_end,
 )
 from nnicli.store import (
-    MANAGER_LOGS,
-    TRIAL_LOGS,
-    ExperimentDatabase,
-    FetchedLog,
     Log,
     Run,
-    check_kind,
 )
 from nnicli.termination import stopping, termination_held_back
-from nnicli.waiting import Deadline, Timeouts, within
+from nnicli.waiting import Deadline, Timeouts
 
 logger = get_logger(__name__)
 
 T = TypeVar("T")
 
-_WAIT_INTERVAL_S = 0.5
 # How often wait() starts a manager again whose tuner was too slow for it.
 _SPARE_STARTS = 2
 
@@ -148,10 +143,10 @@ class Experiment(ExperimentReader):
         self._verify = check_verify(verify)
         self._timeouts = timeouts
         self._max_answer_bytes = check_max_answer_bytes(max_answer_bytes)
+        # The one that it is connected to, or that it has stopped.
         self._session: Session | None = None
-        self._stopped: Session | None = None
         self._supervisor: Supervisor | None = None
-        self._has_fallen_back = False
+        self._reads: ReadSource | None = None
         self._spare_starts = _SPARE_STARTS
         self._handle_signals = handle_signals
         # Held while this instance gets or loses its experiment. The thread that holds it may come
@@ -160,7 +155,7 @@ class Experiment(ExperimentReader):
         self._blocks: list[ExitStack] = []
 
     def __repr__(self) -> str:
-        state = "connected" if self._session else "stopped" if self._stopped else "new"
+        state = "connected" if self._live else "stopped" if self._session else "new"
         return f"<nnicli.Experiment {state} exp_id={self.exp_id} endpoint={self.endpoint}>"
 
     # What it is connected to
@@ -168,18 +163,17 @@ class Experiment(ExperimentReader):
     @property
     def endpoint(self) -> str | None:
         """The manager's URL without credentials, None while there is none."""
-        return self._session.endpoint if self._session else None
+        return self._live.endpoint if self._live else None
 
     @property
     def port(self) -> int | None:
         """The manager's port, None while there is none."""
-        return self._session.port if self._session else None
+        return self._live.port if self._live else None
 
     @property
     def exp_id(self) -> str | None:
         """The experiment's id, kept after the stop; None for a new instance."""
-        session = self._session or self._stopped
-        return session.exp_id if session else None
+        return self._session.exp_id if self._session else None
 
     @property
     def client(self) -> ManagerClient:
@@ -194,7 +188,7 @@ class Experiment(ExperimentReader):
     @property
     def process(self) -> ManagerProcess | None:
         """The manager's process, None when it is not on this machine or there is none."""
-        return self._session.process if self._session else None
+        return self._live.process if self._live else None
 
     # Start, connect, leave, stop
 
@@ -319,7 +313,7 @@ class Experiment(ExperimentReader):
         """Forget the experiment and leave it running."""
         if self._session is not None:
             self._session.close()
-        self._session = self._stopped = self._supervisor = None
+        self._session = self._supervisor = self._reads = None
 
     def stop_experiment(self) -> StopOutcome:
         """Stop the experiment; nothing of it is left running on this machine.
@@ -335,9 +329,8 @@ class Experiment(ExperimentReader):
                 request to stop; it goes on.
         """
         with self._changing:
-            session = self._connected()
-            outcome = session.stop(self._timeouts)
-            self._stopped, self._session, self._supervisor = session, None, None
+            outcome = self._connected().stop(self._timeouts)
+            self._supervisor = None
             return outcome
 
     def __enter__(self) -> Experiment:  # noqa: PYI034 - typing.Self needs Python 3.11
@@ -374,7 +367,7 @@ class Experiment(ExperimentReader):
             NotConnectedError: No experiment yet.
             ConnectError: The manager is gone.
         """
-        if self._session is None and self._stopped is not None:
+        if self._session is not None and self._session.is_stopped:
             return {"status": ExperimentStatus.STOPPED.value, "errors": []}
         return self._connected().client.get_experiment_status()
 
@@ -432,7 +425,6 @@ class Experiment(ExperimentReader):
             TunerNotReadyError: The search space needs the tuner, which did not connect.
             RestError: The manager could not be reached or refused.
         """
-        session = self._steerable()
         fields = {
             "trial_concurrency": trial_concurrency,
             "max_experiment_duration": max_experiment_duration,
@@ -440,18 +432,7 @@ class Experiment(ExperimentReader):
             "search_space": search_space,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        wanted = {name: UPDATE_CHECKS[name](value) for name, value in given.items()}
-        space = wanted.pop("search_space", None)
-        if space is not None:
-            # First of all, so that without a tuner nothing is changed.
-            session.wait_for_tuner(self._timeouts.tuner_s)
-        profile = session.client.update_profile(**wanted)
-        if max_trial_number is not None or max_experiment_duration is not None:
-            session.note_reopening()
-        if space is not None:
-            profile = session.send_search_space(space, self._timeouts.tuner_s)
-        logger.info("experiment %s: updated %s", session.exp_id, ", ".join(given))
-        return profile
+        return update_profile(self._steerable(), given, self._timeouts.tuner_s)
 
     def kill_trial_job(self, trial_job_id: str) -> None:
         """Cancel a trial that waits or runs, and wait for its end; one that has ended stays so.
@@ -464,7 +445,7 @@ class Experiment(ExperimentReader):
             StateError: The experiment is only viewed.
             TrialStillRunningError: The trial has not ended in time; it may still do so.
         """
-        self._steerable().kill_trial(trial_job_id, self._timeouts.kill_s)
+        kill_trial(self._steerable(), trial_job_id, self._timeouts.kill_s)
 
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
         """Queue a trial with parameters of the caller's own; return its sequence id.
@@ -480,12 +461,10 @@ class Experiment(ExperimentReader):
             InvalidValueError: They are not a point of the search space; nothing was sent.
             StateError: The experiment is only viewed, or has had all of its trials.
         """
-        session = self._steerable()
-        check_is_in_space(parameters, session.search_space(), field="parameters")
-        return session.submit_trial(parameters)
+        return submit_trial(self._steerable(), parameters)
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Tell the tuner results that are known already.
+        """Send the tuner results that are known already.
 
         Args:
             rows: `{"parameter": {...}, "value": number or dict with "default"}` each.
@@ -495,12 +474,7 @@ class Experiment(ExperimentReader):
                 was sent.
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
-        session = self._steerable()
-        checked = [check_row(row, index) for index, row in enumerate(rows)]
-        space = session.search_space()
-        for index, row in enumerate(checked):
-            check_is_in_space(row["parameter"], space, field=f"rows[{index}].parameter")
-        session.send_import(checked, self._timeouts.tuner_s)
+        import_data(self._steerable(), rows, self._timeouts.tuner_s)
 
     # Wait
 
@@ -543,34 +517,19 @@ class Experiment(ExperimentReader):
             RestError: The manager does not answer, by the limits of `Timeouts`.
         """
         session = self._connected()
-        wanted = check_statuses(until)
-        deadline = Deadline(to_timeout(timeout))
-        start_s = to_timeout(start_timeout, field="start_timeout")
-        supervisor = self._watch(session)
+        limits = WaitLimits(
+            until=check_statuses(until),
+            deadline=Deadline(to_timeout(timeout)),
+            start_s=to_timeout(start_timeout, field="start_timeout"),
+            allow_no_metric=allow_no_metric,
+        )
         while True:
             try:
-                with _in_time(supervisor, session.exp_id, deadline):
-                    final = supervisor.check(allow_no_metric=allow_no_metric)
+                return wait_for_end(self._watch(session), limits)
             except TunerTooSlowError as error:
-                if not session.is_owned or self._spare_starts == 0 or deadline.expired:
+                if not session.is_owned or self._spare_starts == 0 or limits.deadline.expired:
                     raise
-                session, supervisor = self._start_again(error)
-                continue
-            if final is not None:
-                return final
-            if supervisor.last_status in wanted:
-                return ExperimentStatus(supervisor.last_status)
-            with _in_time(supervisor, session.exp_id, deadline):
-                if start_s is not None and supervisor.has_starved(start_s):
-                    raise supervisor.not_started(deadline.waited_s)
-            if deadline.expired:
-                raise WaitTimeoutError(
-                    f"experiment {session.exp_id} is {supervisor.last_status} after "
-                    f"{deadline.waited_s:.0f} s; it goes on",
-                    waited_s=deadline.waited_s,
-                    status=supervisor.last_status,
-                ).with_advice("wait() may be called again", shell="")
-            deadline.sleep(_WAIT_INTERVAL_S)
+                session = self._start_again(error)
 
     # How it is done
 
@@ -579,7 +538,7 @@ class Experiment(ExperimentReader):
             self._supervisor = Supervisor(session, patience_s=self._timeouts.trial_s)
         return self._supervisor
 
-    def _start_again(self, reason: TunerTooSlowError) -> tuple[Session, Supervisor]:
+    def _start_again(self, reason: TunerTooSlowError) -> Session:
         """Start the manager again, where possible on the same port, as nothing has run yet."""
         with self._changing:
             session, spare_starts = self._connected(), self._spare_starts - 1
@@ -592,12 +551,11 @@ class Experiment(ExperimentReader):
                 logger.warning("%s; another port is taken", error)
                 self.resume_experiment(session.exp_id)
             self._spare_starts = spare_starts
-            session = self._connected()
-            return session, self._watch(session)
+            return self._connected()
 
     def _leave(self) -> None:
         with stopping(), self._changing:
-            if self._session is not None and self._session.is_owned:
+            if self._live is not None and self._live.is_owned:
                 self.stop_experiment()
             else:
                 self.disconnect()
@@ -680,25 +638,32 @@ class Experiment(ExperimentReader):
             self._enter(Session.of_started(started))
 
     def _enter(self, session: Session) -> None:
-        self._session, self._stopped, self._supervisor = session, None, None
-        self._has_fallen_back = False
+        self._session, self._supervisor, self._reads = session, None, ReadSource(session)
         self._spare_starts = _SPARE_STARTS
 
     def _require_unconnected(self) -> None:
-        if self._session is not None:
+        if self._live is not None:
             raise AlreadyConnectedError(
-                f"this instance is connected to experiment {self._session.exp_id}; stop it, call "
+                f"this instance is connected to experiment {self._live.exp_id}; stop it, call "
                 "disconnect(), or use another Experiment()"
             )
 
+    @property
+    def _live(self) -> Session | None:
+        """The session as long as the experiment is not stopped."""
+        return None if self._session is None or self._session.is_stopped else self._session
+
     def _connected(self) -> Session:
-        if self._session is None:
-            what = f"experiment {self.exp_id} is stopped" if self._stopped else "no experiment yet"
-            raise NotConnectedError(
-                f"{what}; call start_experiment(), resume_experiment(), view_experiment() or "
-                "connect_experiment() first"
-            )
-        return self._session
+        if self._live is None:
+            raise self._not_connected()
+        return self._live
+
+    def _not_connected(self) -> NotConnectedError:
+        what = f"experiment {self.exp_id} is stopped" if self._session else "no experiment yet"
+        return NotConnectedError(
+            f"{what}; call start_experiment(), resume_experiment(), view_experiment() or "
+            "connect_experiment() first"
+        )
 
     def _steerable(self) -> Session:
         session = self._connected()
@@ -710,96 +675,24 @@ class Experiment(ExperimentReader):
         return session
 
     def _read(self, read: Callable[[results.PairedTrials], T]) -> T:
-        """Read from the manager, or from the files when it is stopped or has died."""
-        if self._session is None and self._stopped is not None:
-            stopped = self._stopped
-            return read(results.PairedTrials(_files_of(stopped), stopped.handed_parameters))
-        session = self._connected()
-        try:
-            return read(results.PairedTrials(session.client, session.handed_parameters))
-        except (ConnectError, ConnectionLostError):
-            if not session.manager_is_gone():
-                raise
-            files = session.database()
-            if files is None:
-                raise
-        if not self._has_fallen_back:
-            self._has_fallen_back = True
-            logger.warning(
-                "the manager of experiment %s has died; its files are read instead; %s",
-                session.exp_id,
-                Advice(
-                    "call stop_experiment() to end what it left running",
-                    "what it left running is ended at the end",
-                ),
-            )
-        return read(results.PairedTrials(files, session.handed_parameters))
+        return self._source().read(read)
 
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
-        session, files = self._session_to_read_trials()
-        if files is not None:
-            return files.trial_log_file(trial_job_id, kind)
-        client = session.client
-        check_kind(kind, client.dialect.trial_files)
-        client.get_trial_job(trial_job_id)
-        return FetchedLog(lambda: client.trial_log(trial_job_id, kind))
+        return self._source().trial_log(trial_job_id, kind)
 
     def _known_trial_logs(self) -> Collection[str]:
-        session, files = self._session_to_read_trials()
-        return session.client.dialect.trial_files if files is None else TRIAL_LOGS
+        return self._source().trial_log_kinds()
 
     def _manager_log(self, kind: str) -> Log:
-        session, files = self._session_to_read()
-        if files is not None:
-            return files.manager_log_file(kind)
-        check_kind(kind, MANAGER_LOGS)
-        name = session.layout.served_log(kind)
-        return FetchedLog(lambda: session.client.get_log_file(name))
+        return self._source().manager_log(kind)
 
     def _dispatcher_log(self) -> Log:
-        session, files = self._session_to_read()
-        if files is not None:
-            return files.dispatcher_log_file()
-        return FetchedLog(lambda: session.client.get_log_file("dispatcher.log"))
+        return self._source().dispatcher_log()
 
     def _is_running(self) -> bool:
-        return self._session is not None and not self._session.manager_is_gone()
+        return self._reads is not None and self._reads.is_running()
 
-    def _session_to_read_trials(self) -> tuple[Session, ExperimentDatabase | None]:
-        """Return the session, and the files where they have what the trials write."""
-        session, files = self._session_to_read()
-        is_at_rest = self._session is None or session.manager_is_gone()
-        return session, files if is_at_rest or session.runs_trials_here() else None
-
-    def _session_to_read(self) -> tuple[Session, ExperimentDatabase | None]:
-        """Return the session, and the files as far as they are on this machine."""
-        if self._session is None and self._stopped is not None:
-            return self._stopped, _files_of(self._stopped)
-        session = self._connected()
-        return session, session.database()
-
-
-@contextmanager
-def _in_time(supervisor: Supervisor, exp_id: str, deadline: Deadline) -> Iterator[None]:
-    """Give a look at the experiment the time that is left; one that is too late ends the wait."""
-    try:
-        with within(deadline):
-            yield
-    except RequestTimeoutError as error:
-        if not deadline.expired:
-            raise
-        raise WaitTimeoutError(
-            f"experiment {exp_id} could not be looked at in time: {error.message}",
-            waited_s=deadline.waited_s,
-            status=supervisor.last_status,
-        ) from error
-
-
-def _files_of(session: Session) -> ExperimentDatabase:
-    files = session.database()
-    if files is None:
-        raise NotConnectedError(
-            f"experiment {session.exp_id} is stopped, and its files are not on this machine; "
-            "read it before the stop, or where it ran"
-        )
-    return files
+    def _source(self) -> ReadSource:
+        if self._reads is None:
+            raise self._not_connected()
+        return self._reads

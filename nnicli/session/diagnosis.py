@@ -46,16 +46,16 @@ def failure(
     if crash and not has_lost_connection(crash):
         message = f"{said}; its tuner raised:\n{quote(crash)}"
         return TunerCrashedError(message, errors=errors, log_tail=quote(crash))
-    cause = session.manager_error()
-    if any(_TOO_SLOW in text for text in (*errors, cause)) and not session.tuner_error():
+    cause = session.evidence.manager_error()
+    if any(_TOO_SLOW in text for text in (*errors, cause)) and not session.evidence.tuner_error():
         return TunerTooSlowError(f"{said}; {_too_slow()}", errors=errors)
     if _is_of_tuner(session, (*errors, cause)):
-        log_tail = quote(session.crash_log() or cause)
+        log_tail = quote(session.evidence.crash_log() or cause)
         hint = f"; the end of the log:\n{log_tail}" if log_tail else ""
         return TunerCrashedError(said + hint, errors=errors, log_tail=log_tail)
     if cause:
         said += f"; the first error in its log:\n{quote(cause)}"
-    elif log_tail := session.crash_log():
+    elif log_tail := session.evidence.crash_log():
         said += f"; the end of the log:\n{quote(log_tail)}"
     return ExperimentFailedError(said, errors=errors)
 
@@ -66,7 +66,7 @@ def _is_of_tuner(session: Session, errors: Sequence[str]) -> bool:
     if any(errors) or session.process is None:
         return False
     if session.manager_is_gone():
-        return session.died_with_tuner()
+        return session.evidence.died_with_tuner()
     return session.process.tuner() is None
 
 
@@ -151,7 +151,7 @@ def starvation(session: Session, look: Look, waited_s: float) -> str:
             "; see whether the machines can be reached and reach this one (nniManagerIp), have the "
             "python that the trial command calls, and have as many free GPUs as a trial asks for"
         )
-    trouble = session.manager_trouble()
+    trouble = session.evidence.manager_trouble()
     return f"{text}; its manager's log says:\n{quote(trouble)}" if trouble else text
 
 

@@ -13,7 +13,7 @@ from nnicli.errors import (
 )
 from nnicli.models import ExperimentStatus, TrialJobStatus
 from nnicli.safe_logging import get_logger
-from nnicli.session import diagnosis
+from nnicli.session import diagnosis, progress
 from nnicli.session.link import Session
 from nnicli.session.outlook import Look, Pace, may_be_over, pace_for
 from nnicli.waiting import Deadline
@@ -64,6 +64,11 @@ class Supervisor:
         self._patience_s = patience_s
         self._has_warned = False
         self.last_status = ""
+
+    @property
+    def exp_id(self) -> str:
+        """The experiment."""
+        return self._session.exp_id
 
     def has_starved(self, limit_s: float) -> bool:
         """Return whether trials or sets have waited for so long while none ran."""
@@ -137,7 +142,7 @@ class Supervisor:
 
     def _end_of_stopping(self, status: str) -> ExperimentStatus | None:
         """Tell a manager that gives up, as 3.0 over a host that it cannot reach, from a stop."""
-        if self._session.manager_error():
+        if self._session.evidence.manager_error():
             raise self._failure(f"its manager gave up and says {status}")
         return ExperimentStatus.STOPPED if status == ExperimentStatus.STOPPED else None
 
@@ -171,7 +176,7 @@ class Supervisor:
         # In this order: the manager changes its status before it submits a trial, so the new trial
         # that makes the raised limit look reached comes with another status.
         return (
-            self._session.may_be_reopening()
+            progress.may_be_reopening(self._session)
             or self._session.client.get_experiment_status()["status"] != ExperimentStatus.DONE
         )
 
@@ -179,7 +184,7 @@ class Supervisor:
         session, asked = self._session, Deadline(None)
         try:
             # In this order: what is submitted in between is seen as queued, and not overlooked.
-            counts = session.count_trials()
+            counts = progress.count_trials(session)
             profile = session.client.get_experiment_profile()
         finally:
             self._next_look = Deadline(max(_LEAST_INTERVAL_S, asked.waited_s / _SHARE))
@@ -187,8 +192,8 @@ class Supervisor:
             status,
             counts,
             params=profile["params"],
-            queued=session.queued(profile, trials=sum(counts.values())),
-            is_answered=session.tuner_has_answered(),
+            queued=progress.count_queued(session, profile, trials=sum(counts.values())),
+            is_answered=progress.tuner_has_answered(session),
         )
 
     def _note(self, look: Look) -> None:

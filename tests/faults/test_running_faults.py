@@ -35,9 +35,8 @@ from nnicli import (
     UnsupportedVersionError,
     UpdateNotAppliedError,
     WaitTimeoutError,
-    session,
 )
-from nnicli.session import Supervisor
+from nnicli.session import Supervisor, changes
 from nnicli.store import Registry
 from nnicli.testing import Behaviour, FakeInstallation, TunerExit
 from nnicli.waiting import Deadline, poll_until
@@ -412,7 +411,7 @@ def test_a_kill_that_did_not_take_is_repeated_until_the_trial_has_ended(
 ) -> None:
     """Over SSH 2.x says USER_CANCELED of a trial in its first seconds, and lets it run on."""
     installation.set_behaviour(Behaviour(misses_kills=2))
-    monkeypatch.setattr(session, "_KILL_AGAIN_S", 0.3)
+    monkeypatch.setattr(changes, "_KILL_AGAIN_S", 0.3)
     experiment.start_experiment(config)
     _await_running_trial(experiment)
     (trial,) = experiment.list_trial_jobs()
@@ -427,7 +426,7 @@ def test_a_trial_that_cannot_be_killed_is_an_error(
     installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installation.set_behaviour(Behaviour(misses_kills=1_000))
-    monkeypatch.setattr(session, "_KILL_AGAIN_S", 0.2)
+    monkeypatch.setattr(changes, "_KILL_AGAIN_S", 0.2)
     with Experiment(nni=installation.prefix, timeouts=Timeouts(kill_s=1.0)) as experiment:
         experiment.start_experiment(config)
         _await_running_trial(experiment)

@@ -6,7 +6,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 
 from nnicli import ExperimentStatus, ManagerClient
-from nnicli.session import Session, Supervisor
+from nnicli.session import Session, Supervisor, progress
 
 API = "/api/v1/nni"
 PROFILE = {
@@ -57,7 +57,7 @@ def _count(httpserver: HTTPServer, **numbers: int) -> None:
 def test_done_is_the_end(httpserver: HTTPServer, session: Session) -> None:
     _count(httpserver, SUCCEEDED=2)
     _say(httpserver, "DONE", "DONE")
-    session.note_reopening()
+    progress.note_reopening(session)
 
     assert Supervisor(session, patience_s=60).check() == ExperimentStatus.DONE
 
@@ -68,6 +68,6 @@ def test_a_trial_that_a_raised_limit_lets_start_is_waited_for(
     """It was submitted between DONE and the look, and makes the raised limit look reached."""
     _count(httpserver, SUCCEEDED=1, RUNNING=1)
     _say(httpserver, "DONE", "RUNNING")
-    session.note_reopening()
+    progress.note_reopening(session)
 
     assert Supervisor(session, patience_s=60).check() is None

@@ -1,0 +1,56 @@
+"""How far an experiment has come, by its manager's numbers."""
+
+from __future__ import annotations
+
+from nnicli.models import ExperimentProfile
+from nnicli.session.link import Session
+from nnicli.waiting import Deadline
+
+_REOPENING_S = 15.0
+
+
+def count_trials(session: Session) -> dict[str, int]:
+    """Return how many trials are in each status; statuses without a trial are absent."""
+    rows = session.client.get_job_statistics()
+    return {row["trialJobStatus"]: row["trialJobNumber"] for row in rows}
+
+
+def count_queued(session: Session, profile: ExperimentProfile, *, trials: int) -> int | None:
+    """Return how many sets are handed out and not submitted; None where that is not known.
+
+    Each set, the tuner's and a user's, gets the next number when it comes, and becomes a trial
+    when there is room (1.8 to 3.0, source).
+
+    Args:
+        session: The experiment.
+        profile: The manager's profile of this moment.
+        trials: How many trials there are.
+    """
+    return None if session.lead is None else profile["nextSequenceId"] - trials - session.lead
+
+
+def note_reopening(session: Session) -> None:
+    """Note that a limit was changed, over which an experiment that is DONE goes on."""
+    session.reopening = Deadline(_REOPENING_S)
+
+
+def may_be_reopening(session: Session) -> bool:
+    """Return whether the manager may say DONE though it has trials and time left.
+
+    It looks at its limits every second only, before 3.0 every 5 s.
+    """
+    if session.reopening.expired:
+        return False
+    profile = session.client.get_experiment_profile()
+    params, dialect = profile["params"], session.client.dialect
+    limits = {
+        name: dialect.decode(name, params.get(field.key)) for name, field in dialect.fields.items()
+    }
+    trials, seconds = limits["max_trial_number"], limits["max_experiment_duration"]
+    has_trials_left = trials is None or sum(count_trials(session).values()) < trials
+    return has_trials_left and (seconds is None or profile["execDuration"] < seconds)
+
+
+def tuner_has_answered(session: Session) -> bool:
+    """Return whether the tuner is known to have nothing more after the last trial's end."""
+    return session.logs is not None and session.logs.manager.tuner_has_answered()
