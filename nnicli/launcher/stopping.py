@@ -62,7 +62,8 @@ class StopOutcome:
         how: `asked`: the manager ended by itself after it was asked to. `killed`: it did not, and
             got SIGKILL. `already gone`: it had died before.
         returncode: The manager's exit code, None where it is not known. It says nothing about
-            success: 2.7 ends with 1 after a stop in good order.
+            success: 2.7 ends with 1 after a stop in good order, so of a manager that was `asked`
+            the repr leaves it out.
         waited_s: Seconds from the call until nothing was left.
         survivors: What had outlived the manager and was ended: tuner, trials, their children.
     """
@@ -74,7 +75,8 @@ class StopOutcome:
     survivors: tuple[ProcessIdentity, ...] = ()
 
     def __repr__(self) -> str:
-        code = "" if self.returncode is None else f", exit code {self.returncode}"
+        has_meaning = self.returncode is not None and self.how != "asked"
+        code = f", exit code {self.returncode}" if has_meaning else ""
         name = printable_line(self.exp_id, most=60)
         number = len(self.survivors)
         return (

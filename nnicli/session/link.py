@@ -39,6 +39,8 @@ from nnicli.waiting import Deadline, Timeouts
 
 logger = get_logger(__name__)
 
+_DIED, _STOPPED = "has died", "was stopped"
+
 
 class Session:
     """One experiment, its manager's client, and what of it is on this machine.
@@ -144,19 +146,19 @@ class Session:
         """The client that speaks with the manager.
 
         Raises:
-            ConnectError: The manager has died. Whoever listens on its port by now is a stranger,
-                and nothing may be asked or told there.
+            ConnectError: The manager has ended. What listens on its port by now is a stranger, to
+                which nothing may be sent.
         """
-        if self.manager_is_gone():
-            raise ConnectError(
-                f"the manager of experiment {self.exp_id} has died",
-                method="",
-                url=self._client.endpoint,
-            ).with_advice(
-                "call stop_experiment() to end what it left, and resume_experiment() to go on",
-                shell="`nnicli reconcile --yes` ends what it left",
-            )
-        return self._client
+        if not self.manager_is_gone():
+            return self._client
+        raise ConnectError(
+            f"the manager of experiment {self.exp_id} {self.manager_end()}",
+            method="",
+            url=self._client.endpoint,
+        ).with_advice(
+            "call stop_experiment() to end what it left, and resume_experiment() to go on",
+            shell="`nnicli reconcile --yes` ends what it left",
+        )
 
     @property
     def endpoint(self) -> str:
@@ -187,8 +189,20 @@ class Session:
         return platform_of(files.get_experiment_profile()["params"]) == "local"
 
     def manager_is_gone(self) -> bool:
-        """Return whether the manager is known to have died."""
+        """Return whether the manager is known to have ended."""
         return self.process is not None and not self.process.is_running()
+
+    def manager_end(self) -> str:
+        """Return how a manager that is gone ended, as a message says it: stopped, or died.
+
+        One that gives up writes STOPPED into the registry, too, and an error into its log.
+        """
+        try:
+            entry = self.layout.registry().get(self.exp_id) or {}
+        except RegistryError:
+            return _DIED
+        is_stopped = entry.get("status") == ExperimentStatus.STOPPED
+        return _STOPPED if is_stopped and not self.evidence.manager_error() else _DIED
 
     def exit_code_of(self, trial: TrialJob) -> int | None:
         """Return what a trial exited with, None where that is not known."""
@@ -202,6 +216,7 @@ class Session:
         Raises:
             StopError: Something of it is still alive.
         """
+        was_stopped = self.manager_is_gone() and self.manager_end() == _STOPPED
         identity = None if self.process is None else self.process.identity
         outcome = stop_experiment(
             self._client,
@@ -212,7 +227,9 @@ class Session:
         )
         self.close()
         self.is_stopped = True
-        if outcome.how == "already gone":
+        if was_stopped and not outcome.survivors:
+            logger.info("experiment %s was stopped already", self.exp_id)
+        elif outcome.how == "already gone":
             logger.warning(
                 "the manager of experiment %s had died; %d processes that it had left were ended",
                 self.exp_id,

@@ -102,8 +102,9 @@ class ReadSource:
             return
         self._has_fallen_back = True
         logger.warning(
-            "the manager of experiment %s has died; its files are read instead; %s",
+            "the manager of experiment %s %s; its files are read instead; %s",
             self._session.exp_id,
+            self._session.manager_end(),
             Advice(
                 "call stop_experiment() to end what it left running",
                 "what it left running is ended at the end",

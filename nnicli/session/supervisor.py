@@ -98,13 +98,13 @@ class Supervisor:
         """
         session = self._session
         if session.manager_is_gone():
-            raise self._failure("its manager has died")
+            raise self._ended()
         try:
             return self._judge(allow_no_metric=allow_no_metric)
         except (ConnectError, ConnectionLostError) as error:
             # It may have died while it was asked, and be seen to be dead a moment later.
             if session.process is not None and session.process.wait(_DYING_S):
-                raise self._failure("its manager has died") from error
+                raise self._ended() from error
             raise
 
     def not_started(self, waited_s: float) -> TrialsNotStartedError:
@@ -248,6 +248,9 @@ class Supervisor:
         if not self._crash_found and logs is not None:
             self._crash_found, self._log_position = logs.dispatcher.crash(self._log_position)
         return self._crash_found
+
+    def _ended(self) -> ExperimentFailedError:
+        return self._failure(f"its manager {self._session.manager_end()}")
 
     def _failure(self, what: str) -> ExperimentFailedError:
         return diagnosis.failure(self._session, what, crash=self._crash())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -13,7 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from nnicli import AlreadyConnectedError, Experiment, ManagerProcess, NotConnectedError, Timeouts
+from nnicli import (
+    AlreadyConnectedError,
+    ConnectError,
+    Experiment,
+    ExperimentFailedError,
+    ManagerProcess,
+    NotConnectedError,
+    Timeouts,
+)
 from nnicli.store import Registry
 from nnicli.testing import Behaviour, FakeInstallation
 from nnicli.waiting import Deadline, poll_until
@@ -267,6 +276,29 @@ def test_a_forked_process_may_stop_it(installation: FakeInstallation, config: Pa
 
         assert _in_a_fork(work) == 0
         assert experiment.stop_experiment().how == "already gone"
+
+
+def test_a_manager_that_a_forked_process_stopped_is_not_called_dead(
+    installation: FakeInstallation, config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Experiment(nni=installation.prefix) as experiment:
+        experiment.start_experiment(config)
+
+        def work() -> None:
+            experiment.stop_experiment()
+
+        assert _in_a_fork(work) == 0
+        with caplog.at_level(logging.INFO):
+            assert experiment.list_trial_jobs() == experiment.list_trial_jobs()
+            with pytest.raises(ConnectError, match=r"the manager of experiment \w+ was stopped"):
+                experiment.update_concurrency(2)
+            with pytest.raises(ExperimentFailedError, match="cannot go on: its manager was stop"):
+                experiment.wait(timeout=20)
+            experiment.stop_experiment()
+
+        assert "was stopped; its files are read instead" in caplog.text
+        assert f"experiment {experiment.exp_id} was stopped already" in caplog.text
+        assert "died" not in caplog.text
 
 
 def test_sigterm_ends_a_forked_process_as_ever(

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Literal
 
 import psutil
 import pytest
@@ -292,7 +293,23 @@ def test_an_abandoned_process_object_says_nothing(programs: Programs, tmp_path: 
     assert found.wait(5)
 
 
-def test_an_outcome_tells_no_command_line() -> None:
+@pytest.mark.parametrize(
+    ("how", "returncode", "shown"),
+    [
+        ("asked", 1, "<StopOutcome aBcD: asked in 1.5 s, 0 survivors ended>"),
+        ("asked", 0, "<StopOutcome aBcD: asked in 1.5 s, 0 survivors ended>"),
+        ("already gone", 1, "<StopOutcome aBcD: already gone in 1.5 s, exit code 1, 0 surviv"),
+        ("already gone", None, "<StopOutcome aBcD: already gone in 1.5 s, 0 survivors ended>"),
+    ],
+)
+def test_the_exit_code_is_shown_of_managers_that_were_not_stopped_in_good_order(
+    how: Literal["asked", "already gone"], returncode: int | None, shown: str
+) -> None:
+    """2.7 ends with 1 after a stop in good order, which looks like a failure."""
+    assert repr(StopOutcome("aBcD", how, returncode, 1.5)).startswith(shown)
+
+
+def test_an_outcome_shows_no_command_line() -> None:
     """The tuner's has the whole config in base64, SSH passwords included."""
     tuner = ProcessIdentity(1, 2.0, ("python3", "-m", "nni", "--exp_params", "aHVudGVyMg=="))
 
