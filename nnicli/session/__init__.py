@@ -14,7 +14,6 @@ from nnicli.session.sources import ReadSource as ReadSource
 from nnicli.session.supervisor import Supervisor as Supervisor
 from nnicli.session.validation import (
     check_given as check_given,
-    check_is_in_space as check_is_in_space,
     check_statuses as check_statuses,
     to_port as to_port,
     to_timeout as to_timeout,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from nnicli import session
 from nnicli.config import check_config
 from nnicli.decoding import decode_profile, decode_statistics
 from nnicli.errors import DecodingError, InvalidValueError
 from nnicli.models import TrialJob
+from nnicli.session import validation
 
 HUGE = 10**400
 
@@ -48,7 +48,7 @@ def test_hyper_parameters_of_a_caller_s_own_are_refused() -> None:
     space = {"x": {"_type": "uniform", "_value": [0, 1]}}
 
     with pytest.raises(InvalidValueError, match="allowed: a point of the experiment's search"):
-        session.check_is_in_space({"x": HUGE}, space, field="parameters")
+        validation.check_is_in_space({"x": HUGE}, space, field="parameters")
 
 
 @pytest.mark.parametrize("bounds", [[0, HUGE], [0.5, HUGE], [-HUGE, HUGE]])
