@@ -25,7 +25,6 @@ from nnicli.errors import (
     TunerTooSlowError,
 )
 from nnicli.launcher import (
-    Action,
     ManagerProcess,
     NniInstallation,
     StartPlan,
@@ -33,7 +32,6 @@ from nnicli.launcher import (
     explain_silence,
     find_installation,
     find_local_addresses,
-    generation_for,
     locate_experiment,
     start_manager,
     target_of,
@@ -44,6 +42,7 @@ from nnicli.models import (
     NNIManagerStatus,
 )
 from nnicli.reader import ExperimentReader
+from nnicli.releases import Action
 from nnicli.rest import (
     MAX_ANSWER_BYTES,
     ManagerClient,
@@ -584,7 +583,7 @@ class Experiment(ExperimentReader):
     ) -> StartPlan:
         parent = self._experiments_directory or config.experiments_directory
         document = {**config.document, DIRECTORY_KEYS[config.format]: str(parent)}
-        encode = generation_for(installation.version).encoders[config.format]
+        encode = installation.release.launch.encoders[config.format]
         return StartPlan(
             action="create",
             run=Run(

@@ -1,9 +1,8 @@
-"""NNI's release numbers, and the row of a table that holds for one."""
+"""NNI's release numbers, and tables of what differs between releases."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
 from nnicli.errors import UnsupportedVersionError
@@ -11,9 +10,14 @@ from nnicli.safe_logging import get_logger
 
 logger = get_logger(__name__)
 
+NEWEST_KNOWN = "3.0"
+"""The newest NNI release that nnicli knows; a newer one is treated as this one."""
+
 # A development install says 999.0.0-developing (2.2 and later).
 _NUMBER = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.+-]?[a-z].*)?", re.ASCII)
 _DEVELOPING = 999
+# Newer releases that were reported: once a process is enough.
+_reported: set[tuple[int, ...]] = set()
 
 
 class VersionedRow(Protocol):
@@ -27,44 +31,69 @@ class VersionedRow(Protocol):
 Row = TypeVar("Row", bound=VersionedRow)
 
 
+class ReleaseTable(tuple[Row, ...]):  # noqa: SLOT001 - it has a field of its own
+    """Rows of what differs between releases, the oldest first.
+
+    Attributes:
+        through: The newest release that the rows were compared with. A meta test names each table
+            in which this is not NEWEST_KNOWN.
+    """
+
+    through: str
+
+    def __new__(cls, *rows: Row, through: str) -> ReleaseTable[Row]:
+        """Return the table of these rows."""
+        table = super().__new__(cls, rows)
+        table.through = through
+        return table
+
+    def row_for(self, version: str) -> Row:
+        """Return the row that holds for a release: the last one that is not newer.
+
+        A release newer than NEWEST_KNOWN gets the newest row and a logged warning, which comes
+        once a process.
+
+        Raises:
+            UnsupportedVersionError: The release is older than every row, or not a release number.
+        """
+        try:
+            wanted = parse_version(version)
+        except ValueError as error:
+            raise UnsupportedVersionError(str(error)) from error
+        fitting = [row for row in self if parse_version(row.since) <= wanted]
+        if not fitting:
+            raise UnsupportedVersionError(
+                f"NNI {version} is not supported; the oldest supported release is {self[0].since}"
+            )
+        _report_newer(version, wanted)
+        return fitting[-1]
+
+
 def parse_version(text: str) -> tuple[int, ...]:
     """Return a release as numbers that compare: `2.10.1` -> (2, 10, 1), `v1.5` -> (1, 5).
 
     Trailing zeros are left out, as managers call `3.0` 3.0.0.
 
     Raises:
-        ValueError: The text is no release number.
+        ValueError: The text is not a release number.
     """
     match = _NUMBER.fullmatch(text.strip())
     if match is None:
-        raise ValueError(f"{text!r} is no NNI release number; expected one such as '3.0'")
+        raise ValueError(f"{text!r} is not an NNI release number; expected one such as '3.0'")
     numbers = [int(number) for number in match[1].split(".")]
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
     return tuple(numbers)
 
 
-def row_for(rows: Sequence[Row], version: str, *, newest_known: str = "3.0") -> Row:
-    """Return the row that holds for a release: the last one that is not newer.
-
-    A release that is newer than any known one gets the newest row and a logged warning.
-
-    Raises:
-        UnsupportedVersionError: The release is older than every row, or no release number.
-    """
-    try:
-        wanted = parse_version(version)
-    except ValueError as error:
-        raise UnsupportedVersionError(str(error)) from error
-    fitting = [row for row in rows if parse_version(row.since) <= wanted]
-    if not fitting:
-        raise UnsupportedVersionError(
-            f"NNI {version} is not supported; the oldest release that is: {rows[0].since}"
-        )
-    if wanted[0] != _DEVELOPING and wanted > parse_version(newest_known):
-        logger.warning(
-            "NNI %s is newer than %s, the newest release that nnicli knows; it is treated alike",
-            version,
-            newest_known,
-        )
-    return fitting[-1]
+def _report_newer(version: str, numbers: tuple[int, ...]) -> None:
+    is_known = numbers[0] == _DEVELOPING or numbers <= parse_version(NEWEST_KNOWN)
+    if is_known or numbers in _reported:
+        return
+    _reported.add(numbers)
+    logger.warning(
+        "NNI %s is newer than %s, the newest release that nnicli knows; treating it as %s",
+        version,
+        NEWEST_KNOWN,
+        NEWEST_KNOWN,
+    )

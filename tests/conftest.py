@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from nnicli import versions
+
 # What it asserts is explained only if it is registered before its import.
 pytest.register_assert_rewrite("tests.contract.contract", "tests.contract.endings")
 
@@ -39,6 +41,12 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     directory.mkdir()
     monkeypatch.setenv("HOME", str(directory))
     return directory
+
+
+@pytest.fixture(autouse=True)
+def nothing_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test see the warning about a newer release, which comes once a process."""
+    monkeypatch.setattr(versions, "_reported", set())
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def _to_document(found: FoundInstallation) -> dict[str, object]:
         "python_version": found.python_version,
         "node_version": found.node_version,
         "is_usable": found.is_usable,
-        "why_not": found.why_not or None,
+        "problem": found.problem or None,
     }
 
 
@@ -58,8 +58,8 @@ def _print_table(found: list[FoundInstallation]) -> None:
     table.add_column("where", overflow="fold")
     for one in found:
         where = Text(str(one.path))
-        if one.why_not:
-            where.append(f"\n{one.why_not}", style="dim")
+        if one.problem:
+            where.append(f"\n{one.problem}", style="dim")
         table.add_row(
             one.version or "?",
             one.python_version or "?",

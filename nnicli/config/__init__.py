@@ -23,6 +23,10 @@ from nnicli.config.formats.start_requests import (
     v1_requests as v1_requests,
 )
 from nnicli.config.ignoring import how_to_ignore as how_to_ignore
+from nnicli.config.releases import (
+    RELEASES as RELEASES,
+    Release as Release,
+)
 from nnicli.config.schema.validate import load_schema as load_schema
 from nnicli.config.search_space.checks import load_search_space
 from nnicli.config.search_space.points import find_mismatch as find_mismatch

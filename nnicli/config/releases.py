@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nnicli.config.field_names import Format
 from nnicli.config.secrets import Loc
-from nnicli.versions import row_for
+from nnicli.versions import ReleaseTable
 
 _PLATFORMS_1 = (
     "local",
@@ -192,7 +192,10 @@ _3_0 = replace(
     reuses_machines=False,
 )
 
-RELEASES = (_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_7, _2_8, _2_9, _2_10, _3_0)
+RELEASES = ReleaseTable(
+    *(_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_5, _2_6, _2_7, _2_8, _2_9, _2_10, _3_0),
+    through="3.0",
+)
 
 
 def release_for(version: str | None) -> Release:
@@ -201,7 +204,7 @@ def release_for(version: str | None) -> Release:
     Raises:
         UnsupportedVersionError: The release is older than every row.
     """
-    return RELEASES[-1] if version is None else row_for(RELEASES, str(version))
+    return RELEASES[-1] if version is None else RELEASES.row_for(str(version))
 
 
 # Format, loc of a field (a number for every item of a list) -> first release that has it.

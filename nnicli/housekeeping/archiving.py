@@ -33,6 +33,7 @@ from nnicli.store import (
     CONFIG_KEY,
     EXPERIMENT_PART,
     LAUNCHER_PART,
+    LAYOUTS,
     MANIFEST,
     SEARCH_SPACE_PART,
     ArchiveReader,
@@ -43,7 +44,6 @@ from nnicli.store import (
     Registry,
     Relocation,
     copy_database,
-    layout_for,
     open_archive,
     read_kept_config,
     read_manifest,
@@ -354,7 +354,7 @@ class _Load:
         self.manifest = manifest
         self._parent = parent
         self._code = code
-        self._layout = layout_for(manifest.layout)
+        self._layout = LAYOUTS.row_for(manifest.layout)
         self._directory = parent / manifest.exp_id
         self._folder = random_name()
         self._launcher = self._layout.separate_folder(self._folder) if manifest.launcher else None

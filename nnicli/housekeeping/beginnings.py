@@ -9,7 +9,8 @@ from pathlib import Path
 
 from nnicli.errors import DecodingError, ExperimentNotFoundError, ResponseError, RestError
 from nnicli.launcher import RunningManager
-from nnicli.rest import ManagerClient, dialect_for
+from nnicli.releases import find_release
+from nnicli.rest import ManagerClient
 from nnicli.store import LAYOUTS, ExperimentDatabase
 from nnicli.waiting import Deadline, poll_until
 
@@ -39,7 +40,7 @@ def waits_for_experiment(manager: RunningManager) -> bool:
     url = manager.url
     if url is None:
         return False
-    client = ManagerClient(url, dialect=dialect_for(manager.version or "1.8"))
+    client = ManagerClient(url, dialect=find_release(manager.version or "1.8").dialect)
     try:
         status = poll_until(
             lambda: client.poll_status(_ANSWER_S),

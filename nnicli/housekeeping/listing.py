@@ -9,9 +9,10 @@ from dataclasses import replace
 from nnicli.errors import InvalidValueError, UnsupportedVersionError
 from nnicli.launcher import RunningManager, find_managers
 from nnicli.models import ExperimentRecord, ExperimentStatus
+from nnicli.releases import find_release
 from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
-from nnicli.store import Parents, layout_for, list_recorded
+from nnicli.store import Parents, list_recorded
 
 logger = get_logger(__name__)
 
@@ -77,7 +78,7 @@ def _notes_status(owner: RunningManager) -> bool:
     if owner.version is None:
         return False
     try:
-        return layout_for(owner.version).notes_status
+        return find_release(owner.version).layout.notes_status
     except UnsupportedVersionError:
         return False
 

@@ -4,11 +4,6 @@ Internal: it may change in any release.
 """
 
 from nnicli.launcher.files import random_name as random_name
-from nnicli.launcher.generations import (
-    GENERATIONS as GENERATIONS,
-    Generation as Generation,
-    generation_for as generation_for,
-)
 from nnicli.launcher.installation import (
     INSTALLATION_VARIABLE as INSTALLATION_VARIABLE,
     NniInstallation as NniInstallation,
@@ -24,10 +19,7 @@ from nnicli.launcher.managers import (
     is_viewing as is_viewing,
 )
 from nnicli.launcher.marks import ProcessMarks as ProcessMarks
-from nnicli.launcher.plan import (
-    Action as Action,
-    StartPlan as StartPlan,
-)
+from nnicli.launcher.plan import StartPlan as StartPlan
 from nnicli.launcher.ports import check_port as check_port
 from nnicli.launcher.process import ManagerProcess as ManagerProcess
 from nnicli.launcher.remains import reap as reap

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from nnicli.errors import InstallationNotFoundError, UnsupportedVersionError
-from nnicli.launcher.generations import generation_for
 from nnicli.launcher.installation import INSTALLATION_VARIABLE, NniInstallation, find_installation
 from nnicli.regular_files import read_regular
 from nnicli.user_home import find_user_home
@@ -34,7 +33,7 @@ class FoundInstallation:
         python_version: Of the Python in which its tuner runs, such as `3.7.16`, None where it
             cannot be told.
         node_version: Of its node.js, such as `v10.22.1`, None where that does not run.
-        why_not: Why it cannot be used and what to do, empty where it can.
+        problem: Why it cannot be used and what to do, empty where it can.
         installation: What `Experiment(nni=...)` takes, None where it is incomplete.
     """
 
@@ -42,13 +41,13 @@ class FoundInstallation:
     version: str | None
     python_version: str | None
     node_version: str | None
-    why_not: str
+    problem: str
     installation: NniInstallation | None
 
     @property
     def is_usable(self) -> bool:
         """Whether managers can be started of it."""
-        return not self.why_not
+        return not self.problem
 
 
 def find_installations() -> list[FoundInstallation]:
@@ -126,17 +125,17 @@ def _look_at(place: Path) -> FoundInstallation | None:
         # A folder that may not be read.
         return None
     try:
-        generation_for(installation.version)
+        _ = installation.release
     except UnsupportedVersionError as error:
-        why_not = str(error)
+        problem = str(error)
     else:
-        why_not = ""
+        problem = ""
     return FoundInstallation(
         installation.prefix,
         installation.version,
         _python_version(installation),
         None,
-        why_not,
+        problem,
         installation,
     )
 
@@ -170,5 +169,5 @@ def _with_node_version(found: FoundInstallation) -> FoundInstallation:
         )
     except (OSError, subprocess.SubprocessError) as error:
         reason = f"its node.js does not run here ({error}); reinstall nni in that environment"
-        return replace(found, why_not=found.why_not or reason)
+        return replace(found, problem=found.problem or reason)
     return replace(found, node_version=answer.stdout.strip())

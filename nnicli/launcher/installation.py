@@ -13,6 +13,7 @@ from pathlib import Path
 
 from nnicli.errors import InstallationNotFoundError
 from nnicli.regular_files import read_regular
+from nnicli.releases import NniRelease, find_release
 
 INSTALLATION_VARIABLE = "NNICLI_NNI"
 """Environment variable that names the NNI to use where `Experiment(nni=...)` does not."""
@@ -47,6 +48,15 @@ class NniInstallation:
     entry: Path
     node: Path
     bin_directory: Path
+
+    @property
+    def release(self) -> NniRelease:
+        """All that is known of its release.
+
+        Raises:
+            UnsupportedVersionError: The release is older than 1.8, or not a release number.
+        """
+        return find_release(self.version)
 
     @property
     def prefix(self) -> Path:

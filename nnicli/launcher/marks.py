@@ -9,8 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from nnicli.errors import ProcessIdentity
-from nnicli.launcher.generations import GENERATIONS
-from nnicli.launcher.plan import Action
+from nnicli.releases import GENERATIONS, Action
 
 # What managers set for their trials, and for their tuners (1.8 to 3.0, `nnimanager.js`,
 # `env_vars.py`).

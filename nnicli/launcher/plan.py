@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from nnicli.config import StartRequests
+from nnicli.launcher.installation import NniInstallation
+from nnicli.releases import Action
 from nnicli.store import Run
 
-Action = Literal["create", "resume", "view"]
+# Optional for the manager in every release; nnictl passes it since 1.5.
+_NODE_OPTIONS = ("--max-old-space-size=4096",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +36,9 @@ class StartPlan:
     requests: StartRequests
     log_level: str = "info"
     stored_config: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def argv(self, installation: NniInstallation) -> list[str]:
+        """Return the command line that starts the manager of this installation."""
+        launch = installation.release.launch
+        arguments = launch.arguments(self.action, self.run, log_level=self.log_level)
+        return [str(installation.node), *_NODE_OPTIONS, str(installation.entry), *arguments]

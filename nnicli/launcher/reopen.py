@@ -18,8 +18,7 @@ from nnicli.errors import (
 )
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.managers import find_managers
-from nnicli.launcher.plan import Action
-from nnicli.rest import dialect_for
+from nnicli.releases import Action
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
     CONFIG_KEY,
@@ -27,7 +26,6 @@ from nnicli.store import (
     Layout,
     claimed,
     is_folder_name,
-    layout_for,
     mend_search_space,
     noted_parent,
     platform_of,
@@ -59,7 +57,7 @@ class LocatedExperiment:
 
     @property
     def _layout(self) -> Layout:
-        return layout_for(self.installation.version)
+        return self.installation.release.layout
 
     @property
     def platform(self) -> str:
@@ -144,7 +142,7 @@ class LocatedExperiment:
 
     def warn_of_spent_budget(self) -> None:
         """Log a warning where a resume would do nothing, with the update to call then."""
-        fields = dialect_for(self.installation.version).fields
+        fields = self.installation.release.dialect.fields
         profile = self.database.get_experiment_profile()
         params = profile["params"]
         most_trials = params.get(fields["max_trial_number"].key)
@@ -178,7 +176,7 @@ def locate_experiment(
     Raises:
         ExperimentNotFoundError: There is no such experiment; the message lists the places.
     """
-    layout = layout_for(installation.version)
+    layout = installation.release.layout
     entry = layout.registry().get(exp_id) or {}
     folder = str(entry.get("fileName") or "")
     places = list(_places(entry, layout, experiments_directory))

@@ -22,15 +22,15 @@ from nnicli.errors import (
 from nnicli.launcher import ports
 from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.files import LaunchFiles, generate_experiment_id, random_name
-from nnicli.launcher.generations import Generation, generation_for
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.managers import explain_silence
 from nnicli.launcher.plan import StartPlan
 from nnicli.launcher.process import ManagerProcess, check_processes, uninterrupted
 from nnicli.launcher.stopping import stop_manager
-from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix, dialect_for
+from nnicli.releases import NniRelease
+from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix
 from nnicli.safe_logging import get_logger
-from nnicli.store import Layout, Registry, Run, RunLogs, claimed, layout_for, tail_text
+from nnicli.store import Registry, Run, RunLogs, claimed, tail_text
 from nnicli.waiting import Deadline, Timeouts, poll_until
 
 logger = get_logger(__name__)
@@ -49,7 +49,7 @@ class StartedManager:
         plan: What was started, with the port, the id and the process that it got.
         process: The manager.
         client: Speaks with it.
-        layout: Where its files lie.
+        release: Its NNI's release.
         logs: What it and its tuner write. Logs are appended to, so after a resume there are older
             lines before.
     """
@@ -57,7 +57,7 @@ class StartedManager:
     plan: StartPlan
     process: ManagerProcess
     client: ManagerClient
-    layout: Layout
+    release: NniRelease
     logs: RunLogs
 
 
@@ -87,8 +87,7 @@ def start_manager(
         ports.check_port(plan.run.port)
     start = _Start(
         installation,
-        generation_for(installation.version),
-        layout_for(installation.version),
+        installation.release,
         plan,
         timeouts,
         max_answer_bytes,
@@ -111,8 +110,7 @@ class _Start:
     """What every attempt has in common, whichever port it is on."""
 
     installation: NniInstallation
-    generation: Generation
-    layout: Layout
+    release: NniRelease
     plan: StartPlan
     timeouts: Timeouts
     max_answer_bytes: int
@@ -121,7 +119,7 @@ class _Start:
         check_processes()
         ports.check_loopback()
         prefix = check_prefix(self.plan.run.url_prefix)
-        if prefix and "url_prefix" not in self.generation.flags:
+        if prefix and "url_prefix" not in self.release.launch.flags:
             raise InvalidValueError(
                 f"url_prefix: NNI {self.installation.version} serves below no prefix, which takes "
                 "2.3 or later; leave it out, or use a newer NNI",
@@ -133,12 +131,12 @@ class _Start:
         """Return the run on this port, with its id where the launcher chooses it."""
         run = self.plan.run
         exp_id = run.exp_id
-        if not exp_id and not self.generation.chooses_id:
+        if not exp_id and not self.release.launch.chooses_id:
             exp_id = generate_experiment_id(run.experiments_directory)
         return replace(run, exp_id=exp_id, port=port, folder=run.folder or random_name())
 
     def ports_needed(self, port: int) -> tuple[int, ...]:
-        takes_two = self.plan.run.platform in self.generation.uses_next_port
+        takes_two = self.plan.run.platform in self.release.launch.uses_next_port
         return (port, port + 1) if takes_two and self.plan.action != "view" else (port,)
 
 
@@ -165,8 +163,10 @@ def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> Star
 def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> StartedManager:
     timeouts = start.timeouts
     deadline = Deadline(timeouts.start_s)
-    files = LaunchFiles(start.layout, start.run_on(port), is_new=start.plan.action == "create")
-    registry = start.layout.registry()
+    files = LaunchFiles(
+        start.release.layout, start.run_on(port), is_new=start.plan.action == "create"
+    )
+    registry = start.release.layout.registry()
     previous = registry.get(files.run.exp_id)
     undo.callback(files.remove_new)
     files.make_directories()
@@ -174,7 +174,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
         # An experiment that there is already was claimed before it was looked at.
         held.enter_context(claimed(files.place))
     undo.callback(_restore_entry, registry, files, previous)
-    argv = start.generation.argv(start.installation, replace(start.plan, run=files.run))
+    argv = replace(start.plan, run=files.run).argv(start.installation)
     logs = files.run_logs(is_before=True)
     with files.open_output() as (stdout, stderr), uninterrupted():
         process = _spawn(argv, installation=start.installation, stdout=stdout, stderr=stderr)
@@ -183,7 +183,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
     files.run = replace(files.run, pid=process.identity.pid, started_ms=int(time.time() * 1000))
     client = ManagerClient(
         files.run.url,
-        dialect=dialect_for(start.installation.version),
+        dialect=start.release.dialect,
         timeouts=timeouts,
         max_answer_bytes=start.max_answer_bytes,
         explain_silence=explain_silence,
@@ -202,7 +202,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
     launch.confirm(registry)
     plan = replace(start.plan, run=files.run)
     logger.info("experiment %s runs on %s (%s)", plan.run.exp_id, client.endpoint, plan.action)
-    return StartedManager(plan, process, client, start.layout, logs)
+    return StartedManager(plan, process, client, start.release, logs)
 
 
 def _kill(process: ManagerProcess, files: LaunchFiles, timeout_s: float) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from nnicli.config import Target, read_file
 from nnicli.launcher.environment import manager_environment
 from nnicli.launcher.installation import NniInstallation
+from nnicli.releases import AlgorithmRegistry
 from nnicli.safe_logging import get_logger
 from nnicli.user_home import user_home
-from nnicli.versions import row_for
 
 logger = get_logger(__name__)
 
@@ -27,60 +26,13 @@ _FIND = (
 _KINDS = ("tuner", "assessor", "advisor")
 
 
-@dataclass(frozen=True, slots=True)
-class _Registry:
-    """Where a release keeps the algorithms that its users registered (source, 1.8 to 3.0).
-
-    Attributes:
-        since: First release for which the row holds.
-        file: Name of the file.
-        is_beside_manager: Whether it is in `config` beside main.js; otherwise it is in the
-            environment's `nni` folder, or in the user's `~/.config/nni` where that is neither a
-            virtual nor a conda environment.
-        variable: Environment variable that names another folder, empty where none does.
-        name_key: Key of an algorithm's name in it.
-        class_key: Key of its class.
-        registers_extras: Whether built-in algorithms with packages of their own are in it, too.
-    """
-
-    since: str
-    file: str
-    is_beside_manager: bool
-    variable: str
-    name_key: str
-    class_key: str
-    registers_extras: bool
-
-
-_1_8 = _Registry(
-    since="1.8",
-    file="installed_packages.yml",
-    is_beside_manager=True,
-    variable="",
-    name_key="name",
-    class_key="class_name",
-    registers_extras=True,
-)
-_2_0 = _Registry(
-    since="2.0",
-    file="registered_algorithms.yml",
-    is_beside_manager=False,
-    variable="",
-    name_key="builtinName",
-    class_key="className",
-    registers_extras=False,
-)
-_2_4 = replace(_2_0, since="2.4", variable="NNI_CONFIG_DIR")
-_REGISTRIES = (_1_8, _2_0, _2_4)
-
-
 def target_of(installation: NniInstallation) -> Target:
     """Return what an installation has in its environment, for checks of configs.
 
     Nothing of NNI or of an algorithm is imported: its registry is read as plain YAML, and its
     Python is asked for modules only where a config needs some.
     """
-    row = row_for(_REGISTRIES, installation.version)
+    row = installation.release.algorithms
     environ = manager_environment(installation, os.environ)
     python = installation.bin_directory / "python3"
 
@@ -97,7 +49,7 @@ def target_of(installation: NniInstallation) -> Target:
 
 
 def _registry_path(
-    installation: NniInstallation, row: _Registry, environ: Mapping[str, str]
+    installation: NniInstallation, row: AlgorithmRegistry, environ: Mapping[str, str]
 ) -> Path:
     if row.is_beside_manager:
         return installation.entry.parent / "config" / row.file
@@ -109,7 +61,7 @@ def _registry_path(
     return folder / row.file
 
 
-def _read_registry(path: Path, row: _Registry) -> dict[str, dict[str, str]]:
+def _read_registry(path: Path, row: AlgorithmRegistry) -> dict[str, dict[str, str]]:
     if not path.exists():
         return {}
     document = read_file(path)
@@ -120,7 +72,7 @@ def _read_registry(path: Path, row: _Registry) -> dict[str, dict[str, str]]:
     return {kind: _names(document.data.get(f"{kind}s"), row) for kind in _KINDS}
 
 
-def _names(algorithms: Any, row: _Registry) -> dict[str, str]:
+def _names(algorithms: Any, row: AlgorithmRegistry) -> dict[str, str]:
     names: dict[str, str] = {}
     for algorithm in algorithms if isinstance(algorithms, list) else ():
         # Up to 2.5 NNI's own are in it, too.

@@ -12,7 +12,7 @@ from nnicli.rest.credentials import (
 )
 from nnicli.rest.dialects import (
     DIALECTS as DIALECTS,
-    dialect_for as dialect_for,
+    Dialect as Dialect,
 )
 from nnicli.rest.nearby import advise_on_address as advise_on_address
 from nnicli.rest.transport import (

@@ -42,7 +42,7 @@ from nnicli.printable import printable_line
 from nnicli.redaction import MASK
 from nnicli.rest import endpoints
 from nnicli.rest.address import is_segment, parse_endpoint
-from nnicli.rest.dialects import Dialect, dialect_for
+from nnicli.rest.dialects import DIALECTS, Dialect
 from nnicli.rest.endpoints import Endpoint
 from nnicli.rest.transport import (
     MAX_ANSWER_BYTES,
@@ -148,7 +148,7 @@ class ManagerClient:
     def dialect(self) -> Dialect:
         """What the manager's release speaks, asked for when first needed."""
         if self._dialect is None:
-            self._dialect = dialect_for(self.get_version())
+            self._dialect = DIALECTS.row_for(self.get_version())
         return self._dialect
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from nnicli.errors import DecodingError, InvalidValueError
 from nnicli.rest import endpoints
 from nnicli.rest.endpoints import Endpoint
 from nnicli.units import parse_duration
-from nnicli.versions import row_for
+from nnicli.versions import ReleaseTable
 
 Encoder = Callable[[Any], Any]
 
@@ -147,15 +147,4 @@ _2_6 = replace(
 )
 _2_8 = replace(_2_6, since="2.8", misses_early_changes=True)
 
-DIALECTS = (_1_8, _1_9, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8)
-
-
-def dialect_for(version: str) -> Dialect:
-    """Return the row for a manager's release.
-
-    A newer release than any that is known gets the newest row and a logged warning.
-
-    Raises:
-        UnsupportedVersionError: The release is older than every row.
-    """
-    return row_for(DIALECTS, version)
+DIALECTS = ReleaseTable(_1_8, _1_9, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8, through="3.0")

@@ -21,6 +21,7 @@ from nnicli.launcher import (
     stop_experiment,
 )
 from nnicli.models import ExperimentStatus, TrialJob
+from nnicli.releases import NniRelease, find_release
 from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
 from nnicli.session.evidence import Evidence
@@ -31,7 +32,6 @@ from nnicli.store import (
     LogPart,
     RunLogs,
     launcher_folder,
-    layout_for,
     manager_log_path,
     platform_of,
 )
@@ -49,7 +49,7 @@ class Session:
         exp_id: The experiment.
         process: The manager, None when it is not on this machine.
         directory: The experiment's folder, None when it is not on this machine.
-        layout: Where its files lie.
+        release: The manager's.
         is_view: Whether the manager only shows a stopped experiment.
         is_stopped: Whether this session has stopped it, so that only its files are left.
         handed_parameters: What its log says of trials' hyper-parameters, None when it is not on
@@ -67,7 +67,7 @@ class Session:
         client: ManagerClient,
         exp_id: str,
         *,
-        layout: Layout,
+        release: NniRelease,
         process: ManagerProcess | None = None,
         directory: Path | None = None,
         logs: RunLogs | None = None,
@@ -79,7 +79,7 @@ class Session:
         self.exp_id = exp_id
         self.process = process
         self.directory = directory
-        self.layout = layout
+        self.release = release
         self._owner_pid = os.getpid() if is_owned else None
         self.is_view = is_view
         self.is_stopped = False
@@ -99,7 +99,7 @@ class Session:
         return cls(
             started.client,
             plan.run.exp_id,
-            layout=started.layout,
+            release=started.release,
             process=started.process,
             directory=plan.run.directory,
             logs=started.logs,
@@ -121,15 +121,17 @@ class Session:
         directory = Path(profile["logDir"])
         # A folder that was deleted by hand still tells the tuner and the trials.
         is_here = process is not None
-        layout = layout_for(client.get_version())
+        release = find_release(client.get_version())
         status = client.get_experiment_status()["status"]
         return cls(
             client,
             exp_id,
-            layout=layout,
+            release=release,
             process=process,
             directory=directory if is_here else None,
-            logs=_logs_of(process, layout, directory) if process is not None and is_here else None,
+            logs=_logs_of(process, release.layout, directory)
+            if process is not None and is_here
+            else None,
             lead=0 if process is not None and is_new(process) else None,
             # Up to 2.1 the status does not tell.
             is_view=status == ExperimentStatus.VIEWED
@@ -198,7 +200,7 @@ class Session:
         One that gives up writes STOPPED into the registry, too, and an error into its log.
         """
         try:
-            entry = self.layout.registry().get(self.exp_id) or {}
+            entry = self.release.layout.registry().get(self.exp_id) or {}
         except RegistryError:
             return _DIED
         is_stopped = entry.get("status") == ExperimentStatus.STOPPED
@@ -208,7 +210,7 @@ class Session:
         """Return what a trial exited with, None where that is not known."""
         if self.directory is None or not self.runs_trials_here():
             return None
-        return self.layout.exit_code(self.directory, trial.trialJobId)
+        return self.release.layout.exit_code(self.directory, trial.trialJobId)
 
     def stop(self, timeouts: Timeouts) -> StopOutcome:
         """End the experiment and all of its processes; set NNI's registry right.
@@ -222,7 +224,7 @@ class Session:
             self._client,
             self.process,
             ProcessMarks(self.exp_id, self.directory, identity),
-            layout=self.layout,
+            layout=self.release.layout,
             timeout_s=timeouts.stop_s,
         )
         self.close()

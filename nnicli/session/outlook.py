@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from nnicli.models import ExperimentStatus, TrialJobStatus
-from nnicli.versions import row_for
+from nnicli.releases import Pace
 
 _FINISHED = frozenset(status.value for status in TrialJobStatus if status.is_finished)
 # What a manager or a tuner on a busy machine may need beyond its own interval.
 _MARGIN_S = 1.0
 _WIDE_MARGIN_S = 5.0
-# The training services of 3.0 that it has from 2.x; they are looked at as seldom as there.
-_SLOW_IN_3 = ("kubeflow", "frameworkcontroller")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,55 +62,17 @@ class Look:
         return self.status == ExperimentStatus.RUNNING or self.waiting > 0
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """How often the managers of a family look at their trials and submit what is queued.
+def rest_s(look: Look, pace: Pace) -> float:
+    """Return how long nothing may change until it is certain that nothing more will come.
 
-    Attributes:
-        since: First release of the family.
-        interval_s: The profile's `params` -> seconds between two looks.
+    A tuner takes in the end of a trial in one thread and requests for more in another (1.8 to 3.0,
+    source), so its "nothing more" may come a moment before its next sets. Where the queue or the
+    tuner's word is not known, the manager gets the time to submit and to ask, twice.
     """
-
-    since: str
-    interval_s: Callable[[Mapping[str, Any]], float]
-
-    def rest_s(self, look: Look) -> float:
-        """Return how long nothing may change until it is certain that nothing more will come.
-
-        A tuner takes in the end of a trial in one thread and requests for more in another (1.8 to
-        3.0, source), so its "nothing more" may come a moment before its next sets. Where the queue
-        or the tuner's word is not known, the manager gets the time to submit and to ask, twice.
-        """
-        interval_s = self.interval_s(look.params)
-        if look.queued is not None and look.is_answered:
-            return interval_s + _MARGIN_S
-        return 2 * interval_s + _WIDE_MARGIN_S
-
-
-def _every_5_s(_params: Mapping[str, Any]) -> float:
-    return 5.0
-
-
-def _by_service(params: Mapping[str, Any]) -> float:
-    service = params.get("trainingService")
-    if not isinstance(service, Mapping) or service.get("reuseMode"):
-        return 5.0
-    return 5.0 if service.get("platform") in _SLOW_IN_3 else 0.5
-
-
-_1_8 = Pace(since="1.8", interval_s=_every_5_s)
-_3_0 = replace(_1_8, since="3.0", interval_s=_by_service)
-
-PACES = (_1_8, _3_0)
-
-
-def pace_for(version: str) -> Pace:
-    """Return the row for an NNI release.
-
-    Raises:
-        UnsupportedVersionError: The release is older than every row.
-    """
-    return row_for(PACES, version)
+    interval_s = pace.interval_s(look.params)
+    if look.queued is not None and look.is_answered:
+        return interval_s + _MARGIN_S
+    return 2 * interval_s + _WIDE_MARGIN_S
 
 
 def may_be_over(look: Look) -> bool:

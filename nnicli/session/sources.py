@@ -65,7 +65,7 @@ class ReadSource:
         if files is not None:
             return files.manager_log_file(kind)
         check_kind(kind, MANAGER_LOGS)
-        name = session.layout.served_log(kind)
+        name = session.release.layout.served_log(kind)
         return FetchedLog(lambda: session.client.get_log_file(name))
 
     def dispatcher_log(self) -> Log:

@@ -15,7 +15,7 @@ from nnicli.models import ExperimentStatus, TrialJobStatus
 from nnicli.safe_logging import get_logger
 from nnicli.session import diagnosis, progress
 from nnicli.session.link import Session
-from nnicli.session.outlook import Look, Pace, may_be_over, pace_for
+from nnicli.session.outlook import Look, may_be_over, rest_s
 from nnicli.waiting import Deadline
 
 logger = get_logger(__name__)
@@ -56,7 +56,6 @@ class Supervisor:
         self._looks_without_tuner = 0
         self._log_position = 0
         self._crash_found = ""
-        self._pace: Pace | None = None
         self._last_look: Look | None = None
         self._at_rest = Deadline(None)
         self._starving = Deadline(None)
@@ -211,9 +210,7 @@ class Supervisor:
     def _is_settled(self, look: Look) -> bool:
         if look.status == ExperimentStatus.DONE:
             return True
-        if self._pace is None:
-            self._pace = pace_for(self._session.client.get_version())
-        return self._at_rest.waited_s >= self._pace.rest_s(look)
+        return self._at_rest.waited_s >= rest_s(look, self._session.release.pace)
 
     def _check_results(self, look: Look, *, allow_no_metric: bool) -> None:
         session = self._session

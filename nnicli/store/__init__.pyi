@@ -33,7 +33,6 @@ from nnicli.store.layouts import (
     LAYOUTS as LAYOUTS,
     Layout as Layout,
     is_folder_name as is_folder_name,
-    layout_for as layout_for,
 )
 from nnicli.store.logs.handed_parameters import HandedParameters as HandedParameters
 from nnicli.store.logs.parser import (

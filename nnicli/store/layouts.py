@@ -15,7 +15,7 @@ from nnicli.regular_files import read_regular
 from nnicli.store.registry import Registry
 from nnicli.store.run import Run
 from nnicli.user_home import user_home
-from nnicli.versions import row_for
+from nnicli.versions import ReleaseTable
 
 _COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
 # What an entry of the registry has as the time of the end before that.
@@ -247,18 +247,7 @@ _3_0 = replace(
     state_file="",
 )
 
-LAYOUTS = (_1_8, _2_0, _2_1, _2_2, _2_6, _3_0)
-
-
-def layout_for(version: str) -> Layout:
-    """Return the row for an NNI release.
-
-    A newer release than any that is known gets the newest row and a logged warning.
-
-    Raises:
-        UnsupportedVersionError: The release is older than every row.
-    """
-    return row_for(LAYOUTS, version)
+LAYOUTS = ReleaseTable(_1_8, _2_0, _2_1, _2_2, _2_6, _3_0, through="3.0")
 
 
 def layout_with(trial_event_columns: tuple[str, ...]) -> Layout:

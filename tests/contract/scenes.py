@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from nnicli import Experiment, TrialJob, find_installation
-from nnicli.store import Registry, layout_for
+from nnicli.store import Registry
 from nnicli.waiting import Deadline, poll_until
 
 LIMIT_S = 120.0
@@ -177,7 +177,7 @@ def deaf_pids(config: Path) -> set[int]:
 
 def registry(home: Path, nni: Path) -> dict[str, dict[str, Any]]:
     """Return the registry of experiments where this NNI keeps it."""
-    layout = layout_for(find_installation(nni).version)
+    layout = find_installation(nni).release.layout
     # Managers truncate the file before they write it anew; nnicli's reader waits for the rest.
     return Registry(home / layout.registry_file).read()
 

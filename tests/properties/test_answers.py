@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nnicli import DecodingError, Experiment, ManagerClient, NnicliError, RestError, Timeouts
-from nnicli.rest import DIALECTS, Request, Response, dialect_for
+from nnicli.rest import DIALECTS, Request, Response
 from nnicli.session import Session
 
 METRIC = {
@@ -222,7 +222,9 @@ def test_a_client_takes_any_answer(
     call: Callable[[ManagerClient], object], answers: dict[str, bytes], row: Any, status: int
 ) -> None:
     transport = Answering(answers, status)
-    dialect = dialect_for(row.since) if status == 200 and len(answers["/version"]) % 2 else None
+    dialect = (
+        DIALECTS.row_for(row.since) if status == 200 and len(answers["/version"]) % 2 else None
+    )
     with ManagerClient("http://h", transport=transport, dialect=dialect) as client:
         _check(lambda: call(client))
 
@@ -268,5 +270,5 @@ def test_a_client_takes_any_body(
     """Deep nesting was a RecursionError, `{}` a KeyError, a very long id an OSError."""
     answers = dict.fromkeys((*ANSWERS, "/trial-jobs/a"), body)
     transport = Answering(answers, status)
-    with ManagerClient("http://h", transport=transport, dialect=dialect_for("3.0")) as client:
+    with ManagerClient("http://h", transport=transport, dialect=DIALECTS.row_for("3.0")) as client:
         _check(lambda: call(client))

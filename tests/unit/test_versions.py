@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nnicli.errors import UnsupportedVersionError
-from nnicli.versions import parse_version, row_for
+from nnicli.versions import ReleaseTable, parse_version
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Row:
     since: str
 
 
-ROWS = (Row("1.8"), Row("2.10"), Row("3.0"))
+ROWS = ReleaseTable(Row("1.8"), Row("2.10"), Row("3.0"), through="3.0")
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_spellings_of_a_release(text: str, numbers: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("text", ["", "latest", "<html>", "3.", "-1.0"])
 def test_nonsense_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no NNI release number"):
+    with pytest.raises(ValueError, match="is not an NNI release number"):
         parse_version(text)
 
 
@@ -57,12 +57,12 @@ def test_releases_compare_as_numbers_and_not_as_text() -> None:
     ("version", "since"), [("1.8", "1.8"), ("2.9", "1.8"), ("2.10.1", "2.10"), ("3.0.0", "3.0")]
 )
 def test_the_last_row_that_is_not_newer_holds(version: str, since: str) -> None:
-    assert row_for(ROWS, version).since == since
+    assert ROWS.row_for(version).since == since
 
 
 def test_a_development_build_is_the_newest_and_expected(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        row = row_for(ROWS, "999.0.0-developing")
+        row = ROWS.row_for("999.0.0-developing")
 
     assert row.since == "3.0"
     assert caplog.text == ""
@@ -71,4 +71,18 @@ def test_a_development_build_is_the_newest_and_expected(caplog: pytest.LogCaptur
 @pytest.mark.parametrize("version", ["1.7", "no release"])
 def test_what_no_row_holds_for_is_unsupported(version: str) -> None:
     with pytest.raises(UnsupportedVersionError):
-        row_for(ROWS, version)
+        ROWS.row_for(version)
+
+
+def test_a_newer_release_is_treated_as_the_newest_and_reported_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Six warnings at each start hid what they said; managers say 3.1.0 where packages say 3.1."""
+    with caplog.at_level(logging.WARNING):
+        rows = [ROWS.row_for(version).since for version in ("3.1", "3.1.0", "v3.1")]
+
+    assert rows == ["3.0", "3.0", "3.0"]
+    (said,) = caplog.messages
+    assert said == (
+        "NNI 3.1 is newer than 3.0, the newest release that nnicli knows; treating it as 3.0"
+    )

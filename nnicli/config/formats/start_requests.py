@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nnicli.units import parse_duration
-from nnicli.versions import row_for
+from nnicli.versions import ReleaseTable
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -127,7 +127,7 @@ _2_1 = replace(
 # The first key tells the manager which service to make, so adl has to send one.
 _2_2 = replace(_2_1, since="2.2", defaults={"adl": {"adlConfig": {}}})
 _2_4 = replace(_2_2, since="2.4", refused_keys={}, has_trial_duration=True)
-_RULES = (_1_8, _1_9, _2_1, _2_2, _2_4)
+_RULES = ReleaseTable(_1_8, _1_9, _2_1, _2_2, _2_4, through="3.0")
 
 
 def v1_requests(config: Mapping[str, Any], nni_version: str) -> StartRequests:
@@ -141,7 +141,7 @@ def v1_requests(config: Mapping[str, Any], nni_version: str) -> StartRequests:
             space is text already and `maxExecDuration` a number of seconds; both are taken.
         nni_version: The manager's release.
     """
-    rules = row_for(_RULES, nni_version)
+    rules = _RULES.row_for(nni_version)
     config = _known(config, rules)
     is_local = config["trainingServicePlatform"] == "local"
     platform, storage = _platform_body(config, rules), _storage_body(config, rules)
@@ -170,7 +170,7 @@ def legacy_requests(config: Mapping[str, Any], nni_version: str) -> StartRequest
         config: Canonical config in the v1 format, of kubeflow, frameworkcontroller or adl.
         nni_version: The manager's release.
     """
-    rules = row_for(_RULES, nni_version)
+    rules = _RULES.row_for(nni_version)
     config = _known(config, rules)
     platform, storage = _platform_body(config, rules), _storage_body(config, rules)
     trial = {_TRIAL: config["trial"]}

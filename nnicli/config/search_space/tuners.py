@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from nnicli.versions import row_for
+from nnicli.versions import ReleaseTable
 
 _PLAIN = frozenset(("choice", "randint", "uniform"))
 _NORMAL = frozenset(("normal", "qnormal", "lognormal", "qlognormal"))
@@ -267,7 +267,7 @@ _GP = Tuner(
 )
 _ARCHITECTS = Tuner("1.8", ARCHITECTURE)
 
-TUNERS: Mapping[str, tuple[Tuner, ...]] = {
+_ROWS: Mapping[str, tuple[Tuner, ...]] = {
     "TPE": (
         *_by_manager(_HYPEROPT_TPE, _NOT_JSON_OF_HYPEROPT),
         # It looks for the parameters of options that were not chosen.
@@ -348,6 +348,7 @@ TUNERS: Mapping[str, tuple[Tuner, ...]] = {
     "PPOTuner": (_ARCHITECTS,),
     "RegularizedEvolutionTuner": (_ARCHITECTS,),
 }
+TUNERS = {name: ReleaseTable(*rows, through="3.0") for name, rows in _ROWS.items()}
 """Built-in tuner -> its rows, the newest last."""
 
 # A tuner of the user's own, or one that is not known here: what none of the built-in ones can use
@@ -359,4 +360,4 @@ ANY_TUNER = Tuner("1.8", KINDS | ARCHITECTURE, fails=_EVERYWHERE | _REVERSED | {
 def find_tuner(name: str | None, release: str) -> Tuner:
     """Return the row of a tuner for a release, `ANY_TUNER` for one that is not in the table."""
     rows = TUNERS.get(name or "")
-    return row_for(rows, release) if rows else ANY_TUNER
+    return rows.row_for(release) if rows else ANY_TUNER

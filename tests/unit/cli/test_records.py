@@ -22,7 +22,7 @@ from nnicli.cli import main
 from nnicli.cli.consoles import SafeConsole
 from nnicli.cli.display import ConsoleHandler, LineDisplay, describe
 from nnicli.cli.progress import Snapshot, Watcher
-from nnicli.rest import dialect_for
+from nnicli.rest import DIALECTS
 from nnicli.testing import FakeInstallation
 from tests.contract.scenes import LONG_TRIAL, running_trials, wait_for, write_config
 from tests.unit.store.recordings import RECORDINGS
@@ -435,7 +435,7 @@ def test_progress_knows_the_limit_by_its_name_in_the_release(
     version: str, params: dict[str, Any]
 ) -> None:
     experiment = SimpleNamespace(
-        client=SimpleNamespace(dialect=dialect_for(version)),
+        client=SimpleNamespace(dialect=DIALECTS.row_for(version)),
         get_experiment_profile=lambda: {"params": params},
         list_trial_jobs=list,
     )

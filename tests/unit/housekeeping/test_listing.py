@@ -15,7 +15,8 @@ import pytest
 
 from nnicli import Experiment, list_experiments
 from nnicli.housekeeping import listing
-from nnicli.store import Registry, layout_for
+from nnicli.releases import find_release
+from nnicli.store import Registry
 from nnicli.testing import FakeInstallation
 from nnicli.waiting import Deadline
 from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, wait_for, write_config
@@ -82,8 +83,9 @@ def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
 @pytest.fixture
 def unnoted(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """An experiment that is DONE, of a manager that writes nothing into its registry, as in 1.x."""
-    row = replace(layout_for("3.0"), notes_status=False)
-    monkeypatch.setattr(listing, "layout_for", lambda _: row)
+    release = find_release("3.0")
+    release = replace(release, layout=replace(release.layout, notes_status=False))
+    monkeypatch.setattr(listing, "find_release", lambda _: release)
     config = write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
     experiment.start_experiment(config)
     experiment.wait(timeout=60)

@@ -164,8 +164,8 @@ def test_a_start_that_failed_keeps_what_is_mounted_in_its_folder(
 ) -> None:
     code = """
 from nnicli.launcher.files import LaunchFiles
-from nnicli.store import Run, layout_for
-files = LaunchFiles(layout_for("3.0"), Run("failed", Path(sys.argv[1])), is_new=True)
+from nnicli.store import LAYOUTS, Run
+files = LaunchFiles(LAYOUTS.row_for("3.0"), Run("failed", Path(sys.argv[1])), is_new=True)
 files.make_directories()
 mounted = Path(sys.argv[1], "failed", "nfs-root")
 mounted.mkdir()

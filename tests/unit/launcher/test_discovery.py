@@ -198,4 +198,4 @@ def test_what_cannot_be_used_says_why(
     (found,) = find_installations()
 
     assert not found.is_usable
-    assert why in found.why_not
+    assert why in found.problem

@@ -24,7 +24,7 @@ from nnicli.errors import (
     TrialLogNotAvailableError,
     UpdateNotAppliedError,
 )
-from nnicli.rest import Request, Response, dialect_for
+from nnicli.rest import DIALECTS, Request, Response
 from nnicli.waiting import Deadline, Timeouts, within
 
 API = "/api/v1/nni"
@@ -62,7 +62,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(httpserver: HTTPServer) -> Iterator[ManagerClient]:
     timeouts = Timeouts(connect_s=2, read_s=2, scan_s=2)
     endpoint = httpserver.url_for("").rstrip("/")
-    with ManagerClient(endpoint, dialect=dialect_for("3.0"), timeouts=timeouts) as client:
+    with ManagerClient(endpoint, dialect=DIALECTS.row_for("3.0"), timeouts=timeouts) as client:
         yield client
 
 
@@ -505,7 +505,7 @@ def test_one_limit_holds_for_all_tries_of_a_call(
 def test_an_update_that_nobody_answers_costs_two_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """One for itself and one for reading back whether it was done all the same."""
     slow = Slow(monkeypatch)
-    client = ManagerClient("http://h", transport=slow, dialect=dialect_for("3.0"))
+    client = ManagerClient("http://h", transport=slow, dialect=DIALECTS.row_for("3.0"))
 
     with pytest.raises(RequestTimeoutError):
         client.update_profile(trial_concurrency=1, max_trial_number=2, search_space={})
@@ -577,7 +577,7 @@ def test_a_newer_manager_is_spoken_to_with_a_warning(
     httpserver.expect_request(f"{API}/version").respond_with_data("4.2.0")
 
     with caplog.at_level(logging.WARNING), ManagerClient(httpserver.url_for("")) as client:
-        assert client.dialect is dialect_for("3.0")
+        assert client.dialect is DIALECTS.row_for("3.0")
 
     assert "NNI 4.2.0 is newer than 3.0" in caplog.text
 

@@ -22,7 +22,7 @@ from nnicli.errors import (
     UnsupportedVersionError,
 )
 from nnicli.launcher import StartPlan, start_manager
-from nnicli.rest import DIALECTS, check_prefix, client, dialect_for, dialects, endpoints
+from nnicli.rest import DIALECTS, check_prefix, client, dialects, endpoints
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.endpoints import Endpoint, Retry
 from nnicli.store import Run
@@ -145,7 +145,7 @@ def test_nothing_is_sent_for_an_id_that_is_another_path(
 ) -> None:
     """`kill_trial_job("..")` was DELETE /api/v1/nni, and `get_trial_file("..", x)` any GET."""
     with (
-        ManagerClient(httpserver.url_for(""), dialect=dialect_for("3.0")) as client,
+        ManagerClient(httpserver.url_for(""), dialect=DIALECTS.row_for("3.0")) as client,
         pytest.raises(InvalidValueError, match="is not allowed; allowed: up to 255 bytes of text"),
     ):
         call(client, text)
@@ -362,7 +362,7 @@ def test_dialects_rise_strictly_and_cover_the_same_fields() -> None:
 @pytest.mark.parametrize("version", ["2.2", "2.10.0", "3.0.0", "999.0.0-developing"])
 def test_known_releases_speak_the_keys_of_2_2_and_later(version: str) -> None:
     """2.2 to 2.10.1 answer 200 to the older keys and ignore them (seen live)."""
-    keys = {field: row.key for field, row in dialect_for(version).fields.items()}
+    keys = {field: row.key for field, row in DIALECTS.row_for(version).fields.items()}
 
     assert keys == {
         "trial_concurrency": "trialConcurrency",
@@ -387,7 +387,7 @@ def test_known_releases_speak_the_keys_of_2_2_and_later(version: str) -> None:
 def test_values_are_sent_as_the_release_wants_them_and_read_back(
     version: str, field: str, value: object, sent: object
 ) -> None:
-    dialect = dialect_for(version)
+    dialect = DIALECTS.row_for(version)
 
     encoded = dialect.fields[field].encode(value)
 
@@ -398,7 +398,7 @@ def test_values_are_sent_as_the_release_wants_them_and_read_back(
 @pytest.mark.parametrize(("version", "sent"), [("1.8", "0.5"), ("1.9", 0.5), ("3.0.0", 0.5)])
 def test_imported_results_are_text_for_1_8(version: str, sent: object) -> None:
     """Its tuner decodes them once, and ends over a number (seen live)."""
-    assert dialect_for(version).encode_result(0.5) == sent
+    assert DIALECTS.row_for(version).encode_result(0.5) == sent
 
 
 def test_what_each_release_can_be_asked_for() -> None:
@@ -411,4 +411,4 @@ def test_what_each_release_can_be_asked_for() -> None:
 
 def test_an_older_release_is_refused() -> None:
     with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7 is not supported"):
-        dialect_for("1.7")
+        DIALECTS.row_for("1.7")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from nnicli.session.outlook import Look, may_be_over, pace_for
+from nnicli.releases import find_release
+from nnicli.session.outlook import Look, may_be_over, rest_s
 
 LOCAL = {"trialConcurrency": 4, "trainingService": {"platform": "local"}}
 
@@ -54,13 +55,13 @@ def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
     version: str, params: dict[str, object], rests: tuple[float, float]
 ) -> None:
     """The longer one is for where the queue or the tuner's last word is not known."""
-    pace = pace_for(version)
+    pace = find_release(version).pace
     certain = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0, is_answered=True)
     unanswered = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0)
     unknown = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, None, is_answered=True)
 
-    assert (pace.rest_s(certain), pace.rest_s(unanswered)) == rests
-    assert pace.rest_s(unknown) == rests[1]
+    assert (rest_s(certain, pace), rest_s(unanswered, pace)) == rests
+    assert rest_s(unknown, pace) == rests[1]
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from nnicli.errors import (
     TrialLogNotAvailableError,
 )
 from nnicli.models import TrialJob, TrialMetricData, group_metrics
-from nnicli.store import ExperimentDatabase, layout_for
+from nnicli.store import LAYOUTS, ExperimentDatabase
 from tests.unit.store.recordings import Recording, load_recording, with_values
 
 
@@ -144,7 +144,7 @@ def test_the_columns_are_those_of_the_release(recording: Recording) -> None:
     """They decide whether a release may resume the experiment."""
     columns = recording.database.trial_event_columns()
 
-    assert columns == layout_for(recording.release).trial_event_columns
+    assert columns == LAYOUTS.row_for(recording.release).trial_event_columns
 
 
 def test_a_missing_database_is_no_experiment(tmp_path: Path) -> None:

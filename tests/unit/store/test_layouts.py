@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nnicli.errors import InvalidValueError, UnsupportedVersionError
-from nnicli.store import LAYOUTS, Layout, Run, layout_for
+from nnicli.store import LAYOUTS, Layout, Run
 from nnicli.store.layouts import layout_with
 from nnicli.versions import parse_version
 
@@ -45,13 +45,13 @@ def test_rows_rise() -> None:
     ],
 )
 def test_a_release_has_the_row_of_its_family(version: str, since: str) -> None:
-    assert layout_for(version).since == since
+    assert LAYOUTS.row_for(version).since == since
 
 
 def test_an_unknown_newer_release_has_the_newest_row_and_a_warning(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert layout_for("4.1") is LAYOUTS[-1]
+    assert LAYOUTS.row_for("4.1") is LAYOUTS[-1]
     assert "NNI 4.1 is newer than 3.0" in caplog.text
 
 
@@ -62,14 +62,14 @@ def test_an_unknown_newer_release_has_the_newest_row_and_a_warning(
 def test_a_stop_keeps_the_time_of_the_end_that_the_manager_wrote(
     entry: dict[str, object], ended: int
 ) -> None:
-    stopped = {**entry, **layout_for("3.0").encode_stop(entry, ended_ms=7)}
+    stopped = {**entry, **LAYOUTS.row_for("3.0").encode_stop(entry, ended_ms=7)}
 
     assert stopped == {"status": "STOPPED", "endTime": ended}
 
 
 def test_an_older_release_is_refused() -> None:
     with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7 is not supported"):
-        layout_for("1.7")
+        LAYOUTS.row_for("1.7")
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.since)
@@ -85,7 +85,7 @@ def test_an_unknown_database_is_taken_for_the_newest_family() -> None:
 
 
 def test_trial_files_lie_in_the_experiments_folder() -> None:
-    path = layout_for("3.0").trial_log_path(Path("/exp"), "aBcD", "stderr")
+    path = LAYOUTS.row_for("3.0").trial_log_path(Path("/exp"), "aBcD", "stderr")
 
     assert path == Path("/exp/environments/local-env/trials/aBcD/trial.stderr")
 
@@ -93,11 +93,11 @@ def test_trial_files_lie_in_the_experiments_folder() -> None:
 @pytest.mark.parametrize("trial_id", ["", ".", "..", "../x", "a/b", "/etc", "a/", "a\0b"])
 def test_an_id_that_is_no_name_is_refused(trial_id: str) -> None:
     with pytest.raises(InvalidValueError, match=r"trial_job_id: .* cannot be the name"):
-        layout_for("2.7").trial_log_path(Path("/exp"), trial_id, "stdout")
+        LAYOUTS.row_for("2.7").trial_log_path(Path("/exp"), trial_id, "stdout")
 
 
 def test_what_2_x_notes_of_a_run() -> None:
-    entry = layout_for("2.10.1").encode_run(RUN)
+    entry = LAYOUTS.row_for("2.10.1").encode_run(RUN)
 
     assert entry == {
         "id": "aBcD",
@@ -120,7 +120,7 @@ def test_what_1_x_notes_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
 
-    entry = layout_for("1.9").encode_run(RUN)
+    entry = LAYOUTS.row_for("1.9").encode_run(RUN)
 
     assert entry == {
         "port": "8081",

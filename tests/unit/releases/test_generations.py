@@ -9,7 +9,8 @@ import pytest
 from nnicli import NniInstallation
 from nnicli.config.formats.start_requests import StartRequests
 from nnicli.errors import UnsupportedVersionError
-from nnicli.launcher import GENERATIONS, Action, Generation, StartPlan, generation_for
+from nnicli.launcher import StartPlan
+from nnicli.releases import GENERATIONS, Action, Generation, find_release
 from nnicli.store import Run
 from nnicli.versions import parse_version
 
@@ -43,6 +44,10 @@ MANAGER_LEVELS = {
 every_row = pytest.mark.parametrize("row", GENERATIONS, ids=lambda row: row.since)
 
 
+def _argv(release: str, plan: StartPlan) -> list[str]:
+    return plan.argv(replace(INSTALLATION, version=release))
+
+
 def _parse(argv: list[str]) -> dict[str, str]:
     flags = argv[argv.index(str(INSTALLATION.entry)) + 1 :]
     return dict(zip(flags[::2], flags[1::2], strict=True))
@@ -56,7 +61,7 @@ def test_rows_rise_strictly() -> None:
 
 @every_row
 def test_the_command_line_parses_back_to_its_arguments(row: Generation) -> None:
-    told = _parse(row.argv(INSTALLATION, PLAN))
+    told = _parse(_argv(row.since, PLAN))
 
     same = [field for field in row.flags if field not in ("log_level", "python")]
     assert {field: told.pop(row.flags[field]) for field in same} == {
@@ -73,7 +78,7 @@ def test_the_command_line_parses_back_to_its_arguments(row: Generation) -> None:
 @pytest.mark.parametrize("level", LEVELS)
 def test_every_level_of_a_config_is_one_that_the_manager_takes(row: Generation, level: str) -> None:
     """The parsers are strict: `fatal`, which configs allow, ends the manager at once."""
-    argv = row.argv(INSTALLATION, replace(PLAN, log_level=level))
+    argv = _argv(row.since, replace(PLAN, log_level=level))
 
     assert _parse(argv)[row.flags["log_level"]] in MANAGER_LEVELS[row.since]
 
@@ -81,9 +86,7 @@ def test_every_level_of_a_config_is_one_that_the_manager_takes(row: Generation, 
 @every_row
 def test_what_is_empty_is_not_told(row: Generation) -> None:
     """A manager of 1.x makes up the id of a new experiment, and a prefix is seldom wanted."""
-    argv = row.argv(
-        INSTALLATION, StartPlan("create", Run("", Path("/data"), port=8080), NO_REQUESTS)
-    )
+    argv = _argv(row.since, StartPlan("create", Run("", Path("/data"), port=8080), NO_REQUESTS))
 
     assert "" not in argv
     assert not {"--url-prefix", "--url_prefix", "--experiment_id", "--experiment-id"} & set(argv)
@@ -93,7 +96,7 @@ def test_what_is_empty_is_not_told(row: Generation) -> None:
 @pytest.mark.parametrize("action", ["create", "resume", "view"])
 def test_no_flag_is_told_to_be_false(row: Generation, action: Action) -> None:
     """Up to 2.5 the manager exits over `--readonly false` and `--foreground false` (seen live)."""
-    argv = row.argv(INSTALLATION, replace(PLAN, action=action))
+    argv = _argv(row.since, replace(PLAN, action=action))
 
     assert "false" not in argv
 
@@ -107,22 +110,20 @@ def test_no_flag_is_told_to_be_false(row: Generation, action: Action) -> None:
     ],
 )
 def test_a_view_was_a_kind_of_resume_up_to_2_6(action: Action, told: list[str]) -> None:
-    argv = generation_for("2.6").argv(INSTALLATION, replace(PLAN, action=action))
+    argv = _argv("2.6", replace(PLAN, action=action))
 
     assert argv[-len(told) :] == told
 
 
 def test_openpai_is_pai_to_the_managers_that_are_told_the_platform() -> None:
-    argv = generation_for("2.2").argv(
-        INSTALLATION, replace(PLAN, run=replace(RUN, platform="openpai"))
-    )
+    argv = _argv("2.2", replace(PLAN, run=replace(RUN, platform="openpai")))
 
     assert _parse(argv)["--mode"] == "pai"
 
 
 @pytest.mark.parametrize(("version", "chooses"), [("1.8", True), ("1.9", True), ("2.0", False)])
 def test_managers_of_1_x_make_up_the_id(version: str, chooses: bool) -> None:
-    assert generation_for(version).chooses_id is chooses
+    assert find_release(version).launch.chooses_id is chooses
 
 
 def test_only_releases_from_2_8_on_are_told_the_interpreter() -> None:
@@ -145,19 +146,19 @@ def test_only_releases_from_2_8_on_are_told_the_interpreter() -> None:
     ],
 )
 def test_a_release_has_the_last_row_that_is_not_newer(version: str, since: str) -> None:
-    assert generation_for(version).since == since
+    assert find_release(version).launch.since == since
 
 
 def test_an_unknown_newer_release_uses_the_newest_row_and_warns(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        row = generation_for("4.1")
+        release = find_release("4.1")
 
-    assert row is GENERATIONS[-1]
+    assert release.launch is GENERATIONS[-1]
     assert "NNI 4.1 is newer than 3.0" in caplog.text
 
 
 def test_an_older_release_is_refused_with_the_oldest_that_works() -> None:
-    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7\.1 is not supported.*: 1\.8"):
-        generation_for("1.7.1")
+    with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7\.1 is not supported.* is 1\.8"):
+        find_release("1.7.1")

@@ -1,4 +1,4 @@
-"""How managers of each release are started: one row a generation, newest last."""
+"""How managers of each release are started: one row a family, newest last."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from nnicli.config import StartRequests, legacy_requests, v1_requests
-from nnicli.launcher.installation import NniInstallation
-from nnicli.launcher.plan import Action, StartPlan
-from nnicli.versions import row_for
+from nnicli.store import Run
+from nnicli.versions import ReleaseTable
 
+Action = Literal["create", "resume", "view"]
 Format = Literal["v1", "v2"]
 
-# Optional for the manager in every release; nnictl passes it since 1.5.
-_NODE_OPTIONS = ("--max-old-space-size=4096",)
 # The tuner's interpreter. A bare name, found through PATH: the manager puts it into a shell command
 # unquoted, so a path with a space would break (2.8 to 3.0, seen live).
 _PYTHON = "python3"
@@ -47,23 +45,22 @@ class Generation:
     encoders: Mapping[Format, Callable[[Mapping[str, Any], str], StartRequests]]
     uses_next_port: frozenset[str]
 
-    def argv(self, installation: NniInstallation, plan: StartPlan) -> list[str]:
-        """Return the command line that starts the manager of this installation."""
-        run = plan.run
+    def arguments(self, action: Action, run: Run, *, log_level: str) -> list[str]:
+        """Return what stands behind `main.js` on the manager's command line."""
         values: dict[str, object] = {
             "port": run.port,
             "exp_id": run.exp_id,
             "experiments_directory": run.experiments_directory,
             "platform": self.platforms.get(run.platform, run.platform),
             "url_prefix": run.url_prefix,
-            "log_level": self.log_levels.get(plan.log_level, plan.log_level),
+            "log_level": self.log_levels.get(log_level, log_level),
             "python": _PYTHON,
         }
-        command = [str(installation.node), *_NODE_OPTIONS, str(installation.entry)]
+        arguments = []
         for field, flag in self.flags.items():
             if values[field] != "":
-                command += [flag, str(values[field])]
-        return [*command, *self.actions[plan.action]]
+                arguments += [flag, str(values[field])]
+        return [*arguments, *self.actions[action]]
 
 
 def _post_only(document: Mapping[str, Any], _version: str) -> StartRequests:
@@ -120,15 +117,4 @@ _2_7 = replace(
 _2_8 = replace(_2_7, since="2.8", flags={**_2_7.flags, "python": "--python-interpreter"})
 _3_0 = replace(_2_8, since="3.0", log_levels={"fatal": "critical"})
 
-GENERATIONS = (_1_8, _2_0, _2_2, _2_3, _2_7, _2_8, _3_0)
-
-
-def generation_for(version: str) -> Generation:
-    """Return the row for an NNI release.
-
-    A newer release than any that is known gets the newest row and a logged warning.
-
-    Raises:
-        UnsupportedVersionError: The release is older than every row.
-    """
-    return row_for(GENERATIONS, version)
+GENERATIONS = ReleaseTable(_1_8, _2_0, _2_2, _2_3, _2_7, _2_8, _3_0, through="3.0")

@@ -1,0 +1,54 @@
+"""Where each release keeps registered algorithms: one row a family, newest last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from nnicli.versions import ReleaseTable
+
+
+@dataclass(frozen=True, slots=True)
+class AlgorithmRegistry:
+    """Where a family keeps the algorithms that its users registered (source, 1.8 to 3.0).
+
+    Attributes:
+        since: First release of the family.
+        file: Name of the file.
+        is_beside_manager: Whether it is in `config` beside main.js; otherwise it is in the
+            environment's `nni` folder, or in the user's `~/.config/nni` where that is neither a
+            virtual nor a conda environment.
+        variable: Environment variable that names another folder, empty where none does.
+        name_key: Key of an algorithm's name in it.
+        class_key: Key of its class.
+        registers_extras: Whether built-in algorithms with packages of their own are in it, too.
+    """
+
+    since: str
+    file: str
+    is_beside_manager: bool
+    variable: str
+    name_key: str
+    class_key: str
+    registers_extras: bool
+
+
+_1_8 = AlgorithmRegistry(
+    since="1.8",
+    file="installed_packages.yml",
+    is_beside_manager=True,
+    variable="",
+    name_key="name",
+    class_key="class_name",
+    registers_extras=True,
+)
+_2_0 = AlgorithmRegistry(
+    since="2.0",
+    file="registered_algorithms.yml",
+    is_beside_manager=False,
+    variable="",
+    name_key="builtinName",
+    class_key="className",
+    registers_extras=False,
+)
+_2_4 = replace(_2_0, since="2.4", variable="NNI_CONFIG_DIR")
+ALGORITHM_REGISTRIES = ReleaseTable(_1_8, _2_0, _2_4, through="3.0")
