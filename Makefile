@@ -14,6 +14,8 @@ MANAGER := $(MANAGERS)/3.0
 # Releases that every test run meets; those whose Python is missing here are told and left out.
 TESTED := 1.9 2.10.1
 QUICKSTART := .quickstart
+# Tests of real managers wait more than they compute, so two cores serve six of them.
+WORKERS := 6
 
 .PHONY: help quickstart test test-managers test-endings test-kills managers check format bench clean
 
@@ -52,18 +54,18 @@ check: $(VENV)/.installed  ## lint, format, types, layers
 test: check $(MANAGER)/.installed  ## set up all, then check and run every test, on three managers
 	$(VENV)/bin/python -m tools.managers --where-possible $(TESTED)
 	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list 3.0 $(TESTED))" \
-		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m "not matrix"
+		$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not matrix"
 
 managers: $(VENV)/.installed  ## build an environment for every release of NNI
 	$(VENV)/bin/python -m tools.managers
 
 test-managers: managers  ## run the contract on every release of NNI, and trials over SSH
 	NNICLI_TEST_REMOTE=1 NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list)" \
-		$(VENV)/bin/python -m pytest -n 4 --dist worksteal -m "real and not matrix"
+		$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "real and not matrix"
 
 test-endings: managers  ## run every way in which an experiment ends on every release of NNI
 	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list)" \
-		$(VENV)/bin/python -m pytest -n 4 --dist worksteal tests/contract/test_endings.py
+		$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal tests/contract/test_endings.py
 
 test-kills: $(MANAGER)/.installed  ## kill nnicli at a hundred moments on 3.0 and 2.10.1, and reconcile
 	$(VENV)/bin/python -m tools.managers --where-possible 2.10.1
