@@ -622,7 +622,7 @@ class Experiment(ExperimentReader):
                     url_prefix=self._url_prefix,
                     platform=located.platform,
                     name=params.get("experimentName"),
-                    folder=located.folder,
+                    launcher_name=located.launcher_name,
                 ),
                 requests=located.requests(action, config),
                 log_level="debug" if debug else params.get("logLevel", "info"),

@@ -14,12 +14,12 @@ from nnicli.results import PairedTrials
 from nnicli.store import (
     TRIAL_LOGS,
     ExperimentDatabase,
+    ExperimentPaths,
     HandedParameters,
     Log,
     Parents,
     find_experiment_directory,
     is_file,
-    manager_log_path,
     to_absolute,
     why_closed,
 )
@@ -41,7 +41,7 @@ class RecordedExperiment(ExperimentReader):
     def __init__(self, database: ExperimentDatabase) -> None:
         """Take the records of an experiment."""
         self._database = database
-        log = HandedParameters(manager_log_path(database.directory, "log"))
+        log = HandedParameters(ExperimentPaths(database.directory).manager_log)
         self._source = PairedTrials(database, log)
 
     def __repr__(self) -> str:

@@ -23,7 +23,13 @@ from nnicli.errors import (
     StateError,
 )
 from nnicli.housekeeping.entries import stopped_entry
-from nnicli.housekeeping.lookup import Named, find_records, launcher_folder, layout_of, pick_record
+from nnicli.housekeeping.lookup import (
+    Named,
+    find_records,
+    launcher_directory,
+    layout_of,
+    pick_record,
+)
 from nnicli.launcher import find_managers, random_name
 from nnicli.models import ExperimentRecord
 from nnicli.removal import remove_tree
@@ -32,12 +38,14 @@ from nnicli.store import (
     CODE_PART,
     CONFIG_KEY,
     EXPERIMENT_PART,
+    KEPT_CONFIG,
     LAUNCHER_PART,
     LAYOUTS,
     MANIFEST,
     SEARCH_SPACE_PART,
     ArchiveReader,
     ExperimentDatabase,
+    ExperimentPaths,
     Manifest,
     Part,
     Progress,
@@ -60,13 +68,17 @@ _ELSEWHERE = Advice(
     "or choose another experiments_directory", "or choose another --experiments-directory"
 )
 
-_DATABASE = "db/nni.sqlite"
-_COPIED = (_DATABASE, *(f"{_DATABASE}{suffix}" for suffix in ("-journal", "-wal", "-shm")))
+# Relative to the experiment's directory.
+_PATHS = ExperimentPaths(Path())
+_COPIED = tuple(map(str, _PATHS.database_files))
 # What NNI has of an experiment beside the files of its trials.
-_RECORDS = ("db", "log", "checkpoint", ".config")
+_RECORDS = (
+    str(_PATHS.database.parent),
+    str(_PATHS.log_directory),
+    str(_PATHS.checkpoint),
+    KEPT_CONFIG,
+)
 _MOST_NAMED = 5
-# What 1.x and 2.0 keep for a resume.
-_CONFIG = ".config"
 # Under which a config names folders of code: in the v2 format, and in v1.
 _CODE_KEYS = ("trialCodeDirectory", "codeDirectory", "codeDir")
 
@@ -161,7 +173,7 @@ def save_experiment(
     original = ExperimentDatabase.of(directory)
     _check_name(exp_id, original)
     with _told_of(target), staging_directory(target.parent) as folder:
-        database = folder / "nni.sqlite"
+        database = folder / _PATHS.database.name
         with _told_of(original.path):
             copy_database(original.path, database, timeout_s=timeout_s)
         params = ExperimentDatabase(database).get_experiment_profile()["params"]
@@ -228,12 +240,12 @@ def _parts(
         # An experiment that was loaded has its code in its own folder.
         return name in _COPIED or name == CODE_PART or not (is_record or include_trials)
 
-    launcher = launcher_folder(record)
+    launcher = launcher_directory(record)
     # A folder of code may be one above the experiments.
     experiments = {os.path.realpath(place) for place in (directory, directory.parent)}
     return [
         Part(EXPERIMENT_PART, directory, is_not_asked_for),
-        Part(f"{EXPERIMENT_PART}/{_DATABASE}", database),
+        Part(f"{EXPERIMENT_PART}/{_PATHS.database}", database),
         *([] if launcher is None else [Part(LAUNCHER_PART, launcher)]),
         *(
             Part(name, folder, partial(_is_one_of, experiments, os.path.realpath(folder)))
@@ -256,7 +268,7 @@ def _documents(
         entry=dict(record.raw),
         homes=list(dict.fromkeys((str(user_home()), os.path.realpath(user_home())))),
         code={name: str(folder) for name, folder in code.items()},
-        launcher="" if launcher_folder(record) is None else LAUNCHER_PART,
+        launcher="" if launcher_directory(record) is None else LAUNCHER_PART,
     )
     return {
         "config.json": json.dumps(params, indent=2),
@@ -356,8 +368,10 @@ class _Load:
         self._code = code
         self._layout = LAYOUTS.row_for(manifest.layout)
         self._directory = parent / manifest.exp_id
-        self._folder = random_name()
-        self._launcher = self._layout.separate_folder(self._folder) if manifest.launcher else None
+        self._launcher_name = random_name()
+        self._launcher = (
+            self._layout.launcher_directory(self._launcher_name) if manifest.launcher else None
+        )
         self._staged = Path()
         self._staged_launcher: Path | None = None
 
@@ -419,7 +433,7 @@ class _Load:
             )
         # 1.x keeps it in one of these folders, 2.0 in the other.
         kept = self._staged_launcher or self._staged
-        document = _read_config(kept / _CONFIG)
+        document = _read_config(kept / KEPT_CONFIG)
         config = document.get(CONFIG_KEY, {})
         places = self._places(profile["params"], config, recorded_directories(database.path))
         relocation = Relocation(places, parent=str(self._parent))
@@ -427,7 +441,7 @@ class _Load:
         if document:
             # Without a logDir, that NNI would look in its default folder.
             config = relocation.config({**config, "logDir": ""})
-            (kept / _CONFIG).write_text(json.dumps({**document, CONFIG_KEY: config}))
+            (kept / KEPT_CONFIG).write_text(json.dumps({**document, CONFIG_KEY: config}))
 
     def _places(
         self, params: Mapping[str, Any], config: Mapping[str, Any], directories: Iterable[str]
@@ -467,7 +481,7 @@ class _Load:
             self.manifest.exp_id,
             experiments_directory=self._parent,
             params=ExperimentDatabase.of(self._directory).get_experiment_profile()["params"],
-            folder=self._folder,
+            launcher_name=self._launcher_name,
             noted=self.manifest.entry,
         )
 

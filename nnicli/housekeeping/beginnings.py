@@ -11,21 +11,27 @@ from nnicli.errors import DecodingError, ExperimentNotFoundError, ResponseError,
 from nnicli.launcher import RunningManager
 from nnicli.releases import find_release
 from nnicli.rest import ManagerClient
-from nnicli.store import LAYOUTS, ExperimentDatabase
+from nnicli.store import LAYOUTS, ExperimentDatabase, ExperimentPaths
+from nnicli.user_home import user_home
 from nnicli.waiting import Deadline, poll_until
 
 # As NNI and nnicli make them up: eight different ones in all that choose the id before the start.
 _ID = re.compile(r"[A-Za-z0-9]{8}")
 # What a launcher, and a manager without an experiment, put into the experiment's folder (1.8 to
 # 3.0, seen live).
-_OWN_FOLDERS = {"log", "db", "checkpoint"}
+_PATHS = ExperimentPaths(Path())
+_OWN_DIRECTORIES = {
+    str(path) for path in (_PATHS.log_directory, _PATHS.database.parent, _PATHS.checkpoint)
+}
 _OWN_FILES = {
-    f"{folder}/{name}"
-    for folder, names in {
-        "log": ("nnimanager.log", "experiment.log", *LAYOUTS[-1].output_names),
-        "db": ("nni.sqlite", "nni.sqlite-journal", "nni.sqlite-wal", "nni.sqlite-shm"),
-    }.items()
-    for name in names
+    str(path)
+    for path in (
+        _PATHS.manager_log,
+        _PATHS.log_directory / "experiment.log",
+        _PATHS.output(LAYOUTS[-1]),
+        _PATHS.errors(LAYOUTS[-1]),
+        *_PATHS.database_files,
+    )
 }
 # How long a manager may take until it answers; it is asked at once, and has most often.
 _ANSWER_S = 10.0
@@ -89,7 +95,7 @@ def is_bare(directory: Path) -> bool:
         # Somebody's own folder may be empty and have a name of eight letters, too.
         is_made_up = len(set(directory.name)) == len(directory.name)
         return is_made_up and any(map(str.isdigit, directory.name))
-    is_own = all(name in _OWN_FILES or name in _OWN_FOLDERS for name in found)
+    is_own = all(name in _OWN_FILES or name in _OWN_DIRECTORIES for name in found)
     return is_own and has_no_experiment(directory)
 
 
@@ -108,21 +114,21 @@ def find_bare_folders(parents: Iterable[Path]) -> Iterator[Path]:
                 continue
 
 
-def find_launcher_folders() -> Iterator[Path]:
-    """Return the launcher's folders, which 1.x has, that belong to no experiment."""
+def find_bare_launcher_directories() -> Iterator[Path]:
+    """Return the launcher directories that belong to no experiment and have no config."""
     for layout in LAYOUTS:
-        example = layout.separate_folder("_")
-        if example is None or not example.parent.is_dir():
+        parent = user_home() / layout.launcher_parent
+        if not layout.launcher_parent or not parent.is_dir():
             continue
         known = {str(entry.get("fileName")) for entry in layout.registry().read().values()}
-        for folder in sorted(example.parent.iterdir()):
-            if folder.name not in known and _is_bare_launcher_folder(folder, layout.output_names):
-                yield folder
+        for child in sorted(parent.iterdir()):
+            if child.name not in known and _is_bare_launcher_directory(child, layout.output_names):
+                yield child
 
 
-def _is_bare_launcher_folder(folder: Path, names: Iterable[str]) -> bool:
-    is_own = _ID.fullmatch(folder.name) and folder.is_dir() and not folder.is_symlink()
-    return bool(is_own) and set(_names_below(folder)) <= set(names)
+def _is_bare_launcher_directory(path: Path, names: Iterable[str]) -> bool:
+    is_own = _ID.fullmatch(path.name) and path.is_dir() and not path.is_symlink()
+    return bool(is_own) and set(_names_below(path)) <= set(names)
 
 
 def _names_below(folder: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ from nnicli.housekeeping.lookup import (
     Named,
     find_records,
     last_written,
-    launcher_folder,
+    launcher_directory,
     layout_of,
     pick_record,
 )
@@ -32,16 +32,29 @@ from nnicli.launcher import (
 from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.removal import check_unmounted, find_mounts, remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import LAYOUTS, Parents, claimed, remove_abandoned, staging_directory, to_folder
+from nnicli.store import (
+    LAYOUTS,
+    ExperimentPaths,
+    Parents,
+    claimed,
+    remove_abandoned,
+    staging_directory,
+    to_folder,
+)
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
 
 logger = get_logger(__name__)
 
 # One of them is in the folder of every experiment whose start came so far as to make one.
-_MARKS = ("db/nni.sqlite", "log/nnimanager.log", "log/nnictl_stdout.log", "log/nnictl_stderr.log")
+_PATHS = ExperimentPaths(Path())
+_MARKS = (
+    _PATHS.database,
+    _PATHS.manager_log,
+    _PATHS.output(LAYOUTS[-1]),
+    _PATHS.errors(LAYOUTS[-1]),
+)
 _LATEST = "_latest"
-_RECORDS = "db"
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +267,7 @@ def _is_mounted_in(plan: Deletion) -> bool:
 
 
 def _paths_of(record: ExperimentRecord) -> tuple[Path, ...]:
-    launcher = launcher_folder(record)
+    launcher = launcher_directory(record)
     paths = [] if launcher is None else [launcher]
     directory = record.directory
     if directory is None:
@@ -369,7 +382,9 @@ def _remove(path: Path) -> None:
 
 def _take_apart(folder: Path) -> None:
     # By its records what is left is still known as an experiment.
-    for child in sorted(folder.iterdir(), key=lambda child: child.name == _RECORDS):
+    for child in sorted(
+        folder.iterdir(), key=lambda child: child.name == _PATHS.database.parent.name
+    ):
         if child.is_symlink() or not child.is_dir():
             child.unlink()
         else:

@@ -23,7 +23,7 @@ def stopped_entry(
     *,
     experiments_directory: Path,
     params: Mapping[str, Any],
-    folder: str,
+    launcher_name: str,
     noted: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return an entry for NNI's registry.
@@ -33,7 +33,7 @@ def stopped_entry(
         exp_id: The experiment.
         experiments_directory: Parent of its folder.
         params: Its config.
-        folder: Name of the launcher's own folder, for 1.x.
+        launcher_name: Name of its launcher directory, for 1.x.
         noted: An entry that another registry had of it; empty where there is none.
     """
     run = Run(
@@ -41,7 +41,7 @@ def stopped_entry(
         experiments_directory,
         platform=platform_of(params),
         name=params.get("experimentName"),
-        folder=folder,
+        launcher_name=launcher_name,
         started_ms=int(time.time() * 1000),
     )
     entry = layout.encode_run(run)

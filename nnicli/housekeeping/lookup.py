@@ -108,10 +108,10 @@ def layout_of(record: ExperimentRecord) -> Layout:
     return next(layout for layout in LAYOUTS if layout.registry().path == record.registry)
 
 
-def launcher_folder(record: ExperimentRecord) -> Path | None:
-    """Return the folder that the launcher of 1.x has for an experiment, None without one."""
-    folder = layout_of(record).separate_folder(str(record.raw.get("fileName") or ""))
-    return folder if folder is not None and folder.is_dir() else None
+def launcher_directory(record: ExperimentRecord) -> Path | None:
+    """Return the launcher directory of an experiment, None where there is none."""
+    directory = layout_of(record).launcher_directory(str(record.raw.get("fileName") or ""))
+    return directory if directory is not None and directory.is_dir() else None
 
 
 def last_written(record: ExperimentRecord) -> datetime | None:

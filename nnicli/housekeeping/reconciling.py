@@ -15,7 +15,7 @@ from typing import Any, Literal
 from nnicli.errors import DecodingError, ExperimentNotFoundError, NnicliError, ProcessIdentity
 from nnicli.housekeeping.beginnings import (
     find_bare_folders,
-    find_launcher_folders,
+    find_bare_launcher_directories,
     is_bare,
     waits_for_experiment,
 )
@@ -36,6 +36,7 @@ from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.removal import check_unmounted, remove_tree
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
+    KEPT_CONFIG,
     LAYOUTS,
     ExperimentDatabase,
     Parents,
@@ -176,7 +177,7 @@ def _find_all(experiments_directories: list[str | os.PathLike[str]]) -> list[Fin
     ]
     found += [
         _unstarted(_NOBODY, folder)
-        for folder in find_launcher_folders()
+        for folder in find_bare_launcher_directories()
         if folder not in outputs and not is_claimed(folder)
     ]
     found += [_leftover(path) for path in _find_leftovers(parents)]
@@ -411,7 +412,7 @@ def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str
             f"on disk, not registered, and of no use to NNI: {error}",
             can_be_mended=False,
         )
-    if _launcher_folder_of(record) is None:
+    if _launcher_name_of(record) is None:
         return Finding(
             "stray",
             record,
@@ -421,16 +422,15 @@ def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str
     return Finding("stray", record, "on disk, and not registered; it is registered")
 
 
-def _launcher_folder_of(record: ExperimentRecord) -> str | None:
-    """Return the name of the folder that the launcher of 1.x made for an experiment.
+def _launcher_name_of(record: ExperimentRecord) -> str | None:
+    """Return the name of an experiment's launcher directory.
 
     It is empty for those that have none, and None where it is gone.
     """
     layout = layout_of(record)
-    parent = layout.separate_folder("_")
-    if parent is None:
+    if not layout.launcher_parent:
         return ""
-    for config in parent.parent.glob("*/.config"):
+    for config in (user_home() / layout.launcher_parent).glob(f"*/{KEPT_CONFIG}"):
         try:
             document = read_kept_config(config)
         except (OSError, DecodingError) as error:
@@ -542,7 +542,7 @@ def _entry_of(record: ExperimentRecord) -> dict[str, Any]:
         record.exp_id,
         experiments_directory=directory.parent,
         params=profile["params"],
-        folder=_launcher_folder_of(record) or "",
+        launcher_name=_launcher_name_of(record) or "",
         noted={key: layout.encode_time(value) for key, value in times.items() if value is not None},
     )
     if record.owner is None:

@@ -17,7 +17,7 @@ from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.process import ManagerProcess
 from nnicli.removal import remove_tree
 from nnicli.safe_logging import get_logger
-from nnicli.store import Layout, LogPart, Run, RunLogs
+from nnicli.store import ExperimentPaths, Layout, LogPart, Run, RunLogs
 from nnicli.user_home import ADVICE, user_home
 
 logger = get_logger(__name__)
@@ -53,6 +53,14 @@ class LaunchFiles:
     new: list[Path] = field(default_factory=list)
 
     @property
+    def paths(self) -> ExperimentPaths:
+        """The experiment's paths; those in its own directory count once its id is known."""
+        return ExperimentPaths(
+            self.run.experiments_directory / self.run.exp_id,
+            self.layout.launcher_directory(self.run.launcher_name),
+        )
+
+    @property
     def place(self) -> Path:
         """The folder that stands for the start: the experiment's, else the launcher's own."""
         return self.run.directory or self.error_output.parent
@@ -60,7 +68,7 @@ class LaunchFiles:
     @property
     def error_output(self) -> Path:
         """The file with what the manager writes about its failures."""
-        return self.layout.output_paths(self.run.directory, self.run.folder)[1]
+        return self.paths.errors(self.layout)
 
     def run_logs(self, *, is_before: bool) -> RunLogs:
         """Return the logs of the run that starts.
@@ -70,17 +78,16 @@ class LaunchFiles:
                 runs; else the id was made up meanwhile, and all is of this one.
         """
         part = LogPart.from_now if is_before else LogPart
-        log = self.run.experiments_directory / self.run.exp_id / "log"
+        paths = self.paths
         return RunLogs(
-            part(log / "nnimanager.log"), part(log / "dispatcher.log"), part(self.error_output)
+            part(paths.manager_log), part(paths.dispatcher_log), part(paths.errors(self.layout))
         )
 
     def logs(self) -> list[Path]:
         """Return the files that may tell why a manager ended, the likeliest first."""
-        output, errors = self.layout.output_paths(self.run.directory, self.run.folder)
-        directory = self.run.directory
-        manager = [] if directory is None else [directory / "log" / "nnimanager.log"]
-        return [errors, *manager, output]
+        paths = self.paths
+        manager = [] if self.run.directory is None else [paths.manager_log]
+        return [paths.errors(self.layout), *manager, paths.output(self.layout)]
 
     def marks(self, process: ManagerProcess) -> ProcessMarks:
         """Return what the processes of the experiment are recognized by."""
@@ -134,11 +141,12 @@ class LaunchFiles:
     @contextmanager
     def open_output(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
         """Open the files for what the manager prints."""
+        paths = self.paths
         with ExitStack() as stack:
             try:
                 stdout, stderr = (
                     stack.enter_context(open(path, "ab", buffering=0, opener=_open_for_owner))
-                    for path in self.layout.output_paths(self.run.directory, self.run.folder)
+                    for path in (paths.output(self.layout), paths.errors(self.layout))
                 )
             except OSError as error:
                 raise LaunchError(
@@ -148,7 +156,7 @@ class LaunchFiles:
 
     def write_config(self, content: Mapping[str, Any]) -> None:
         """Write what a resume by nnicli or nnictl reads, in the releases that need it."""
-        path = self.layout.config_path(self.run.directory, self.run.folder)
+        path = self.paths.kept_config(self.layout)
         if path is None:
             return
         try:

@@ -14,11 +14,10 @@ from nnicli.launcher import marks
 from nnicli.launcher.installation import read_version
 from nnicli.launcher.ports import find_listener
 from nnicli.launcher.process import ManagerProcess, check_processes, find_process, identify
+from nnicli.store import ExperimentPaths
 from nnicli.user_home import user_home
 
 _LOOPBACK_HOSTS = ("localhost", "::1")
-# What every manager keeps open below its experiment's folder.
-_OWN_FILES = (("db", "nni.sqlite"), ("log", "nnimanager.log"))
 _STDOUT = 1
 
 
@@ -150,13 +149,11 @@ def _look_at(identity: ProcessIdentity) -> RunningManager:
         # It counts from a working directory that may not be readable.
         parent = None
     opened = _open_files(identity.pid)
-    own = next(
-        (path.parent.parent for path in opened.values() if path.parts[-2:] in _OWN_FILES), None
-    )
+    own = next(filter(None, map(ExperimentPaths.of_open_file, opened.values())), None)
     # A manager of 1.x that has made up the id itself is not told it, but has its files open; and
     # one that was told no folder has it below a HOME that only it knows.
-    if own is not None and exp_id in (None, own.name):
-        exp_id, parent = own.name, parent or str(own.parent)
+    if own is not None and exp_id in (None, own.directory.name):
+        exp_id, parent = own.directory.name, parent or str(own.directory.parent)
     port = arguments.get("port")
     return RunningManager(
         identity=identity,

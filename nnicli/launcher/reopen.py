@@ -23,6 +23,7 @@ from nnicli.safe_logging import get_logger
 from nnicli.store import (
     CONFIG_KEY,
     ExperimentDatabase,
+    ExperimentPaths,
     Layout,
     claimed,
     is_folder_name,
@@ -45,14 +46,14 @@ class LocatedExperiment:
         exp_id: Its id.
         installation: The NNI that is to open it.
         experiments_directory: Absolute parent of its folder.
-        folder: Name of the launcher's own folder, empty where there is none.
+        launcher_name: Name of its launcher directory, empty where there is none.
         database: Its records.
     """
 
     exp_id: str
     installation: NniInstallation
     experiments_directory: Path
-    folder: str
+    launcher_name: str
     database: ExperimentDatabase
 
     @property
@@ -114,9 +115,17 @@ class LocatedExperiment:
         Raises:
             LaunchError: It is needed and cannot be read.
         """
-        path = self._layout.config_path(self.database.directory, self.folder)
-        if path is None:
+        if not self._layout.keeps_config:
             return {}
+        launcher = self._layout.launcher_directory(self.launcher_name)
+        path = ExperimentPaths(self.database.directory, launcher).kept_config(self._layout)
+        if path is None:
+            raise LaunchError(
+                f"experiment {self.exp_id} cannot be reopened: NNI {self.installation.version} "
+                f"needs its config, and {self._layout.registry().path} does not name the "
+                "directory with it; read its results from its database with the NNI of a later "
+                "release in view mode"
+            )
         try:
             config: dict[str, Any] = read_kept_config(path)[CONFIG_KEY]
         except (OSError, DecodingError) as error:
@@ -178,12 +187,12 @@ def locate_experiment(
     """
     layout = installation.release.layout
     entry = layout.registry().get(exp_id) or {}
-    folder = str(entry.get("fileName") or "")
+    launcher_name = str(entry.get("fileName") or "")
     places = list(_places(entry, layout, experiments_directory))
     for place in places:
-        path = place / exp_id / "db" / "nni.sqlite"
-        if is_folder_name(exp_id) and path.is_file():
-            return LocatedExperiment(exp_id, installation, place, folder, ExperimentDatabase(path))
+        database = ExperimentDatabase.of(place / exp_id)
+        if is_folder_name(exp_id) and database.path.is_file():
+            return LocatedExperiment(exp_id, installation, place, launcher_name, database)
     looked = "".join(f"\n  {place / exp_id}" for place in places)
     raise ExperimentNotFoundError(
         f"there is no experiment {exp_id!r}; looked for its database in:{looked}\nIf it lies "

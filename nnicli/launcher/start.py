@@ -133,7 +133,9 @@ class _Start:
         exp_id = run.exp_id
         if not exp_id and not self.release.launch.chooses_id:
             exp_id = generate_experiment_id(run.experiments_directory)
-        return replace(run, exp_id=exp_id, port=port, folder=run.folder or random_name())
+        return replace(
+            run, exp_id=exp_id, port=port, launcher_name=run.launcher_name or random_name()
+        )
 
     def ports_needed(self, port: int) -> tuple[int, ...]:
         takes_two = self.plan.run.platform in self.release.launch.uses_next_port

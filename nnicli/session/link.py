@@ -27,13 +27,13 @@ from nnicli.safe_logging import get_logger
 from nnicli.session.evidence import Evidence
 from nnicli.store import (
     ExperimentDatabase,
+    ExperimentPaths,
     HandedParameters,
     Layout,
     LogPart,
     RunLogs,
-    launcher_folder,
-    manager_log_path,
     platform_of,
+    read_exit_code,
 )
 from nnicli.waiting import Deadline, Timeouts
 
@@ -89,7 +89,7 @@ class Session:
         self.tuner_has_connected = False
         self.reopening = Deadline(0)
         self.handed_parameters = (
-            None if directory is None else HandedParameters(manager_log_path(directory, "log"))
+            None if directory is None else HandedParameters(ExperimentPaths(directory).manager_log)
         )
 
     @classmethod
@@ -180,8 +180,8 @@ class Session:
         """Return the experiment's files, None when they are not on this machine."""
         if self.directory is None:
             return None
-        path = self.directory / "db" / "nni.sqlite"
-        return ExperimentDatabase(path) if path.is_file() else None
+        database = ExperimentDatabase.of(self.directory)
+        return database if database.path.is_file() else None
 
     def runs_trials_here(self) -> bool:
         """Return whether the trials write into the experiment's folder on this machine."""
@@ -210,7 +210,8 @@ class Session:
         """Return what a trial exited with, None where that is not known."""
         if self.directory is None or not self.runs_trials_here():
             return None
-        return self.release.layout.exit_code(self.directory, trial.trialJobId)
+        paths = ExperimentPaths(self.directory)
+        return read_exit_code(paths, self.release.layout, trial.trialJobId)
 
     def stop(self, timeouts: Timeouts) -> StopOutcome:
         """End the experiment and all of its processes; set NNI's registry right.
@@ -266,20 +267,20 @@ def _lead_at_start(started: StartedManager) -> int | None:
 
 def _logs_of(process: ManagerProcess, layout: Layout, directory: Path) -> RunLogs:
     """Return what a manager that runs already has written since it was started."""
-    _, errors = layout.output_paths(directory, _launcher_folder(layout, directory.name))
+    paths = _paths_of(layout, directory)
     moment = process.identity.create_time
     return RunLogs(
-        manager=LogPart.from_moment(directory / "log" / "nnimanager.log", moment),
-        dispatcher=LogPart.from_moment(directory / "log" / "dispatcher.log", moment),
+        manager=LogPart.from_moment(paths.manager_log, moment),
+        dispatcher=LogPart.from_moment(paths.dispatcher_log, moment),
         # Its lines have no time.
-        errors=LogPart.from_now(errors),
+        errors=LogPart.from_now(paths.errors(layout)),
     )
 
 
-def _launcher_folder(layout: Layout, exp_id: str) -> str:
+def _paths_of(layout: Layout, directory: Path) -> ExperimentPaths:
     try:
-        return launcher_folder(layout, exp_id)
+        return ExperimentPaths.registered(directory, layout)
     except RegistryError as error:
         # Only the end of a log would be looked for there.
         logger.warning("%s", error)
-        return ""
+        return ExperimentPaths(directory)

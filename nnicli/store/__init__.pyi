@@ -25,6 +25,7 @@ from nnicli.store.database.sqlite import (
     copy_database as copy_database,
     why_closed as why_closed,
 )
+from nnicli.store.exit_codes import read_exit_code as read_exit_code
 from nnicli.store.kept_config import (
     CONFIG_KEY as CONFIG_KEY,
     read_kept_config as read_kept_config,
@@ -44,8 +45,6 @@ from nnicli.store.logs.paths import (
     MANAGER_LOGS as MANAGER_LOGS,
     TRIAL_LOGS as TRIAL_LOGS,
     check_kind as check_kind,
-    launcher_folder as launcher_folder,
-    manager_log_path as manager_log_path,
 )
 from nnicli.store.logs.reader import (
     FetchedLog as FetchedLog,
@@ -64,6 +63,10 @@ from nnicli.store.manifest import (
     SEARCH_SPACE_PART as SEARCH_SPACE_PART,
     Manifest as Manifest,
     read_manifest as read_manifest,
+)
+from nnicli.store.paths import (
+    KEPT_CONFIG as KEPT_CONFIG,
+    ExperimentPaths as ExperimentPaths,
 )
 from nnicli.store.registry import Registry as Registry
 from nnicli.store.relocation import (

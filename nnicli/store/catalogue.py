@@ -21,8 +21,8 @@ from nnicli.store.layouts import (
     Layout,
     can_be_path,
     is_folder_name,
-    layout_of_files,
 )
+from nnicli.store.paths import ExperimentPaths, layout_of_files
 from nnicli.store.registry import Registry
 from nnicli.units import from_epoch_ms
 from nnicli.user_home import user_home
@@ -185,8 +185,9 @@ def noted_parent(entry: Mapping[str, Any], layout: Layout) -> Path | None:
         entry: What the registry has of it.
         layout: Whose registry that is.
     """
-    folder = _to_text(entry.get("fileName")) or ""
-    return to_folder(entry.get("logDir") or _log_dir_of(layout.config_path(None, folder)))
+    launcher = layout.launcher_directory(_to_text(entry.get("fileName")) or "")
+    config = ExperimentPaths(Path(), launcher).kept_config(layout) if launcher else None
+    return to_folder(entry.get("logDir") or _log_dir_of(config))
 
 
 def to_folder(noted: object) -> Path | None:
@@ -247,7 +248,9 @@ def _log_dir_of(config: Path | None) -> object:
 
 def _registered(one: _Registered, directory: Path | None, registry: Path) -> ExperimentRecord:
     entry = one.entry
-    profile, version = _look_into(directory, _to_text(entry.get("fileName")) or "")
+    profile, version = _look_into(
+        directory, one.layout.launcher_directory(_to_text(entry.get("fileName")) or "")
+    )
     status = _to_text(entry.get("status")) or _STOPPED
     params = profile["params"] if profile else {}
     stored: Mapping[str, Any] = profile or {}
@@ -272,7 +275,7 @@ def _registered(one: _Registered, directory: Path | None, registry: Path) -> Exp
 
 
 def _stray(directory: Path) -> ExperimentRecord:
-    profile, version = _look_into(directory, "")
+    profile, version = _look_into(directory, None)
     params = profile["params"] if profile else {}
     return ExperimentRecord(
         exp_id=directory.name,
@@ -292,7 +295,9 @@ def _stray(directory: Path) -> ExperimentRecord:
     )
 
 
-def _look_into(directory: Path | None, folder: str) -> tuple[ExperimentProfile | None, str | None]:
+def _look_into(
+    directory: Path | None, launcher: Path | None
+) -> tuple[ExperimentProfile | None, str | None]:
     """Return an experiment's profile and the releases that write such files, as far as known."""
     if directory is None:
         return None, None
@@ -300,7 +305,7 @@ def _look_into(directory: Path | None, folder: str) -> tuple[ExperimentProfile |
     try:
         profile = database.get_experiment_profile()
         columns = database.trial_event_columns()
-        row = layout_of_files(directory, columns, profile["params"], folder)
+        row = layout_of_files(ExperimentPaths(directory, launcher), columns, profile["params"])
     except (ExperimentNotFoundError, DecodingError, OSError) as error:
         logger.debug("%s tells little of its experiment: %s", directory, error)
         return None, None

@@ -18,7 +18,7 @@ class Run:
             none.
         platform: The training service, in the config's words.
         name: The experiment's name.
-        folder: Name of the launcher's own directory, which 1.x has for each experiment.
+        launcher_name: Name of its launcher directory, which only 1.x has.
         pid: The manager's process, 0 while there is none.
         started_ms: When it was started, in ms since 1970; 0 before that.
     """
@@ -29,7 +29,7 @@ class Run:
     url_prefix: str = ""
     platform: str = "local"
     name: str | None = None
-    folder: str = ""
+    launcher_name: str = ""
     pid: int = 0
     started_ms: int = 0
 

@@ -16,9 +16,9 @@ from random import randrange
 from typing import Any
 
 from nnicli.regular_files import check_regular, open_regular
+from nnicli.store.paths import SIDE_FILES
 from nnicli.waiting import Deadline
 
-SIDE_FILES = ("-journal", "-wal", "-shm")
 """What SQLite has beside a database, by the end of its name."""
 
 _BUSY_TIMEOUT_S = 10.0

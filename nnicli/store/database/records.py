@@ -25,9 +25,6 @@ from nnicli.models import (
 )
 from nnicli.store.database.guarded import GuardedConnection
 from nnicli.store.database.replay import (
-    EVENT_COLUMNS,
-    LATER_EVENT_COLUMNS,
-    METRIC_COLUMNS,
     count_statuses,
     replay_trials,
     to_metric,
@@ -42,15 +39,20 @@ from nnicli.store.database.sqlite import (
 from nnicli.store.layouts import layout_with
 from nnicli.store.logs.paths import (
     check_kind,
-    dispatcher_log_path,
+    find_manager_log,
+    find_trial_log,
     is_elsewhere,
-    manager_log_path,
-    trial_log_path,
 )
 from nnicli.store.logs.reader import LogFile
+from nnicli.store.paths import ExperimentPaths
+from nnicli.store.tables import (
+    EVENT_COLUMNS,
+    EVENTS,
+    LATER_EVENT_COLUMNS,
+    METRIC_COLUMNS,
+    METRICS,
+)
 
-_EVENTS = "TrialJobEvent"
-_METRICS = "MetricData"
 _FINAL = "FINAL"
 # Of what every caller uses; a column without a value is left out of a profile.
 _PROFILE_KINDS: Mapping[str, type | tuple[type, ...]] = {
@@ -79,7 +81,7 @@ class ExperimentDatabase:
     @classmethod
     def of(cls, directory: Path) -> ExperimentDatabase:
         """Return the records of the experiment in this folder, whether they are there or not."""
-        return cls(directory / "db" / "nni.sqlite")
+        return cls(ExperimentPaths(directory).database)
 
     def __repr__(self) -> str:
         return f"ExperimentDatabase({str(self.path)!r})"
@@ -92,7 +94,7 @@ class ExperimentDatabase:
     def trial_event_columns(self) -> tuple[str, ...]:
         """Return the columns of the table TrialJobEvent, which differ between releases."""
         with self._connection() as connection:
-            return column_names(connection, _EVENTS)
+            return column_names(connection, EVENTS)
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the newest profile; `params` is the config.
@@ -140,8 +142,8 @@ class ExperimentDatabase:
     def iter_trial_jobs(self) -> Iterator[TrialJob]:
         """Return what `list_trial_jobs` does, a few at a time, in little memory and more time."""
         with self._connection() as connection:
-            until = last_rowids(connection, _EVENTS, _METRICS)
-            rows = read_rows(connection, _EVENTS, ("trialJobId",), until=until[0])
+            until = last_rowids(connection, EVENTS, METRICS)
+            rows = read_rows(connection, EVENTS, ("trialJobId",), until=until[0])
             names = list(dict.fromkeys(name for name, _ in rows if name))
             for name in names:
                 if not isinstance(name, str):
@@ -167,9 +169,9 @@ class ExperimentDatabase:
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
         """Return metrics by trial job id, of one trial or of all."""
         with collection_paused(), self._connection() as connection:
-            (last,) = last_rowids(connection, _METRICS)
+            (last,) = last_rowids(connection, METRICS)
             rows = read_rows(
-                connection, _METRICS, METRIC_COLUMNS, until=last, matching=_only(trial_job_id)
+                connection, METRICS, METRIC_COLUMNS, until=last, matching=_only(trial_job_id)
             )
             return group_metrics(TrialMetricData(to_metric(row)) for row in rows)
 
@@ -178,11 +180,11 @@ class ExperimentDatabase:
         names = list(trial_job_ids)
         last: dict[str, tuple[Any, ...]] = {}
         with self._connection() as connection:
-            (until,) = last_rowids(connection, _METRICS)
+            (until,) = last_rowids(connection, METRICS)
             for first in range(0, len(names), _TRIALS_AT_A_TIME):
                 some = {"trialJobId": names[first : first + _TRIALS_AT_A_TIME]}
                 for row in read_rows(
-                    connection, _METRICS, METRIC_COLUMNS, until=until, matching=some
+                    connection, METRICS, METRIC_COLUMNS, until=until, matching=some
                 ):
                     last[row[METRIC_COLUMNS.index("trialJobId")]] = row
         return {name: TrialMetricData(to_metric(row)).parameterId for name, row in last.items()}
@@ -209,7 +211,7 @@ class ExperimentDatabase:
         check_kind(kind, layout.trial_logs)
         # Only an id that is in the database gets into a path.
         trial = self.get_trial_job(trial_job_id)
-        path = trial_log_path(self.directory, layout, trial.trialJobId, kind)
+        path = find_trial_log(self.directory, layout, trial.trialJobId, kind)
         if is_elsewhere(trial.logPath) and not path.is_file():
             raise TrialLogNotAvailableError(
                 f"trial {trial_job_id} ran on another machine, and what it wrote is not in "
@@ -225,16 +227,16 @@ class ExperimentDatabase:
         Raises:
             InvalidValueError: The kind is none of these.
         """
-        return LogFile(manager_log_path(self.directory, kind))
+        return LogFile(find_manager_log(self.directory, kind))
 
     def dispatcher_log_file(self) -> LogFile:
         """Return the log of the tuner's process."""
-        return LogFile(dispatcher_log_path(self.directory))
+        return LogFile(ExperimentPaths(self.directory).dispatcher_log)
 
     def _replayed_at_once(self, trial_job_id: str | None = None) -> list[dict[str, Any]]:
         names = None if trial_job_id is None else [trial_job_id]
         with self._connection() as connection:
-            return _replayed(connection, last_rowids(connection, _EVENTS, _METRICS), names)
+            return _replayed(connection, last_rowids(connection, EVENTS, METRICS), names)
 
     @contextmanager
     def _connection(self) -> Iterator[GuardedConnection]:
@@ -280,7 +282,7 @@ def _replayed(
     last_event, last_metric = until
     metrics = read_rows(
         connection,
-        _METRICS,
+        METRICS,
         METRIC_COLUMNS,
         until=last_metric,
         # With the index on the type SQLite would look at all final metrics for the sake of a few.
@@ -289,7 +291,7 @@ def _replayed(
     return replay_trials(
         read_rows(
             connection,
-            _EVENTS,
+            EVENTS,
             EVENT_COLUMNS,
             until=last_event,
             optional=LATER_EVENT_COLUMNS,

@@ -9,12 +9,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnicli.store.database import javascript
-
-EVENT_COLUMNS = ("timestamp", "trialJobId", "event", "data", "logPath", "sequenceId")
-"""Those of every release."""
-LATER_EVENT_COLUMNS = ("message", "environmentId")
-"""Those of later releases, in the order in which they came."""
-METRIC_COLUMNS = ("timestamp", "trialJobId", "parameterId", "type", "sequence", "data")
+from nnicli.store.tables import METRIC_COLUMNS
 
 _TRIAL = METRIC_COLUMNS.index("trialJobId")
 _ENDS = frozenset(("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"))

@@ -11,6 +11,7 @@ from pathlib import Path
 from nnicli.choices import check_choice
 from nnicli.errors import RegistryError
 from nnicli.store.layouts import LAYOUTS, Layout
+from nnicli.store.paths import ExperimentPaths
 
 MANAGER_LOGS = ("log", "stdout", "stderr")
 """Kinds of a manager's logs: what it logs itself, and what it prints."""
@@ -21,7 +22,7 @@ _HERE = re.compile(r"$|/|[A-Za-z]:[\\/]|file://localhost:")
 _TRIAL_FOLDERS = ("trials", "environments/*/trials")
 
 
-def manager_log_path(directory: Path, kind: str) -> Path:
+def find_manager_log(directory: Path, kind: str) -> Path:
     """Return a log of the manager of the experiment in this folder.
 
     Args:
@@ -34,33 +35,29 @@ def manager_log_path(directory: Path, kind: str) -> Path:
     """
     check_kind(kind, MANAGER_LOGS)
     if kind == "log":
-        return directory / "log" / "nnimanager.log"
-    # Newest first: those are in the experiment's own folder, that of 1.x in another one.
+        return ExperimentPaths(directory).manager_log
+    # Newest first: those are in the experiment's own directory, that of 1.x in another one.
+    found = list(_printed(directory, kind))
+    return next((path for path in found if path.is_file()), found[-1])
+
+
+def _printed(directory: Path, kind: str) -> Iterator[Path]:
     for layout in LAYOUTS[::-1]:
-        folder = ""
-        # A damaged registry is told by whoever lists or starts experiments.
+        paths = ExperimentPaths(directory)
+        # A damaged registry is reported by listing or starting experiments.
         with suppress(RegistryError):
-            folder = launcher_folder(layout, directory.name)
-        output, errors = layout.output_paths(directory, folder)
-        path = output if kind == "stdout" else errors
-        if path.is_file():
-            return path
-    return path
+            paths = ExperimentPaths.registered(directory, layout)
+        yield paths.output(layout) if kind == "stdout" else paths.errors(layout)
 
 
-def dispatcher_log_path(directory: Path) -> Path:
-    """Return the log of the tuner's process."""
-    return directory / "log" / "dispatcher.log"
-
-
-def trial_log_path(directory: Path, layout: Layout, trial_job_id: str, kind: str) -> Path:
+def find_trial_log(directory: Path, layout: Layout, trial_job_id: str, kind: str) -> Path:
     """Return the file to which a trial wrote, or where it would if it has not.
 
     Raises:
         InvalidValueError: The kind is unknown, or the id would lead out of the folder.
     """
     check_kind(kind, layout.trial_logs)
-    expected = layout.trial_log_path(directory, trial_job_id, kind)
+    expected = ExperimentPaths(directory).trial_log(layout, trial_job_id, kind)
     if expected.is_file():
         return expected
     return next(_trial_files(directory, trial_job_id, kind), expected)
@@ -80,16 +77,6 @@ def is_elsewhere(log_path: str | None) -> bool:
     URL before. Here it is a path, up to 2.10 after `file://localhost:`.
     """
     return log_path is not None and _HERE.match(log_path) is None
-
-
-def launcher_folder(layout: Layout, exp_id: str) -> str:
-    """Return the name of the folder that the launcher of a 1.x experiment made, else empty.
-
-    Raises:
-        RegistryError: The registry cannot be read.
-    """
-    entry = layout.registry().get(exp_id) or {}
-    return str(entry.get("fileName") or "")
 
 
 def check_kind(kind: str, allowed: Collection[str]) -> None:

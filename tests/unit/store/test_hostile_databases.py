@@ -21,6 +21,7 @@ from nnicli.store.database import guarded
 from nnicli.store.database.records import ExperimentDatabase as Database
 from nnicli.store.database.repair import mend_search_space
 from nnicli.store.database.sqlite import open_read_only
+from nnicli.store.paths import SIDE_FILES
 from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
 from tests.unit.store.recordings import load_recording
 
@@ -152,7 +153,7 @@ def test_one_hostile_database_does_not_keep_others_from_being_listed(
     assert listed["bad"].platform is None
 
 
-@pytest.mark.parametrize("suffix", guarded.SIDE_FILES)
+@pytest.mark.parametrize("suffix", SIDE_FILES)
 def test_a_pipe_beside_a_database_is_not_waited_for(
     database: ExperimentDatabase, suffix: str
 ) -> None:

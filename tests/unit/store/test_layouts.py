@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from nnicli.errors import InvalidValueError, UnsupportedVersionError
-from nnicli.store import LAYOUTS, Layout, Run
+from nnicli.store import LAYOUTS, ExperimentPaths, Layout, Run
 from nnicli.store.layouts import layout_with
 from nnicli.versions import parse_version
 
@@ -22,7 +22,7 @@ RUN = Run(
     name="mnist",
     experiments_directory=Path("/data"),
     url_prefix="a",
-    folder="x7f3",
+    launcher_name="x7f3",
 )
 
 
@@ -85,7 +85,7 @@ def test_an_unknown_database_is_taken_for_the_newest_family() -> None:
 
 
 def test_trial_files_lie_in_the_experiments_folder() -> None:
-    path = LAYOUTS.row_for("3.0").trial_log_path(Path("/exp"), "aBcD", "stderr")
+    path = ExperimentPaths(Path("/exp")).trial_log(LAYOUTS.row_for("3.0"), "aBcD", "stderr")
 
     assert path == Path("/exp/environments/local-env/trials/aBcD/trial.stderr")
 
@@ -93,7 +93,7 @@ def test_trial_files_lie_in_the_experiments_folder() -> None:
 @pytest.mark.parametrize("trial_id", ["", ".", "..", "../x", "a/b", "/etc", "a/", "a\0b"])
 def test_an_id_that_is_no_name_is_refused(trial_id: str) -> None:
     with pytest.raises(InvalidValueError, match=r"trial_job_id: .* cannot be the name"):
-        LAYOUTS.row_for("2.7").trial_log_path(Path("/exp"), trial_id, "stdout")
+        ExperimentPaths(Path("/exp")).trial_log(LAYOUTS.row_for("2.7"), trial_id, "stdout")
 
 
 def test_what_2_x_notes_of_a_run() -> None:
@@ -135,13 +135,15 @@ def test_what_1_x_notes_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_each_release_has_its_own_registry_and_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    experiment = Path("/data/aBcD")
+
+    def paths_of(layout: Layout) -> ExperimentPaths:
+        return ExperimentPaths(Path("/data/aBcD"), layout.launcher_directory("x7f3"))
 
     places = {
         layout.since: (
             str(layout.registry().path),
-            str(layout.output_paths(experiment, "x7f3")[1]),
-            str(layout.config_path(experiment, "x7f3")),
+            str(paths_of(layout).errors(layout)),
+            str(paths_of(layout).kept_config(layout)),
         )
         for layout in LAYOUTS[:3]
     }

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from nnicli.store.database.replay import (
-    EVENT_COLUMNS,
-    LATER_EVENT_COLUMNS,
     count_statuses,
     replay_trials,
     to_metric,
 )
+from nnicli.store.tables import EVENT_COLUMNS, LATER_EVENT_COLUMNS
 
 PARAMETERS = (
     '{"parameter_id": 0, "parameter_source": "algorithm", "parameters": {"x": 0.5}, '
