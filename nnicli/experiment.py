@@ -92,8 +92,8 @@ class Experiment(ExperimentReader):
     manager has died, reads are answered from the experiment's files.
 
     Without `with` or `stop_experiment()` the experiment outlives the Python process. Its manager
-    listens on all interfaces without any authentication, and no NNI release can be told
-    otherwise: whoever reaches the port can stop it, or run commands.
+    listens on all interfaces without any authentication, and no NNI release can be
+    configured otherwise: anyone who reaches the port can stop it, or run commands.
 
     `with` stops what it started, also when SIGTERM or SIGHUP would end the script: the experiment
     is stopped first, and the process ends by the signal after that. A handler of the script's own
@@ -102,10 +102,10 @@ class Experiment(ExperimentReader):
     `stop_experiment()`.
 
     Args:
-        nni: The NNI to start managers of: a virtual environment, a `python` in one, the folder of
-            its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the
+        nni: The NNI to start managers of: a virtual environment, a `python` in one, the directory
+            of its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the
             environment of the running interpreter.
-        experiments_directory: Parent of the experiments' folders. It beats the config's own
+        experiments_directory: Parent of the experiments' directories. It beats the config's own
             `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
         url_prefix: Path below which a started manager serves, such as `team/a`.
         headers: Sent with each request, for managers behind a reverse proxy.
@@ -203,7 +203,7 @@ class Experiment(ExperimentReader):
 
         Args:
             config_file: Path of a YAML or JSON config, or the config itself as a mapping. Its
-                relative paths count from its own folder, those of a mapping from the working
+                relative paths count from its own directory, those of a mapping from the working
                 directory.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
@@ -281,7 +281,7 @@ class Experiment(ExperimentReader):
 
         Raises:
             AlreadyConnectedError: This instance has an experiment.
-            InvalidValueError: The endpoint is no such URL.
+            InvalidValueError: The endpoint is not such a URL.
             RestError: No manager answers there; the error names the right address where a manager
                 is found near it.
         """
@@ -469,8 +469,8 @@ class Experiment(ExperimentReader):
             rows: `{"parameter": {...}, "value": number or dict with "default"}` each.
 
         Raises:
-            InvalidValueError: A row has another form, or is no point of the search space; nothing
-                was sent.
+            InvalidValueError: A row has another form, or is not a point of the search space;
+                nothing was sent.
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
         import_data(self._steerable(), rows, self._timeouts.tuner_s)

@@ -44,7 +44,7 @@ class ProcessMarks:
 
     Attributes:
         exp_id: Trials carry it in their environment. Empty before a manager of 1.x has reported
-            the id that it made up.
+            the id that it generated.
         directory: The experiment's own directory, None without an id; trials and tuners carry a
             path below it in their environment.
         manager: The manager, which leads the process group of all of them; None where it is not

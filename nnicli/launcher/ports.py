@@ -27,7 +27,7 @@ def check_port(port: object) -> int:
     """Return the port, also of one that is text.
 
     Raises:
-        InvalidValueError: It is no integer from 1025 to 65535; managers refuse lower ones.
+        InvalidValueError: It is not an integer from 1025 to 65535; managers refuse lower ones.
     """
     number = to_whole(port)
     if number is None or not _LOWEST <= number <= _HIGHEST:

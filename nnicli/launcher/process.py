@@ -77,7 +77,7 @@ def find_process(identity: ProcessIdentity) -> psutil.Process | None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and the like while a process is born and not yet known to whoever ends it.
+    """Hold back Ctrl-C and the like while a process is born and nothing knows yet how to end it.
 
     Their Python handlers are swapped, not the signals blocked: a blocked signal would stay blocked
     in the child, which then could never be asked to end.
@@ -133,7 +133,7 @@ class ManagerProcess:
     ) -> ManagerProcess:
         """Start a manager as the leader of a session of its own.
 
-        The tuner and local trials stay in its process group in every release, so the group tells
+        The tuner and local trials stay in its process group in every release, so the group shows
         what belongs to it; and a Ctrl-C in the caller's terminal does not reach it.
         """
         child = _DetachablePopen(
@@ -162,7 +162,7 @@ class ManagerProcess:
 
     @property
     def returncode(self) -> int | None:
-        """Exit code, None while it runs or where it is no child of ours."""
+        """Exit code, None while it runs or where it is not a child of ours."""
         return self._child.poll() if self._child is not None else None
 
     def is_running(self) -> bool:

@@ -37,7 +37,7 @@ logger = get_logger(__name__)
 
 _READY_INTERVAL_S = 0.01
 _READY_PROBE_TIMEOUT_S = 1.0
-# What a resume by nnictl of 1.x or 2.0 sends just as it stands in the kept config.
+# What a resume by nnictl of 1.x or 2.0 sends unchanged from the stored config.
 _SENT_BY_NNICTL = ("maxExecDuration", "searchSpace")
 
 
@@ -222,7 +222,7 @@ class _Launch:
 
     @property
     def run(self) -> Run:
-        """The run as far as it is known; an id that the manager makes up comes last."""
+        """The run as far as it is known; an id that the manager generates comes last."""
         return self.files.run
 
     def register(self, registry: Registry, previous: Mapping[str, Any] | None) -> None:
@@ -256,8 +256,8 @@ class _Launch:
                 raise self._exited_error("before it was ready")
             if client.poll_status(_READY_PROBE_TIMEOUT_S) is None:
                 return None
-            # Whoever took the port in the gap would answer in our manager's place, and the POST
-            # would go to a stranger.
+            # A process that took the port in the gap would answer in our manager's place, and the
+            # POST would go to a stranger.
             is_ours = ports.listens(self.run.pid, self.run.port)
             return None if is_ours is False else True
 
@@ -274,7 +274,7 @@ class _Launch:
             )
 
     def hand_over(self, client: ManagerClient) -> None:
-        """Tell the experiment, and POST it once: a second one would start a second loop."""
+        """Send the metadata, and POST the experiment once: a second POST starts a second loop."""
         requests = self.plan.requests
         try:
             for body in requests.metadata:
@@ -349,5 +349,5 @@ def _restore_entry(
         else:
             registry.ensure(files.run.exp_id, previous)
     except RegistryError as error:
-        # The failure that led here is the one to tell.
+        # The failure that led here is the one to report.
         logger.warning("experiment %s may be left in NNI's registry: %s", files.run.exp_id, error)

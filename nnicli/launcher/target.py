@@ -37,7 +37,7 @@ def target_of(installation: NniInstallation) -> Target:
     python = installation.bin_directory / "python3"
 
     def find_missing(modules: Iterable[str]) -> frozenset[str]:
-        return _find_missing(python, modules, folder=installation.entry.parent, environ=environ)
+        return _find_missing(python, modules, directory=installation.entry.parent, environ=environ)
 
     return Target(
         python=python,
@@ -57,8 +57,8 @@ def _registry_path(
         # As its tuner sees it, whose working directory that is.
         return Path(installation.entry.parent, environ[row.variable], row.file)
     is_own = installation.is_virtual or (installation.prefix / "conda-meta").is_dir()
-    folder = installation.prefix / "nni" if is_own else user_home() / ".config" / "nni"
-    return folder / row.file
+    directory = installation.prefix / "nni" if is_own else user_home() / ".config" / "nni"
+    return directory / row.file
 
 
 def _read_registry(path: Path, row: AlgorithmRegistry) -> dict[str, dict[str, str]]:
@@ -87,14 +87,14 @@ def _names(algorithms: Any, row: AlgorithmRegistry) -> dict[str, str]:
 
 
 def _find_missing(
-    python: Path, modules: Iterable[str], *, folder: Path, environ: Mapping[str, str]
+    python: Path, modules: Iterable[str], *, directory: Path, environ: Mapping[str, str]
 ) -> frozenset[str]:
     argv = [str(python), "-c", _FIND, *modules]
     try:
         answer = subprocess.run(
             argv,
             # As a tuner is started, so that it finds what a tuner would find.
-            cwd=folder,
+            cwd=directory,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -23,7 +23,7 @@ logger = get_logger(__name__)
 
 _TUNER_INTERVAL_S = 0.02
 _KILL_INTERVAL_S = 0.2
-# Before 3.0 a manager looks at its trials every 5 s.
+# Before 3.0 a manager polls its trials every 5 s.
 _KILL_AGAIN_S = 6.0
 # What managers answer to a trial beyond the limit (1.8 to 3.0, `nnimanager.js`).
 _LIMIT_REACHED = "reach maxTrialNum"
@@ -176,7 +176,7 @@ def kill_trial(session: Session, trial_job_id: str, timeout_s: float) -> None:
     it then runs to its own end, and that becomes its status.
 
     Raises:
-        TrialJobNotFoundError: There is no such trial.
+        TrialJobNotFoundError: The trial was not found.
         TrialStillRunningError: It has not ended in time.
     """
     deadline = Deadline(timeout_s)
@@ -184,7 +184,7 @@ def kill_trial(session: Session, trial_job_id: str, timeout_s: float) -> None:
     def probe() -> bool | None:
         return _has_ended(session.client.get_trial_job(trial_job_id)) or None
 
-    # Never without a look before: a DELETE turns SUCCEEDED into USER_CANCELED.
+    # Never without a check before: a DELETE turns SUCCEEDED into USER_CANCELED.
     while not probe():
         if deadline.expired:
             raise TrialStillRunningError(

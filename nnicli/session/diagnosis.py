@@ -18,7 +18,7 @@ from nnicli.errors import (
 from nnicli.models import TrialJob, TrialJobStatus
 from nnicli.redaction import redact
 from nnicli.session.link import Session
-from nnicli.session.outlook import Look
+from nnicli.session.outlook import Snapshot
 from nnicli.store import has_lost_connection, platform_of
 
 # What managers say of a tuner that is lost or never came (1.9 to 3.0).
@@ -27,14 +27,14 @@ _TUNER_WORDS = ("uner", "ispatcher")
 _TOO_SLOW = "Tuner did not connect in 10 seconds"
 _MOST_CHARACTERS = 4000
 # Settings over which trials may not start.
-_TELLING = ("reuseMode", "trialGpuNumber", "nniManagerIp", "trialCommand")
+_DECISIVE = ("reuseMode", "trialGpuNumber", "nniManagerIp", "trialCommand")
 _KINDS = ("stderr", "trial", "stdout")
 
 
 def failure(
     session: Session, what: str, *, errors: Sequence[str] = (), crash: str = ""
 ) -> ExperimentFailedError:
-    """Return the error for an experiment that cannot go on; a crashed tuner is told apart.
+    """Return the error for an experiment that cannot go on; a crashed tuner has its own type.
 
     Args:
         session: The experiment.
@@ -81,8 +81,8 @@ def _too_slow() -> str:
 
 def nothing_succeeded(session: Session, counts: Mapping[str, int]) -> NoTrialSucceededError:
     """Return the error for an experiment that is over without a single success."""
-    told = ", ".join(f"{number} {status}" for status, number in counts.items()) or "no trial"
-    message = f"experiment {session.exp_id} is over and no trial succeeded ({told})"
+    counted = ", ".join(f"{number} {status}" for status, number in counts.items()) or "no trial"
+    message = f"experiment {session.exp_id} is over and no trial succeeded ({counted})"
     failed = session.client.list_trial_jobs(status=TrialJobStatus.FAILED)
     if failed:
         message += f"; {last_words(session, failed[0])}"
@@ -128,7 +128,7 @@ def last_words(session: Session, trial: TrialJob) -> str:
     except TrialLogNotAvailableError as error:
         return f"{ended}; what it wrote is on another machine, at {error.location}"
     except RestError as error:
-        # The failure is the one to tell; its log is an extra.
+        # The failure is what matters; its log is an extra.
         return f"{ended}; its log cannot be read ({error})"
     if texts["stderr"]:
         return f"{ended}, and its stderr with:\n{quote(texts['stderr'])}"
@@ -136,15 +136,15 @@ def last_words(session: Session, trial: TrialJob) -> str:
     return "; ".join((f"{ended}, with nothing in its stderr", *written))
 
 
-def starvation(session: Session, look: Look, waited_s: float) -> str:
+def starvation(session: Session, snapshot: Snapshot, waited_s: float) -> str:
     """Return what is known of an experiment of which nothing runs, though something should."""
     facts = [
-        f"no trial has run for {waited_s:.0f} s ({look.waiting} wait)",
-        f"training service {platform_of(look.params) or 'unknown'}",
-        *(f"{key} {value}" for key, value in _settings(look.params).items()),
+        f"no trial has run for {waited_s:.0f} s ({snapshot.waiting} wait)",
+        f"training service {platform_of(snapshot.params) or 'unknown'}",
+        *(f"{key} {value}" for key, value in _settings(snapshot.params).items()),
     ]
     text = ", ".join(facts)
-    if look.waiting == 0 and look.trials == 0:
+    if snapshot.waiting == 0 and snapshot.trials == 0:
         text += "; the tuner has handed out nothing yet, dispatcher.log may say why"
     else:
         text += (
@@ -161,7 +161,7 @@ def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
     services = services if isinstance(services, list) else [services]
     found: dict[str, Any] = {}
     for place in (params, *(service for service in services if isinstance(service, dict))):
-        found |= {key: place[key] for key in _TELLING if place.get(key) is not None}
+        found |= {key: place[key] for key in _DECISIVE if place.get(key) is not None}
         machines = place.get("machineList")
         machines = machines if isinstance(machines, list) else []
         named = [one for one in machines if isinstance(one, dict) and one.get("pythonPath")]
@@ -172,6 +172,6 @@ def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
 
 def quote(text: str) -> str:
     """Return the end of a log as a message may show it."""
-    # Before it is cut: what is left of a secret no longer tells that it is one.
+    # Hidden before the cut: the rest of a secret that was cut no longer looks like one.
     hidden = redact(text)
     return hidden if len(hidden) <= _MOST_CHARACTERS else f"...{hidden[-_MOST_CHARACTERS:]}"

@@ -48,7 +48,7 @@ class Session:
     Attributes:
         exp_id: The experiment.
         process: The manager, None when it is not on this machine.
-        directory: The experiment's folder, None when it is not on this machine.
+        directory: The experiment's own directory, None when it is not on this machine.
         release: The manager's.
         is_view: Whether the manager only shows a stopped experiment.
         is_stopped: Whether this session has stopped it, so that only its files are left.
@@ -57,7 +57,7 @@ class Session:
         logs: What this run's manager and tuner write, None where that is not on this machine.
         evidence: What these say of a failure.
         lead: How far the number of the next set was ahead of the number of trials before this run's
-            tuner handed out its first; None where that is not known.
+            tuner generated its first; None where that is not known.
         tuner_has_connected: Whether the tuner was seen to be connected.
         reopening: Until when a limit that was raised may still be taking effect.
     """
@@ -119,7 +119,7 @@ class Session:
         exp_id = profile["id"]
         process = find_local_manager(client.endpoint, exp_id)
         directory = Path(profile["logDir"])
-        # A folder that was deleted by hand still tells the tuner and the trials.
+        # Its tuner and trials are recognized by it even where it was deleted by hand.
         is_here = process is not None
         release = find_release(client.get_version())
         status = client.get_experiment_status()["status"]
@@ -133,7 +133,7 @@ class Session:
             if process is not None and is_here
             else None,
             lead=0 if process is not None and is_new(process) else None,
-            # Up to 2.1 the status does not tell.
+            # Up to 2.1 the status does not say so.
             is_view=status == ExperimentStatus.VIEWED
             or (process is not None and is_viewing(process)),
         )
@@ -184,7 +184,7 @@ class Session:
         return database if database.path.is_file() else None
 
     def runs_trials_here(self) -> bool:
-        """Return whether the trials write into the experiment's folder on this machine."""
+        """Return whether the trials write into the experiment's directory on this machine."""
         files = self.database()
         if files is None:
             return False
@@ -255,11 +255,11 @@ def _lead_at_start(started: StartedManager) -> int | None:
         rows = started.client.get_job_statistics()
         number = started.client.get_experiment_profile()["nextSequenceId"]
     except RestError as error:
-        # Whoever waits is told of a manager that does not answer.
+        # A manager that does not answer is an error of the first wait().
         exp_id = started.plan.run.exp_id
         logger.debug("the queue of experiment %s is not known: %s", exp_id, error)
         return None
-    # A tuner that has not written a word has handed out nothing.
+    # A tuner that has not written a word has generated nothing.
     if not started.logs.dispatcher.is_empty():
         return None
     return number - sum(row["trialJobNumber"] for row in rows)

@@ -1,4 +1,4 @@
-"""What an experiment can still do, judged by what is seen of it at one moment."""
+"""What an experiment can still do, judged by one snapshot of it."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _WIDE_MARGIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Snapshot:
     """What is seen of an experiment at one moment.
 
     Attributes:
         status: The manager's.
         counts: Trial status -> number of trials.
         params: The config, as the manager has it now.
-        queued: How many sets of hyper-parameters the tuner, or a user, has handed out that are not
+        queued: How many sets of hyper-parameters the tuner, or a user, has generated that are not
             submitted as trials yet; None where that cannot be known.
         is_answered: Whether the tuner said that it has nothing more after the last trial's end.
     """
@@ -50,6 +50,11 @@ class Look:
         return sum(number for name, number in self.counts.items() if name not in _FINISHED)
 
     @property
+    def finished(self) -> int:
+        """How many trials have ended."""
+        return self.trials - self.unfinished
+
+    @property
     def waiting(self) -> int:
         """How many trials and sets wait for their turn."""
         return self.counts.get(TrialJobStatus.WAITING, 0) + max(self.queued or 0, 0)
@@ -62,27 +67,27 @@ class Look:
         return self.status == ExperimentStatus.RUNNING or self.waiting > 0
 
 
-def rest_s(look: Look, pace: Pace) -> float:
+def rest_s(snapshot: Snapshot, pace: Pace) -> float:
     """Return how long nothing may change until it is certain that nothing more will come.
 
     A tuner takes in the end of a trial in one thread and requests for more in another (1.8 to 3.0,
     source), so its "nothing more" may come a moment before its next sets. Where the queue or the
     tuner's word is not known, the manager gets the time to submit and to ask, twice.
     """
-    interval_s = pace.interval_s(look.params)
-    if look.queued is not None and look.is_answered:
+    interval_s = pace.interval_s(snapshot.params)
+    if snapshot.queued is not None and snapshot.is_answered:
         return interval_s + _MARGIN_S
     return 2 * interval_s + _WIDE_MARGIN_S
 
 
-def may_be_over(look: Look) -> bool:
+def may_be_over(snapshot: Snapshot) -> bool:
     """Return whether no more work is in sight.
 
     TUNER_NO_MORE_TRIAL means that the tuner has nothing now. The status comes before the sets that
-    it has handed out are submitted, does not become DONE by itself, and is left again when the
+    it has generated are submitted, does not become DONE by itself, and is left again when the
     tuner has more, as PBT has for every generation (1.9, 2.10.1 and 3.0, seen live).
     """
-    if look.status == ExperimentStatus.DONE:
+    if snapshot.status == ExperimentStatus.DONE:
         return True
-    is_exhausted = look.status == ExperimentStatus.TUNER_NO_MORE_TRIAL
-    return is_exhausted and look.unfinished == 0 and (look.queued or 0) <= 0
+    is_exhausted = snapshot.status == ExperimentStatus.TUNER_NO_MORE_TRIAL
+    return is_exhausted and snapshot.unfinished == 0 and (snapshot.queued or 0) <= 0

@@ -16,7 +16,7 @@ def count_trials(session: Session) -> dict[str, int]:
 
 
 def count_queued(session: Session, profile: ExperimentProfile, *, trials: int) -> int | None:
-    """Return how many sets are handed out and not submitted; None where that is not known.
+    """Return how many parameter sets are generated and not submitted; None where that is not known.
 
     Each set, the tuner's and a user's, gets the next number when it comes, and becomes a trial
     when there is room (1.8 to 3.0, source).
@@ -37,7 +37,7 @@ def note_reopening(session: Session) -> None:
 def may_be_reopening(session: Session) -> bool:
     """Return whether the manager may say DONE though it has trials and time left.
 
-    It looks at its limits every second only, before 3.0 every 5 s.
+    It checks its limits every second only, before 3.0 every 5 s.
     """
     if session.reopening.expired:
         return False

@@ -15,7 +15,7 @@ from nnicli.models import ExperimentStatus, TrialJobStatus
 from nnicli.safe_logging import get_logger
 from nnicli.session import diagnosis, progress
 from nnicli.session.link import Session
-from nnicli.session.outlook import Look, may_be_over, rest_s
+from nnicli.session.outlook import Snapshot, may_be_over, rest_s
 from nnicli.waiting import Deadline
 
 logger = get_logger(__name__)
@@ -24,8 +24,8 @@ _STOPPING = (ExperimentStatus.STOPPING, ExperimentStatus.STOPPED)
 # A tuner is started within a moment of the experiment; one that was not seen by then never was.
 _TUNER_START_S = 5.0
 _DYING_S = 0.5
-# It is looked at between two answers of its manager, so one look may fall into a gap.
-_LOOKS_WITHOUT_TUNER = 2
+# It is checked between two answers of its manager, so one check may fall into a gap.
+_CHECKS_WITHOUT_TUNER = 2
 # Statistics cost the manager a scan of its database: while it works they are asked for so seldom
 # that they take up a small part of the time.
 _LEAST_INTERVAL_S = 2.0
@@ -35,12 +35,12 @@ _SHARE = 0.05
 class Supervisor:
     """Watches one session: the manager's process and status, the tuner, its sets and its trials.
 
-    The status alone does not tell. A 3.0 manager whose tuner has died of an exception says RUNNING
+    The status alone is not enough. A 3.0 manager whose tuner has died of an exception says RUNNING
     for ever, a 2.10 one dies with it (seen live), and TUNER_NO_MORE_TRIAL comes before the tuner's
     last sets have run. docs/explanation/waiting.md has the whole model.
 
     Attributes:
-        last_status: What the manager said at the last look, empty before the first.
+        last_status: What the manager said at the last check, empty before the first.
     """
 
     def __init__(self, session: Session, *, patience_s: float) -> None:
@@ -53,13 +53,13 @@ class Supervisor:
         self._session = session
         self._since = Deadline(None)
         self._tuner_was_seen = False
-        self._looks_without_tuner = 0
+        self._checks_without_tuner = 0
         self._log_position = 0
         self._crash_found = ""
-        self._last_look: Look | None = None
+        self._last_snapshot: Snapshot | None = None
         self._at_rest = Deadline(None)
         self._starving = Deadline(None)
-        self._next_look = Deadline(0)
+        self._next_snapshot = Deadline(0)
         self._patience_s = patience_s
         self._has_warned = False
         self.last_status = ""
@@ -73,14 +73,14 @@ class Supervisor:
         """Return whether trials or sets have waited for so long while none ran."""
         if self._starved_s < limit_s:
             return False
-        # The last look may be some seconds old.
-        self._note(self._look(self.last_status))
+        # The last snapshot may be some seconds old.
+        self._note(self._take_snapshot(self.last_status))
         return self._starved_s >= limit_s
 
     @property
     def _starved_s(self) -> float:
-        look = self._last_look
-        return self._starving.waited_s if look is not None and look.is_starved else 0.0
+        snapshot = self._last_snapshot
+        return self._starving.waited_s if snapshot is not None and snapshot.is_starved else 0.0
 
     def check(self, *, allow_no_metric: bool = False) -> ExperimentStatus | None:
         """Return the status in which no more work will be done, None while it goes on.
@@ -140,7 +140,7 @@ class Supervisor:
         return self._find_end(status, allow_no_metric=allow_no_metric)
 
     def _end_of_stopping(self, status: str) -> ExperimentStatus | None:
-        """Tell a manager that gives up, as 3.0 over a host that it cannot reach, from a stop."""
+        """Distinguish a stop from a manager that gives up, as 3.0 does over a host out of reach."""
         if self._session.evidence.manager_error():
             raise self._failure(f"its manager gave up and says {status}")
         return ExperimentStatus.STOPPED if status == ExperimentStatus.STOPPED else None
@@ -148,25 +148,25 @@ class Supervisor:
     def _find_end(self, status: str, *, allow_no_metric: bool) -> ExperimentStatus | None:
         is_candidate = status in (ExperimentStatus.DONE, ExperimentStatus.TUNER_NO_MORE_TRIAL)
         if not is_candidate:
-            if self._next_look.expired:
-                self._look_at_progress(status)
+            if self._next_snapshot.expired:
+                self._check_progress(status)
             return None
-        look = self._look(status)
-        self._note(look)
-        if not may_be_over(look) or not self._is_settled(look):
+        snapshot = self._take_snapshot(status)
+        self._note(snapshot)
+        if not may_be_over(snapshot) or not self._is_settled(snapshot):
             self._warn_of_starvation()
             return None
         if status == ExperimentStatus.DONE and self._is_reopening():
             return None
-        self._check_results(look, allow_no_metric=allow_no_metric)
+        self._check_results(snapshot, allow_no_metric=allow_no_metric)
         return ExperimentStatus(status)
 
-    def _look_at_progress(self, status: str) -> None:
+    def _check_progress(self, status: str) -> None:
         try:
-            self._note(self._look(status))
+            self._note(self._take_snapshot(status))
         except RequestTimeoutError as error:
             # The end does not hang on it, and a large experiment may take longer than the caller.
-            logger.debug("no look at experiment %s: %s", self._session.exp_id, error)
+            logger.debug("no snapshot of experiment %s: %s", self._session.exp_id, error)
             return
         self._warn_of_starvation()
 
@@ -179,15 +179,15 @@ class Supervisor:
             or self._session.client.get_experiment_status()["status"] != ExperimentStatus.DONE
         )
 
-    def _look(self, status: str) -> Look:
+    def _take_snapshot(self, status: str) -> Snapshot:
         session, asked = self._session, Deadline(None)
         try:
             # In this order: what is submitted in between is seen as queued, and not overlooked.
             counts = progress.count_trials(session)
             profile = session.client.get_experiment_profile()
         finally:
-            self._next_look = Deadline(max(_LEAST_INTERVAL_S, asked.waited_s / _SHARE))
-        return Look(
+            self._next_snapshot = Deadline(max(_LEAST_INTERVAL_S, asked.waited_s / _SHARE))
+        return Snapshot(
             status,
             counts,
             params=profile["params"],
@@ -195,27 +195,27 @@ class Supervisor:
             is_answered=progress.tuner_has_answered(session),
         )
 
-    def _note(self, look: Look) -> None:
-        if look != self._last_look:
+    def _note(self, snapshot: Snapshot) -> None:
+        if snapshot != self._last_snapshot:
             self._at_rest = Deadline(None)
-        if not look.is_starved or self._has_moved(look):
+        if not snapshot.is_starved or self._has_moved(snapshot):
             self._starving = Deadline(None)
             self._has_warned = False
-        self._last_look = look
+        self._last_snapshot = snapshot
 
-    def _has_moved(self, look: Look) -> bool:
-        before = self._last_look
-        return before is None or before.trials - before.unfinished != look.trials - look.unfinished
+    def _has_moved(self, snapshot: Snapshot) -> bool:
+        before = self._last_snapshot
+        return before is None or before.finished != snapshot.finished
 
-    def _is_settled(self, look: Look) -> bool:
-        if look.status == ExperimentStatus.DONE:
+    def _is_settled(self, snapshot: Snapshot) -> bool:
+        if snapshot.status == ExperimentStatus.DONE:
             return True
-        return self._at_rest.waited_s >= rest_s(look, self._session.release.pace)
+        return self._at_rest.waited_s >= rest_s(snapshot, self._session.release.pace)
 
-    def _check_results(self, look: Look, *, allow_no_metric: bool) -> None:
+    def _check_results(self, snapshot: Snapshot, *, allow_no_metric: bool) -> None:
         session = self._session
-        if not look.counts.get(TrialJobStatus.SUCCEEDED, 0):
-            raise diagnosis.nothing_succeeded(session, look.counts)
+        if not snapshot.counts.get(TrialJobStatus.SUCCEEDED, 0):
+            raise diagnosis.nothing_succeeded(session, snapshot.counts)
         if allow_no_metric:
             return
         succeeded = session.client.list_trial_jobs(status=TrialJobStatus.SUCCEEDED)
@@ -232,12 +232,12 @@ class Supervisor:
             return
         if process.tuner() is not None:
             self._tuner_was_seen = True
-            self._looks_without_tuner = 0
+            self._checks_without_tuner = 0
             return
         if not self._tuner_was_seen and self._since.waited_s < _TUNER_START_S:
             return
-        self._looks_without_tuner += 1
-        if self._looks_without_tuner >= _LOOKS_WITHOUT_TUNER:
+        self._checks_without_tuner += 1
+        if self._checks_without_tuner >= _CHECKS_WITHOUT_TUNER:
             raise self._failure(f"its tuner is gone while the manager says {status}")
 
     def _crash(self) -> str:
@@ -261,7 +261,8 @@ class Supervisor:
         logger.warning("experiment %s: %s", self._session.exp_id, self._starvation())
 
     def _starvation(self) -> str:
-        return diagnosis.starvation(self._session, self._look(self.last_status), self._starved_s)
+        snapshot = self._take_snapshot(self.last_status)
+        return diagnosis.starvation(self._session, snapshot, self._starved_s)
 
 
 def _has_number(value: float | None) -> bool:

@@ -21,7 +21,7 @@ _MOST_TRIALS = 2**53 - 1
 
 
 def to_port(port: object) -> int:
-    """Return a port, also one that is text; None is 0, which stands for the first free one."""
+    """Return a port, also one that is text; None is 0, for the first free one."""
     return 0 if port is None else check_port(port)
 
 

@@ -63,7 +63,7 @@ def wait_for_end(supervisor: Supervisor, limits: WaitLimits) -> ExperimentStatus
 
 @contextmanager
 def _in_time(supervisor: Supervisor, deadline: Deadline) -> Iterator[None]:
-    """Give a look at the experiment the time that is left; one that is too late ends the wait."""
+    """Give a check the time that is left; one that takes longer ends the wait."""
     try:
         with within(deadline):
             yield

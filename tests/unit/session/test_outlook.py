@@ -5,36 +5,38 @@ from __future__ import annotations
 import pytest
 
 from nnicli.releases import find_release
-from nnicli.session.outlook import Look, may_be_over, rest_s
+from nnicli.session.outlook import Snapshot, may_be_over, rest_s
 
 LOCAL = {"trialConcurrency": 4, "trainingService": {"platform": "local"}}
 
 
-def _look(status: str = "TUNER_NO_MORE_TRIAL", queued: int | None = 0, **counts: int) -> Look:
-    return Look(status, counts, LOCAL, queued)
+def _snapshot(
+    status: str = "TUNER_NO_MORE_TRIAL", queued: int | None = 0, **counts: int
+) -> Snapshot:
+    return Snapshot(status, counts, LOCAL, queued)
 
 
 @pytest.mark.parametrize(
     ("look", "is_over"),
     [
         # A grid of three at a concurrency of four: the tuner has nothing more before any trial is.
-        (_look(queued=3), False),
-        (_look(queued=2, SUCCEEDED=1), False),
-        (_look(WAITING=3), False),
-        (_look(RUNNING=1, SUCCEEDED=2), False),
+        (_snapshot(queued=3), False),
+        (_snapshot(queued=2, SUCCEEDED=1), False),
+        (_snapshot(WAITING=3), False),
+        (_snapshot(RUNNING=1, SUCCEEDED=2), False),
         # One that a resume runs again (2.10 to 3.0), and one of which the manager knows nothing.
-        (_look(ADD_RESUMED=1, SUCCEEDED=2), False),
-        (_look(UNKNOWN=1), False),
-        (_look(SUCCEEDED=3), True),
-        (_look(SUCCEEDED=1, FAILED=1, EARLY_STOPPED=1, USER_CANCELED=1), True),
-        (_look(queued=None, SUCCEEDED=3), True),
-        (_look("RUNNING", SUCCEEDED=3), False),
-        (_look("NO_MORE_TRIAL", RUNNING=1), False),
+        (_snapshot(ADD_RESUMED=1, SUCCEEDED=2), False),
+        (_snapshot(UNKNOWN=1), False),
+        (_snapshot(SUCCEEDED=3), True),
+        (_snapshot(SUCCEEDED=1, FAILED=1, EARLY_STOPPED=1, USER_CANCELED=1), True),
+        (_snapshot(queued=None, SUCCEEDED=3), True),
+        (_snapshot("RUNNING", SUCCEEDED=3), False),
+        (_snapshot("NO_MORE_TRIAL", RUNNING=1), False),
         # Sets beyond maxTrialNumber are never submitted (1.9).
-        (_look("DONE", queued=2, SUCCEEDED=3), True),
+        (_snapshot("DONE", queued=2, SUCCEEDED=3), True),
     ],
 )
-def test_nothing_may_run_wait_or_be_queued(look: Look, is_over: bool) -> None:
+def test_nothing_may_run_wait_or_be_queued(look: Snapshot, is_over: bool) -> None:
     assert may_be_over(look) is is_over
 
 
@@ -56,9 +58,9 @@ def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
 ) -> None:
     """The longer one is for where the queue or the tuner's last word is not known."""
     pace = find_release(version).pace
-    certain = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0, is_answered=True)
-    unanswered = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0)
-    unknown = Look("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, None, is_answered=True)
+    certain = Snapshot("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0, is_answered=True)
+    unanswered = Snapshot("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0)
+    unknown = Snapshot("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, None, is_answered=True)
 
     assert (rest_s(certain, pace), rest_s(unanswered, pace)) == rests
     assert rest_s(unknown, pace) == rests[1]
@@ -67,17 +69,17 @@ def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
 @pytest.mark.parametrize(
     ("look", "is_starved"),
     [
-        (_look("RUNNING"), True),
-        (_look("RUNNING", WAITING=2), True),
-        (_look("RUNNING", queued=2), True),
-        (_look("TUNER_NO_MORE_TRIAL", queued=2), True),
-        (_look("RUNNING", WAITING=2, RUNNING=1), False),
-        (_look("TUNER_NO_MORE_TRIAL", SUCCEEDED=3), False),
-        (_look("NO_MORE_TRIAL", WAITING=1), True),
-        (Look("RUNNING", {"WAITING": 2}, {"trialConcurrency": 0}, 0), False),
+        (_snapshot("RUNNING"), True),
+        (_snapshot("RUNNING", WAITING=2), True),
+        (_snapshot("RUNNING", queued=2), True),
+        (_snapshot("TUNER_NO_MORE_TRIAL", queued=2), True),
+        (_snapshot("RUNNING", WAITING=2, RUNNING=1), False),
+        (_snapshot("TUNER_NO_MORE_TRIAL", SUCCEEDED=3), False),
+        (_snapshot("NO_MORE_TRIAL", WAITING=1), True),
+        (Snapshot("RUNNING", {"WAITING": 2}, {"trialConcurrency": 0}, 0), False),
     ],
 )
 def test_an_experiment_starves_when_something_should_run_and_nothing_does(
-    look: Look, is_starved: bool
+    look: Snapshot, is_starved: bool
 ) -> None:
     assert look.is_starved is is_starved
