@@ -17,7 +17,10 @@ QUICKSTART := .quickstart
 # Tests of real managers wait more than they compute, so two cores serve six of them.
 WORKERS := 6
 
-.PHONY: help quickstart test test-managers test-endings test-kills managers check format bench clean
+# Material prints an advertisement of its successor otherwise; see docs/decisions/0013.
+export NO_MKDOCS_2_WARNING := 1
+
+.PHONY: help quickstart docs test test-managers test-endings test-kills managers check format bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -28,7 +31,7 @@ python-found:
 
 $(VENV)/.installed: pyproject.toml | python-found
 	"$(PYTHON)" -m venv --clear $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[dev,docs]'
 	touch $@
 
 $(MANAGER)/.installed: tools/managers.py $(VENV)/.installed
@@ -51,7 +54,10 @@ check: $(VENV)/.installed  ## lint, format, types, layers
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports --no-cache
 
-test: check $(MANAGER)/.installed  ## set up all, then check and run every test, on three managers
+docs: $(VENV)/.installed  ## build the documentation into build/site; any warning fails it
+	$(VENV)/bin/mkdocs --quiet build --strict
+
+test: check docs $(MANAGER)/.installed  ## set up all, then check and run every test, on three managers
 	$(VENV)/bin/python -m tools.managers --where-possible $(TESTED)
 	NNICLI_TEST_NNI="$$($(VENV)/bin/python -m tools.managers --list 3.0 $(TESTED))" \
 		$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not matrix"
@@ -80,4 +86,4 @@ bench: $(VENV)/.installed $(MANAGER)/.installed  ## measure on the real 3.0 mana
 	$(VENV)/bin/python -m benchmarks --nni "$(CURDIR)/$(MANAGER)"
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(MANAGERS) $(QUICKSTART) dist
+	rm -rf $(VENV) $(MANAGERS) $(QUICKSTART) build dist
