@@ -38,4 +38,4 @@ def test_the_docs_list_every_check() -> None:
     text = (ROOT / "docs" / "reference" / "configs.md").read_text("utf-8")
 
     assert "\n".join(rows) in text
-    assert fixed in text
+    assert fixed in " ".join(text.split())
