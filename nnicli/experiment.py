@@ -610,7 +610,7 @@ class Experiment(ExperimentReader):
             if not is_view:
                 located.check_release()
                 located.warn_of_spent_budget()
-                located.mend()
+                located.repair()
             action: Action = "view" if is_view else "resume"
             config = located.stored_config()
             plan = StartPlan(

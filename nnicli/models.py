@@ -449,7 +449,7 @@ class ExperimentRecord:
         name: Its name, None without one.
         status: An ExperimentStatus as text; STOPPED where no manager of it lives, whatever was
             noted; `UNKNOWN` where only its manager knows and does not answer.
-        noted_status: What NNI's registry has, None for an experiment that is not registered.
+        registry_status: What NNI's registry has, None for an experiment that is not registered.
         platform: The training service, in the config's words; None where nothing tells it.
         port: The manager's port, None while there is no manager.
         url: The manager's address, None while there is no manager.
@@ -466,7 +466,7 @@ class ExperimentRecord:
     exp_id: str
     name: str | None
     status: str
-    noted_status: str | None
+    registry_status: str | None
     platform: str | None
     port: int | None
     url: str | None

@@ -123,7 +123,7 @@ def prune(
         tell("nothing was deleted; --yes deletes them")
 
 
-@click.command(short_help="Find what NNI's registry says wrongly, and mend it.")
+@click.command(short_help="Find and repair errors in NNI's registry.")
 @_YES
 @parents_option
 @json_option
@@ -141,21 +141,21 @@ def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
     unstarted  what is left of a start that was cut short
     leftover   a temporary file of a killed nnicli
 
-    It shows them. On a terminal it asks then; elsewhere it mends only with --yes. Exit code 1 when
-    something is left.
+    It shows them, and on a terminal it asks; elsewhere it repairs only with --yes. The exit code
+    is 1 when something is left.
     """
     from nnicli import reconcile_experiments
 
-    found = reconcile_experiments(mend=yes, experiments_directories=parents)
+    found = reconcile_experiments(repair=yes, experiments_directories=parents)
     _show_findings(found, as_json=as_json)
-    mendable = [finding for finding in found if finding.can_be_mended]
-    if not yes and mendable and not as_json and _can_ask():
-        _require_yes(f"Mend {len(mendable)} of {len(found)}?")
-        found = reconcile_experiments(mend=True, experiments_directories=parents)
+    repairable = [finding for finding in found if finding.repairable]
+    if not yes and repairable and not as_json and _can_ask():
+        _require_yes(f"Repair {len(repairable)} of {len(found)}?")
+        found = reconcile_experiments(repair=True, experiments_directories=parents)
         _show_findings(found, as_json=False)
-    elif mendable and not yes:
-        tell("nothing was changed; --yes mends what can be mended")
-    if not all(finding.is_mended for finding in found):
+    elif repairable and not yes:
+        tell("nothing was changed; --yes repairs what can be repaired")
+    if not all(finding.repaired for finding in found):
         raise SystemExit(Exit.FAILED)
 
 
@@ -210,7 +210,7 @@ def _print_deletions(deletions: Sequence[Deletion], console: Console) -> None:
         record = deletion.record
         table.add_row(
             record.exp_id,
-            "runs" if deletion.processes else record.noted_status or record.status,
+            "runs" if deletion.processes else record.registry_status or record.status,
             format_time(record.ended_at),
             format_size(deletion.size),
             [str(path) for path in deletion.paths] or "its entry in the registry",
@@ -235,8 +235,8 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
         "directory": None if directory is None else str(directory),
         "message": finding.message,
         "pids": [process.pid for process in finding.processes],
-        "can_be_mended": finding.can_be_mended,
-        "is_mended": finding.is_mended,
+        "repairable": finding.repairable,
+        "repaired": finding.repaired,
         "paths": [str(path) for path in finding.paths],
         "error": finding.error or None,
     }
@@ -245,19 +245,19 @@ def _finding_document(finding: Finding) -> dict[str, Any]:
 def _print_findings(found: Sequence[Finding]) -> None:
     from nnicli.cli.consoles import new_table, open_output
 
-    table = new_table("what", "id", "mended")
+    table = new_table("what", "id", "repaired")
     table.add_column("found", overflow="fold")
     for finding in found:
         pids = [f"pid {process.pid}" for process in finding.processes]
         error = [finding.error] if finding.error else []
         lines = [finding.message, *pids, *error]
-        table.add_row(finding.kind, finding.record.exp_id, _describe_mending(finding), lines)
+        table.add_row(finding.kind, finding.record.exp_id, _describe_repair(finding), lines)
     open_output().print(table)
 
 
-def _describe_mending(finding: Finding) -> str:
-    if finding.is_mended:
+def _describe_repair(finding: Finding) -> str:
+    if finding.repaired:
         return "yes"
     if finding.error:
         return "failed"
-    return "not yet" if finding.can_be_mended else "cannot be"
+    return "not yet" if finding.repairable else "cannot be"

@@ -96,7 +96,7 @@ def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> 
         print_json({**document, "status": said, "errors": errors, "trials": counts})
         return
     trials = ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
-    noted = record.noted_status
+    noted = record.registry_status
     if not record.is_running and noted not in (None, said):
         said = f"{said} (its manager is gone; the registry still says {noted})"
     facts = {"status": said, "trials": trials}
@@ -220,7 +220,7 @@ def _record_document(record: ExperimentRecord) -> dict[str, Any]:
         "exp_id": record.exp_id,
         "name": record.name,
         "status": record.status,
-        "noted_status": record.noted_status,
+        "registry_status": record.registry_status,
         "is_running": record.is_running,
         "platform": record.platform,
         "port": record.port,

@@ -168,7 +168,7 @@ def prune_experiments(
         for record in list_experiments(experiments_directories=experiments_directories)
         if record.is_registered
         and record.directory is not None
-        and (not statuses or record.noted_status in statuses)
+        and (not statuses or record.registry_status in statuses)
         and (least_age is None or _is_older(record, now - least_age))
     ]
     chosen = [

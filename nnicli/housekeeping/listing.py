@@ -70,7 +70,7 @@ def _status_of(record: ExperimentRecord, owner: RunningManager) -> str:
     if owner.is_view:
         return ExperimentStatus.VIEWED.value
     # STOPPED was noted by whoever lived before.
-    is_stale = record.noted_status in (None, ExperimentStatus.STOPPED)
+    is_stale = record.registry_status in (None, ExperimentStatus.STOPPED)
     return _UNKNOWN if is_stale or not _notes_status(owner) else record.status
 
 

@@ -61,7 +61,7 @@ manager whose launcher was killed before it got its experiment. `lost`: a manage
 is nowhere on disk. `unstarted`: what a start left that was cut short before its experiment began.
 `leftover`: a temporary file or folder of a killed nnicli."""
 
-# What is mended may bring up more: an idle manager has an entry and a folder, too.
+# What is repaired may bring up more: an idle manager has an entry and a folder, too.
 _PASSES = 3
 
 
@@ -72,27 +72,27 @@ class Finding:
     Attributes:
         kind: What it is.
         record: The experiment; without an id where that is not known.
-        message: What was found, and what mending does about it.
-        processes: What is ended where it can be mended: the orphans, or the manager.
-        can_be_mended: Whether mending does anything.
-        is_mended: Whether it was mended.
+        message: What was found, and what repairing does about it.
+        processes: What is ended where it can be repaired: the orphans, or the manager.
+        repairable: Whether repairing does anything.
+        repaired: Whether it was repaired.
         paths: What is deleted.
-        error: Why it could not be mended; empty where nothing was tried, or it was.
+        error: Why it could not be repaired; empty where nothing was tried, or it was.
     """
 
     kind: FindingKind
     record: ExperimentRecord
     message: str
     processes: tuple[ProcessIdentity, ...] = ()
-    can_be_mended: bool = True
-    is_mended: bool = False
+    repairable: bool = True
+    repaired: bool = False
     paths: tuple[Path, ...] = ()
     error: str = ""
 
 
 def reconcile_experiments(
     *,
-    mend: bool = False,
+    repair: bool = False,
     experiments_directories: Parents = (),
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
 ) -> list[Finding]:
@@ -100,13 +100,13 @@ def reconcile_experiments(
 
     No file of an experiment that has begun is changed or deleted. What belongs to another user, or
     was started with another HOME, is left to that one; so is what is being started at this moment.
-    A registry that is damaged is, when mending, kept aside and made anew of the experiments'
-    folders. What cannot be looked at or mended says so, and keeps nothing else from being mended.
+    With `repair` a damaged registry is kept aside, and a new one is made from the experiments'
+    folders. What cannot be looked at or repaired says so, and the rest is repaired all the same.
 
     Args:
-        mend: Mend what can be mended: end orphans, idle and lost managers, note what is stale as
-            stopped, take ghosts out of the registry, put strays into it, and delete what starts
-            and nnicli itself left when they were killed.
+        repair: Repair what can be repaired: end orphans, idle and lost managers, note what is
+            stale as stopped, take ghosts out of the registry, put strays into it, and delete what
+            starts and nnicli itself left when they were killed.
         experiments_directories: Further parents of experiments' folders to search.
         timeouts: Limits for the end of processes.
 
@@ -119,16 +119,16 @@ def reconcile_experiments(
     # An idle manager of 1.x is all that knows its folder, and is ended by the first pass.
     parents = [*experiments_directories, *_parents_of_managers()]
     found = _find_all(parents)
-    if not mend:
+    if not repair:
         return found
-    mended = _mend_all(found, timeouts)
+    repaired = _repair_all(found, timeouts)
     for _ in range(_PASSES):
-        known = {_name_of(finding) for finding in mended}
+        known = {_name_of(finding) for finding in repaired}
         new = [finding for finding in _find_all(parents) if _name_of(finding) not in known]
-        if not any(finding.can_be_mended for finding in new):
+        if not any(finding.repairable for finding in new):
             break
-        mended += _mend_all(new, timeouts)
-    return mended
+        repaired += _repair_all(new, timeouts)
+    return repaired
 
 
 def _name_of(finding: Finding) -> tuple[object, ...]:
@@ -188,7 +188,7 @@ _NOBODY = ExperimentRecord(
     exp_id="",
     name=None,
     status=ExperimentStatus.STOPPED.value,
-    noted_status=None,
+    registry_status=None,
     platform=None,
     port=None,
     url=None,
@@ -236,7 +236,7 @@ def _idle(
             f"started there, end it with `kill -9 {manager.identity.pid}`, as it runs whatever it "
             "is sent",
             processes=(manager.identity,),
-            can_be_mended=False,
+            repairable=False,
         )
     return Finding(
         "idle",
@@ -276,7 +276,7 @@ def _look_safely(
     except (NnicliError, OSError, LookupError, TypeError, ValueError) as error:
         kind: FindingKind = "stale" if record.is_registered else "stray"
         message = f"its files cannot be looked at: {error}"
-        return [Finding(kind, record, message, can_be_mended=False, error=str(error))]
+        return [Finding(kind, record, message, repairable=False, error=str(error))]
 
 
 def _look_at(
@@ -307,11 +307,11 @@ def _look_at(
     elif not record.is_registered:
         if directory.stat().st_uid == os.getuid():
             yield _stray(record, directory, renamed)
-    elif record.noted_status != ExperimentStatus.STOPPED:
+    elif record.registry_status != ExperimentStatus.STOPPED:
         yield Finding(
             "stale",
             record,
-            f"noted as {record.noted_status}, and no manager lives; it is noted as STOPPED",
+            f"noted as {record.registry_status}, and no manager lives; it is noted as STOPPED",
         )
 
 
@@ -371,7 +371,7 @@ def _ghost(record: ExperimentRecord, renamed: Mapping[Path, str]) -> Finding:
             record,
             f"registered, and its folder was renamed to {folder}; the entry stays. "
             f"{_advice(folder, record.exp_id)}",
-            can_be_mended=False,
+            repairable=False,
         )
     if parent is not None and not parent.is_dir():
         return Finding(
@@ -379,7 +379,7 @@ def _ghost(record: ExperimentRecord, renamed: Mapping[Path, str]) -> Finding:
             record,
             f"registered, and its folder is not on disk; nor is {parent} around it, which may be a "
             "disk that is not mounted, so the entry stays; delete the experiment if it is gone",
-            can_be_mended=False,
+            repairable=False,
         )
     return Finding(
         "ghost", record, "registered, and its folder is not on disk; its entry is taken out"
@@ -401,7 +401,7 @@ def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str
             record,
             f"on disk, and not registered; the experiment in it is {exp_id}, and NNI finds one "
             f"only in a folder of its own name. {_advice(directory, exp_id)}",
-            can_be_mended=False,
+            repairable=False,
         )
     try:
         ExperimentDatabase.of(directory).get_experiment_profile()
@@ -410,14 +410,14 @@ def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str
             "stray",
             record,
             f"on disk, not registered, and of no use to NNI: {error}",
-            can_be_mended=False,
+            repairable=False,
         )
     if _launcher_name_of(record) is None:
         return Finding(
             "stray",
             record,
             "on disk, and not registered; the config that NNI 1.x needs is gone, so it stays out",
-            can_be_mended=False,
+            repairable=False,
         )
     return Finding("stray", record, "on disk, and not registered; it is registered")
 
@@ -441,8 +441,8 @@ def _launcher_name_of(record: ExperimentRecord) -> str | None:
     return None
 
 
-def _mend_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
-    strays = [one.record for one in found if one.kind == "stray" and one.can_be_mended]
+def _repair_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
+    strays = [one.record for one in found if one.kind == "stray" and one.repairable]
     # One row for each registry; one that is not damaged stays as it is.
     for layout in {row.registry_file: row for row in LAYOUTS}.values():
         entries = {}
@@ -458,12 +458,12 @@ def _mend_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
                 layout.registry().path,
                 kept,
             )
-    return [_mend(finding, timeouts) for finding in found]
+    return [_repair(finding, timeouts) for finding in found]
 
 
-def _mend(finding: Finding, timeouts: Timeouts) -> Finding:
+def _repair(finding: Finding, timeouts: Timeouts) -> Finding:
     record = finding.record
-    if not finding.can_be_mended or not _is_still_so(finding):
+    if not finding.repairable or not _is_still_so(finding):
         return finding
     try:
         _REMEDIES[finding.kind](finding, timeouts)
@@ -471,7 +471,7 @@ def _mend(finding: Finding, timeouts: Timeouts) -> Finding:
         logger.warning("%s: %s", record.exp_id or finding.paths, error)
         return replace(finding, error=str(error))
     logger.info("experiment %s: %s", record.exp_id, finding.message)
-    return replace(finding, is_mended=True)
+    return replace(finding, repaired=True)
 
 
 def _is_still_so(finding: Finding) -> bool:

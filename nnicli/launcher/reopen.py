@@ -27,10 +27,10 @@ from nnicli.store import (
     Layout,
     claimed,
     is_folder_name,
-    mend_search_space,
     noted_parent,
     platform_of,
     read_kept_config,
+    repair_search_space,
 )
 from nnicli.units import parse_duration
 from nnicli.user_home import user_home
@@ -100,14 +100,14 @@ class LocatedExperiment:
             _check_is_stopped(self.exp_id, self.experiments_directory)
             yield
 
-    def mend(self) -> None:
+    def repair(self) -> None:
         """Make the database such that a resume works.
 
         Raises:
             LaunchError: The database cannot be written.
         """
         if self._layout.keeps_space_as_text:
-            mend_search_space(self.database.path)
+            repair_search_space(self.database.path)
 
     def stored_config(self) -> dict[str, Any]:
         """Return the config that was kept beside the database, empty where there is none to keep.

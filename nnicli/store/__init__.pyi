@@ -20,7 +20,7 @@ from nnicli.store.claims import (
     is_claimed as is_claimed,
 )
 from nnicli.store.database.records import ExperimentDatabase as ExperimentDatabase
-from nnicli.store.database.repair import mend_search_space as mend_search_space
+from nnicli.store.database.repair import repair_search_space as repair_search_space
 from nnicli.store.database.sqlite import (
     copy_database as copy_database,
     why_closed as why_closed,

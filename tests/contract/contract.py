@@ -420,7 +420,7 @@ class ManagerContract:
             experiment.update_concurrency(1)
         assert read_all(experiment) == before
         # Up to 2.1 its manager says INITIALIZED, as one does that waits for its experiment.
-        assert reconcile_experiments(mend=True) == []
+        assert reconcile_experiments(repair=True) == []
         assert read_all(experiment) == before
         experiment.stop_experiment()
         # The manager of a view leaves the end time at N/A; the library has to write it.
@@ -537,7 +537,7 @@ class ManagerContract:
         assert deaf_pids(config) <= {process.pid for process in orphans.processes}
         with pytest.raises(StateError, match="still has processes"):
             delete_experiments(exp_id)
-        assert all(finding.is_mended for finding in reconcile_experiments(mend=True))
+        assert all(finding.repaired for finding in reconcile_experiments(repair=True))
         assert_nothing_left(exp_id, None, home=home, nni=nni, pids=deaf_pids(config))
         assert reconcile_experiments() == []
 
@@ -629,12 +629,12 @@ class ManagerContract:
         manager = find_listener(port)
 
         (idle,) = reconcile_experiments()
-        mended = reconcile_experiments(mend=True)
+        repaired = reconcile_experiments(repair=True)
 
         assert killed.returncode == -signal.SIGKILL
         assert (idle.kind, idle.processes) == ("idle", (manager,))
-        assert {finding.kind for finding in mended} == {"idle", "unstarted"}
-        assert all(finding.is_mended for finding in mended)
+        assert {finding.kind for finding in repaired} == {"idle", "unstarted"}
+        assert all(finding.repaired for finding in repaired)
         assert port_is_free(port)
         assert registry(home, nni) == {}
         left = [path for path in home.rglob("*") if path.is_file() and "lock" not in path.name]

@@ -87,10 +87,10 @@ def test_a_killed_start_leaves_nothing_after_reconcile(
     assert [(finding.kind, finding.processes[0].pid) for finding in told] == [("idle", pid)]
     assert is_alive(pid)
 
-    mended = reconcile_experiments(mend=True)
+    repaired = reconcile_experiments(repair=True)
 
-    assert [finding.kind for finding in mended] == ["idle", "unstarted"]
-    assert all(finding.is_mended for finding in mended)
+    assert [finding.kind for finding in repaired] == ["idle", "unstarted"]
+    assert all(finding.repaired for finding in repaired)
     assert not is_alive(pid)
     assert Registry().read() == {}
     assert [path.name for path in parent.iterdir() if path.is_dir()] == []
@@ -105,13 +105,13 @@ def test_an_idle_manager_whose_launcher_lives_is_shown_and_left_alone(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunningManager, "find_launcher", lambda _: identify(os.getpid()))
-        (told,) = reconcile_experiments(mend=True)
+        (told,) = reconcile_experiments(repair=True)
 
-    assert (told.kind, told.can_be_mended, told.is_mended) == ("idle", False, False)
+    assert (told.kind, told.repairable, told.repaired) == ("idle", False, False)
     assert f"(pid {os.getpid()}) still runs, so it is left alone" in told.message
     assert f"`kill -9 {pid}`" in told.message
     assert is_alive(pid)
-    assert all(finding.is_mended for finding in reconcile_experiments(mend=True))
+    assert all(finding.repaired for finding in reconcile_experiments(repair=True))
     assert not is_alive(pid)
 
 
@@ -125,9 +125,9 @@ def test_a_killed_resume_leaves_the_experiment_as_it_was(
     installation.set_behaviour(Behaviour(ready_delay_s=3.0))
     pid = _kill_in_mid_start(installation, call, exp_id)
 
-    mended = reconcile_experiments(mend=True)
+    repaired = reconcile_experiments(repair=True)
 
-    assert [(finding.kind, finding.is_mended) for finding in mended] == [
+    assert [(finding.kind, finding.repaired) for finding in repaired] == [
         ("idle", True),
         ("stale", True),
     ]
@@ -142,7 +142,7 @@ def test_a_start_that_is_under_way_is_left_alone(slow: FakeInstallation, config:
     with _calling(slow, "start_experiment", config) as child:
         _wait_for(slow.requests, "the manager is asked whether it is ready")
 
-        assert reconcile_experiments(mend=True) == []
+        assert reconcile_experiments(repair=True) == []
 
         output, errors = child.communicate(timeout=60)
         assert (child.returncode, errors) == (0, "")
@@ -155,7 +155,7 @@ def test_a_stopped_launcher_keeps_its_claim(slow: FakeInstallation, config: Path
         child.send_signal(signal.SIGSTOP)
         _wait_for(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED, "stopped")
 
-        assert reconcile_experiments(mend=True) == []
+        assert reconcile_experiments(repair=True) == []
 
         child.send_signal(signal.SIGCONT)
         output, _ = child.communicate(timeout=60)
@@ -286,7 +286,7 @@ def test_processes_that_only_look_like_managers_are_left_alone(
     ]
     try:
         assert [one for one in find_managers() if one.is_ours] == []
-        assert reconcile_experiments(mend=True) == []
+        assert reconcile_experiments(repair=True) == []
         assert [stranger.poll() for stranger in strangers] == [None] * 3
     finally:
         for stranger in strangers:
@@ -306,7 +306,7 @@ def test_another_user_s_manager_is_never_ended(installation: FakeInstallation) -
             (found,) = [one for one in find_managers() if one.identity.pid == theirs.pid]
 
             assert not found.is_ours
-            assert reconcile_experiments(mend=True) == []
+            assert reconcile_experiments(repair=True) == []
             assert theirs.poll() is None
         finally:
             theirs.kill()
@@ -319,10 +319,10 @@ def test_one_with_another_home_is_left_to_that_one(
     with monkeypatch.context() as patch:
         (tmp_path / "second").mkdir()
         patch.setenv("HOME", str(tmp_path / "second"))
-        assert reconcile_experiments(mend=True) == []
+        assert reconcile_experiments(repair=True) == []
         assert is_alive(pid)
 
-    reconcile_experiments(mend=True)
+    reconcile_experiments(repair=True)
     assert not is_alive(pid)
 
 
@@ -334,9 +334,9 @@ def test_a_lost_manager_is_ended(installation: FakeInstallation, config: Path, h
         (home / "nni-experiments" / exp_id).rename(home / "moved")
         Registry().remove(exp_id)
 
-        (finding,) = reconcile_experiments(mend=True)
+        (finding,) = reconcile_experiments(repair=True)
 
-        assert (finding.kind, finding.record.exp_id, finding.is_mended) == ("lost", exp_id, True)
+        assert (finding.kind, finding.record.exp_id, finding.repaired) == ("lost", exp_id, True)
         assert leftovers(exp_id) == []
 
 
@@ -352,9 +352,9 @@ def test_a_zombie_is_not_a_manager(installation: FakeInstallation, config: Path)
     _wait_for(lambda: psutil.Process(pid).status() == psutil.STATUS_ZOMBIE, "it is a zombie")
 
     assert [one for one in find_managers() if one.is_ours] == []
-    mended = reconcile_experiments(mend=True)
+    repaired = reconcile_experiments(repair=True)
 
-    assert {finding.kind for finding in mended} <= {"orphans", "stale"}
+    assert {finding.kind for finding in repaired} <= {"orphans", "stale"}
     assert leftovers(exp_id) == []
     assert experiment.stop_experiment().how == "already gone"
 
@@ -417,7 +417,7 @@ def test_folders_of_killed_starts_are_found_and_others_kept(home: Path) -> None:
     assert [finding.record.exp_id for finding in found] == ["a1b2c3d4", "e5f6g7h8"]
     assert all(finding.paths[0].is_dir() for finding in found)
 
-    reconcile_experiments(mend=True)
+    reconcile_experiments(repair=True)
 
     assert sorted(path.name for path in parent.iterdir() if path.is_dir()) == [
         "computer",
@@ -433,9 +433,9 @@ def test_launcher_s_folders_of_1_x_are_found(home: Path) -> None:
         (parent / name / "stdout").touch()
     (parent / "hIjKlMn2" / ".config").touch()
 
-    (finding,) = reconcile_experiments(mend=True)
+    (finding,) = reconcile_experiments(repair=True)
 
-    assert (finding.kind, finding.is_mended) == ("unstarted", True)
+    assert (finding.kind, finding.repaired) == ("unstarted", True)
     assert sorted(path.name for path in parent.iterdir() if path.is_dir()) == ["hIjKlMn2", "notes"]
     assert LAYOUTS[0].registry().read() == {}
 
@@ -453,9 +453,9 @@ def test_locks_and_temporary_files_of_a_killed_nnicli_are_found() -> None:
     foreign.touch()
     os.utime(foreign, (time.time() - 60, time.time() - 60))
 
-    found = reconcile_experiments(mend=True)
+    found = reconcile_experiments(repair=True)
 
-    assert [(finding.kind, finding.is_mended) for finding in found] == [("leftover", True)] * 2
+    assert [(finding.kind, finding.repaired) for finding in found] == [("leftover", True)] * 2
     assert sorted(path.name for path in path.parent.iterdir()) == [
         ".experiment",
         ".experiment.lock.4712",
@@ -482,12 +482,12 @@ def test_one_odd_folder_keeps_nothing_else_from_being_mended(
 
     with monkeypatch.context() as patch:
         patch.setattr(Registry, "update", refuse)
-        found = reconcile_experiments(mend=True)
+        found = reconcile_experiments(repair=True)
 
     outcome = {finding.record.exp_id: finding for finding in found}
     assert len(outcome) == 2
-    assert (outcome[odd].is_mended, outcome[odd].error) == (False, "[Errno 13] Permission denied")
-    assert [one.is_mended for exp_id, one in outcome.items() if exp_id != odd] == [True]
+    assert (outcome[odd].repaired, outcome[odd].error) == (False, "[Errno 13] Permission denied")
+    assert [one.repaired for exp_id, one in outcome.items() if exp_id != odd] == [True]
 
 
 def test_a_renamed_folder_is_not_registered_and_its_id_kept(
@@ -499,9 +499,9 @@ def test_a_renamed_folder_is_not_registered_and_its_id_kept(
     folder = home / "nni-experiments" / exp_id
     folder.rename(folder.with_name("renamed"))
 
-    found = reconcile_experiments(mend=True)
+    found = reconcile_experiments(repair=True)
 
-    assert {finding.kind: finding.is_mended for finding in found} == {
+    assert {finding.kind: finding.repaired for finding in found} == {
         "ghost": False,
         "stray": False,
     }

@@ -122,7 +122,7 @@ class _Machine:
             return time.monotonic() - began
 
     def reconcile(self) -> list[dict[str, Any]]:
-        """Run the command once, which has to mend all that it finds; return what it said."""
+        """Run the command once, which has to repair all that it finds; return what it said."""
         answer = subprocess.run(
             [sys.executable, "-m", "nnicli", "reconcile", "--yes", "--json"]
             + [f"--experiments-directory={self.place / name}" for name in ("archives", "exports")],

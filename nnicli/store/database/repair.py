@@ -1,4 +1,4 @@
-"""The only writer of an experiment's database: mends what its own NNI would break over."""
+"""The only writer of an experiment's database: repairs what its own NNI would break over."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nnicli.errors import DecodingError
 from nnicli.store.database.guarded import connect
 
 
-def mend_search_space(path: Path) -> bool:
+def repair_search_space(path: Path) -> bool:
     """Append a profile revision whose search space is an object, where the newest has text.
 
     An update stores text in 2.2 to 2.5, and after a resume the tuner of those releases breaks over
@@ -56,7 +56,7 @@ def mend_search_space(path: Path) -> bool:
             )
     except (sqlite3.Error, OSError) as error:
         raise DecodingError(
-            f"{path} cannot be mended before the resume: {error}; its updated search space is "
+            f"{path} cannot be repaired before the resume: {error}; its updated search space is "
             "stored as text, over which this release's tuner breaks"
         ) from error
     return True

@@ -166,12 +166,12 @@ def test_reconcile_shows_and_mends_when_told(directory: Path) -> None:
 
     (finding,) = document_of("reconcile", exit_code=1)
     assert (finding["kind"], finding["exp_id"]) == ("stale", "recorded")
-    assert (finding["can_be_mended"], finding["is_mended"]) == (True, False)
+    assert (finding["repairable"], finding["repaired"]) == (True, False)
     assert finding["directory"] == str(directory)
-    assert "nothing was changed; --yes mends" in run("reconcile").stderr
+    assert "nothing was changed; --yes repairs" in run("reconcile").stderr
 
-    (mended,) = document_of("reconcile", "--yes")
-    assert mended["is_mended"]
+    (repaired,) = document_of("reconcile", "--yes")
+    assert repaired["repaired"]
     assert Registry().read()["recorded"]["status"] == "STOPPED"
     assert run("reconcile").stdout == "NNI's registry is right, and nothing is left running\n"
 

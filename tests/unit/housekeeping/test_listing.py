@@ -98,7 +98,7 @@ def test_a_status_that_no_registry_has_is_asked_for(unnoted: Experiment) -> None
     (record,) = list_experiments()
 
     assert (record.exp_id, record.status) == (unnoted.exp_id, "DONE")
-    assert record.noted_status == "INITIALIZED"
+    assert record.registry_status == "INITIALIZED"
 
 
 def test_a_manager_that_does_not_answer_holds_nobody_up(unnoted: Experiment) -> None:
@@ -122,12 +122,12 @@ def test_an_experiment_whose_manager_was_killed_is_stopped(
     experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
     # Two trials run at once and may be all that there are.
     lively = ("RUNNING", "NO_MORE_TRIAL")
-    wait_for(lambda: list_experiments()[0].noted_status in lively, "it is noted as running")
+    wait_for(lambda: list_experiments()[0].registry_status in lively, "it is noted as running")
     kill_manager(experiment)
 
     (record,) = list_experiments()
 
-    assert record.noted_status in lively
+    assert record.registry_status in lively
     assert (record.status, record.owner) == ("STOPPED", None)
 
 

@@ -1,4 +1,4 @@
-"""What NNI's registry says wrongly is found, told, and mended when told."""
+"""What NNI's registry says wrongly is found, told, and repaired when told."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_what_is_in_order_is_not_told(make_experiment: MakeExperiment, tmp_path:
     make_experiment("one")
     make_experiment("two")
 
-    assert reconcile_experiments(mend=True) == []
+    assert reconcile_experiments(repair=True) == []
     assert reconcile_experiments(experiments_directories=[tmp_path / "missing"]) == []
 
 
@@ -46,7 +46,7 @@ def test_ghosts_strays_and_stale_ones_are_told_and_nothing_is_changed(
     findings = reconcile_experiments()
 
     assert kinds(findings) == {"ghost": ["ghost"], "stray": ["stray"], "stale": ["stale"]}
-    assert all(finding.can_be_mended and not finding.is_mended for finding in findings)
+    assert all(finding.repairable and not finding.repaired for finding in findings)
     assert Registry().path.read_bytes() == before
 
 
@@ -56,9 +56,9 @@ def test_mending_makes_the_registry_true(make_experiment: MakeExperiment, parent
     os.utime(stale / "db" / "nni.sqlite", (1_795_000_000, 1_795_000_000))
     make_experiment("ghost").rename(Path.home() / "moved")
 
-    findings = reconcile_experiments(mend=True)
+    findings = reconcile_experiments(repair=True)
 
-    assert all(finding.is_mended for finding in findings)
+    assert all(finding.repaired for finding in findings)
     assert reconcile_experiments() == []
     entries = Registry().read()
     assert entries.keys() == {"stray", "stale"}
@@ -73,9 +73,9 @@ def test_mending_makes_the_registry_true(make_experiment: MakeExperiment, parent
 def test_a_ghost_whose_disk_may_be_away_is_kept(make_experiment: MakeExperiment) -> None:
     make_experiment("away", logDir="/mnt/away").rename(Path.home() / "moved")
 
-    (finding,) = reconcile_experiments(mend=True)
+    (finding,) = reconcile_experiments(repair=True)
 
-    assert (finding.kind, finding.can_be_mended, finding.is_mended) == ("ghost", False, False)
+    assert (finding.kind, finding.repairable, finding.repaired) == ("ghost", False, False)
     assert "a disk that is not mounted" in finding.message
     assert list(Registry().read()) == ["away"]
 
@@ -84,9 +84,9 @@ def test_a_stray_without_a_readable_database_is_only_told(parent: Path) -> None:
     (parent / "broken" / "db").mkdir(parents=True)
     (parent / "broken" / "db" / "nni.sqlite").write_text("no database", "utf-8")
 
-    (finding,) = reconcile_experiments(mend=True)
+    (finding,) = reconcile_experiments(repair=True)
 
-    assert (finding.kind, finding.is_mended) == ("stray", False)
+    assert (finding.kind, finding.repaired) == ("stray", False)
     assert "of no use to NNI" in finding.message
     assert Registry().read() == {}
 
@@ -99,7 +99,7 @@ def test_a_stray_of_another_user_is_left_to_that_user(
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
 
-    assert reconcile_experiments(mend=True) == []
+    assert reconcile_experiments(repair=True) == []
     assert Registry().read() == {}
 
 
@@ -119,9 +119,9 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
     assert kinds(findings) == {"one": ["stray"], exp_id: ["stray"]}
     assert path.read_text("utf-8") == "{"
 
-    findings = reconcile_experiments(mend=True)
+    findings = reconcile_experiments(repair=True)
 
-    assert all(finding.is_mended for finding in findings)
+    assert all(finding.repaired for finding in findings)
     assert "is made anew of the experiments' folders" in caplog.text
     entries = Registry().read()
     assert entries.keys() == {"one", exp_id}
@@ -136,12 +136,12 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
 
 
 def test_where_nothing_is_nothing_is_made(home: Path) -> None:
-    assert reconcile_experiments(mend=True) == []
+    assert reconcile_experiments(repair=True) == []
     assert [path.name for path in home.rglob("*") if path.name == ".nnicli.lock"] == []
 
 
 def test_a_running_experiment_is_in_order(running: Experiment) -> None:
-    assert reconcile_experiments(mend=True) == []
+    assert reconcile_experiments(repair=True) == []
     assert running.get_experiment_status()["errors"] == []
 
 
@@ -161,7 +161,7 @@ def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_folder
     assert orphans >= {process.pid for process in leftovers(exp_id)}
     assert len(orphans) >= 2
 
-    reconcile_experiments(mend=True)
+    reconcile_experiments(repair=True)
 
     assert leftovers(exp_id) == []
     assert reconcile_experiments() == []
@@ -184,10 +184,10 @@ def test_a_stray_of_1_x_is_registered_with_its_launchers_folder(
             document = json.dumps({"experimentId": exp_id, "experimentConfig": {}})
             (home / ".local" / "nnictl" / name / ".config").write_text(document, "utf-8")
 
-    (finding,) = reconcile_experiments(mend=True)
+    (finding,) = reconcile_experiments(repair=True)
 
     entries = LAYOUTS[0].registry().read()
-    assert finding.is_mended == has_config
+    assert finding.repaired == has_config
     assert {key: entry["fileName"] for key, entry in entries.items()} == (
         {"older": "w9rft6hm"} if has_config else {}
     )

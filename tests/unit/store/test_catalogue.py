@@ -68,7 +68,7 @@ def test_a_registered_experiment_is_told_whole(registry_path: Path, tmp_path: Pa
 
     assert record.exp_id == "aBcD1234"
     assert record.name == "mnist"
-    assert record.status == record.noted_status == "RUNNING"
+    assert record.status == record.registry_status == "RUNNING"
     assert record.platform == "local"
     assert record.port == 8080
     assert record.url == "http://127.0.0.1:8080"
@@ -119,7 +119,7 @@ def test_a_folder_that_no_registry_knows_tells_itself(home: Path) -> None:
 
     assert record.directory == directory
     assert record.name == "recorded"
-    assert (record.status, record.noted_status) == ("STOPPED", None)
+    assert (record.status, record.registry_status) == ("STOPPED", None)
     assert record.platform == "local"
     assert record.version == "2.2-2.10"
     assert record.started_at is not None

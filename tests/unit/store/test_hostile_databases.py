@@ -19,7 +19,7 @@ from nnicli.errors import DecodingError, NnicliError
 from nnicli.store import ExperimentDatabase
 from nnicli.store.database import guarded
 from nnicli.store.database.records import ExperimentDatabase as Database
-from nnicli.store.database.repair import mend_search_space
+from nnicli.store.database.repair import repair_search_space
 from nnicli.store.database.sqlite import open_read_only
 from nnicli.store.paths import SIDE_FILES
 from nnicli.store.relocation import Relocation, recorded_directories, relocate_database
@@ -72,7 +72,7 @@ def everything(database: ExperimentDatabase) -> list[Callable[[], object]]:
         database.get_job_metrics,
         lambda: recorded_directories(database.path),
         lambda: relocate_database(database.path, relocation),
-        lambda: mend_search_space(database.path),
+        lambda: repair_search_space(database.path),
     ]
 
 

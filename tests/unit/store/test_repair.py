@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nnicli.errors import DecodingError
-from nnicli.store import ExperimentDatabase, mend_search_space
+from nnicli.store import ExperimentDatabase, repair_search_space
 
 SPACE = {"x": {"_type": "choice", "_value": [1, 2]}}
 _COLUMNS = "params, id, execDuration, startTime, endTime, logDir, nextSequenceId, revision"
@@ -38,13 +38,13 @@ def test_a_space_that_is_text_becomes_an_object_in_a_revision_of_its_own(tmp_pat
     )
     before = _rows(path)
 
-    assert mend_search_space(path)
+    assert repair_search_space(path)
 
     *kept, new = _rows(path)
     assert kept == before
     assert new[1:] == ("aBcD", 12, 34, None, "/x", 3, 2)
     assert ExperimentDatabase(path).get_experiment_profile()["params"] == first
-    assert not mend_search_space(path)
+    assert not repair_search_space(path)
     assert _rows(path) == [*before, new]
 
 
@@ -55,7 +55,7 @@ def test_nothing_is_written_where_nothing_is_wrong(
     path = make_database(tmp_path / "nni.sqlite", *params)
     before = path.read_bytes()
 
-    assert not mend_search_space(path)
+    assert not repair_search_space(path)
 
     assert path.read_bytes() == before
 
@@ -65,5 +65,5 @@ def test_a_database_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("drop table ExperimentProfile")
 
-    with pytest.raises(DecodingError, match="cannot be mended before the resume"):
-        mend_search_space(path)
+    with pytest.raises(DecodingError, match="cannot be repaired before the resume"):
+        repair_search_space(path)
