@@ -316,7 +316,7 @@ class InstallationNotFoundError(LaunchError, FileNotFoundError):
 
 
 class UnsupportedVersionError(LaunchError):
-    """An NNI was found, but nnicli does not drive this release or this combination."""
+    """An NNI was found, but its release is not supported, or does not have what was asked for."""
 
 
 class UnsupportedPlatformError(LaunchError):

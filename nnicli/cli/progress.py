@@ -54,8 +54,8 @@ class Watcher:
         self._since = Deadline(None)
         profile = experiment.get_experiment_profile()
         self.mode: Mode | None = optimize_mode(profile)
-        # Called so by this release; asked while the manager lives.
-        self._limit_key = experiment.client.dialect.fields["max_trial_number"].key
+        # Asked for while the manager lives.
+        self._dialect = experiment.client.dialect
 
     def look(self, status: str) -> Snapshot:
         """Return how far the experiment is.
@@ -66,11 +66,11 @@ class Watcher:
         trials = self._experiment.list_trial_jobs()
         ranked = rank_trials(trials, mode=self.mode) if self.mode else []
         # Not from the config: the limit may be raised while it runs.
-        total = self._experiment.get_experiment_profile()["params"].get(self._limit_key)
+        params = self._experiment.get_experiment_profile()["params"]
         return Snapshot(
             status=status,
             counts=dict(Counter(trial.status for trial in trials)),
-            total=total,
+            total=self._dialect.read("max_trial_number", params),
             best=ranked[0] if ranked else None,
             elapsed_s=self._since.waited_s,
         )

@@ -151,10 +151,10 @@ class LocatedExperiment:
 
     def warn_of_spent_budget(self) -> None:
         """Log a warning where a resume would do nothing, with the update to call then."""
-        fields = self.installation.release.dialect.fields
+        dialect = self.installation.release.dialect
         profile = self.database.get_experiment_profile()
         params = profile["params"]
-        most_trials = params.get(fields["max_trial_number"].key)
+        most_trials = dialect.read("max_trial_number", params)
         if most_trials is not None and len(self.database.list_trial_jobs()) >= most_trials:
             logger.warning(
                 "experiment %s has had all of its %s trials; call update_trailnum() with a higher "
@@ -162,7 +162,7 @@ class LocatedExperiment:
                 self.exp_id,
                 most_trials,
             )
-        longest = params.get(fields["max_experiment_duration"].key)
+        longest = params.get(dialect.fields["max_experiment_duration"].key)
         if longest is not None and profile["execDuration"] >= parse_duration(longest):
             logger.warning(
                 "experiment %s has used up its %s; call update_duration() with a longer time after "

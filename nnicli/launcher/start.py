@@ -37,8 +37,6 @@ logger = get_logger(__name__)
 
 _READY_INTERVAL_S = 0.01
 _READY_PROBE_TIMEOUT_S = 1.0
-# What a resume by nnictl of 1.x or 2.0 sends unchanged from the stored config.
-_SENT_BY_NNICTL = ("maxExecDuration", "searchSpace")
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,7 +237,9 @@ class _Launch:
         if found is None or found.get("pid") != entry.get("pid"):
             registry.ensure(run.exp_id, {**entry, "status": "RUNNING"})
         profile = self.plan.requests.profile
-        as_sent = {name: profile[name] for name in _SENT_BY_NNICTL if name in profile}
+        as_sent = {
+            name: profile[name] for name in self.files.layout.kept_as_sent if name in profile
+        }
         self.files.write_config(
             {
                 "experimentConfig": {**self.plan.stored_config, **as_sent},

@@ -111,7 +111,7 @@ def stop_experiment(
         return _stop_remote(client, marks.exp_id, timeout_s)
 
     def ask() -> None:
-        if client.dialect.can_be_stopped:
+        if client.can_be_stopped:
             client.stop_experiment()
         else:
             client.close()
@@ -140,7 +140,7 @@ def _record_stop(layout: Layout, exp_id: str) -> None:
 
 def _stop_remote(client: ManagerClient, exp_id: str, timeout_s: float) -> StopOutcome:
     """Stop a manager on another machine, where nothing but a request reaches it."""
-    if not client.dialect.can_be_stopped:
+    if not client.can_be_stopped:
         raise StopNotSupportedError(
             f"the manager at {client.endpoint} cannot be stopped from here: NNI before 2.1 has "
             "no request for it, and the process is not on this machine; end it there, with "

@@ -27,6 +27,7 @@ from nnicli.errors import (
     StatusError,
     TrialJobNotFoundError,
     TrialLogNotAvailableError,
+    UnsupportedVersionError,
     UpdateNotAppliedError,
 )
 from nnicli.models import (
@@ -76,7 +77,8 @@ class ManagerClient:
     """Speaks with one manager; also a TrialSource.
 
     Every method raises a RestError when the manager cannot be reached, refuses, or answers what no
-    manager answers.
+    manager answers, and an UnsupportedVersionError before it sends what the manager's release does
+    not have.
 
     Args:
         endpoint: `http(s)://host[:port][/prefix]`; user and password in it are used for basic
@@ -150,6 +152,11 @@ class ManagerClient:
         if self._dialect is None:
             self._dialect = DIALECTS.row_for(self.get_version())
         return self._dialect
+
+    @property
+    def can_be_stopped(self) -> bool:
+        """Whether the manager's release has a request to stop; before 2.1 only a signal does it."""
+        return self.dialect.has(endpoints.STOP_EXPERIMENT)
 
     def close(self) -> None:
         """Close every connection."""
@@ -311,7 +318,7 @@ class ManagerClient:
             ResponseError: The profile holds something that this field cannot have.
         """
         try:
-            return self.dialect.decode(field, profile["params"].get(self.dialect.fields[field].key))
+            return self.dialect.read(field, profile["params"])
         except DecodingError as error:
             endpoint = endpoints.GET_PROFILE
             raise ResponseError(
@@ -534,7 +541,12 @@ class ManagerClient:
         body: Any = None,
         scans: bool = False,
     ) -> Response:
-        """Send a request by its row of the table; return an answer that says success."""
+        """Send a request by its row of the table; return an answer that says success.
+
+        Raises:
+            UnsupportedVersionError: The manager's release does not have it; nothing was sent.
+        """
+        self._check_has(endpoint)
         limit_s = self._timeouts.scan_s if scans or endpoint.scans else self._timeouts.read_s
         request = Request(
             endpoint.method,
@@ -548,6 +560,14 @@ class ManagerClient:
         if not 200 <= response.status_code < 300:
             raise _status_error(endpoint, response)
         return response
+
+    def _check_has(self, endpoint: Endpoint) -> None:
+        # What all releases have is asked for without a look at the manager's.
+        if endpoint.since != endpoints.OLDEST and not self.dialect.has(endpoint):
+            raise UnsupportedVersionError(
+                f"{endpoint.method} {endpoint.path} needs NNI {endpoint.since} or later, and the "
+                f"manager at {self.endpoint} is older; use an NNI that has it"
+            )
 
     def _send(self, request: Request, endpoint: Endpoint, deadline: Deadline) -> Response:
         """Send a request, and again after what may be repeated, all by one deadline."""

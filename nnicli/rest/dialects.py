@@ -12,7 +12,7 @@ from nnicli.errors import DecodingError, InvalidValueError
 from nnicli.rest import endpoints
 from nnicli.rest.endpoints import Endpoint
 from nnicli.units import parse_duration
-from nnicli.versions import ReleaseTable
+from nnicli.versions import ReleaseTable, parse_version
 
 Encoder = Callable[[Any], Any]
 
@@ -44,11 +44,12 @@ class ProfileField:
 class Dialect:
     """What a family of managers calls things, and what it can be asked for.
 
+    A release in which an endpoint is new begins a family.
+
     Attributes:
         since: First release of the family.
         fields: nnicli's name of a field -> the manager's.
         takes_whole_profile: Whether an update has to carry the whole profile.
-        can_be_stopped: Whether DELETE stops the manager; before, only a signal does.
         misses_early_changes: Whether a search space or an import that comes before the tuner has
             connected is lost without an answer.
         encode_result: An imported result -> what POST takes.
@@ -60,20 +61,32 @@ class Dialect:
     since: str
     fields: Mapping[str, ProfileField]
     takes_whole_profile: bool
-    can_be_stopped: bool
     misses_early_changes: bool
     encode_result: Encoder
     trial_file: Endpoint
     trial_files: Mapping[str, str]
     empty_files: str
 
-    def decode(self, field: str, value: Any) -> Any:
-        """Return a value of the manager's profile as nnicli has it: durations in seconds.
+    def read(self, field: str, params: Mapping[str, Any]) -> Any:
+        """Return a field of the manager's profile as nnicli has it: durations in seconds.
+
+        Args:
+            field: nnicli's name of it.
+            params: The profile's `params`.
+
+        Returns:
+            Its value, None where the profile has none.
 
         Raises:
-            DecodingError: It is nothing that this field can have.
+            DecodingError: The value is nothing that this field can have.
         """
-        return None if value is None else _DECODERS[field](value, self.fields[field].key)
+        key = self.fields[field].key
+        value = params.get(key)
+        return None if value is None else _DECODERS[field](value, key)
+
+    def has(self, endpoint: Endpoint) -> bool:
+        """Return whether the family's managers have an endpoint."""
+        return parse_version(endpoint.since) <= parse_version(self.since)
 
 
 def _decode_duration(value: Any, key: str) -> int:
@@ -107,7 +120,6 @@ _1_8 = Dialect(
         "search_space": ProfileField("SEARCH_SPACE", "searchSpace", json.dumps),
     },
     takes_whole_profile=True,
-    can_be_stopped=False,
     misses_early_changes=False,
     # The tuner decodes it once, and ends over a number (seen live).
     encode_result=json.dumps,
@@ -117,7 +129,8 @@ _1_8 = Dialect(
     empty_files="No logs available.",
 )
 _1_9 = replace(_1_8, since="1.9", encode_result=_as_is)
-_2_1 = replace(_1_9, since="2.1", can_be_stopped=True)
+_2_0 = replace(_1_9, since="2.0")
+_2_1 = replace(_2_0, since="2.1")
 _2_2 = replace(
     _2_1,
     since="2.2",
@@ -147,4 +160,4 @@ _2_6 = replace(
 )
 _2_8 = replace(_2_6, since="2.8", misses_early_changes=True)
 
-DIALECTS = ReleaseTable(_1_8, _1_9, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8, through="3.0")
+DIALECTS = ReleaseTable(_1_8, _1_9, _2_0, _2_1, _2_2, _2_3, _2_4, _2_6, _2_8, through="3.0")

@@ -25,6 +25,10 @@ class Retry(Enum):
         return isinstance(error, self.value)
 
 
+OLDEST = "1.8"
+"""The first release that nnicli supports."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One endpoint.
@@ -36,6 +40,7 @@ class Endpoint:
         scans: Whether the manager reads its whole database for it, which takes seconds at 100,000
             trials.
         closes: Whether the connection is closed afterwards.
+        since: First release that has it.
     """
 
     method: str
@@ -43,6 +48,7 @@ class Endpoint:
     retry: Retry
     scans: bool = False
     closes: bool = False
+    since: str = OLDEST
 
     def fill(self, **arguments: object) -> str:
         """Return the path with its arguments, each of which stays in its place.
@@ -61,14 +67,15 @@ class Endpoint:
 _API = "/api/v1/nni"
 
 
-def _get(path: str, *, scans: bool = False) -> Endpoint:
-    return Endpoint("GET", _API + path, Retry.ALWAYS, scans=scans)
+def _get(path: str, *, scans: bool = False, since: str = OLDEST) -> Endpoint:
+    return Endpoint("GET", _API + path, Retry.ALWAYS, scans=scans, since=since)
 
 
-def _post(path: str) -> Endpoint:
-    return Endpoint("POST", _API + path, Retry.NEVER)
+def _post(path: str, *, since: str = OLDEST) -> Endpoint:
+    return Endpoint("POST", _API + path, Retry.NEVER, since=since)
 
 
+# The releases are those whose `restHandler.js` has the route first (1.8 to 3.0, source).
 GET_VERSION = _get("/version")
 GET_STATUS = _get("/check-status")
 GET_PROFILE = _get("/experiment")
@@ -78,11 +85,11 @@ SET_CLUSTER_METADATA = Endpoint(
     "PUT", f"{_API}/experiment/cluster-metadata", Retry.NEVER, scans=True
 )
 UPDATE_PROFILE = Endpoint("PUT", f"{_API}/experiment", Retry.UNSENT)
-STOP_EXPERIMENT = Endpoint("DELETE", f"{_API}/experiment", Retry.UNSENT, closes=True)
+STOP_EXPERIMENT = Endpoint("DELETE", f"{_API}/experiment", Retry.UNSENT, closes=True, since="2.1")
 IMPORT_DATA = _post("/experiment/import-data")
-GET_IMPORTED_DATA = _get("/experiment/imported-data", scans=True)
-GET_METADATA = _get("/experiment-metadata")
-LIST_EXPERIMENTS = _get("/experiments-info")
+GET_IMPORTED_DATA = _get("/experiment/imported-data", scans=True, since="1.9")
+GET_METADATA = _get("/experiment-metadata", since="2.4")
+LIST_EXPERIMENTS = _get("/experiments-info", since="2.0")
 GET_STATISTICS = _get("/job-statistics", scans=True)
 LIST_TRIALS = _get("/trial-jobs", scans=True)
 GET_TRIAL = _get("/trial-jobs/{trial_job_id}", scans=True)
@@ -94,14 +101,14 @@ GET_TRIAL_METRICS = _get("/metric-data/{trial_job_id}", scans=True)
 GET_METRIC_RANGE = _get("/metric-data-range/{first}/{last}", scans=True)
 GET_LATEST_METRICS = _get("/metric-data-latest", scans=True)
 EXPORT_DATA = _get("/export-data", scans=True)
-GET_TRIAL_FILE = _get("/trial-file/{trial_job_id}/{name}")
+GET_TRIAL_FILE = _get("/trial-file/{trial_job_id}/{name}", since="2.4")
 # What 1.8 to 2.3 have in place of it.
 GET_TRIAL_LOG = _get("/trial-log/{trial_job_id}/{name}")
-START_TENSORBOARD = _post("/tensorboard")
-GET_TENSORBOARD = _get("/tensorboard/{task_id}")
-REFRESH_TENSORBOARD = Endpoint("PUT", _API + "/tensorboard/{task_id}", Retry.UNSENT)
-STOP_TENSORBOARD = Endpoint("DELETE", _API + "/tensorboard/{task_id}", Retry.UNSENT)
-LIST_TENSORBOARDS = _get("/tensorboard-tasks")
-STOP_ALL_TENSORBOARDS = Endpoint("DELETE", f"{_API}/tensorboard-tasks", Retry.UNSENT)
+START_TENSORBOARD = _post("/tensorboard", since="2.2")
+GET_TENSORBOARD = _get("/tensorboard/{task_id}", since="2.2")
+REFRESH_TENSORBOARD = Endpoint("PUT", _API + "/tensorboard/{task_id}", Retry.UNSENT, since="2.2")
+STOP_TENSORBOARD = Endpoint("DELETE", _API + "/tensorboard/{task_id}", Retry.UNSENT, since="2.2")
+LIST_TENSORBOARDS = _get("/tensorboard-tasks", since="2.2")
+STOP_ALL_TENSORBOARDS = Endpoint("DELETE", f"{_API}/tensorboard-tasks", Retry.UNSENT, since="2.2")
 # Static files of the experiment's log folder, beside the API.
 GET_LOG_FILE = Endpoint("GET", "/logs/{name}", Retry.ALWAYS)

@@ -11,6 +11,7 @@ from nnicli.errors import (
     StatusError,
     TrialStillRunningError,
     TunerNotReadyError,
+    UnsupportedVersionError,
     UpdateNotAppliedError,
 )
 from nnicli.models import ExperimentProfile, TrialJob
@@ -121,8 +122,16 @@ def import_data(session: Session, rows: Iterable[Mapping[str, Any]], timeout_s: 
     try:
         session.client.import_data(checked)
     except RequestTimeoutError as error:
-        if checked not in session.client.get_imported_data():
+        if not _has_imported(session, checked):
             raise _tuner_not_ready(session, deadline) from error
+
+
+def _has_imported(session: Session, rows: list[dict[str, Any]]) -> bool:
+    try:
+        return rows in session.client.get_imported_data()
+    except UnsupportedVersionError:
+        # 1.8 cannot be asked.
+        return False
 
 
 def _may_miss_changes(session: Session) -> bool:
@@ -142,10 +151,8 @@ def _tuner_not_ready(session: Session, deadline: Deadline) -> TunerNotReadyError
 
 def _search_space(session: Session) -> dict[str, Any]:
     """Return the experiment's present search space, empty where its profile has none."""
-    params = session.client.get_experiment_profile()["params"]
-    space: dict[str, Any] | None = session.client.dialect.decode(
-        "search_space", params.get("searchSpace")
-    )
+    profile = session.client.get_experiment_profile()
+    space: dict[str, Any] | None = session.client.get_field(profile, "search_space")
     return space or {}
 
 

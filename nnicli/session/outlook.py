@@ -26,6 +26,7 @@ class Snapshot:
         queued: How many sets of hyper-parameters the tuner, or a user, has generated that are not
             submitted as trials yet; None where that cannot be known.
         is_answered: Whether the tuner said that it has nothing more after the last trial's end.
+        is_paused: Whether no trial may run.
     """
 
     status: str
@@ -33,11 +34,7 @@ class Snapshot:
     params: Mapping[str, Any]
     queued: int | None
     is_answered: bool = False
-
-    @property
-    def is_paused(self) -> bool:
-        """Whether no trial may run."""
-        return self.params.get("trialConcurrency") == 0
+    is_paused: bool = False
 
     @property
     def trials(self) -> int:

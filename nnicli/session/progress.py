@@ -42,11 +42,8 @@ def may_be_reopening(session: Session) -> bool:
     if session.reopening.expired:
         return False
     profile = session.client.get_experiment_profile()
-    params, dialect = profile["params"], session.client.dialect
-    limits = {
-        name: dialect.decode(name, params.get(field.key)) for name, field in dialect.fields.items()
-    }
-    trials, seconds = limits["max_trial_number"], limits["max_experiment_duration"]
+    trials = session.client.get_field(profile, "max_trial_number")
+    seconds = session.client.get_field(profile, "max_experiment_duration")
     has_trials_left = trials is None or sum(count_trials(session).values()) < trials
     return has_trials_left and (seconds is None or profile["execDuration"] < seconds)
 

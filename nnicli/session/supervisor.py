@@ -193,6 +193,7 @@ class Supervisor:
             params=profile["params"],
             queued=progress.count_queued(session, profile, trials=sum(counts.values())),
             is_answered=progress.tuner_has_answered(session),
+            is_paused=session.client.get_field(profile, "trial_concurrency") == 0,
         )
 
     def _note(self, snapshot: Snapshot) -> None:

@@ -80,6 +80,8 @@ class Layout:
             They are in the launcher directory, else beside the manager's log.
         keeps_config: Whether a launcher keeps the config for a resume, in the launcher directory,
             else in the experiment's own; else the database is enough.
+        kept_as_sent: Fields of the profile that this config has just as the manager got them, since
+            a resume by nnictl sends them unchanged.
         has_v1_profile: Whether the profile in the database is in the v1 format.
         keeps_space_as_text: Whether an updated search space is stored as text, over which the
             family's own tuner breaks at a resume (2.2 to 2.5, seen live).
@@ -98,6 +100,7 @@ class Layout:
     launcher_parent: str
     output_names: tuple[str, str]
     keeps_config: bool
+    kept_as_sent: tuple[str, ...]
     has_v1_profile: bool
     keeps_space_as_text: bool
     trial_event_columns: tuple[str, ...]
@@ -163,6 +166,7 @@ _1_8 = Layout(
     launcher_parent=".local/nnictl",
     output_names=("stdout", "stderr"),
     keeps_config=True,
+    kept_as_sent=("maxExecDuration", "searchSpace"),
     has_v1_profile=True,
     keeps_space_as_text=False,
     trial_event_columns=EVENT_COLUMNS,

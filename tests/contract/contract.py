@@ -808,9 +808,7 @@ def limits_of(experiment: Experiment) -> dict[str, object]:
     """Return what can be updated, under nnicli's names and in its units."""
     dialect = experiment.client.dialect
     params: dict[str, Any] = dict(experiment.get_experiment_profile()["params"])
-    return {
-        name: dialect.decode(name, params.get(field.key)) for name, field in dialect.fields.items()
-    }
+    return {name: dialect.read(name, params) for name in dialect.fields}
 
 
 def tuner_pid(experiment: Experiment) -> int | None:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from nnicli.errors import (
     ConnectionLostError,
     InvalidValueError,
     RequestTimeoutError,
+    ResponseError,
     RestError,
     StatusError,
     UnsupportedVersionError,
@@ -392,7 +395,7 @@ def test_values_are_sent_as_the_release_wants_them_and_read_back(
     encoded = dialect.fields[field].encode(value)
 
     assert encoded == sent
-    assert dialect.decode(field, encoded) == value
+    assert dialect.read(field, {dialect.fields[field].key: encoded}) == value
 
 
 @pytest.mark.parametrize(("version", "sent"), [("1.8", "0.5"), ("1.9", 0.5), ("3.0.0", 0.5)])
@@ -402,11 +405,61 @@ def test_imported_results_are_text_for_1_8(version: str, sent: object) -> None:
 
 
 def test_what_each_release_can_be_asked_for() -> None:
-    can_be_stopped = {row.since for row in DIALECTS if row.can_be_stopped}
+    can_be_stopped = {row.since for row in DIALECTS if row.has(endpoints.STOP_EXPERIMENT)}
     by_name = {row.since for row in DIALECTS if row.trial_file is endpoints.GET_TRIAL_FILE}
 
     assert can_be_stopped == {"2.1", "2.2", "2.3", "2.4", "2.6", "2.8"}
     assert by_name == {"2.4", "2.6", "2.8"}
+
+
+def test_a_family_begins_where_an_endpoint_is_new() -> None:
+    """A client asks its row what the manager's release has."""
+    assert {row.since for row in ROWS.values()} <= {row.since for row in DIALECTS}
+
+
+@pytest.mark.parametrize(
+    ("older", "newer", "call"),
+    [
+        ("1.8", "1.9", lambda client: client.get_imported_data()),
+        ("1.9", "2.0", lambda client: client.list_experiments()),
+        ("2.0", "2.1", lambda client: client.stop_experiment()),
+        ("2.1", "2.2", lambda client: client.list_tensorboards()),
+        ("2.3", "2.4.1", lambda client: client.get_experiment_metadata()),
+    ],
+)
+def test_a_call_that_the_release_does_not_have_is_refused_before_it_is_sent(
+    httpserver: HTTPServer, older: str, newer: str, call: Callable[[ManagerClient], object]
+) -> None:
+    """A manager answers 200 and its web page to a path that it does not know."""
+    httpserver.expect_request(re.compile(".*")).respond_with_data("[]")
+    with (
+        ManagerClient(httpserver.url_for(""), dialect=DIALECTS.row_for(older)) as client,
+        pytest.raises(UnsupportedVersionError, match=rf"needs NNI {newer[:3]} or later, and the"),
+    ):
+        call(client)
+
+    assert httpserver.log == []
+    with (
+        ManagerClient(httpserver.url_for(""), dialect=DIALECTS.row_for(newer)) as client,
+        suppress(ResponseError),
+    ):
+        call(client)
+    assert len(httpserver.log) == 1
+
+
+def test_the_release_is_asked_for_where_it_matters(httpserver: HTTPServer) -> None:
+    httpserver.expect_request("/api/v1/nni/version").respond_with_data("2.1.0")
+    httpserver.expect_request("/api/v1/nni/trial-jobs").respond_with_json([])
+    with ManagerClient(httpserver.url_for("")) as client:
+        client.list_trial_jobs()
+        assert len(httpserver.log) == 1
+
+        with pytest.raises(
+            UnsupportedVersionError, match=r"GET .*/tensorboard-tasks needs NNI 2\.2"
+        ):
+            client.list_tensorboards()
+
+    assert [request.path for request, _ in httpserver.log][1:] == ["/api/v1/nni/version"]
 
 
 def test_an_older_release_is_refused() -> None:

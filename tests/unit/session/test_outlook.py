@@ -76,7 +76,7 @@ def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
         (_snapshot("RUNNING", WAITING=2, RUNNING=1), False),
         (_snapshot("TUNER_NO_MORE_TRIAL", SUCCEEDED=3), False),
         (_snapshot("NO_MORE_TRIAL", WAITING=1), True),
-        (Snapshot("RUNNING", {"WAITING": 2}, {"trialConcurrency": 0}, 0), False),
+        (Snapshot("RUNNING", {"WAITING": 2}, LOCAL, 0, is_paused=True), False),
     ],
 )
 def test_an_experiment_starves_when_something_should_run_and_nothing_does(
