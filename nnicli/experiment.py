@@ -254,7 +254,7 @@ class Experiment(ExperimentReader):
             LaunchError: The manager could not be started; the experiment is as it was.
         """
         with self._connecting():
-            self._reopen(exp_id, port, debug=debug, is_view=False)
+            self._reopen(exp_id, port, "resume", debug=debug)
 
     def view_experiment(self, exp_id: str, port: int | str | None = None) -> None:
         """Show a stopped experiment, read-only, and connect to it.
@@ -271,7 +271,7 @@ class Experiment(ExperimentReader):
             LaunchError: The manager could not be started; the experiment is as it was.
         """
         with self._connecting():
-            self._reopen(exp_id, port, debug=False, is_view=True)
+            self._reopen(exp_id, port, "view")
 
     def connect_experiment(self, endpoint: str) -> None:
         """Connect to a manager that runs already.
@@ -599,35 +599,18 @@ class Experiment(ExperimentReader):
             stored_config=document,
         )
 
-    def _reopen(self, exp_id: str, port: int | str | None, *, debug: bool, is_view: bool) -> None:
-        port = to_port(port)
+    def _reopen(
+        self, exp_id: str, port: int | str | None, action: Action, *, debug: bool = False
+    ) -> None:
+        chosen_port = to_port(port)
         installation = self._installation()
         located = locate_experiment(
             exp_id, installation=installation, experiments_directory=self._experiments_directory
         )
         with located.claimed():
-            params = located.database.get_experiment_profile()["params"]
-            if not is_view:
-                located.check_release()
-                located.warn_of_spent_budget()
-                located.repair()
-            action: Action = "view" if is_view else "resume"
-            config = located.stored_config()
-            plan = StartPlan(
-                action=action,
-                run=Run(
-                    exp_id,
-                    located.experiments_directory,
-                    port=port,
-                    url_prefix=self._url_prefix,
-                    platform=located.platform,
-                    name=params.get("experimentName"),
-                    launcher_name=located.launcher_name,
-                ),
-                requests=located.requests(action, config),
-                log_level="debug" if debug else params.get("logLevel", "info"),
-                stored_config=config,
-            )
+            if action == "resume":
+                located.prepare_resume()
+            plan = located.plan(action, port=chosen_port, url_prefix=self._url_prefix, debug=debug)
             self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:

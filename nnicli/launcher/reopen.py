@@ -18,6 +18,7 @@ from nnicli.errors import (
 )
 from nnicli.launcher.installation import NniInstallation
 from nnicli.launcher.managers import find_managers
+from nnicli.launcher.plan import StartPlan
 from nnicli.releases import Action
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
@@ -25,6 +26,7 @@ from nnicli.store import (
     ExperimentDatabase,
     ExperimentPaths,
     Layout,
+    Run,
     claimed,
     is_folder_name,
     noted_parent,
@@ -60,15 +62,52 @@ class LocatedExperiment:
     def _layout(self) -> Layout:
         return self.installation.release.layout
 
-    @property
-    def platform(self) -> str:
-        """The training service, in the config's words."""
-        return platform_of(self._params())
-
     def _params(self) -> dict[str, Any]:
         return self.database.get_experiment_profile()["params"]
 
-    def check_release(self) -> None:
+    def plan(self, action: Action, *, port: int, url_prefix: str, debug: bool) -> StartPlan:
+        """Return the plan of a start that reopens the experiment.
+
+        Args:
+            action: `resume` or `view`.
+            port: The manager's port, 0 for the first free one.
+            url_prefix: Path below which it is to serve, empty for none.
+            debug: Whether it is to log at the level debug; else at that of the config.
+
+        Raises:
+            LaunchError: The config that was stored for a resume is needed and cannot be read.
+        """
+        params, config = self._params(), self._stored_config()
+        run = Run(
+            self.exp_id,
+            self.experiments_directory,
+            port=port,
+            url_prefix=url_prefix,
+            platform=platform_of(params),
+            name=params.get("experimentName"),
+            launcher_name=self.launcher_name,
+        )
+        return StartPlan(
+            action,
+            run,
+            self._requests(action, config),
+            log_level="debug" if debug else params.get("logLevel", "info"),
+            stored_config=config,
+        )
+
+    def prepare_resume(self) -> None:
+        """Make sure that a resume works, and warn where it would do nothing.
+
+        Raises:
+            UnsupportedVersionError: Another generation of NNI made the experiment.
+            LaunchError: The database cannot be written.
+        """
+        self._check_release()
+        self._warn_of_spent_budget()
+        if self._layout.keeps_space_as_text:
+            repair_search_space(self.database.path)
+
+    def _check_release(self) -> None:
         """Refuse a manager whose release cannot go on with this database.
 
         Raises:
@@ -100,16 +139,7 @@ class LocatedExperiment:
             _check_is_stopped(self.exp_id, self.experiments_directory)
             yield
 
-    def repair(self) -> None:
-        """Make the database such that a resume works.
-
-        Raises:
-            LaunchError: The database cannot be written.
-        """
-        if self._layout.keeps_space_as_text:
-            repair_search_space(self.database.path)
-
-    def stored_config(self) -> dict[str, Any]:
+    def _stored_config(self) -> dict[str, Any]:
         """Return the config that was kept beside the database, empty where there is none to keep.
 
         Raises:
@@ -136,7 +166,7 @@ class LocatedExperiment:
             ) from error
         return config
 
-    def requests(self, action: Action, config: Mapping[str, Any]) -> StartRequests:
+    def _requests(self, action: Action, config: Mapping[str, Any]) -> StartRequests:
         """Return what the manager is told when it reopens the experiment.
 
         A view needs, and bears, no metadata: one that gets any ends (1.9, seen live).
@@ -149,7 +179,7 @@ class LocatedExperiment:
             requests = StartRequests(metadata=(), profile=self._params())
         return replace(requests, metadata=()) if action == "view" else requests
 
-    def warn_of_spent_budget(self) -> None:
+    def _warn_of_spent_budget(self) -> None:
         """Log a warning where a resume would do nothing, with the update to call then."""
         dialect = self.installation.release.dialect
         profile = self.database.get_experiment_profile()
