@@ -1,4 +1,4 @@
-"""Changes to a running experiment: each is checked, sent, and seen to take effect."""
+"""Changes to a running experiment, seen through until they take effect."""
 
 from __future__ import annotations
 

@@ -118,24 +118,22 @@ class Session:
         profile = client.get_experiment_profile()
         exp_id = profile["id"]
         process = find_local_manager(client.endpoint, exp_id)
-        directory = Path(profile["logDir"])
-        # Its tuner and trials are recognized by it even where it was deleted by hand.
-        is_here = process is not None
         release = find_release(client.get_version())
-        status = client.get_experiment_status()["status"]
+        says_view = client.get_experiment_status()["status"] == ExperimentStatus.VIEWED
+        if process is None:
+            return cls(client, exp_id, release=release, is_view=says_view)
+        # Its tuner and trials are recognized by it even where it was deleted by hand.
+        directory = Path(profile["logDir"])
         return cls(
             client,
             exp_id,
             release=release,
             process=process,
-            directory=directory if is_here else None,
-            logs=_logs_of(process, release.layout, directory)
-            if process is not None and is_here
-            else None,
-            lead=0 if process is not None and is_new(process) else None,
+            directory=directory,
+            logs=_logs_of(process, release.layout, directory),
+            lead=0 if is_new(process) else None,
             # Up to 2.1 the status does not say so.
-            is_view=status == ExperimentStatus.VIEWED
-            or (process is not None and is_viewing(process)),
+            is_view=says_view or is_viewing(process),
         )
 
     @property
