@@ -1,4 +1,4 @@
-"""The command `nnicli`, with all that it offers."""
+"""The command `nnicli` and its verbs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from nnicli.printable import printable
 
 
 class _Nnicli(click.Group):
-    """Guards the standard streams, and what click itself says of arguments."""
+    """Guards the standard streams, and click's own messages about arguments."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         guard_streams()
@@ -42,7 +42,7 @@ def _safe_messages() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        # It quotes arguments, which scripts take from files.
+        # The message quotes arguments, which scripts may take from files.
         vars(error)["message"] = printable(error.message)
         raise
 

@@ -24,13 +24,13 @@ Exit codes:
 _CONVERT_CODES = """\b
 Exit codes:
   0    converted
-  1    converted, but something is lost that the experiment needs
+  1    converted, but something that the experiment needs was lost
   2    bad usage, or a file that cannot be read
 """
 _SCHEMAS = {"v1": "experiment-v1", "v2": "experiment-v2", "search-space": "search-space"}
-# Who has more mends the first ones first.
+# Nobody fixes more than these at once.
 _MOST_PRINTED = 200
-# Rules that say that there was nothing to check.
+# Rules whose problems mean that the file could not be checked.
 _UNREADABLE = frozenset(("file", "encoding"))
 
 
@@ -39,18 +39,18 @@ _UNREADABLE = frozenset(("file", "encoding"))
 @click.option(
     "--nni",
     metavar="PATH",
-    help="NNI that is to run them; default: the one that `run` would use, else the newest release.",
+    help="NNI to check for.  [default: the one that `run` would use, else the newest release]",
 )
-@click.option("--nni-version", metavar="V", help="Release that is to run them, wherever it is.")
+@click.option("--nni-version", metavar="V", help="Release to check for; it need not be installed.")
 @ignoring
-@click.option("--strict", is_flag=True, help="Count warnings as problems, too.")
+@click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of all problems.")
 @click.option(
     "--format",
     "style",
     type=click.Choice(("text", "github")),
     default="text",
-    help="github: annotations for its workflows.",
+    help="github: annotations for GitHub workflows.",
 )
 def validate(
     *,
@@ -62,11 +62,11 @@ def validate(
     as_json: bool,
     style: str,
 ) -> None:
-    """Check configs, v1 or v2, as a start would, and print every problem with its place."""
+    """Check configs, v1 or v2, as a start would, and print each problem with its position."""
     if as_json and style != "text":
-        raise click.UsageError("--json and --format exclude each other")
+        raise click.UsageError("--json and --format are mutually exclusive")
     if nni is not None and nni_version is not None:
-        raise click.UsageError("--nni and --nni-version exclude each other")
+        raise click.UsageError("--nni and --nni-version are mutually exclusive")
     target = None
     if nni_version is None:
         nni_version, target = _find_target(nni)
@@ -86,7 +86,7 @@ def validate(
 
 
 def _find_target(nni: str | None) -> tuple[str | None, Target | None]:
-    """Return the release of the NNI that a start would use, and what it has; None for no NNI."""
+    """Return the release and target of the NNI that a start would use; None without an NNI."""
     import os
 
     from nnicli import find_installation
@@ -125,7 +125,7 @@ def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
     for problem in problems[:_MOST_PRINTED]:
         print_problem(console, problem)
     if len(problems) > _MOST_PRINTED:
-        console.print(f"... and {len(problems) - _MOST_PRINTED} more; --json has them all")
+        console.print(f"... and {len(problems) - _MOST_PRINTED} more; --json prints them all")
     errors = sum(problem.severity == "error" for problem in problems)
     found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
     tell(f"{found} in {_count(number_of_files, 'file')}")
@@ -149,22 +149,22 @@ def _exit_code(problems: list[Problem], *, strict: bool) -> Exit:
 @click.command(short_help="Convert a config to the other format.", epilog=_CONVERT_CODES)
 @click.argument("file")
 @click.option("--to", type=click.Choice(("v2", "v1")), default="v2", show_default=True)
-@click.option("--output", "-o", metavar="PATH", help="Write there; default: print it.")
-@click.option("--force", is_flag=True, help="Replace the file at PATH.")
-@click.option("--json", "as_json", is_flag=True, help="Print the document and the notes as JSON.")
+@click.option("--output", "-o", metavar="PATH", help="Write to PATH.  [default: standard output]")
+@click.option("--force", is_flag=True, help="Overwrite the file at PATH.")
+@click.option("--json", "as_json", is_flag=True, help="Print the config and the notes as JSON.")
 def convert(
     *, file: str, to: Literal["v1", "v2"], output: str | None, force: bool, as_json: bool
 ) -> None:
-    """Convert a config to the other format, with its comments and its order.
+    """Convert a config to the other format, keeping its comments and order.
 
-    What is lost or assumed is told on stderr, field by field. Paths stay as they are, so write the
-    result into the same folder.
+    Anything lost or assumed is reported on stderr, field by field. Paths are not rewritten, so
+    write the result to the same directory.
     """
     from nnicli.config import convert_config, write_yaml
     from nnicli.errors import ConfigError
 
     if as_json and output is not None:
-        raise click.UsageError("--json and --output exclude each other")
+        raise click.UsageError("--json and --output are mutually exclusive")
     try:
         conversion = convert_config(file, to)
     except ConfigError as error:
@@ -174,7 +174,7 @@ def convert(
         _print_conversion(conversion)
     else:
         _write(write_yaml(conversion), output, force=force)
-        _tell_notes(conversion)
+        _print_notes(conversion)
     is_complete = all(note.severity != "error" for note in conversion.notes)
     raise SystemExit(Exit.SUCCESS if is_complete else Exit.FAILED)
 
@@ -192,12 +192,12 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
         return
     import os
 
-    # It may hold passwords, and is whole or not there.
+    # The config may contain passwords, and is written completely or not at all.
     path = Path(output)
     if path.exists() and not force:
-        raise click.UsageError(f"{path} exists already; --force replaces it")
+        raise click.UsageError(f"{path} already exists; pass --force to overwrite it")
     if path.is_dir():
-        raise click.UsageError(f"{path} is a folder; name a file")
+        raise click.UsageError(f"{path} is a directory; name a file")
     part = path.with_name(f"{path.name}.part")
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -205,21 +205,21 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
             file.write(text)
         part.replace(path.resolve())
     except OSError as error:
-        raise click.UsageError(f"{path} cannot be written: {error.strerror}") from error
+        raise click.UsageError(f"cannot write {path}: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def _tell_notes(conversion: Conversion) -> None:
+def _print_notes(conversion: Conversion) -> None:
     for note in conversion.notes:
-        place = f"line {note.line}: " if note.line and note.rule != "assumed" else ""
-        tell(f"{note.rule}: {place}{note.location}: {note.message}")
+        position = f"line {note.line}: " if note.line and note.rule != "assumed" else ""
+        tell(f"{note.rule}: {position}{note.location}: {note.message}")
 
 
 @click.command(short_help="Print a JSON schema.")
 @click.argument("name", type=click.Choice(tuple(_SCHEMAS)))
 def schema(*, name: str) -> None:
-    """Print the JSON schema (draft 2020-12) of configs or search spaces, for editors and tools."""
+    """Print the JSON schema (draft 2020-12) for configs or search spaces."""
     import json
 
     from nnicli.config import load_schema

@@ -1,4 +1,4 @@
-"""Consoles and tables of rich on which text from outside is only text."""
+"""Rich consoles and tables on which text from outside is plain text."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from rich.text import Text
 
 from nnicli.printable import printable, printable_line
 
-# The width of a file or a pipe is nobody's screen.
+# For a file or a pipe, which does not have a width.
 _WIDE = 200
-# A cell that is longer would fill the screen; --json has all of it.
+# A longer cell would fill the screen; --json prints all of it.
 _MOST_IN_LINE = 500
 
 
 class SafeConsole(Console):
-    """A console without markup and emoji codes, that prints no control character but its own."""
+    """A console without markup or emoji codes, whose only control characters are its own."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, highlight=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """Return the text as it is shown, so that its width is known."""
+        """Return the text as it will be shown, so that its width is right."""
         return super().render_str(printable(text), **options)
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Return what is written; what was no plain string is made safe at the latest here."""
+        """Return the segments to write; text that was not a plain string is sanitised here."""
         for segment in super().render(renderable, options):
             if segment.control:
                 yield segment
@@ -41,7 +41,7 @@ class SafeConsole(Console):
 
 
 class SafeTable(Table):
-    """A table whose cells are one line each, or a line for each text of a sequence."""
+    """A table whose cells have one line each, or one line for each item of a sequence."""
 
     def add_row(self, *cells: Any, style: Any = None, end_section: bool = False) -> None:
         """Add a row."""
@@ -68,7 +68,7 @@ def open_messages() -> Console:
 
 
 def new_table(*columns: str) -> SafeTable:
-    """Return a table whose first columns are never folded."""
+    """Return a table whose given columns are never wrapped."""
     table = SafeTable(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         table.add_column(column, no_wrap=True)

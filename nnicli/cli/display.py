@@ -1,4 +1,4 @@
-"""Progress on standard error: a live screen on a terminal, a line for each change elsewhere."""
+"""Progress on standard error: a live display on a terminal, otherwise a line for each change."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _REFRESHES_PER_S = 4
 
 
 class Display(Protocol):
-    """Shows how far an experiment is."""
+    """Shows the progress of an experiment."""
 
     def show(self, snapshot: Snapshot) -> None:
-        """Show the newest look at it."""
+        """Show the latest snapshot."""
 
     def close(self) -> None:
-        """Stop showing, and leave the last look where it stands."""
+        """Stop, leaving the last snapshot on the screen."""
 
 
 def open_display(console: Console, title: str) -> Display:
@@ -38,7 +38,7 @@ def open_display(console: Console, title: str) -> Display:
 
 
 class LineDisplay:
-    """One line for each change, so that a log of it stays readable."""
+    """One line for each change, which stays readable in a log."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -57,7 +57,7 @@ class LineDisplay:
 
 
 class LiveDisplay:
-    """A few lines that are drawn anew in place."""
+    """A few lines, redrawn in place."""
 
     def __init__(self, console: Console, title: str) -> None:
         self._title = title
@@ -68,11 +68,11 @@ class LiveDisplay:
         self._live.start()
 
     def show(self, snapshot: Snapshot) -> None:
-        """Draw the newest look."""
+        """Redraw with the latest snapshot."""
         self._live.update(self._render(snapshot))
 
     def close(self) -> None:
-        """Leave the last drawing on the screen."""
+        """Stop redrawing, leaving the last snapshot on the screen."""
         self._live.stop()
 
     def _render(self, snapshot: Snapshot) -> RenderableType:
@@ -92,7 +92,7 @@ class LiveDisplay:
 
 
 def describe(snapshot: Snapshot, *, with_done: bool = True) -> str:
-    """Return how far an experiment is, in one line."""
+    """Return an experiment's progress in one line."""
     parts = [f"{snapshot.running} running"]
     if with_done:
         of = f" of {snapshot.total}" if snapshot.total is not None else ""
@@ -110,18 +110,18 @@ def _trials(snapshot: Snapshot) -> str:
     return "trial" if number == 1 else "trials"
 
 
-# What follows the parameters that the manager meant for a trial.
-_DOUBTS = {
+# Shown after parameters that the manager generated for a trial.
+_CAVEATS = {
     ParametersStatus.NOT_READ.value: "never read by the trial",
     ParametersStatus.UNKNOWN.value: "not confirmed",
 }
 
 
 def described_parameters(trial: TrialJob) -> str:
-    """Return a trial's parameters in one short line, and whether it really ran with them."""
-    doubt = _DOUBTS.get(trial.parameters_status)
+    """Return a trial's parameters in one short line, noting if it may not have run with them."""
+    caveat = _CAVEATS.get(trial.parameters_status)
     parameters = brief_parameters(trial.parameters)
-    return parameters if doubt is None else f"{parameters} ({doubt})"
+    return parameters if caveat is None else f"{parameters} ({caveat})"
 
 
 def brief_parameters(parameters: Any) -> str:
@@ -144,7 +144,7 @@ def _in_shell(argument: object) -> object:
 
 
 class ConsoleHandler(logging.Handler):
-    """Tells nnicli's warnings on the console, above a live display and not through it."""
+    """Prints nnicli's warnings on the console, above a live display rather than across it."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(logging.WARNING)

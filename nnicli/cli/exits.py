@@ -1,4 +1,4 @@
-"""Exit codes, and how an error is told in a shell."""
+"""Exit codes of the commands."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nnicli.errors import (
 
 
 class Exit(IntEnum):
-    """What the exit code of a command means."""
+    """Meanings of a command's exit code."""
 
     SUCCESS = 0
     FAILED = 1
@@ -27,8 +27,8 @@ class Exit(IntEnum):
     NO_MANAGER = 4
 
 
-# The first row whose class fits holds. What is wrong with a file, NNI's registry among them, says
-# nothing about a manager.
+# The first row whose class matches applies. A damaged file, NNI's registry included, is a failure
+# that does not concern a manager.
 _CODES: tuple[tuple[type[NnicliError], Exit], ...] = (
     (ConfigError, Exit.USAGE),
     (InvalidValueError, Exit.USAGE),
@@ -48,7 +48,7 @@ _CODES_OF_START: tuple[tuple[type[NnicliError], Exit], ...] = (
 
 HELP = """\b
 Exit codes:
-  0    no more work will be done, and a trial succeeded with a number as its final metric
+  0    all work is done, and a trial succeeded with a number as its final metric
   1    the experiment failed, no trial succeeded or reported a number, or a time limit was reached
   2    bad usage, or an error in the config
   4    no manager could be started or reached
@@ -57,16 +57,16 @@ Exit codes:
 
 
 def code_for(error: NnicliError, *, starts_manager: bool = False) -> Exit:
-    """Return the exit code for an error of a command, which may be one that starts a manager."""
+    """Return the exit code for an error of a command that may or may not start a manager."""
     codes = _CODES_OF_START if starts_manager else _CODES
     return next(code for cls, code in codes if isinstance(error, cls))
 
 
 def code_for_signal(number: int) -> int:
-    """Return the exit code of a program that a signal ended, as shells count."""
+    """Return the exit code that shells give a program ended by a signal."""
     return 128 + number
 
 
 def describe_signal(number: int) -> str:
-    """Return how people call a signal."""
+    """Return the usual name of a signal."""
     return "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name

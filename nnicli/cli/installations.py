@@ -13,18 +13,18 @@ if TYPE_CHECKING:
     from nnicli import FoundInstallation
 
 _HINT = (
-    "no usable NNI found; install one beside nnicli with `pip install nni==3.0`, or name its "
-    "environment in the variable NNICLI_NNI"
+    "no usable NNI found; install one in nnicli's environment with `pip install nni==3.0`, or set "
+    "NNICLI_NNI to the path of another environment"
 )
 
 
 @click.command(short_help="List the NNI installations on this machine.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def installations(*, as_json: bool) -> None:
-    """List the NNI installations on this machine, and whether each is usable.
+    """List the NNI installations on this machine and show whether each is usable.
 
-    `nnicli run` uses the one named by the variable NNICLI_NNI, else the one in its own environment;
-    --nni names another. Exit code 0 if any is usable, else 1.
+    `nnicli run` uses the one at NNICLI_NNI if that variable is set, else the one in its own
+    environment; its --nni selects another. The exit code is 0 if any is usable, else 1.
     """
     from nnicli import find_installations
 

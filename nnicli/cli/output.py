@@ -1,4 +1,4 @@
-"""The one place through which commands write: messages, data, JSON documents and errors."""
+"""Output of the commands: results, data, JSON documents, messages and errors."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nnicli.redaction import redact
 F = TypeVar("F", bound=Callable[..., Any])
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-"""The option of every command that can print one."""
+"""The option of every command that can print a JSON document."""
 
 
 def say(text: str) -> None:
@@ -41,25 +41,25 @@ def tell_error(text: str) -> None:
 
 
 def write_data(text: str) -> None:
-    """Write what a file or a program takes as it is, such as an export.
+    """Write data for a file or another program, such as an export.
 
-    Only a terminal gets it without what would steer it, as of `git` and `journalctl`. Elsewhere it
-    is written in UTF-8, whatever the locale.
+    Control characters are removed only on a terminal, as `git` and `journalctl` do. Otherwise the
+    data is written unchanged, as UTF-8 in every locale.
     """
     if sys.stdout.isatty():
         sys.stdout.write(printable(text))
         sys.stdout.flush()
     else:
-        # A lone half of a pair, which JSON can have, is no character that UTF-8 knows.
+        # JSON may contain a lone surrogate, which UTF-8 cannot encode.
         write_bytes(text.encode("utf-8", "backslashreplace"))
 
 
-# Of a line that does not end so much is kept until it is shown.
+# An unfinished line is kept up to this length, then shown.
 _LONGEST_LINE = 1 << 20
 
 
 class LogWriter:
-    """Writes a log as it is, but on a terminal line by line, safe and without its secrets."""
+    """Writes a log unchanged, except on a terminal: there by lines, sanitised and redacted."""
 
     def __init__(self) -> None:
         self._is_terminal = sys.stdout.isatty()
@@ -67,14 +67,14 @@ class LogWriter:
         self._ends_line = True
 
     def write(self, piece: str) -> None:
-        """Write what comes next; on a terminal a line is shown when it is complete."""
+        """Write the next piece; on a terminal, lines are shown once they are complete."""
         if not piece:
             return
         self._ends_line = piece.endswith("\n")
         if not self._is_terminal:
             write_data(piece)
             return
-        # Progress bars end their lines with a return.
+        # Progress bars end their lines with a carriage return.
         end = max(piece.rfind("\n"), piece.rfind("\r")) + 1
         if end:
             write_data(redact(self._line + piece[:end]))
@@ -85,7 +85,7 @@ class LogWriter:
             self._line = ""
 
     def close(self) -> None:
-        """Write what is left, and end the line."""
+        """Write the rest, and end its line."""
         if self._line:
             write_data(redact(self._line))
             self._line = ""
@@ -97,7 +97,7 @@ class LogWriter:
 def print_json(document: Any) -> None:
     """Print one strict JSON document; NaN and the infinities become text."""
     text = json.dumps(strict(document), indent=2, allow_nan=False)
-    # The one control character that is ASCII and that JSON leaves.
+    # The only ASCII control character that JSON does not escape.
     _write_line(text.replace("\x7f", "\\u007f"))
 
 
@@ -107,12 +107,12 @@ def _write_line(text: str) -> None:
 
 
 def format_time(moment: datetime | None) -> str:
-    """Return a moment in the local time zone, for people; empty for none."""
+    """Return a moment in the local time zone, for people; empty for None."""
     return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def telling_errors(command: F) -> F:
-    """Let a command tell its errors on standard error, and end with their exit code."""
+    """Make a command print its errors on standard error and exit with their exit code."""
 
     @functools.wraps(command)
     def run(*arguments: Any, **options: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Problems of configs as compilers show them, as annotations of a workflow, and as JSON."""
+"""Problems in configs as compiler-style messages, workflow annotations or JSON."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _STYLES = {"error": "bold red", "warning": "bold yellow"}
 
 
 def print_problem(console: Console, problem: Problem) -> None:
-    """Print a problem, and below it its line with a caret under its place."""
+    """Print a problem, then its line with a caret under its column."""
     head = Text()
-    place = ":".join(
+    position = ":".join(
         str(part) for part in (problem.file, problem.line, problem.column) if part is not None
     )
-    head.append(f"{place}: " if place else "", style="bold")
+    head.append(f"{position}: " if position else "", style="bold")
     head.append(f"{problem.severity}: ", style=_STYLES[problem.severity])
     head.append(f"{problem.location}: " if problem.location else "", style="cyan")
     head.append(problem.message)
     head.append(f" [{problem.rule}]", style="dim")
     console.print(head, soft_wrap=True)
     line = excerpt(problem)
-    is_at_place = False
+    shows_column = False
     if line is not None and problem.column is not None:
         number = f"{problem.line:>5} | "
         console.print(Text(number, style="dim") + Text(line), soft_wrap=True)
-        # Of a line that is hidden from there on no place is shown.
-        is_at_place = problem.column <= len(line.rstrip("*"))
-    if is_at_place and line is not None and problem.column is not None:
+        # The column of a hidden value is not shown.
+        shows_column = problem.column <= len(line.rstrip("*"))
+    if shows_column and line is not None and problem.column is not None:
         caret = Text(" " * 6 + "| ", style="dim")
         caret.append(" " * _width(line[: problem.column - 1]) + "^", style="bold green")
         caret.append(f" {problem.suggestion}" if problem.suggestion else "", style="green")
@@ -46,7 +46,7 @@ def _width(text: str) -> int:
 
 
 def to_annotation(problem: Problem) -> str:
-    """Return a problem as a command by which GitHub's workflows annotate a line."""
+    """Return a problem as the workflow command by which GitHub annotates a line."""
     properties = {
         "file": problem.file,
         "line": problem.line,
@@ -70,7 +70,7 @@ def _escape(text: str, more: str) -> str:
 
 
 def to_document(problem: Problem) -> dict[str, Any]:
-    """Return a problem as JSON values."""
+    """Return a problem as a JSON object."""
     return {
         "file": None if problem.file is None else str(problem.file),
         "line": problem.line,

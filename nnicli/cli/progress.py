@@ -1,4 +1,4 @@
-"""What an experiment has come to, seen from outside while it runs."""
+"""Snapshots of a running experiment's progress."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _ENDED = frozenset(status.value for status in TrialJobStatus if status.is_finish
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One look at a running experiment.
+    """The state of a running experiment at one moment.
 
     Attributes:
-        status: The manager's.
+        status: Status of the manager.
         counts: Trial status -> number of trials.
-        total: How many trials there may be, None without a limit.
+        total: Maximum number of trials, None if unlimited.
         best: The best trial so far with its metric, None without one or without a direction.
-        elapsed_s: Seconds since the start; does not count when two looks are compared.
+        elapsed_s: Seconds since the start; ignored when snapshots are compared.
     """
 
     status: str
@@ -32,17 +32,17 @@ class Snapshot:
 
     @property
     def done(self) -> int:
-        """How many trials have ended, in whichever way."""
+        """Number of trials that have ended, failed ones included."""
         return sum(number for status, number in self.counts.items() if status in _ENDED)
 
     @property
     def running(self) -> int:
-        """How many trials run."""
+        """Number of running trials."""
         return self.counts.get("RUNNING", 0)
 
     @property
     def failed(self) -> int:
-        """How many trials have failed."""
+        """Number of failed trials."""
         return self.counts.get("FAILED", 0)
 
 
@@ -54,18 +54,18 @@ class Watcher:
         self._since = Deadline(None)
         profile = experiment.get_experiment_profile()
         self.mode: Mode | None = optimize_mode(profile)
-        # Asked for while the manager lives.
+        # Looked up while the manager is running.
         self._dialect = experiment.client.dialect
 
-    def look(self, status: str) -> Snapshot:
-        """Return how far the experiment is.
+    def take_snapshot(self, status: str) -> Snapshot:
+        """Return the progress of the experiment.
 
         Args:
-            status: What the manager said a moment ago.
+            status: The status that the manager has just reported.
         """
         trials = self._experiment.list_trial_jobs()
         ranked = rank_trials(trials, mode=self.mode) if self.mode else []
-        # Not from the config: the limit may be raised while it runs.
+        # Not from the config: the limit may be raised while the experiment runs.
         params = self._experiment.get_experiment_profile()["params"]
         return Snapshot(
             status=status,

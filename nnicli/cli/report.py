@@ -1,4 +1,4 @@
-"""What came out of an experiment: a table for people, a JSON document for machines."""
+"""The outcome of an experiment: a table for people, a JSON document for machines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MOST_ROWS = 40
 
 @dataclass
 class Report:
-    """All that is to be told at the end, filled in as far as the experiment came."""
+    """Everything to report at the end, filled in as far as the experiment got."""
 
     exp_id: str | None = None
     name: str | None = None
@@ -41,14 +41,14 @@ class Report:
 
 
 def print_report(console: Console, report: Report) -> None:
-    """Print the table of trials and the best one."""
+    """Print a table of the trials, and the best trial."""
     if not report.trials:
         return
     best = report.best
     console.print(trial_table(report.trials[:_MOST_ROWS], best))
     hidden = len(report.trials) - _MOST_ROWS
     if hidden > 0:
-        console.print(f"... and {hidden} more; --json has them all")
+        console.print(f"... and {hidden} more; --json prints them all")
     if best is not None:
         value = best.final_value
         parameters = described_parameters(best)
@@ -57,7 +57,7 @@ def print_report(console: Console, report: Report) -> None:
         )
         console.print(f"  {parameters}")
     elif report.mode is None and any(trial.final_value is not None for trial in report.trials):
-        console.print("No best trial: the tuner's classArgs have no optimize_mode to tell it by.")
+        console.print("No best trial: the tuner's classArgs do not set optimize_mode.")
 
 
 def to_document(report: Report) -> dict[str, Any]:

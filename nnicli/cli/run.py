@@ -1,4 +1,4 @@
-"""`nnicli run`: an experiment from its config to its results."""
+"""`nnicli run`: one experiment, from its config to its results."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from nnicli.errors import ConfigError, NnicliError, TrialsNotStartedError, WaitT
 from nnicli.printable import printable_line
 
 if TYPE_CHECKING:
-    # Loaded by the command itself: `nnicli --version` and `--help` are to answer at once.
+    # Loaded by the command itself, so that `nnicli --version` and `--help` answer at once.
     from rich.console import Console
 
     from nnicli import Experiment
     from nnicli.cli.report import Report
     from nnicli.cli.signals import Interrupts
 
-# A look costs the manager a scan of its database, so looks take up a small part of the time.
-_LOOK_INTERVAL_S = 0.5
-_LOOK_SHARE = 0.1
+# Each poll costs the manager a scan of its database, so polling takes a small share of the time.
+_POLL_INTERVAL_S = 0.5
+_POLL_SHARE = 0.1
 
 
-@click.command(epilog=HELP, short_help="Start an experiment, wait for its end, print the results.")
+@click.command(epilog=HELP, short_help="Run an experiment and print its results.")
 @click.argument("config", type=click.Path(), metavar="CONFIG")
 @click.option("--port", type=int, help="Port of the manager.  [default: first free from 8080]")
-@click.option("--nni", metavar="PATH", help="Virtual environment, python or nni_node of the NNI.")
-@click.option("--experiments-directory", metavar="DIR", help="Parent of the experiment's folder.")
-@click.option("--url-prefix", metavar="PREFIX", help="Path below which the manager serves.")
-@click.option("--timeout", metavar="DURATION", help="Stop after that long, such as 90s or 2h.")
+@click.option("--nni", metavar="PATH", help="Virtual environment, Python or nni_node of the NNI.")
+@click.option("--experiments-directory", metavar="DIR", help="Parent of the experiment directory.")
+@click.option("--url-prefix", metavar="PREFIX", help="Path under which the manager serves.")
+@click.option("--timeout", metavar="DURATION", help="Stop after this long, such as 90s or 2h.")
 @click.option(
     "--start-timeout",
     metavar="DURATION",
-    help="Stop when trials have waited that long while none ran.  [default: only warn]",
+    help="Stop when trials have waited this long and none is running.  [default: only warn]",
 )
 @click.option(
     "--allow-no-metric",
     is_flag=True,
-    help="Succeed also when no trial reports a number as its final metric.",
+    help="Succeed even if no trial reports a number as its final metric.",
 )
 @click.option(
     "--manager-timeout",
@@ -52,10 +52,10 @@ _LOOK_SHARE = 0.1
     help="How long the manager may take to become ready.  [default: 60s]",
 )
 @ignoring
-@click.option("--debug", is_flag=True, help="Let the manager log at level debug.")
+@click.option("--debug", is_flag=True, help="Make the manager log at debug level.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document at the end.")
 def run(config: str, *, as_json: bool, **options: Any) -> None:
-    """Start the experiment of CONFIG, show its progress, print its results, stop it.
+    """Run the experiment in CONFIG: start it, show its progress, print its results and stop it.
 
     Results go to standard output, progress and messages to standard error. Ctrl-C and SIGTERM stop
     the experiment cleanly.
@@ -68,17 +68,17 @@ def run(config: str, *, as_json: bool, **options: Any) -> None:
     try:
         _print_results(report, as_json=as_json)
     except OutputError as error:
-        _tell_error(report)
-        kept = f"; `nnicli experiment export {report.exp_id}` has them" if report.exp_id else ""
-        tell_error(f"the results are not printed, as {error.message}{kept}")
+        _print_failure(report)
+        kept = f"; `nnicli experiment export {report.exp_id}` prints them" if report.exp_id else ""
+        tell_error(f"could not print the results: {error.message}{kept}")
         raise SystemExit(report.exit_code or error.exit_code) from error
-    _tell_error(report)
-    _tell_next(report)
+    _print_failure(report)
+    _print_next_steps(report)
     raise SystemExit(report.exit_code)
 
 
-def _tell_next(report: Report) -> None:
-    """Say where an experiment that ran has its results, and what may be done with them."""
+def _print_next_steps(report: Report) -> None:
+    """Print where the results are, and commands that show more of them."""
     if report.exp_id is None or report.directory is None:
         return
     further = "log dispatcher {}" if report.exit_code else "experiment export {} -f results.csv"
@@ -89,7 +89,7 @@ def _tell_next(report: Report) -> None:
 
 
 def _program() -> str:
-    """Return what this command is called by; `make quickstart` has it outside of PATH."""
+    """Return the name or path of this command; after `make quickstart` it is not on PATH."""
     called = Path(sys.argv[0])
     if called.name == "__main__.py":
         return "python -m nnicli"
@@ -106,13 +106,13 @@ def _print_results(report: Report, *, as_json: bool) -> None:
         print_report(open_output(), report)
 
 
-def _tell_error(report: Report) -> None:
+def _print_failure(report: Report) -> None:
     from nnicli.cli.consoles import open_messages
     from nnicli.cli.problems import print_problem
 
     error = report.error
     if isinstance(error, ConfigError) and error.problems:
-        # The first line says how many; each is shown with its own.
+        # The first line counts the problems; each of them is printed with its own line.
         title, *_ = report.error_text.splitlines()
         tell_error(title)
         for problem in error.problems:
@@ -124,14 +124,14 @@ def _tell_error(report: Report) -> None:
 
 
 def _run(config: str, report: Report, messages: Console, **options: Any) -> None:
-    """Do all of it; whatever happens is in the report afterwards."""
+    """Run the experiment; the report shows afterwards what happened."""
     from nnicli.cli.display import ConsoleHandler
     from nnicli.cli.signals import Interrupted, interruptible
 
-    def tell_stopping() -> None:
-        messages.print("already stopping, which may take some seconds ...")
+    def report_stopping() -> None:
+        messages.print("already stopping; this may take a few seconds ...")
 
-    with ConsoleHandler(messages), interruptible(tell_stopping) as interrupts:
+    with ConsoleHandler(messages), interruptible(report_stopping) as interrupts:
         try:
             _run_experiment(config, report, messages, interrupts, **options)
         except NnicliError as error:
@@ -189,7 +189,7 @@ def _run_experiment(
                 allow_no_metric=allow_no_metric,
             )
     finally:
-        # From here on signals are only noted: a stop that is cut off would leave things behind.
+        # From here on signals are only recorded: an interrupted stop would leave processes behind.
         if experiment.endpoint is not None:
             messages.print("stopping ...")
             experiment.stop_experiment()
@@ -205,7 +205,7 @@ def _follow(
     limit_s: float | None,
     **ending: Any,
 ) -> None:
-    """Show the progress until the experiment has come to its end."""
+    """Show progress until the experiment is over."""
     from nnicli.cli.display import open_display
     from nnicli.cli.progress import Watcher
     from nnicli.waiting import Deadline
@@ -231,15 +231,15 @@ def _follow(
                 raise
             except WaitTimeoutError as error:
                 report.status = error.status
-            look = Deadline(None)
-            display.show(watcher.look(report.status))
+            poll = Deadline(None)
+            display.show(watcher.take_snapshot(report.status))
             report.elapsed_s = deadline.waited_s
             if not is_over and deadline.expired:
                 raise WaitTimeoutError(
-                    f"the time limit of {limit_s:.0f} s is reached; the experiment was stopped",
+                    f"reached the time limit of {limit_s:.0f} s; the experiment was stopped",
                     waited_s=deadline.waited_s,
                     status=report.status,
                 )
-            pause_s = max(_LOOK_INTERVAL_S, look.waited_s / _LOOK_SHARE)
+            pause_s = max(_POLL_INTERVAL_S, poll.waited_s / _POLL_SHARE)
     finally:
         display.close()

@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives, turned into one exception at a moment that leaves nothing behind."""
+"""SIGINT, SIGTERM and SIGHUP, raised as one exception where that leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal asked the command to end; not an Exception, so that nothing takes it for a failure.
+    """A signal ended the command; not an Exception, so that nothing handles it as a failure.
 
     Attributes:
         number: The signal.
@@ -23,7 +23,7 @@ class Interrupted(BaseException):
 
 
 class Interrupts:
-    """Raises the first signal as Interrupted where that is allowed, and notes all others."""
+    """Raises the first signal as Interrupted where that is allowed, and reports later ones."""
 
     def __init__(self, on_held_back: Callable[[], None]) -> None:
         self._on_held_back = on_held_back
@@ -31,7 +31,7 @@ class Interrupts:
         self.received: int | None = None
 
     def handle(self, number: int, _frame: FrameType | None) -> None:
-        """Take a signal."""
+        """Handle a signal."""
         is_first = self.received is None
         self.received = self.received or number
         if not is_first:
@@ -41,7 +41,7 @@ class Interrupts:
 
     @contextmanager
     def raising(self) -> Iterator[None]:
-        """Let the first signal interrupt what is inside; it is raised once, and never outside."""
+        """Let the first signal interrupt the block; it is raised once, and never outside."""
         self._is_raising = True
         try:
             self.check()
@@ -50,9 +50,9 @@ class Interrupts:
             self._is_raising = False
 
     def check(self) -> None:
-        """Raise the signal that has come, if one has; loops call it in each round.
+        """Raise the signal received, if any; loops call this in each round.
 
-        What is raised while a destructor runs is swallowed by the interpreter.
+        The interpreter swallows an exception that a handler raises while a destructor runs.
         """
         if self.received is not None:
             raise Interrupted(self.received)
@@ -60,9 +60,9 @@ class Interrupts:
 
 @contextmanager
 def interruptible(on_held_back: Callable[[], None]) -> Iterator[Interrupts]:
-    """Take SIGINT, SIGTERM and SIGHUP inside; restore the old handlers after."""
+    """Handle SIGINT, SIGTERM and SIGHUP in the block, and restore the old handlers after it."""
     interrupts = Interrupts(on_held_back)
-    # nohup sets SIGHUP to be ignored, which has to stay so.
+    # nohup makes the process ignore SIGHUP, which must stay so.
     previous = {
         number: handler
         for number in _SIGNALS

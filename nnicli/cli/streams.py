@@ -1,4 +1,4 @@
-"""Standard output and standard error, whatever has become of the terminal."""
+"""Standard output and standard error that survive a closed terminal, pipe or full disk."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ import click
 
 from nnicli.cli.exits import Exit
 
-# How long a reader that does not read, such as a paused `less`, may hold up a message.
+# How long a reader that does not read, such as a paused `less`, may delay a message.
 _PATIENCE_S = 2.0
-# A pipe that is ready to be written to takes as many bytes at once (PIPE_BUF); a character has
-# four at most.
+# A pipe that is ready for writing takes PIPE_BUF bytes (4096) without blocking; a character has
+# at most four.
 _CHARACTERS_AT_A_TIME = 1_000
 
 
 class MessageStream:
-    """Standard error for people's eyes: what cannot be written is dropped.
+    """Standard error, for people: what cannot be written is dropped.
 
     A terminal that was closed answers EIO, a full disk ENOSPC, and a pipe without a reader EPIPE; a
     pipe that nobody reads blocks. None of these may keep a command from stopping what it started.
@@ -33,7 +33,7 @@ class MessageStream:
         self._stream = stream
         self._patience_s = _PATIENCE_S
         self._descriptor: int | None = None
-        # A stream in memory has none, and does not block.
+        # A stream in memory does not have a descriptor, and does not block.
         with suppress(OSError):
             self._descriptor = stream.fileno()
 
@@ -42,7 +42,7 @@ class MessageStream:
 
     def write(self, text: str) -> int:
         """Write as much as can be written; return the length of the whole text."""
-        # click finds out by an empty write whether a stream takes bytes.
+        # click makes an empty write to find out whether a stream takes bytes.
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         # ValueError: the stream is closed.
@@ -64,29 +64,29 @@ class MessageStream:
         if self._descriptor is None:
             return False
         _, ready, _ = select.select([], [self._descriptor], [], self._patience_s)
-        # The next messages do not wait once more for a reader that is away.
+        # Later messages do not wait again for a reader that is not reading.
         self._patience_s = _PATIENCE_S if ready else 0.0
         return not ready
 
 
 class OutputError(click.ClickException):
-    """Standard output does not take what a command has to say; click ends the command with it."""
+    """Standard output could not be written; click prints this and ends the command."""
 
     exit_code = Exit.FAILED
 
     def __init__(self, error: OSError) -> None:
-        super().__init__(f"standard output cannot be written: {error.strerror}")
+        super().__init__(f"cannot write to standard output: {error.strerror}")
 
     def show(self, file: Any = None) -> None:
-        """Print it as every other error of this command."""
+        """Print the error as the command prints every other error."""
         click.echo(f"nnicli: {self.message}", file=file or sys.stderr)
 
 
 class OutputStream:
-    """Standard output for results: what the encoding has not is written by its number.
+    """Standard output, for results: what the encoding lacks is written as an escape sequence.
 
-    Nothing is dropped: where it cannot be written, an OutputError is raised at once, and not by the
-    interpreter at its end. A reader that has gone away (EPIPE) is left to click.
+    Nothing is dropped: if a write fails, OutputError is raised at once rather than by the
+    interpreter at exit. A reader that has gone away (EPIPE) is left to click.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -103,7 +103,7 @@ class OutputStream:
             return self._stream.write(text)
 
     def write_bytes(self, content: bytes) -> None:
-        """Write bytes, after all text that was written before, and flush them."""
+        """Write bytes after all text written so far, and flush them."""
         with _raising_output_errors():
             self._stream.flush()
             self._stream.buffer.write(content)
@@ -120,7 +120,7 @@ def _raising_output_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # What could not be written would be tried again at the end of the interpreter.
+        # The interpreter would try again at exit to write what is still buffered.
         sys.stdout = _open_nothing()
         if error.errno == errno.EPIPE:
             raise
@@ -133,8 +133,8 @@ def write_bytes(content: bytes) -> None:
 
 
 def guard_streams() -> None:
-    """Put an OutputStream and a MessageStream in the places of the standard streams."""
-    # `>&-` and `2>&-` leave none.
+    """Replace the standard streams by an OutputStream and a MessageStream."""
+    # Both are None after `>&-` and `2>&-`.
     if not isinstance(sys.stdout, OutputStream):
         sys.stdout = cast("TextIO", OutputStream(sys.stdout or _open_nothing()))
     if not isinstance(sys.stderr, MessageStream):

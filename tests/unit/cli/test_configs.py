@@ -174,7 +174,7 @@ def test_convert_writes_a_file_for_the_owner_only_and_replaces_none(project: Pat
     forced = _run("convert", "v1.yml", "--output", "v2.yml", "--force", cwd=project)
 
     assert (first.returncode, second.returncode, forced.returncode) == (0, 2, 0)
-    assert "--force replaces it" in second.stderr
+    assert "already exists; pass --force to overwrite it" in second.stderr
     assert stat.S_IMODE((project / "v2.yml").stat().st_mode) == 0o600
     assert not list(project.glob("*.part"))
     (project / "space.json").write_text('{"x": {"_type": "uniform", "_value": [0, 1]}}')
@@ -242,4 +242,4 @@ def test_validate_needs_the_nni_that_it_is_given(project: Path) -> None:
 
     assert (missing.returncode, both.returncode) == (2, 2)
     assert "there is no NNI at" in missing.stderr
-    assert "--nni and --nni-version exclude each other" in both.stderr
+    assert "--nni and --nni-version are mutually exclusive" in both.stderr

@@ -440,7 +440,7 @@ def test_progress_knows_the_limit_by_its_name_in_the_release(
         list_trial_jobs=list,
     )
 
-    assert Watcher(cast("Experiment", experiment)).look("RUNNING").total == 7
+    assert Watcher(cast("Experiment", experiment)).take_snapshot("RUNNING").total == 7
 
 
 def test_progress_and_warnings_are_told_without_emoji() -> None:

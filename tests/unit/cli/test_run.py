@@ -148,7 +148,7 @@ def test_without_a_direction_no_best_is_made_up(
     result = _run(installation, config)
 
     assert result.returncode == 0
-    assert "No best trial: the tuner's classArgs have no optimize_mode" in result.stdout
+    assert "No best trial: the tuner's classArgs do not set optimize_mode." in result.stdout
 
 
 def test_a_missing_direction_is_no_reason_where_no_trial_has_a_number(
@@ -280,7 +280,7 @@ def test_the_time_limit_is_1_and_stops(installation: FakeInstallation, config: P
     result = _run(installation, config, "--timeout", "1s")
 
     assert result.returncode == 1
-    assert "the time limit of 1 s is reached; the experiment was stopped" in result.stderr
+    assert "reached the time limit of 1 s; the experiment was stopped" in result.stderr
 
 
 @pytest.mark.parametrize(
@@ -428,8 +428,8 @@ def test_results_that_cannot_be_printed_are_an_error(
     (exp_id,) = Registry().read()
     assert result.returncode == 1
     assert result.stderr.endswith(
-        "nnicli: the results are not printed, as standard output cannot be written: No space left "
-        f"on device; `nnicli experiment export {exp_id}` has them\n"
+        "nnicli: could not print the results: cannot write to standard output: No space left on "
+        f"device; `nnicli experiment export {exp_id}` prints them\n"
     )
 
 
@@ -446,7 +446,7 @@ def test_an_output_that_is_full_is_told(arguments: list[str]) -> None:
         )
 
     assert result.returncode == 1
-    assert result.stderr == ("nnicli: standard output cannot be written: No space left on device\n")
+    assert result.stderr == ("nnicli: cannot write to standard output: No space left on device\n")
 
 
 def test_the_results_fit_any_encoding(installation: FakeInstallation, config: Path) -> None:
