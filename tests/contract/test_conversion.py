@@ -12,7 +12,7 @@ import pytest
 
 from nnicli import find_installation
 from nnicli.config import convert_config
-from tests.config_cases import CASES, read_corpus
+from tests.config_cases import CASES, MISSING, read_corpus
 from tests.support import REAL_NNIS
 from tools.managers import release_of
 
@@ -22,7 +22,7 @@ NNIS = [
 pytestmark = [
     pytest.mark.real,
     pytest.mark.skipif(not NNIS, reason="the real NNI 3.0 is not in NNICLI_TEST_NNI"),
-    pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES.name}"),
+    pytest.mark.skipif(not CASES.is_dir(), reason=MISSING),
 ]
 
 SCRIPT = """

@@ -74,9 +74,9 @@ def is_legacy(data: Mapping[str, Any], release: Release) -> bool:
     platform = data["trainingServicePlatform"]
     if platform not in release.legacy_platforms:
         return False
-    section = data.get(f"{platform}Config", {})
+    section = data.get(f"{platform}Config")
     converts = release.converts_kubernetes and platform != "adl"
-    return not converts or section.get("reuse") is False
+    return not converts or (isinstance(section, dict) and section.get("reuse") is False)
 
 
 def drop_nulls(data: dict[str, Any]) -> None:

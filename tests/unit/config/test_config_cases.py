@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.config_cases import CASES, SEEN_TO_RUN, check_corpus_file, judge_mutations, read_corpus
+from tests.config_cases import (
+    CASES,
+    MISSING,
+    SEEN_TO_RUN,
+    check_corpus_file,
+    judge_mutations,
+    read_corpus,
+)
 
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES.name}")
+pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
 
 # Valid for NNI, refused by nnicli: the reason.
 REFUSED = {

@@ -12,7 +12,7 @@ import pytest
 from nnicli.config import check_config, load_config
 from nnicli.config.ignoring import CHECKS, FIXED, PLACES
 from nnicli.errors import ConfigError, InvalidValueError, NnicliError
-from tests.config_cases import CASES
+from tests.config_cases import CASES, MISSING
 from tests.unit.config.conftest import HEAD, SPACE, WriteConfig
 
 REVERSED = HEAD.replace("TPE", "Random") + "searchSpace: {x: {_type: uniform, _value: [2, 1]}}\n"
@@ -128,7 +128,7 @@ def _records() -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES.name}")
+@pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
 @pytest.mark.usefixtures("home")
 def test_whatever_is_turned_off_a_config_is_loaded_or_refused(tmp_path: Path) -> None:
     """A check may be turned off only if nnicli itself can do without it."""

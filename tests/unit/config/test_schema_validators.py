@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from nnicli.config.schema.validate import load_schema
-from tests.config_cases import CASES
+from tests.config_cases import CASES, MISSING
 from tests.sample_configs import SERVICES, V1_SECTIONS, v1_config, v2_config
 
 SCHEMAS = ("experiment-v1", "experiment-v2", "search-space")
@@ -64,7 +64,7 @@ def test_both_accept_every_service_of_v2(platform: str) -> None:
     assert _verdicts("experiment-v2", v2_config([service])) == (True, True)
 
 
-@pytest.mark.skipif(not CASES.is_dir(), reason=f"there is no folder {CASES.name}")
+@pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
 def test_both_say_the_same_of_every_mutated_config() -> None:
     differing = []
     for line in (CASES / "mutations.jsonl").read_text("utf-8").splitlines():
