@@ -20,7 +20,7 @@ WORKERS := 6
 # Material prints an advertisement of its successor otherwise; see docs/decisions/0013.
 export NO_MKDOCS_2_WARNING := 1
 
-.PHONY: help quickstart docs test test-managers test-endings test-kills managers check format bench clean
+.PHONY: help quickstart docs unit test test-managers test-endings test-kills managers check format bench clean
 
 help:  ## show the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ check: $(VENV)/.installed  ## lint, format, types, layers
 
 docs: $(VENV)/.installed  ## build the documentation into build/site; any warning fails it
 	$(VENV)/bin/mkdocs --quiet build --strict
+
+unit: $(VENV)/.installed  ## run the fast tests, without a real manager
+	$(VENV)/bin/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow and not real" tests/unit tests/meta
 
 test: check docs $(MANAGER)/.installed  ## set up all, then check and run every test, on three managers
 	$(VENV)/bin/python -m tools.managers --where-possible $(TESTED)

@@ -120,6 +120,7 @@ def test_hostile_text_takes_no_longer_than_it_is_long(text: str) -> None:
     assert redact(text * (65_536 // len(text)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["//a:", f"{'//a:' * 600}@", "a:b@", "//me:hunter2@host/ "])
 @pytest.mark.timeout(20)
 def test_beginnings_of_urls_take_no_longer_than_they_are_long(text: str) -> None:

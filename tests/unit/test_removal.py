@@ -64,6 +64,7 @@ def test_a_link_in_the_place_of_the_tree_is_not_followed(tmp_path: Path, share: 
     assert (share / "precious").exists()
 
 
+@pytest.mark.slow
 def test_a_tree_that_is_deeper_than_paths_may_be_long_is_deleted(tmp_path: Path) -> None:
     root = tmp_path / "deep"
     root.mkdir()

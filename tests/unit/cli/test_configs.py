@@ -168,6 +168,7 @@ def test_convert_prints_the_config_and_tells_the_rest_apart(project: Path) -> No
     assert result.stderr.startswith("dropped: line 1: authorName: ")
 
 
+@pytest.mark.slow
 def test_convert_writes_a_file_for_the_owner_only_and_replaces_none(project: Path) -> None:
     first = _run("convert", "v1.yml", "--output", "v2.yml", cwd=project)
     second = _run("convert", "v1.yml", "--output", "v2.yml", cwd=project)
@@ -215,6 +216,7 @@ def test_schemas_are_printed(project: Path, name: str) -> None:
     assert json.loads(result.stdout)["$schema"].endswith("2020-12/schema")
 
 
+@pytest.mark.slow
 def test_validate_knows_what_is_registered_where_it_is_to_run(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -244,6 +244,7 @@ def test_a_log_tells_no_secret_on_a_terminal(hostile: Path, shell: Shell) -> Non
     assert shell("log", "manager", str(hostile))[1] == 'value: {"passwd":"***"}\n'
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(text=st.text(), piece=st.text())
 @example(text="\x1b[2J\udc80\x00\r", piece="\x9b")

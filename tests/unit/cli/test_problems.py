@@ -107,6 +107,7 @@ def test_the_line_is_that_of_the_place_whatever_breaks_lines(tmp_path: Path, bre
     assert excerpt(problem) == "trialConcurrency: 0"
 
 
+@pytest.mark.slow
 def test_many_problems_of_a_large_file_are_shown_in_no_time(tmp_path: Path) -> None:
     """Each looked through the whole file, which took minutes."""
     file = tmp_path / "config.yml"

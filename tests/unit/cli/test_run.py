@@ -21,6 +21,9 @@ from nnicli.testing import Behaviour, Exit, FakeInstallation, TunerExit
 from nnicli.waiting import Deadline, poll_until
 from tests.support import leftovers
 
+# Each starts a command, a manager and trials.
+pytestmark = pytest.mark.slow
+
 TRIAL = """
 import nni
 parameters = nni.get_next_parameter()

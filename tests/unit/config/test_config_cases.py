@@ -15,7 +15,7 @@ from tests.config_cases import (
     read_corpus,
 )
 
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)]
 
 # Valid for NNI, refused by nnicli: the reason.
 REFUSED = {

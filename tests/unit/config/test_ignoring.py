@@ -128,6 +128,7 @@ def _records() -> list[Mapping[str, Any]]:
     return [json.loads(line) for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
 @pytest.mark.usefixtures("home")
 def test_whatever_is_turned_off_a_config_is_loaded_or_refused(tmp_path: Path) -> None:

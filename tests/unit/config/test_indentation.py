@@ -93,6 +93,7 @@ def test_the_allowed_fields_are_listed_once_and_only_where_none_is_near(check: C
     assert found[2].endswith("bar: is not a known key")
 
 
+@pytest.mark.slow
 def test_many_fields_take_no_quadratic_time(check: Check) -> None:
     space = "".join(f"x{number}: {{_type: uniform, _value: [0, 1]}}\n" for number in range(20_000))
 

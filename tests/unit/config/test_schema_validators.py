@@ -64,6 +64,7 @@ def test_both_accept_every_service_of_v2(platform: str) -> None:
     assert _verdicts("experiment-v2", v2_config([service])) == (True, True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
 def test_both_say_the_same_of_every_mutated_config() -> None:
     differing = []

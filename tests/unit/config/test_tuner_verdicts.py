@@ -90,6 +90,7 @@ def test_the_probe_runs_in_the_python_of_the_oldest_manager() -> None:
     assert ast.parse(text, feature_version=(3, 7)).body
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("release", _RELEASES)
 def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
     """At least 99 in 100, and each difference is known."""

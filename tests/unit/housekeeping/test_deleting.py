@@ -284,6 +284,7 @@ def test_a_running_experiment_is_not_deleted(
     assert running.get_experiment_status()["errors"] == []
 
 
+@pytest.mark.slow
 def test_a_running_experiment_is_stopped_first_when_told_so(
     running: Experiment, parent: Path
 ) -> None:

@@ -112,6 +112,7 @@ def test_a_log_that_is_too_large_says_nothing(log: Path, monkeypatch: pytest.Mon
     assert HandedParameters(log).find(["a"]) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_a_line_without_an_end_takes_neither_memory_nor_time(log: Path) -> None:
     """Sparse files cost nothing to make, and copies of what was read so far take minutes."""

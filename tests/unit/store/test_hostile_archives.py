@@ -57,6 +57,7 @@ def nothing_is_left(home: Path) -> bool:
     return Registry().read() == {} and not list((home / "nni-experiments").glob("[!.]*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", PARTS.values(), ids=PARTS)
 def test_nothing_in_a_database_runs_when_it_is_loaded(
     home: Path, recorded: Path, saved: Path, tmp_path: Path, script: str

@@ -76,6 +76,7 @@ def everything(database: ExperimentDatabase) -> list[Callable[[], object]]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", PARTS.values(), ids=PARTS)
 def test_all_but_plain_tables_is_refused_by_whatever_opens_a_database(
     database: ExperimentDatabase, script: str

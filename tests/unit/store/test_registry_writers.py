@@ -106,6 +106,7 @@ def test_what_a_process_of_nni_left_is_its_own(registry_path: Path) -> None:
     assert names_beside(registry_path) == {*CLEAN, lock.name}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60 + 2 * KILLS)
 def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) -> None:
     registry = Registry(registry_path)
