@@ -499,7 +499,7 @@ class Experiment(ExperimentReader):
             allow_no_metric: Whether trials may succeed without a number as their final metric.
 
         Returns:
-            DONE; TUNER_NO_MORE_TRIAL once every set that the tuner has handed out has run; VIEWED
+            DONE; TUNER_NO_MORE_TRIAL once every set that the tuner has generated has run; VIEWED
             at once; STOPPED; or one of `until`.
 
         Raises:

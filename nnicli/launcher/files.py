@@ -24,7 +24,7 @@ logger = get_logger(__name__)
 
 
 def generate_experiment_id(experiments_directory: Path) -> str:
-    """Return an id in NNI's form that no folder there has: a manager would append to it (3.0)."""
+    """Return an id in NNI's form that is not a name there: a manager would append to it (3.0)."""
     while True:
         exp_id = random_name()
         if not (experiments_directory / exp_id).exists():
@@ -32,7 +32,7 @@ def generate_experiment_id(experiments_directory: Path) -> str:
 
 
 def random_name() -> str:
-    """Return a name such as NNI gives to experiments and folders."""
+    """Return a name such as NNI gives to experiments and launcher directories."""
     return "".join(random.SystemRandom().sample(string.ascii_lowercase + string.digits, 8))
 
 
@@ -42,7 +42,7 @@ class LaunchFiles:
 
     Attributes:
         layout: Where things lie.
-        run: The run as far as it is known; a manager of 1.x makes up the id, which then comes last.
+        run: The run as far as it is known; a manager of 1.x generates the id, which comes last.
         is_new: Whether the experiment is made by this start.
         new: Directories that are deleted again when the start fails.
     """
@@ -62,7 +62,7 @@ class LaunchFiles:
 
     @property
     def place(self) -> Path:
-        """The folder that stands for the start: the experiment's, else the launcher's own."""
+        """The directory that is claimed for the start: the experiment's, else the launcher's."""
         return self.run.directory or self.error_output.parent
 
     @property
@@ -75,7 +75,7 @@ class LaunchFiles:
 
         Args:
             is_before: Whether nothing of it is written yet, so that all there is is of earlier
-                runs; else the id was made up meanwhile, and all is of this one.
+                runs; else the id was generated meanwhile, and all is of this one.
         """
         part = LogPart.from_now if is_before else LogPart
         paths = self.paths
@@ -84,7 +84,7 @@ class LaunchFiles:
         )
 
     def logs(self) -> list[Path]:
-        """Return the files that may tell why a manager ended, the likeliest first."""
+        """Return the files that may show why a manager ended, the likeliest first."""
         paths = self.paths
         manager = [] if self.run.directory is None else [paths.manager_log]
         return [paths.errors(self.layout), *manager, paths.output(self.layout)]
@@ -108,11 +108,10 @@ class LaunchFiles:
         except OSError as error:
             if Path(error.filename).is_relative_to(user_home()):
                 raise LaunchError(
-                    f"the experiment's folder {error.filename} cannot be made: {error.strerror}. "
-                    f"{ADVICE}"
+                    f"could not create the directory {error.filename}: {error.strerror}. {ADVICE}"
                 ) from error
             raise LaunchError(
-                f"the experiment's folder {error.filename} cannot be made: {error.strerror}; set "
+                f"could not create the directory {error.filename}: {error.strerror}; set "
                 "experimentWorkingDirectory (logDir in the v1 format) in the config"
             ).with_advice(
                 "or pass Experiment(experiments_directory=...)",
@@ -120,7 +119,7 @@ class LaunchFiles:
             ) from error
 
     def take_over(self, exp_id: str) -> None:
-        """Note the id that the manager made up, and the folder that it created for it."""
+        """Take in the id that the manager generated, and the directory that it created for it."""
         self.run = replace(self.run, exp_id=exp_id)
         directory = self.run.experiments_directory / exp_id
         if self.is_new:
@@ -128,15 +127,15 @@ class LaunchFiles:
             directory.chmod(0o700)
 
     def remove_new(self) -> None:
-        """Take away what a start that failed has made, but nothing that is mounted there."""
-        for folder in self.new:
+        """Delete what a start that failed has made, but nothing that is mounted there."""
+        for directory in self.new:
             try:
-                remove_tree(folder)
+                remove_tree(directory)
             except FileNotFoundError:
                 continue
             except OSError as error:
                 # The failure that led here is the one to raise.
-                logger.warning("the folder of a start that failed is still there: %s", error)
+                logger.warning("the directory of a start that failed is still there: %s", error)
 
     @contextmanager
     def open_output(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:

@@ -222,7 +222,7 @@ def _end_manager(
     below: set[psutil.Process],
     deadline: Deadline,
 ) -> How:
-    """End the manager by the ladder; note in `below` what was under it."""
+    """End the manager by the ladder; add what was under it to `below`."""
     if not process.is_running():
         return "already gone"
     below.update(process.descendants())

@@ -88,7 +88,7 @@ def nothing_succeeded(session: Session, counts: Mapping[str, int]) -> NoTrialSuc
         message += f"; {last_words(session, failed[0])}"
     elif not counts:
         message += (
-            "; the tuner handed out no set of hyper-parameters: see dispatcher.log, and whether "
+            "; the tuner generated no parameter set: see dispatcher.log, and whether "
             "the search space is empty"
         )
     return NoTrialSucceededError(message)
@@ -145,7 +145,7 @@ def starvation(session: Session, snapshot: Snapshot, waited_s: float) -> str:
     ]
     text = ", ".join(facts)
     if snapshot.waiting == 0 and snapshot.trials == 0:
-        text += "; the tuner has handed out nothing yet, dispatcher.log may say why"
+        text += "; the tuner has generated nothing yet, dispatcher.log may say why"
     else:
         text += (
             "; see whether the machines can be reached and reach this one (nniManagerIp), have the "

@@ -30,7 +30,7 @@ def count_queued(session: Session, profile: ExperimentProfile, *, trials: int) -
 
 
 def note_reopening(session: Session) -> None:
-    """Note that a limit was changed, over which an experiment that is DONE goes on."""
+    """Remember that a limit was changed, over which an experiment that is DONE goes on."""
     session.reopening = Deadline(_REOPENING_S)
 
 

@@ -291,7 +291,7 @@ def test_a_folder_that_cannot_be_made_is_told(
     (tmp_path / "file").touch()
     experiment = Experiment(nni=installation.prefix, experiments_directory=tmp_path / "file")
 
-    with pytest.raises(LaunchError, match="cannot be made"):
+    with pytest.raises(LaunchError, match="could not create the directory"):
         experiment.start_experiment(config)
 
     assert installation.starts() == 0
