@@ -12,6 +12,7 @@ import reprlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from nnicli.bulk import scan_json
 from nnicli.errors import DecodingError
 
 _BODY_START = 200
@@ -21,8 +22,6 @@ _DEEPEST = 100
 _NUMBERS = frozenset((int, float))
 # The ids of a tuner count from 0; what is longer is text of somebody's own.
 _MOST_ID_DIGITS = 15
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its constructor sets it
-
 
 _SHORT = reprlib.Repr()
 _SHORT.maxstring = _SHORT.maxother = _BODY_START
@@ -40,11 +39,10 @@ def decode_json(text: str) -> Any:
         DecodingError: The text is no JSON, or nested too deeply.
     """
     try:
-        # Without json.loads, which looks for blanks around the value first and takes twice as long.
-        value, end = _scan(text, 0)
+        value, end = scan_json(text)
         if end == len(text):
             return value
-    except (StopIteration, TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         # It begins with a blank, or json.loads says what is wrong.
         pass
     try:
@@ -244,10 +242,10 @@ def _decode_twice(value: object) -> Any:
     """Return what a JSON text in a JSON text holds, mostly a number and then found at once."""
     if isinstance(value, str) and value[:1] == '"':
         try:
-            number, end = _scan(value, 1)
+            number, end = scan_json(value, 1)
             if end == len(value) - 1 and value[-1] == '"' and type(number) in _NUMBERS:
                 return number
-        except (StopIteration, ValueError, RecursionError):
+        except (ValueError, RecursionError):
             pass
     return decode_nested(decode_nested(value))
 

@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol, TypedDict, TypeVar
 
+from nnicli.bulk import fill
 from nnicli.decoding import decode_hyper_parameters, decode_metric, decode_result, decode_trial
 from nnicli.errors import ProcessIdentity
 from nnicli.printable import printable_line
@@ -139,18 +138,6 @@ class ExperimentProfile(_ProfileAlways, total=False):
     endTime: int
 
 
-@cache
-def _setters(model: type) -> SimpleNamespace:
-    """Return, by its name, what sets an attribute of a frozen class with slots.
-
-    The classes' one published constructor takes a JSON object, so it is not the dataclass's. This
-    takes half the time of object.__setattr__, which counts with a million metrics.
-    """
-    return SimpleNamespace(
-        **{attribute.name: getattr(model, attribute.name).__set__ for attribute in fields(model)}
-    )
-
-
 def _changed(instance: _Snapshot, **attributes: Any) -> _Snapshot:
     changed = copy(instance)
     for name, value in attributes.items():
@@ -179,13 +166,7 @@ class TrialHyperParameters:
 
     def __init__(self, json_obj: Mapping[str, Any] | str) -> None:
         """Take them as the manager sends them: a JSON object, or its text."""
-        put = _setters(TrialHyperParameters)
-        parameter_id, source, parameters, index = decode_hyper_parameters(json_obj)
-        put.parameter_id(self, parameter_id)
-        put.parameter_source(self, source)
-        put.parameters(self, parameters)
-        put.parameter_index(self, index)
-        put.raw(self, json_obj)
+        fill(self, *decode_hyper_parameters(json_obj), json_obj)
 
     def __hash__(self) -> int:
         return hash((self.parameter_id, self.parameter_source, self.parameter_index))
@@ -214,15 +195,7 @@ class TrialMetricData:
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
         """Take it as the manager sends it."""
-        put = _setters(TrialMetricData)
-        timestamp, trial_id, parameter_id, kind, sequence, data = decode_metric(json_obj)
-        put.timestamp(self, timestamp)
-        put.trialJobId(self, trial_id)
-        put.parameterId(self, parameter_id)
-        put.type(self, kind)
-        put.sequence(self, sequence)
-        put.data(self, data)
-        put.raw(self, json_obj)
+        fill(self, *decode_metric(json_obj), json_obj)
 
     def __hash__(self) -> int:
         # What is equal has the same; `data` may be a dict.
@@ -273,13 +246,7 @@ class TrialResult:
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
         """Take it as the manager sends it."""
-        put = _setters(TrialResult)
-        parameter, value, trial_id = decode_result(json_obj)
-        put.parameter(self, parameter)
-        put.value(self, value)
-        put.trialJobId(self, trial_id)
-        put.parameters_status(self, _KNOWN)
-        put.raw(self, json_obj)
+        fill(self, *decode_result(json_obj), _KNOWN, json_obj)
 
     def __hash__(self) -> int:
         return hash(self.trialJobId)
@@ -326,22 +293,18 @@ class TrialJob:
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
         """Take it as a manager of any release sends it."""
-        put = _setters(TrialJob)
         trial_id, status, sets, log, start, end, finals, number, stderr, message = decode_trial(
             json_obj
         )
-        put.trialJobId(self, trial_id)
-        put.status(self, status)
-        put.hyperParameters(self, list(map(TrialHyperParameters, sets)))
-        put.logPath(self, log)
-        put.startTime(self, start)
-        put.endTime(self, end)
-        put.finalMetricData(self, list(map(TrialMetricData, finals)))
-        put.sequenceId(self, number)
-        put.stderrPath(self, stderr)
-        put.message(self, message)
-        put.raw(self, json_obj)
-        put.parameters_status(self, _status_by_record(self))
+        parameters = list(map(TrialHyperParameters, sets))
+        metrics = list(map(TrialMetricData, finals))
+        known = _status_by_record(parameters, metrics, json_obj)
+        fill(
+            self,
+            *(trial_id, status, parameters, log, start, end, metrics, number, stderr, message),
+            known,
+            json_obj,
+        )
 
     def __repr__(self) -> str:
         number = "" if self.sequenceId is None else f" #{self.sequenceId}"
@@ -375,7 +338,7 @@ class TrialJob:
 
         Only then has it an environment (3.0, `v3/compat.js`).
         """
-        return len(self.hyperParameters) == 1 and self.raw.get("envId") is not None
+        return _draws_from_queue(self.hyperParameters, self.raw)
 
     @property
     def is_finished(self) -> bool:
@@ -424,16 +387,21 @@ class TrialJob:
         return value
 
 
-def _status_by_record(trial: TrialJob) -> str:
+def _draws_from_queue(sets: list[TrialHyperParameters], raw: Mapping[str, Any]) -> bool:
+    return len(sets) == 1 and raw.get("envId") is not None
+
+
+def _status_by_record(
+    sets: list[TrialHyperParameters], finals: list[TrialMetricData], raw: Mapping[str, Any]
+) -> str:
     """Return how far a trial's own record says which hyper-parameters it ran with."""
-    sets, finals = trial.hyperParameters, trial.finalMetricData
     if len(sets) != 1:
         # Multi-phase, before there was a queue.
         return _KNOWN
     if not finals:
-        return _UNKNOWN if trial.draws_from_queue else _KNOWN
+        return _UNKNOWN if _draws_from_queue(sets, raw) else _KNOWN
     reported, meant = finals[0].parameterId, sets[0].parameter_id
-    if trial.draws_from_queue:
+    if _draws_from_queue(sets, raw):
         # All of the caller's own points have None as their id.
         return _KNOWN if meant is not None and reported == meant else _UNKNOWN
     # A trial that never asked reports no id (to 2.10.1).

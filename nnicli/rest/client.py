@@ -8,7 +8,7 @@ from dataclasses import replace
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from nnicli.allocation import collection_paused
+from nnicli.bulk import collection_paused
 from nnicli.choices import check_choice
 from nnicli.decoding import (
     brief,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
-from nnicli.allocation import collection_paused
+from nnicli.bulk import collection_paused
 from nnicli.decoding import decode_text
 from nnicli.errors import DecodingError
 from nnicli.models import (

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nnicli.allocation import collection_paused
+from nnicli.bulk import collection_paused
 from nnicli.errors import RegistryError
 from nnicli.regular_files import read_regular
 from nnicli.safe_logging import get_logger

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any, NoReturn
 
+from nnicli.bulk import scan_json
+
 # Below this, JavaScript writes a whole number without an exponent.
 _LARGEST_PLAIN = 1e21
 # Below this, a double holds every whole number.
@@ -46,7 +48,6 @@ def _read_object(members: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return {key: values[key] for key in order}
 
 
-_scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]  # its constructor sets it
 _DECODER = json.JSONDecoder(
     parse_constant=_refuse, parse_int=_read_integer, parse_float=_read_number
 )
@@ -70,11 +71,10 @@ def parse(text: str) -> Any:
         RecursionError: It is nested too deeply.
     """
     try:
-        # Without `decode`, which looks for blanks around the value first.
-        value, end = _scan(text, 0)
+        value, end = scan_json(text)
         if end == len(text) and _are_same_in_javascript([value]):
             return value
-    except (StopIteration, ValueError):
+    except ValueError:
         # It begins with a blank, has a number of thousands of digits, or is no JSON.
         pass
     decoder = _ORDERING_DECODER if _MAYBE_INDEX_KEY.search(text) else _DECODER

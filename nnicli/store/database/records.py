@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnicli.allocation import collection_paused
+from nnicli.bulk import collection_paused
 from nnicli.decoding import decode_json, is_shallow
 from nnicli.errors import (
     DecodingError,
