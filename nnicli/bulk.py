@@ -43,7 +43,8 @@ def fill(instance: object, *values: object) -> None:
     For a class whose constructor is not the dataclass's own. It takes two thirds of the time of
     `object.__setattr__` with each name.
     """
-    for put, value in zip(_setters(type(instance)), values, strict=True):
+    model: Any = type(instance)
+    for put, value in zip(_setters(model), values, strict=True):
         put(instance, value)
 
 

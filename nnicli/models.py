@@ -7,6 +7,7 @@ from files, what the manager would send, but hyper-parameters as values and not 
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from copy import copy
@@ -202,6 +203,11 @@ class TrialMetricData:
         return hash((self.trialJobId, self.timestamp, self.type, self.sequence))
 
     @property
+    def is_damaged(self) -> bool:
+        """Whether what was stored is not JSON; `data` is its text then."""
+        return isinstance(self.data, str) and self.data == self.raw.get("data")
+
+    @property
     def reported_at(self) -> datetime | None:
         """When it was reported, in UTC."""
         return from_epoch_ms(self.timestamp)
@@ -256,6 +262,16 @@ class TrialResult:
     ) -> TrialResult:
         """Return the same result with other hyper-parameters; `raw` stays."""
         return _changed(self, parameter=parameter, parameters_status=str(parameters_status))
+
+
+def make_result(
+    trial_job_id: str, parameter: dict[str, Any], value: Any, *, parameters_status: str = _KNOWN
+) -> TrialResult:
+    """Return a result of values that are decoded; its `raw` is what the manager would send."""
+    result = TrialResult.__new__(TrialResult)
+    raw = {"parameter": parameter, "value": json.dumps(value), "trialJobId": trial_job_id}
+    fill(result, parameter, value, trial_job_id, str(parameters_status), raw)
+    return result
 
 
 @dataclass(frozen=True, slots=True, init=False)

@@ -10,8 +10,8 @@ from rich.console import Console
 from nnicli import ConfigError, TrialJob
 from nnicli.cli.display import described_parameters
 from nnicli.cli.problems import to_document as to_problem_document
-from nnicli.cli.trials import trial_document, trial_table
-from nnicli.results import Mode, rank_trials
+from nnicli.cli.trials import trial_table
+from nnicli.results import Mode, rank_trials, trials_table
 
 _MOST_ROWS = 40
 
@@ -70,8 +70,8 @@ def to_document(report: Report) -> dict[str, Any]:
         "exit_code": report.exit_code,
         "duration_s": round(report.elapsed_s, 3),
         "optimize_mode": report.mode,
-        "trials": [trial_document(trial) for trial in report.trials],
-        "best": None if best is None else trial_document(best),
+        "trials": trials_table(report.trials).rows,
+        "best": None if best is None else trials_table([best]).rows[0],
         "error": None if report.error is None else _error_document(report),
     }
 

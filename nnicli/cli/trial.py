@@ -51,8 +51,8 @@ def ls(
     from nnicli import TrialJobStatus
     from nnicli.choices import check_choice
     from nnicli.cli.consoles import open_output
-    from nnicli.cli.trials import trial_document, trial_table
-    from nnicli.results import rank_trials
+    from nnicli.cli.trials import trial_table
+    from nnicli.results import rank_trials, trials_table
 
     recorded = open_record(select_record(experiment, parents))
     direction = _direction(recorded.get_experiment_profile(), mode, is_needed=bool(head or tail))
@@ -66,7 +66,7 @@ def ls(
     ranked = [one for one, _ in rank_trials(trials, mode=direction)] if direction else []
     shown = _portion(ranked, head, tail) if head or tail else trials
     if as_json:
-        print_json([trial_document(one) for one in shown])
+        print_json(trials_table(shown).rows)
     elif shown:
         open_output().print(trial_table(shown, ranked[0] if ranked else None))
     else:

@@ -1,8 +1,6 @@
-"""Trials for people and for machines."""
+"""Trials as a table on a terminal."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from rich.box import SIMPLE
 from rich.table import Table
@@ -35,17 +33,3 @@ def trial_table(trials: list[TrialJob], best: TrialJob | None) -> Table:
             style="bold green" if is_best else None,
         )
     return table
-
-
-def trial_document(trial: TrialJob) -> dict[str, Any]:
-    """Return a trial for machines."""
-    duration = trial.duration
-    return {
-        "id": trial.trialJobId,
-        "sequence_id": trial.sequenceId,
-        "status": trial.status,
-        "parameters": trial.parameters,
-        "parameters_status": trial.parameters_status,
-        "metric": trial.finalMetricData[0].data if trial.finalMetricData else None,
-        "duration_s": None if duration is None else duration.total_seconds(),
-    }

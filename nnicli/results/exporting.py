@@ -6,25 +6,29 @@ import ast
 import csv
 import io
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, Literal
 
-from nnicli.decoding import decode_json, decode_nested, decode_text
+from nnicli.decoding import decode_json, decode_nested
 from nnicli.errors import DecodingError
-from nnicli.models import MetricType, ParametersStatus, TrialMetricData, TrialResult
 from nnicli.results.pairing import PairedTrials
+from nnicli.results.table import (
+    INTERMEDIATE,
+    METRIC,
+    NO_PARAMETERS,
+    PARAMETER,
+    PARAMETERS_STATUS,
+    TRIAL,
+    VALUE,
+    Table,
+    flatten,
+    results_table,
+)
 
 ExportFormat = Literal["csv", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
 
-# nnictl's names of the columns that are neither a hyper-parameter nor a part of a metric.
-_METRIC, _TRIAL, _INTERMEDIATE = "reward", "trialJobId", "intermediate"
-# nnicli's own, where a trial's hyper-parameters are not known.
-_PARAMETERS_STATUS = "parameters_status"
-_NO_PARAMETERS = (_METRIC, _TRIAL, _PARAMETERS_STATUS, _INTERMEDIATE)
-# The column of parameters that are no dict, as only custom tuners make them.
-_PARAMETER = "parameter"
 # What a spreadsheet takes for a formula by its first character, and the escape itself.
 _ESCAPED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _PYTHON_NAMES = {"True": True, "False": False, "None": None}
@@ -60,40 +64,39 @@ def export_text(
             before it; see `parse_export`.
     """
     metrics = trials.get_job_metrics() if intermediate else None
-    rows = [
-        _row(result, metrics.get(result.trialJobId, ()) if metrics is not None else None)
-        for result in trials.export_data()
-    ]
-    return json.dumps(rows) if kind == "json" else _to_csv(rows, is_escaped=csv_escape)
+    table = results_table(trials.export_data(), metrics)
+    return _to_json(table) if kind == "json" else _to_csv(table, is_escaped=csv_escape)
 
 
-def _row(result: TrialResult, metrics: Iterable[TrialMetricData] | None) -> dict[str, Any]:
-    row = {
-        "parameter": result.parameter,
-        "value": result.raw["value"],
-        _TRIAL: result.trialJobId,
-    }
-    if result.parameters_status != ParametersStatus.KNOWN:
-        row[_PARAMETERS_STATUS] = result.parameters_status
-    if metrics is not None:
-        periodical = (metric for metric in metrics if metric.type == MetricType.PERIODICAL)
-        row[_INTERMEDIATE] = [decode_text(metric.raw.get("data")) for metric in periodical]
-    return row
+def _to_json(table: Table) -> str:
+    return json.dumps([_encode_metrics(row) for row in table.rows])
 
 
-def _to_csv(rows: Iterable[Mapping[str, Any]], *, is_escaped: bool) -> str:
-    flat = [_flatten(row) for row in rows]
+def _encode_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
+    encoded = {**row, VALUE: json.dumps(row[VALUE])}
+    if INTERMEDIATE in row:
+        encoded[INTERMEDIATE] = list(map(json.dumps, row[INTERMEDIATE]))
+    return encoded
+
+
+def _to_csv(table: Table, *, is_escaped: bool) -> str:
+    flat = flatten(table)
     # In nnictl the order of the columns is up to chance.
-    columns = dict.fromkeys(column for row in flat for column in row)
-    for last in _NO_PARAMETERS:
-        if columns.pop(last, last) is None:
-            columns[last] = None
-    names = list(columns) or [_METRIC, _TRIAL]
-    lines = chain([names], ([row.get(name, "") for name in names] for row in flat))
+    cells = Table(flat.columns, list(map(_to_cells, table.rows, flat.rows)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerows([_escape(cell) for cell in line] if is_escaped else line for line in lines)
+    for line in chain([cells.columns], cells.lines(absent="")):
+        writer.writerow(map(_escape, line) if is_escaped else line)
     return text.getvalue()
+
+
+def _to_cells(row: Mapping[str, Any], flat: Mapping[str, Any]) -> dict[str, Any]:
+    cells = {name: _to_cell(value) for name, value in flat.items()}
+    if not isinstance(row[PARAMETER], dict):
+        cells[PARAMETER] = json.dumps(row[PARAMETER])
+    if INTERMEDIATE in row:
+        cells[INTERMEDIATE] = f"[{','.join(map(json.dumps, row[INTERMEDIATE]))}]"
+    return cells | {name: row[name] for name in (TRIAL, PARAMETERS_STATUS) if name in row}
 
 
 def _escape(cell: Any) -> Any:
@@ -106,23 +109,6 @@ def _unescape(row: Mapping[Any, Any]) -> dict[Any, Any]:
         name and name.removeprefix("'"): cell.removeprefix("'") if isinstance(cell, str) else cell
         for name, cell in row.items()
     }
-
-
-def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
-    value = decode_text(row["value"])
-    parameter, metric = row["parameter"], value if isinstance(value, dict) else {_METRIC: value}
-    flat = (
-        {name: _to_cell(cell) for name, cell in parameter.items()}
-        if isinstance(parameter, dict)
-        else {_PARAMETER: json.dumps(parameter)}
-    )
-    flat.update({name: _to_cell(cell) for name, cell in metric.items()})
-    flat[_TRIAL] = row[_TRIAL]
-    if _PARAMETERS_STATUS in row:
-        flat[_PARAMETERS_STATUS] = row[_PARAMETERS_STATUS]
-    if _INTERMEDIATE in row:
-        flat[_INTERMEDIATE] = f"[{','.join(map(str, row[_INTERMEDIATE]))}]"
-    return flat
 
 
 def _to_cell(value: Any) -> Any:
@@ -166,8 +152,8 @@ def parse_export(
         names, found = reader.fieldnames or (), list(reader)
     except csv.Error as error:
         raise _no_results(f"a line that is not csv ({error})") from error
-    if _METRIC not in names:
-        raise _no_results(f"no column {_METRIC}")
+    if METRIC not in names:
+        raise _no_results(f"no column {METRIC}")
     return [_read_row(_unescape(row) if csv_escape else row) for row in found]
 
 
@@ -179,9 +165,9 @@ def _read_row(row: dict[Any, Any]) -> dict[str, Any]:
         "parameter": {
             name: _read_cell(cell)
             for name, cell in row.items()
-            if name not in _NO_PARAMETERS and cell
+            if name not in NO_PARAMETERS and cell
         },
-        "value": _read_cell(row[_METRIC] or ""),
+        "value": _read_cell(row[METRIC] or ""),
     }
 
 
@@ -206,6 +192,6 @@ def _read_literal(cell: str) -> Any:
 def _no_results(found: str) -> DecodingError:
     return DecodingError(
         f"found {found}; allowed: a JSON list of {{'parameter': {{...}}, 'value': number}}, or csv "
-        f"with a column for each hyper-parameter and {_METRIC}, as `nnicli experiment export` "
+        f"with a column for each hyper-parameter and {METRIC}, as `nnicli experiment export` "
         "writes them"
     )

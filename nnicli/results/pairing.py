@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 from nnicli.bulk import collection_paused
-from nnicli.decoding import decode_text
 from nnicli.errors import DecodingError
 from nnicli.models import (
     ExperimentProfile,
@@ -18,7 +17,9 @@ from nnicli.models import (
     TrialMetricData,
     TrialResult,
     TrialSource,
+    make_result,
 )
+from nnicli.results.table import metric_value
 
 _ParameterId: TypeAlias = int | str | None
 _Keep: TypeAlias = Callable[[TrialHyperParameters], Any]
@@ -35,7 +36,10 @@ class HandedSets(Protocol):
 
 
 class PairedTrials:
-    """A TrialSource over another one, whose trials name the hyper-parameters that they ran with.
+    """Reads a TrialSource; its trials name the hyper-parameters that they ran with.
+
+    It is not a TrialSource itself: it has only what is read through it, and `export_data`, which
+    needs all of the trials.
 
     On a local machine and over SSH the 3.0 manager notes which hyper-parameters a trial shall get,
     then hands out the oldest of a queue to whichever trial asks first (`v3/compat.js`). So trials
@@ -118,14 +122,6 @@ class PairedTrials:
                 results += _results_of(trial)
         answers = self._answers(questions)
         return [_corrected(result, answers.get(result.trialJobId)) for result in results]
-
-    def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
-        """Return what a trial wrote: `stdout`, `stderr` or `trial`."""
-        return self._source.trial_log(trial_job_id, kind)
-
-    def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
-        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
-        return self._source.last_parameter_ids(trial_job_ids)
 
     def _answers(self, questions: list[_Question]) -> dict[str, _Answer]:
         """Return what is known of each trial, by its id, asking as few sources as possible."""
@@ -316,14 +312,9 @@ def _results_of(trial: TrialJob) -> Iterator[TrialResult]:
 
 
 def _result(trial: TrialJob, ran: TrialHyperParameters, metric: TrialMetricData) -> TrialResult:
-    data = metric.raw.get("data")
-    result = TrialResult(
-        {
-            "parameter": ran.parameters,
-            "value": decode_text(data),
-            "trialJobId": trial.trialJobId,
-        }
+    return make_result(
+        trial.trialJobId,
+        ran.parameters,
+        metric_value(metric),
+        parameters_status=trial.parameters_status,
     )
-    if trial.parameters_status == ParametersStatus.KNOWN:
-        return result
-    return result.with_parameter(ran.parameters, parameters_status=trial.parameters_status)
