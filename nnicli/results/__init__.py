@@ -16,4 +16,4 @@ from nnicli.results.exporting import (
     parse_export as parse_export,
 )
 from nnicli.results.pairing import PairedTrials as PairedTrials
-from nnicli.results.table import Table as Table, trials_table as trials_table
+from nnicli.results.table import trials_table as trials_table
