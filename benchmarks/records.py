@@ -34,7 +34,7 @@ def fill(database: Path, experiment: Path, *, trials: int = TRIALS) -> None:
 
     Args:
         database: `nni.sqlite` of an experiment of 3.0 that is stopped.
-        experiment: Its folder.
+        experiment: Its directory.
         trials: How many.
     """
     chance = random.Random(0)  # the same numbers in each run

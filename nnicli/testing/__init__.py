@@ -1,8 +1,8 @@
-"""A fake NNI to test against: for nnicli itself, and for users' own CI.
+"""A fake NNI to test against, for nnicli itself and for users' CI.
 
-`FakeInstallation.create(directory)` makes a folder that looks like a virtual environment with NNI
-in it. Its manager speaks the REST API, keeps NNI's files and runs real trials, in a fraction of
-the time, and misbehaves on request.
+`FakeInstallation.create(directory)` creates what looks like a virtual environment with NNI
+installed. Its manager serves the REST API, writes NNI's files and runs real trials, in a fraction
+of the time, and misbehaves on request.
 
 Public: the names in `__all__`.
 """

@@ -9,11 +9,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A manager that ends before it is ready.
+    """A manager that exits before it is ready.
 
     Attributes:
-        returncode: What it exits with.
-        stderr: What it writes before.
+        returncode: Its exit code.
+        stderr: Text that it writes to standard error first.
     """
 
     returncode: int = 1
@@ -35,17 +35,17 @@ class Rejection:
 
 @dataclass(frozen=True, slots=True)
 class TunerExit:
-    """A tuner that ends before the experiment does.
+    """A tuner that exits before the experiment is over.
 
     Attributes:
-        trials: It ends when it has generated that many; 0 ends it as soon as it has connected.
-        returncode: What it exits with.
-        traceback: What it appends to dispatcher.log before.
-        says_goodbye: Whether the manager believes in an orderly end, so that the status stays
-            RUNNING for ever, as in 3.0 after an exception in a tuner's handler. A tuner without a
-            goodbye turns the status to ERROR after `Behaviour.tuner_lost_limit_s`.
-        lives_on: Whether its process does not end, as after an exception while nobody asks it for
-            anything: the thread that does the work is gone, and the status stays RUNNING.
+        trials: It exits after generating this many trials; 0: as soon as it has connected.
+        returncode: Its exit code.
+        traceback: Text that it appends to dispatcher.log first.
+        says_goodbye: Whether the manager takes it for an orderly exit, so that the status stays
+            RUNNING forever, as in 3.0 after an exception in a tuner's handler. Without a goodbye,
+            the status becomes ERROR after `Behaviour.tuner_lost_limit_s`.
+        lives_on: Whether its process keeps running, as after an exception outside a request: the
+            worker thread is gone, and the status stays RUNNING.
     """
 
     trials: int = 0
@@ -57,38 +57,39 @@ class TunerExit:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What a fake manager does otherwise than a sound one; by default nothing.
+    """How a fake manager differs from a sound one; by default not at all.
 
-    A route is given as method and path below `/api/v1/nni`, such as `GET /trial-jobs`, and stands
-    for every path that begins so.
+    A route is a method and a path below `/api/v1/nni`, such as `GET /trial-jobs`, and matches every
+    path that starts with it.
 
     Attributes:
-        first_starts: Misbehave only in that many first starts of the installation; None: always.
-            The limits and delays in seconds hold for every start.
-        ready_delay_s: How long the REST API answers the plain text INITIALIZING.
+        first_starts: Misbehave only in the first so many starts of the installation; None: in all.
+            Limits and delays in seconds apply to every start.
+        ready_delay_s: How long the REST API answers with the plain text INITIALIZING.
         tuner_delay_s: How long the tuner takes to connect.
-        tuner_connect_limit_s: Without a tuner by then the status is ERROR; 10 s in 2.8 to 3.0.
-        tuner_lost_limit_s: The same after a connected tuner has gone; 30 s in 3.0.
+        tuner_connect_limit_s: If no tuner has connected by then, the status becomes ERROR; 10 s in
+            2.8 to 3.0.
+        tuner_lost_limit_s: The same after a connected tuner is lost; 30 s in 3.0.
         submit_delay_s: How long a set of hyper-parameters waits before it becomes a trial; up to
-            1 s in 3.0, 5 s before.
-        trial_kill_grace_s: From SIGINT to SIGKILL for the shell of a trial; 5 s in 3.0.
+            1 s in 3.0, 5 s in earlier releases.
+        trial_kill_grace_s: Time between SIGINT and SIGKILL for a trial's shell; 5 s in 3.0.
         orphan_tuner_s: How long the tuner outlives a killed manager; 20 s in 3.0.
-        exits_before_ready: End before the REST API is up.
-        steals_port: Say that the port is in use, and end, as if somebody had been faster.
-        never_ready: Answer INITIALIZING for ever.
-        answers_html: Answer 200 and a web page to every check-status.
-        exits_after_ready: End with this return code once check-status has said INITIALIZED.
+        exits_before_ready: Exit before the REST API is up.
+        steals_port: Report that the port is in use and exit, as if another process had taken it.
+        never_ready: Answer INITIALIZING forever.
+        answers_html: Answer every check-status with 200 and a web page.
+        exits_after_ready: Exit with this code once check-status has answered INITIALIZED.
         rejects_post: Refuse the start POST.
-        exits_after_post: End with this return code once the start POST is answered.
+        exits_after_post: Exit with this code once the start POST is answered.
         ignores_updates: Answer 200 to every update and change nothing.
-        never_answers: Routes that take the request and never answer.
-        truncates: Routes whose JSON is cut in its middle.
-        resets: Routes that break the connection instead of an answer.
-        misses_kills: How many of the first requests to cancel a trial do nothing but say
-            USER_CANCELED, as those over SSH in a trial's first seconds up to 2.10.
+        never_answers: Routes that accept the request and never answer.
+        truncates: Routes whose JSON is cut off in the middle.
+        resets: Routes that reset the connection instead of answering.
+        misses_kills: How many of the first requests to cancel a trial only set its status to
+            USER_CANCELED, as up to 2.10 over SSH in a trial's first seconds.
         hangs_on_stop: Ignore DELETE of the experiment, SIGTERM and SIGINT.
         tuner_never_connects: Keep the tuner from connecting.
-        tuner_exits: End the tuner early.
+        tuner_exits: Make the tuner exit early.
     """
 
     first_starts: int | None = None
@@ -116,16 +117,16 @@ class Behaviour:
     tuner_exits: TunerExit | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return the behaviour as plain JSON, for `from_json`."""
+        """Return the behaviour as a JSON object, for `from_json`."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Behaviour:
-        """Return the behaviour that `to_json` gave."""
+        """Return the behaviour that `to_json` encoded."""
         return cls(**{name: _revive(name, value) for name, value in document.items()})
 
     def at_start(self, number: int) -> Behaviour:
-        """Return what holds for the start of that number, counted from 1."""
+        """Return the behaviour for a start, counted from 1."""
         if self.first_starts is None or number <= self.first_starts:
             return self
         return replace(Behaviour(), **{name: getattr(self, name) for name in _ALWAYS})

@@ -1,4 +1,4 @@
-"""A folder that looks like a virtual environment with NNI in it."""
+"""A directory that looks like a virtual environment with NNI installed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HERE = Path(__file__).parent
 _MANAGER = _HERE / "fake_node" / "__main__.py"
 _NNI_MODULES = _HERE / "fake_nni"
 
-# Trials and the tuner find the fake `nni` before anything of that name in the real environment.
+# Trials and the tuner find the fake `nni` before a real one in the environment.
 _PYTHON = """#!/bin/sh
 PYTHONPATH={site_packages}${{PYTHONPATH:+:$PYTHONPATH}}
 export PYTHONPATH
@@ -28,11 +28,11 @@ exec {python} -E {manager} {nni_node} "$@"
 
 @dataclass(frozen=True, slots=True)
 class FakeInstallation:
-    """A fake NNI on disk, to be given to `Experiment(nni=...)`.
+    """A fake NNI on disk, for `Experiment(nni=...)`.
 
     Attributes:
-        prefix: The folder that stands for a virtual environment.
-        version: The NNI release that it plays.
+        prefix: Its virtual environment.
+        version: The NNI release that it imitates.
     """
 
     prefix: Path
@@ -46,13 +46,13 @@ class FakeInstallation:
         version: str = "3.0",
         behaviour: Behaviour | None = None,
     ) -> FakeInstallation:
-        """Write a fake NNI to a folder and return it.
+        """Create a fake NNI in a directory and return it.
 
         Args:
-            directory: Where it goes; made if missing.
-            version: Release to play, from 2.7. Command line, file layout and answers follow it as
-                far as the releases differ there.
-            behaviour: How its managers misbehave; not at all by default.
+            directory: Where to create it; created if missing.
+            version: Release to imitate, 2.7 or later: its command line, file layout and answers,
+                where these differ between releases.
+            behaviour: How its managers misbehave; by default not at all.
         """
         installation = cls(Path(directory).absolute(), version)
         installation._write_environment()
@@ -67,28 +67,28 @@ class FakeInstallation:
 
     @property
     def site_packages(self) -> Path:
-        """The folder of its packages."""
+        """The site-packages directory of the environment."""
         python = f"python{sys.version_info.major}.{sys.version_info.minor}"
         return self.prefix / "lib" / python / "site-packages"
 
     @property
     def nni_node(self) -> Path:
-        """The folder of the manager: node, main.js, package.json."""
+        """The manager's directory, with node, main.js and package.json."""
         return self.site_packages / "nni_node"
 
     def set_behaviour(self, behaviour: Behaviour) -> None:
-        """Make the managers that start from now on behave so, and count starts from zero."""
+        """Set the behaviour of managers started from now on, and count starts from zero again."""
         document = json.dumps(behaviour.to_json())
         (self.nni_node / "behaviour.json").write_text(document, "utf-8")
         (self.nni_node / "starts").write_text("", "utf-8")
         (self.nni_node / "requests").write_text("", "utf-8")
 
     def starts(self) -> int:
-        """Return how often a manager was started since the behaviour was set."""
+        """Return how many managers were started since the behaviour was set."""
         return (self.nni_node / "starts").stat().st_size
 
     def requests(self) -> list[str]:
-        """Return the requests that reached the managers since then, as `METHOD path?query`."""
+        """Return the requests since the behaviour was set, each as `METHOD path?query`."""
         return (self.nni_node / "requests").read_text("utf-8").splitlines()
 
     def _write_environment(self) -> None:
@@ -132,5 +132,5 @@ def _write_script(path: Path, text: str) -> None:
 
 
 def _three_parts(version: str) -> str:
-    # The manager of 2.10 calls itself 2.10.0.
+    # The manager of 2.10 reports 2.10.0.
     return ".".join((*version.split("."), "0")[:3])

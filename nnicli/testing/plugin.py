@@ -1,4 +1,4 @@
-"""A pytest fixture for users' own tests: `pytest_plugins = ["nnicli.testing.plugin"]`."""
+"""A pytest fixture for users' tests: `pytest_plugins = ["nnicli.testing.plugin"]`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from nnicli.testing.installation import FakeInstallation
 
 @pytest.fixture
 def fake_nni(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeInstallation:
-    """Return a fake NNI 3.0 of the test's own, for `Experiment(nni=fake_nni.prefix)`.
+    """Return a fake NNI 3.0 for this test; pass it as `Experiment(nni=fake_nni.prefix)`.
 
-    HOME is a folder of the test's own meanwhile, `tmp_path / "fake-home"`: NNI's registry and the
-    experiments are there, and not among those of whoever runs the tests.
+    HOME is `tmp_path / "fake-home"` during the test, which keeps NNI's registry and the experiments
+    apart from those of the user who runs it.
     """
     home = tmp_path / "fake-home"
     home.mkdir()

@@ -446,7 +446,7 @@ class ManagerContract:
         home: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Nothing of the old home is there any more, and the experiments' folder is another."""
+        """Nothing is left of the old home, and the experiments directory is another one."""
         experiment.start_experiment(
             write_config(home / "project", PLAIN_TRIAL, maxTrialNumber=1, trialConcurrency=1)
         )
@@ -718,7 +718,7 @@ def read_logs(experiment: ExperimentReader) -> list[str]:
 
 
 def checksums(directory: Path) -> dict[Path, tuple[str, int]]:
-    """Return the content and the time of change of all that is below a folder."""
+    """Return the content and modification time of every file below a directory."""
     return {
         path: (
             hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "",

@@ -323,18 +323,18 @@ class AlgorithmEndings(_Endings):
 
 
 def start(
-    experiment: Experiment, folder: Path, script: str, *, before: str = "", **changes: Any
+    experiment: Experiment, directory: Path, script: str, *, before: str = "", **changes: Any
 ) -> None:
     """Start an experiment without a limit on trials, but for what changes.
 
     Args:
         experiment: The instance.
-        folder: Where its project is made.
+        directory: Where its project is made.
         script: What a trial runs.
         before: What a tuner of the user's own does when it is imported.
         changes: The config.
     """
-    config = write_config(folder / "project", script, **{"maxTrialNumber": None, **changes})
+    config = write_config(directory / "project", script, **{"maxTrialNumber": None, **changes})
     code = config.parent / "code"
     (code / "my_tuner.py").write_text(before + _TUNER, "utf-8")
     (code / "my_assessor.py").write_text(_ASSESSOR, "utf-8")

@@ -97,12 +97,12 @@ time.sleep(600)
 """
 
 
-def write_config(folder: Path, script: str, **changes: Any) -> Path:
-    """Write a code folder and a YAML config in the v2 format; return the config's path.
+def write_config(directory: Path, script: str, **changes: Any) -> Path:
+    """Write a code directory and a YAML config in the v2 format; return the config's path.
 
     A change to None leaves the key out.
     """
-    code = folder / "code"
+    code = directory / "code"
     code.mkdir(parents=True)
     (code / "trial.py").write_text(script, "utf-8")
     config = {
@@ -115,7 +115,7 @@ def write_config(folder: Path, script: str, **changes: Any) -> Path:
         "trainingService": {"platform": "local"},
         **changes,
     }
-    path = folder / "config.yml"
+    path = directory / "config.yml"
     told = {key: value for key, value in config.items() if value is not None}
     path.write_text(yaml.safe_dump(told), "utf-8")
     return path

@@ -20,7 +20,7 @@ from nnicli.waiting import Deadline, poll_until
 # Debian keeps it out of the users' PATH.
 SSHD = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
 INSTALL_HINT = "there is no sshd; install OpenSSH's server (Debian: openssh-server)"
-FAR_FOLDER = Path("/tmp/nni-experiments")
+FAR_DIRECTORY = Path("/tmp/nni-experiments")
 """Where the managers before 3.0 keep an experiment's files on the other machine."""
 # Wanted by a server that root starts.
 _RUNTIME = Path("/run/sshd")
@@ -28,9 +28,9 @@ _RUNTIME = Path("/run/sshd")
 _CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
-PidFile {folder}/sshd.pid
-HostKey {folder}/host_key
-AuthorizedKeysFile {folder}/user_key.pub
+PidFile {directory}/sshd.pid
+HostKey {directory}/host_key
+AuthorizedKeysFile {directory}/user_key.pub
 HostKeyAlgorithms +ssh-rsa
 PubkeyAcceptedAlgorithms +ssh-rsa
 KexAlgorithms +diffie-hellman-group14-sha1
@@ -39,7 +39,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin yes
 Subsystem sftp internal-sftp
-SetEnv PATH={path} HOME={folder}/home
+SetEnv PATH={path} HOME={directory}/home
 """
 
 
@@ -59,25 +59,25 @@ class Machine:
 
 
 @pytest.fixture
-def system_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make the folder that a server of root's wants, and take away what was not there before.
+def system_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Make the directory that a server of root's wants, and take away what was not there before.
 
     Only one such test runs at a time, lest one takes away what another uses.
     """
     with (tmp_path_factory.getbasetemp().parent / "sshd.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        new = [folder for folder in (_RUNTIME, FAR_FOLDER) if not folder.exists()]
+        new = [directory for directory in (_RUNTIME, FAR_DIRECTORY) if not directory.exists()]
         if os.geteuid() == 0:
             _RUNTIME.mkdir(mode=0o755, exist_ok=True)
         yield
-        for folder in new:
+        for directory in new:
             with suppress(OSError):
-                folder.rmdir()
+                directory.rmdir()
 
 
 @pytest.fixture
 def start_machine(
-    system_folders: None,  # noqa: ARG001 - they have to be there first
+    system_directories: None,  # noqa: ARG001 - they have to be there first
     tmp_path: Path,
     free_port: Callable[[], int],
 ) -> Iterator[Callable[[Path], Machine]]:
@@ -85,26 +85,26 @@ def start_machine(
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(environment: Path) -> Machine:
-        folder, port = tmp_path / "ssh", free_port()
+        directory, port = tmp_path / "ssh", free_port()
         # A home of its own: the shell's start-up files of a user would change PATH again.
-        (folder / "home").mkdir(parents=True)
+        (directory / "home").mkdir(parents=True)
         for name in ("host_key", "user_key"):
             # Old managers read no other form of a key.
-            key = str(folder / name)
+            key = str(directory / name)
             command = ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", key]
             subprocess.run(command, check=True)
         path = os.pathsep.join((str(environment / "bin"), os.defpath))
         # 1.9 runs trials in a login shell, whose PATH is the system's own.
-        (folder / "home" / ".profile").write_text(f"export PATH='{path}'\n")
-        config = folder / "sshd_config"
-        config.write_text(_CONFIG.format(port=port, folder=folder, path=path))
+        (directory / "home" / ".profile").write_text(f"export PATH='{path}'\n")
+        config = directory / "sshd_config"
+        config.write_text(_CONFIG.format(port=port, directory=directory, path=path))
         assert SSHD is not None, INSTALL_HINT
-        log = folder / "sshd.log"
+        log = directory / "sshd.log"
         servers.append(subprocess.Popen([SSHD, "-D", "-f", config, "-E", log]))
         deadline = Deadline(20)
         is_up = poll_until(lambda: _answers(port) or None, deadline=deadline, interval_s=0.05)
         assert is_up, log.read_text()
-        return Machine(port, getpass.getuser(), folder / "user_key")
+        return Machine(port, getpass.getuser(), directory / "user_key")
 
     yield start
     for server in servers:

@@ -27,7 +27,7 @@ from nnicli import (
 )
 from tests.contract.contract import assert_nothing_left
 from tests.contract.scenes import LIMIT_S, PLAIN_TRIAL, wait_for, write_config
-from tests.remote.conftest import FAR_FOLDER, INSTALL_HINT, SSHD, Machine
+from tests.remote.conftest import FAR_DIRECTORY, INSTALL_HINT, SSHD, Machine
 from tests.support import REAL_NNIS
 from tools.managers import release_of
 
@@ -112,7 +112,7 @@ def test_trials_in_their_first_seconds_are_killed(
             assert "SUCCEEDED" not in {trial.status for trial in killed}
             assert list(tmp_path.glob("ran-on-*")) == []
         finally:
-            shutil.rmtree(FAR_FOLDER / str(experiment.exp_id), ignore_errors=True)
+            shutil.rmtree(FAR_DIRECTORY / str(experiment.exp_id), ignore_errors=True)
 
 
 @pytest.mark.parametrize("nni", _environments())
@@ -147,7 +147,7 @@ def test_trials_run_on_another_machine(
             assert_log(experiment, trials[0], is_to_be_had=nni.name == "3.0")
             assert_nothing_left(exp_id, None, home=home, nni=nni)
         finally:
-            shutil.rmtree(FAR_FOLDER / exp_id, ignore_errors=True)
+            shutil.rmtree(FAR_DIRECTORY / exp_id, ignore_errors=True)
 
 
 @pytest.mark.parametrize("nni", _environments())
@@ -168,7 +168,7 @@ def test_trials_that_all_fail_on_another_machine_are_told_without_their_logs(
             with pytest.raises(NoTrialSucceededError, match="1 FAILED") as caught:
                 experiment.wait(timeout=2 * LIMIT_S)
         finally:
-            shutil.rmtree(FAR_FOLDER / str(experiment.exp_id), ignore_errors=True)
+            shutil.rmtree(FAR_DIRECTORY / str(experiment.exp_id), ignore_errors=True)
 
     trial = experiment.list_trial_jobs()[0]
     told = "last words" if nni.name == "3.0" else f"on another machine, at {trial.logPath}"

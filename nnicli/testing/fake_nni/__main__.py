@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-# Relative, since this folder is called `nni` where it runs.
+# Relative, because this package is called `nni` where it runs.
 from .sampling import sample_space
 
 _FOREVER_S = 3600.0
@@ -35,7 +35,7 @@ class Dispatcher:
         self._generated = 0
 
     def run(self) -> int:
-        """Serve until the manager says terminate, or is gone for a while."""
+        """Serve until the manager sends terminate, or has been gone for a while."""
         time.sleep(self._settings["delay_s"])
         if self._settings["never_connects"]:
             time.sleep(self._settings["orphan_s"])
@@ -52,7 +52,7 @@ class Dispatcher:
             self._handle(message)
             if self._must_exit():
                 return self._crash()
-        # The manager is gone without a word. The real tuner notices some 20 s later.
+        # The manager is gone without sending terminate. The real tuner notices about 20 s later.
         time.sleep(self._settings["orphan_s"])
         return 1
 
@@ -67,7 +67,7 @@ class Dispatcher:
                 self._generated = message["generated"]
                 self._write("Dispatcher started")
         elif message["type"] == "request" and self._space is not None:
-            # Without a search space 3.0 runs for ever and never makes a trial.
+            # Without a search space 3.0 runs forever and never creates a trial.
             self._generate(self._space)
 
     def _generate(self, space: dict[str, Any]) -> None:
@@ -91,7 +91,7 @@ class Dispatcher:
     def _crash(self) -> int:
         exits = self._settings["exits"]
         text = exits["traceback"]
-        # As the real one logs it before its worker thread ends.
+        # The real tuner also logs the traceback before its worker thread ends.
         self._write(f"the fake tuner fails\n{text.rstrip()}", level="ERROR")
         if exits["lives_on"]:
             time.sleep(_FOREVER_S)
@@ -119,10 +119,10 @@ def _grid(space: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(space, row, strict=True)) for row in itertools.product(*values)]
 
 
-# Tuners that come to an end; of a grid only spaces of choices are known.
+# Tuners with a finite number of trials; the grid supports only choices.
 _LISTS = {"BatchTuner": _batch, "GridSearch": _grid}
 
 
 if __name__ == "__main__":
-    told = json.loads(base64.b64decode(sys.argv[sys.argv.index("--exp_params") + 1]))
-    sys.exit(Dispatcher(told, json.loads(os.environ["FAKE_NNI_TUNER"])).run())
+    exp_params = json.loads(base64.b64decode(sys.argv[sys.argv.index("--exp_params") + 1]))
+    sys.exit(Dispatcher(exp_params, json.loads(os.environ["FAKE_NNI_TUNER"])).run())

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def sample_space(space: Mapping[str, Any], random: Random) -> dict[str, Any]:
-    """Return one point; every parameter is drawn by itself."""
+    """Return one point, drawing each parameter independently."""
     return {name: _sample(spec, random) for name, spec in space.items() if name != "_name"}
 
 
@@ -17,7 +17,7 @@ def _sample(spec: Mapping[str, Any], random: Random) -> Any:
     kind, value = spec["_type"], spec["_value"]
     if kind == "choice":
         chosen = random.choice(value)
-        # A nested choice names itself and brings parameters of its own.
+        # A nested choice has a name and its own parameters.
         is_nested = isinstance(chosen, dict) and "_name" in chosen
         return {"_name": chosen["_name"], **sample_space(chosen, random)} if is_nested else chosen
     if kind == "randint":
@@ -27,7 +27,7 @@ def _sample(spec: Mapping[str, Any], random: Random) -> Any:
     low_or_mean, high_or_deviation, step = value
     number = _DISTRIBUTIONS[kind.removeprefix("q")](random, low_or_mean, high_or_deviation)
     rounded = round(number / step) * step
-    # The q of a normal has no limits to be kept.
+    # Quantised normals are unbounded.
     return rounded if "normal" in kind else min(max(rounded, low_or_mean), high_or_deviation)
 
 

@@ -1,4 +1,4 @@
-"""The fake manager: what the `node` of a fake installation runs.
+"""The fake manager, run by the `node` of a fake installation.
 
 Internal: it may change in any release.
 """

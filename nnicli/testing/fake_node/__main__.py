@@ -1,6 +1,6 @@
 """The `node` of a fake installation.
 
-`python __main__.py NNI_NODE_FOLDER [node options] main.js [flags]`
+`python __main__.py NNI_NODE_DIRECTORY [node options] main.js [flags]`
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from nnicli.testing.fake_node.server import ManagerServer  # noqa: E402
 
 _LISTEN_POLL_S = 0.02
 
-# What the node.js of NNI 3.0 says.
+# The version that the node.js of NNI 3.0 prints.
 _NODE_VERSION = "v18.15.0"
 
 
 def main(nni_node: Path, argv: list[str]) -> int:
-    """Play the manager until it is stopped, and return the exit code."""
+    """Run the manager until it is stopped, and return its exit code."""
     if argv == ["--version"]:
         sys.stdout.write(f"{_NODE_VERSION}\n")
         return 0
@@ -42,12 +42,12 @@ def main(nni_node: Path, argv: list[str]) -> int:
     try:
         arguments = parse_arguments(argv, release)
     except CommandLineError as error:
-        return _complain(str(error), 1)
+        return _fail(str(error), 1)
     if behaviour.exits_before_ready is not None:
         early = behaviour.exits_before_ready
-        return _complain(early.stderr, early.returncode)
+        return _fail(early.stderr, early.returncode)
     if behaviour.steals_port:
-        return _complain(_port_in_use(arguments.port), 1)
+        return _fail(_port_in_use(arguments.port), 1)
     return _serve(arguments, release, behaviour, nni_node, version)
 
 
@@ -57,12 +57,15 @@ def _serve(
     manager = Manager(arguments, release, behaviour, version=version)
     if arguments.action != "create" and manager.journal.newest_profile() is None:
         manager.shut_down()
-        return _complain(f"Error: no experiment {arguments.experiment_id} to {arguments.action}", 1)
+        return _fail(
+            f"Error: experiment {arguments.experiment_id} not found; cannot {arguments.action} it",
+            1,
+        )
     try:
         server = ManagerServer(manager, requests_file=nni_node / "requests")
     except OSError:
         manager.shut_down()
-        return _complain(_port_in_use(arguments.port), 1)
+        return _fail(_port_in_use(arguments.port), 1)
     listener = threading.Thread(target=server.serve_forever, args=(_LISTEN_POLL_S,))
     listener.start()
     manager.run()
@@ -85,7 +88,7 @@ def _port_in_use(port: int) -> str:
     return f"Error: listen EADDRINUSE: address already in use :::{port}\n"
 
 
-def _complain(text: str, returncode: int) -> int:
+def _fail(text: str, returncode: int) -> int:
     sys.stderr.write(text)
     return returncode
 

@@ -1,4 +1,4 @@
-"""The strict command line of managers from 2.7."""
+"""The strict command line of managers since 2.7."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _ACTIONS = ("create", "resume", "view")
 
 
 class CommandLineError(Exception):
-    """A command line that the real manager refuses."""
+    """The real manager would refuse the command line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the manager was told."""
+    """The arguments of a manager."""
 
     port: int
     experiment_id: str
@@ -28,7 +28,7 @@ class Arguments:
 
 
 def parse_arguments(argv: Sequence[str], release: Release) -> Arguments:
-    """Return the arguments behind `node`, options of node and the path of main.js included.
+    """Parse the arguments of `node`: options of node, the path of main.js and the flags.
 
     Raises:
         CommandLineError: The release would refuse them.
@@ -49,7 +49,7 @@ def parse_arguments(argv: Sequence[str], release: Release) -> Arguments:
         experiment_id=flags["experiment-id"],
         action=flags["action"],
         experiments_directory=os.path.abspath(flags["experiments-directory"]),  # noqa: PTH100 - pathlib costs start-up time
-        # 2.7 has no such flag and takes what PATH finds.
+        # 2.7 does not have this flag and uses the python3 on PATH.
         python_interpreter=flags.get("python-interpreter", "python3"),
         url_prefix=flags.get("url-prefix", ""),
     )
@@ -87,7 +87,7 @@ def _check_choice(flags: dict[str, str], name: str, choices: Sequence[str]) -> N
 
 def _check_values(flags: dict[str, str], release: Release) -> None:
     if not flags["port"].isdigit():
-        raise CommandLineError(f"port is no number: {flags['port']!r}")
+        raise CommandLineError(f"port is not a number: {flags['port']!r}")
     directory = flags["experiments-directory"]
     if release.needs_absolute_directory and not directory.startswith("/"):
         raise CommandLineError(f"AssertionError: experiments-directory {directory!r}")

@@ -1,4 +1,4 @@
-"""The manager's database: append-only tables, the only source of a resume."""
+"""The manager's database: append-only tables, from which alone a resume restores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 Row = dict[str, Any]
 
-# `environmentId` came with 3.0; its manager fails on tables without that column, as here.
+# 3.0 added `environmentId`; like its manager, the fake fails on tables without that column.
 _TABLES = """
 create table TrialJobEvent (timestamp integer, trialJobId text, event text, data text,
     logPath text, sequenceId integer, message text{environment});
@@ -36,13 +36,13 @@ _PROFILE = (
 
 
 class Database:
-    """One experiment's `nni.sqlite`; its callers take turns under the manager's lock."""
+    """One experiment's `nni.sqlite`; callers hold the manager's lock."""
 
     def __init__(self, path: Path, *, has_environment: bool) -> None:
         is_new = not path.exists()
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._connection.row_factory = sqlite3.Row
-        # A fake survives no power cut, and a commit that waits for the disk costs milliseconds.
+        # A fake need not survive a power cut, and waiting for the disk costs milliseconds.
         self._connection.execute("pragma synchronous = off")
         self._event_columns = (*_EVENT, "environmentId") if has_environment else _EVENT
         if is_new:
@@ -63,17 +63,17 @@ class Database:
         self._insert("ExperimentProfile", _PROFILE, {**profile, "params": params})
 
     def newest_profile(self) -> Row | None:
-        """Return the profile of the highest revision, None in a fresh database."""
+        """Return the profile with the highest revision, None in a new database."""
         query = "select * from ExperimentProfile order by revision desc limit 1"
         row = self._connection.execute(query).fetchone()
         return None if row is None else {**dict(row), "params": json.loads(row["params"])}
 
     def events(self) -> Iterator[Row]:
-        """Yield all trial events in the order in which they came."""
+        """Yield all trial events in order."""
         return map(dict, self._connection.execute("select * from TrialJobEvent order by rowid"))
 
     def metrics(self) -> Iterator[Row]:
-        """Yield all metrics in the order in which they came."""
+        """Yield all metrics in order."""
         return map(dict, self._connection.execute("select * from MetricData order by rowid"))
 
     def close(self) -> None:
@@ -82,7 +82,7 @@ class Database:
 
     def _insert(self, table: str, columns: tuple[str, ...], row: Row) -> None:
         marks = ", ".join("?" * len(columns))
-        # The table's name is one of the three above.
+        # The table name is one of the three above.
         self._connection.execute(
             f"insert into {table} values ({marks})",  # noqa: S608
             [row.get(column) for column in columns],

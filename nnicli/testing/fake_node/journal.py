@@ -1,4 +1,4 @@
-"""What an experiment has been through, in memory and in its database."""
+"""The history of an experiment, in memory and in its database."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nnicli.testing.fake_node.trials import FINISHED, Trial, now_ms
 
 
 class Journal:
-    """The record of one experiment.
+    """The history of one experiment.
 
     Attributes:
-        root: The experiment's folder.
-        trials: The submitted trials by id, in their order.
+        root: The experiment directory.
+        trials: The submitted trials by id, in order of submission.
         metrics: All reported metrics, as REST shows them.
-        imported: The bodies of all imports.
-        next_sequence_id: Number of the next trial; after a resume that is the largest recovered
-            one plus 1, as in NNI from 2.10, even where that repeats a number.
+        imported: The bodies of all import requests.
+        next_sequence_id: Sequence id of the next trial; after a resume the largest recovered one
+            plus 1, as in NNI since 2.10, even if that repeats an id.
     """
 
     def __init__(self, root: Path, release: Release, experiment_id: str) -> None:
@@ -42,14 +42,14 @@ class Journal:
         self.next_sequence_id = max(used, default=-1) + 1
 
     def new_trial(self, hyper_parameters: dict[str, Any]) -> Trial:
-        """Return another trial, which is not submitted yet."""
+        """Create a trial, which is not submitted yet."""
         trial_id = os.urandom(4).hex()
         number = self.next_sequence_id
         self.next_sequence_id += 1
-        return Trial(trial_id, number, hyper_parameters, self._folder(trial_id))
+        return Trial(trial_id, number, hyper_parameters, self._directory(trial_id))
 
     def add_event(self, event: str, *, trial: Trial | None = None, data: str | None = None) -> int:
-        """Append to the log of events and return the time; without a trial the id is empty."""
+        """Append an event and return its time; without a trial the id is empty."""
         trial_facts = {} if trial is None else self._trial_facts(trial)
         timestamp = now_ms()
         row = {"timestamp": timestamp, "trialJobId": "", "event": event, "data": data}
@@ -57,17 +57,17 @@ class Journal:
         return timestamp
 
     def add_cancellation(self, trial_id: str) -> None:
-        """Append the user's wish to end a trial, which 3.0 stores without the other columns."""
+        """Append a user's request to cancel a trial, stored as in 3.0 without other columns."""
         row = {"timestamp": now_ms(), "trialJobId": trial_id, "event": "USER_TO_CANCEL", "data": ""}
         self._database.add_event(row)
 
     def add_import(self, text: str) -> None:
-        """Keep the body of an import."""
+        """Store the body of an import request."""
         self.imported.append(text)
         self.add_event("IMPORT_DATA", data=text)
 
     def add_metric(self, trial: Trial, reported: dict[str, Any]) -> None:
-        """Keep a reported metric; its `data` becomes JSON inside JSON."""
+        """Store a reported metric; its `data` becomes JSON inside JSON."""
         row = {
             "timestamp": now_ms(),
             "trialJobId": trial.id,
@@ -80,7 +80,7 @@ class Journal:
         self._remember_metric(row)
 
     def new_profile(self, params: dict[str, Any]) -> dict[str, Any]:
-        """Return the profile of an experiment that starts now."""
+        """Return the profile of an experiment started now."""
         return {
             "params": params,
             "id": self._experiment_id,
@@ -93,11 +93,11 @@ class Journal:
         }
 
     def newest_profile(self) -> dict[str, Any] | None:
-        """Return the profile that was stored last, None in a fresh experiment."""
+        """Return the profile stored last, None in a new experiment."""
         return self._database.newest_profile()
 
     def store_profile(self, profile: dict[str, Any]) -> None:
-        """Append the profile as another revision."""
+        """Append the profile as a new revision."""
         profile["revision"] += 1
         self._database.add_profile(profile)
 
@@ -105,13 +105,13 @@ class Journal:
         """Close the database."""
         self._database.close()
 
-    def _folder(self, trial_id: str) -> Path:
-        return self.root / self._release.trial_folder / trial_id
+    def _directory(self, trial_id: str) -> Path:
+        return self.root / self._release.trial_directory / trial_id
 
     def _trial_facts(self, trial: Trial) -> dict[str, Any]:
         return {
             "trialJobId": trial.id,
-            "logPath": f"{self._release.log_path_prefix}{trial.folder}",
+            "logPath": f"{self._release.log_path_prefix}{trial.directory}",
             "sequenceId": trial.sequence_id,
             "environmentId": self._release.environment_id,
         }
@@ -130,7 +130,7 @@ class Journal:
         if trial_id not in self.trials:
             hyper_parameters = json.loads(event["data"])
             self.trials[trial_id] = Trial(
-                trial_id, event["sequenceId"], hyper_parameters, self._folder(trial_id)
+                trial_id, event["sequenceId"], hyper_parameters, self._directory(trial_id)
             )
         trial = self.trials[trial_id]
         trial.status = "USER_CANCELED" if name == "USER_TO_CANCEL" else name

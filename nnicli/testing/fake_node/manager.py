@@ -1,4 +1,4 @@
-"""The experiment: its status, its limits and its tuner."""
+"""The fake manager's experiment: its status, limits and tuner."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UPDATES = {
 
 
 class ApiError(Exception):
-    """A request that is answered with an error of the application."""
+    """The request is answered with an error."""
 
     def __init__(self, message: str, *, status: int = 500) -> None:
         super().__init__(message)
@@ -44,11 +44,11 @@ class ApiError(Exception):
 
 
 class NeverAnsweredError(Exception):
-    """A request that the real manager takes and never answers."""
+    """The real manager would accept the request and never answer it."""
 
 
 class Manager:
-    """One experiment. The main thread runs it; the threads of requests call it under `lock`."""
+    """One experiment; the main thread runs it, and request threads call it under `lock`."""
 
     def __init__(
         self, arguments: Arguments, release: Release, behaviour: Behaviour, *, version: str
@@ -84,7 +84,7 @@ class Manager:
         self._working_since: float | None = None
         self._wake_reader, self._wake_writer = os.pipe()
 
-    # What requests ask for.
+    # Requests.
 
     def start(self, params: dict[str, Any]) -> dict[str, Any] | None:
         """Handle the start POST; a second one is answered like the first."""
@@ -123,13 +123,13 @@ class Manager:
         self.wake()
 
     def import_data(self, text: str) -> None:
-        """Handle known results; this tuner is random and has no use for them."""
+        """Handle an import of results; this tuner is random and ignores them."""
         self._refuse_if_viewing("import data")
         self._connected_supply()
         self.journal.add_import(text)
 
     def add_custom_trial(self, text: str) -> int:
-        """Queue a trial with the caller's own parameters and return its sequence id."""
+        """Queue a trial with the given parameters and return its sequence id."""
         self._refuse_if_viewing("add customized trial job")
         if len(self.journal.trials) >= self._trial_limit():
             raise ApiError("reach maxTrialNum")
@@ -142,7 +142,7 @@ class Manager:
         return trial.sequence_id
 
     def cancel_trial(self, trial_id: str) -> None:
-        """End a trial."""
+        """Cancel a trial."""
         self._refuse_if_viewing("cancel trial job")
         trial = self.journal.trials.get(trial_id)
         if trial is None:
@@ -151,7 +151,7 @@ class Manager:
         self.wake()
 
     def current_profile(self) -> dict[str, Any] | None:
-        """Return the profile with counters of this moment, None before the start POST."""
+        """Return the profile with current counters, None before the start POST."""
         if self.profile is None:
             return None
         if self.arguments.action != "view":
@@ -160,28 +160,28 @@ class Manager:
         return {key: value for key, value in self.profile.items() if value is not None}
 
     def request_stop(self) -> None:
-        """End the main thread's work soon."""
+        """Make the main thread stop soon."""
         if not self.behaviour.hangs_on_stop:
             self.stop_requested.set()
             self.wake()
 
     def finish_registry(self) -> None:
-        """Wait until every change of the registry is written."""
+        """Wait until every change to the registry is written."""
         self._registry.finish()
 
     def wake(self) -> None:
-        """Make the main thread look around at once."""
-        # A full pipe wakes it as well.
+        """Wake the main thread."""
+        # A full pipe also wakes it.
         with contextlib.suppress(BlockingIOError):
             os.write(self._wake_writer, b"!")
 
     # The main thread.
 
     def run(self) -> None:
-        """Work until a stop is asked for."""
+        """Work until a stop is requested."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda _number, _frame: self.request_stop())
-        # The end of a trial wakes the loop as well.
+        # The end of a trial also wakes the loop.
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         os.set_blocking(self._wake_writer, False)
         signal.set_wakeup_fd(self._wake_writer, warn_on_full_buffer=False)
@@ -196,7 +196,7 @@ class Manager:
                 self._work(tuner_speaks=tuner is not None and tuner in ready)
 
     def shut_down(self) -> int:
-        """End tuner and trials, write the last things down, and return the exit code."""
+        """Stop the tuner and the trials, store the final state, and return the exit code."""
         returncode = self.release.stop_returncode
         if self.profile is None:
             # Before the start POST real managers exit with 1, and the registry stays INITIALIZED.
@@ -212,7 +212,7 @@ class Manager:
             self.profile["endTime"] = self.profile["endTime"] or now_ms()
             self._store_profile()
             self._set_status("STOPPED")
-        # A view has no tuner, and nothing to wait for (2.7, seen live).
+        # In view mode there is no tuner to wait for (2.7, seen live).
         self.tuner_stopped.set()
         self._registry.finish()
         self.journal.close()
@@ -221,7 +221,7 @@ class Manager:
     def _work(self, *, tuner_speaks: bool) -> None:
         try:
             if tuner_speaks and self._supply is not None:
-                self._supply.hear(self._running_profile()["params"])
+                self._supply.receive(self._running_profile()["params"])
             ended = self._pool.poll()
             for trial in ended:
                 self._log(
@@ -240,14 +240,14 @@ class Manager:
 
     def _advance(self, supply: TrialSupply) -> None:
         params, limit = self._running_profile()["params"], self._trial_limit()
-        if not self._is_late():
+        if not self._is_out_of_time():
             try:
                 self._pool.launch(params, trial_limit=limit)
             except OSError as error:
-                # A code folder that is missing: 3.0 stays RUNNING and says nothing over REST.
+                # With a missing code directory 3.0 stays RUNNING and reports nothing over REST.
                 self._log("ERROR", str(error))
             supply.request(concurrency=params["trialConcurrency"], trial_limit=limit)
-        if len(self.journal.trials) >= limit or self._is_late():
+        if len(self.journal.trials) >= limit or self._is_out_of_time():
             self._set_status("NO_MORE_TRIAL" if self._pool.running else "DONE")
         else:
             self._set_status("TUNER_NO_MORE_TRIAL" if supply.is_exhausted else "RUNNING")
@@ -267,7 +267,7 @@ class Manager:
         )
 
     def _connected_supply(self) -> TrialSupply:
-        # Without a tuner the handler of 2.8 to 3.0 throws, and then nobody answers.
+        # Without a tuner the handler of 2.8 to 3.0 throws, and the request is never answered.
         if self._supply is None or not self._supply.is_connected:
             raise NeverAnsweredError
         return self._supply
@@ -278,9 +278,9 @@ class Manager:
         is_new = self.arguments.action == "create"
         return {"experiment_id": self.arguments.experiment_id} if is_new else None
 
-    def _refuse_if_viewing(self, deed: str) -> None:
+    def _refuse_if_viewing(self, action: str) -> None:
         if self.arguments.action == "view":
-            raise ApiError(f"Error: can not {deed} in readonly mode!")
+            raise ApiError(f"Error: can not {action} in readonly mode!")
 
     def _running_profile(self) -> dict[str, Any]:
         if self.profile is None:
@@ -309,7 +309,7 @@ class Manager:
             self._working_since = time.monotonic()
             self._end_at(None)
         self.status = status
-        # A view that ends leaves the entry's endTime alone (3.0, seen live).
+        # Ending view mode does not change the entry's endTime (3.0, seen live).
         is_over = status in ("DONE", "STOPPED") and self.arguments.action != "view"
         end = {"endTime": self._running_profile()["endTime"]} if is_over else {}
         self._registry.write(status=status, **end)
@@ -327,7 +327,7 @@ class Manager:
         limit: float | None = self._running_profile()["params"].get("maxTrialNumber")
         return float("inf") if limit is None else limit
 
-    def _is_late(self) -> bool:
+    def _is_out_of_time(self) -> bool:
         limit = self._running_profile()["params"].get("maxExperimentDuration")
         return limit is not None and self._worked_s() >= parse_duration(limit)
 

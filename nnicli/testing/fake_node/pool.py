@@ -1,4 +1,4 @@
-"""The local training service: which trials wait, which run, and how they end."""
+"""The local training service, which queues, runs and ends trials."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ class TrialPool:
 
     @property
     def running(self) -> int:
-        """How many trials run."""
+        """Number of running trials."""
         return len(self._processes)
 
     @property
     def queued(self) -> int:
-        """How many trials wait."""
+        """Number of waiting trials."""
         return len(self._queue)
 
     @property
     def fresh(self) -> int:
-        """How many of those were never submitted, and so do not count as trials yet."""
+        """Number of waiting trials that were never submitted, so do not count as trials yet."""
         return sum(trial.id not in self._journal.trials for trial in self._queue)
 
     def enqueue(self, hyper_parameters: dict[str, Any]) -> Trial:
-        """Let another trial wait for its turn."""
+        """Queue a new trial."""
         trial = self._journal.new_trial(hyper_parameters)
         self._queue.append(trial)
         self._submits_at = time.monotonic() + self._submit_delay_s
         return trial
 
     def requeue_unfinished(self) -> None:
-        """Do with the trials that a stop had cut short what this release does on a resume."""
+        """Requeue trials that a stop interrupted, or fail them, as the release does on a resume."""
         for trial in self._journal.trials.values():
             if trial.status in FINISHED:
                 continue
@@ -78,7 +78,7 @@ class TrialPool:
         """Start as many of the waiting trials as may run.
 
         Raises:
-            OSError: One cannot be started; it stays at the head of the queue.
+            OSError: A trial could not be started; it stays at the head of the queue.
         """
         if time.monotonic() < self._submits_at:
             return
@@ -96,11 +96,11 @@ class TrialPool:
             self._log(f"Created trial {trial.id}")
 
     def poll(self) -> list[Trial]:
-        """Take in what the trials have reported, and return those that have ended."""
+        """Read what the trials have reported, and return those that have ended."""
         ended = []
         for trial_id, process in list(self._processes.items()):
             trial = self._journal.trials[trial_id]
-            # Asked before the metrics are read, so that none is missed.
+            # Checked before the metrics are read, so that none is missed.
             returncode = process.returncode
             for message in process.new_messages():
                 if message["type"] == "REQUEST_PARAMETER":
@@ -117,7 +117,7 @@ class TrialPool:
         return ended
 
     def cancel(self, trial: Trial) -> None:
-        """End a trial; a finished one turns USER_CANCELED too, as in NNI."""
+        """Cancel a trial; a finished one becomes USER_CANCELED too, as in NNI."""
         self._journal.add_cancellation(trial.id)
         if self._misses_kills:
             self._misses_kills -= 1
@@ -127,7 +127,7 @@ class TrialPool:
         trial.status = "USER_CANCELED"
 
     def stop(self) -> None:
-        """End what runs; no event is stored, so the trials stay RUNNING, as in NNI."""
+        """Kill the running trials without storing events, so they stay RUNNING, as in NNI."""
         for process in self._processes.values():
             process.kill(self._kill_grace_s)
 
@@ -138,8 +138,8 @@ class TrialPool:
         environment = {
             "NNI_PLATFORM": service["platform"],
             "NNI_EXP_ID": self._experiment_id,
-            "NNI_SYS_DIR": str(trial.folder),
-            "NNI_OUTPUT_DIR": str(trial.folder),
+            "NNI_SYS_DIR": str(trial.directory),
+            "NNI_OUTPUT_DIR": str(trial.directory),
             "NNI_TRIAL_JOB_ID": trial.id,
             "NNI_TRIAL_SEQ_ID": str(trial.sequence_id),
             "NNI_CODE_DIR": code_directory,

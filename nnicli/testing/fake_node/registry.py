@@ -18,11 +18,11 @@ _PAUSE_S = 0.05
 
 
 class RegistryUnusableError(Exception):
-    """The registry could not be used; the real manager logs that and goes on."""
+    """The registry could not be used; the real manager logs this and continues."""
 
 
 def registry_path() -> Path:
-    """Return where the registry of this HOME is, whatever the experiments directory."""
+    """Return the registry's path in this HOME, wherever the experiments directory is."""
     return Path(os.environ["HOME"]) / "nni-experiments" / ".experiment"
 
 
@@ -30,34 +30,34 @@ def read_registry() -> dict[str, Any]:
     """Return all entries by experiment id.
 
     Raises:
-        RegistryUnusableError: The file is missing or no JSON object.
+        RegistryUnusableError: The file is missing or not a JSON object.
     """
     try:
         document = json.loads(registry_path().read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise RegistryUnusableError(f"ENOENT or unreadable: {registry_path()}: {error}") from error
     if not isinstance(document, dict):
-        raise RegistryUnusableError(f"{registry_path()} holds no object")
+        raise RegistryUnusableError(f"{registry_path()} is not a JSON object")
     return document
 
 
 def write_status(experiment_id: str, changes: dict[str, Any]) -> None:
-    """Change this experiment's entry, in place and under NNI's lock protocol.
+    """Update this experiment's entry in place, following NNI's lock protocol.
 
     Raises:
-        RegistryUnusableError: There is no such entry, no registry, or no way to the lock.
+        RegistryUnusableError: The entry or the registry is missing, or the lock could not be taken.
     """
     with _lock():
         entries = read_registry()
         if experiment_id not in entries:
             raise RegistryUnusableError(f"AssertionError: {experiment_id} is not registered")
         entries[experiment_id].update(changes)
-        # The real manager truncates and rewrites too, so a reader without the lock may see a part.
+        # The real manager also truncates and rewrites, so unlocked readers may see half a file.
         registry_path().write_text(json.dumps(entries, indent=4), "utf-8")
 
 
 class RegistryWriter:
-    """Writes changes in their order on its own thread, so that no request waits for the lock."""
+    """Writes changes in order on its own thread, so that requests never wait for the lock."""
 
     def __init__(self, experiment_id: str, *, on_fault: Callable[[str], None]) -> None:
         self._experiment_id = experiment_id
@@ -92,7 +92,7 @@ def _lock() -> Iterator[None]:
             break
         time.sleep(_PAUSE_S)
     else:
-        raise RegistryUnusableError(f"the lock of {path} was not to be had")
+        raise RegistryUnusableError(f"could not acquire the lock of {path}")
     try:
         os.close(os.open(own, os.O_CREAT | os.O_EXCL))
     except OSError as error:

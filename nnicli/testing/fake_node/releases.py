@@ -1,4 +1,4 @@
-"""In what the managers of each release differ: one row a family, newest last."""
+"""Differences between the managers of each release: one row per family, newest last."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ _OPTIONAL = ("foreground", "url-prefix", "mode")
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """The manager of one family.
+    """The manager of one release family.
 
     Attributes:
-        since: First release of the family.
-        required: Flags that must be given, without the dashes.
-        optional: Flags that may be given.
-        log_levels: Choices of `--log-level`.
+        since: The first release of the family.
+        required: Required flags, without the dashes.
+        optional: Optional flags.
+        log_levels: Choices for `--log-level`.
         needs_absolute_directory: Whether a relative `--experiments-directory` is refused.
-        says_initializing: Whether the API answers plain text until its router is mounted.
-        trial_folder: Parent of the trials' folders, below the experiment's.
-        stdout: Name of a trial's captured output.
-        stderr: Name of its captured errors.
-        log_path_prefix: What stands before a trial's folder in its `logPath`.
-        environment_id: The trials' `envId`, which also makes a column of the database.
-        requeues_unfinished: Whether a resume runs unfinished trials again under their own ids;
-            else they turn FAILED and are replaced.
-        answers_stop_at_once: Whether DELETE of the experiment answers before the stop is done.
-        stop_returncode: What the manager exits with after an orderly stop.
-        stop_before_post_drops: Whether a DELETE before the start POST breaks the connection.
+        says_initializing: Whether the API answers in plain text until its router is mounted.
+        trial_directory: Parent of the trial directories, below the experiment directory.
+        stdout: Name of the file with a trial's standard output.
+        stderr: Name of the file with its standard error.
+        log_path_prefix: Prefix of a trial's directory in its `logPath`.
+        environment_id: The trials' `envId`, which also has a column in the database.
+        requeues_unfinished: Whether a resume runs unfinished trials again under the same ids;
+            otherwise they become FAILED and are replaced.
+        answers_stop_at_once: Whether DELETE of the experiment is answered before the stop is done.
+        stop_returncode: The manager's exit code after an orderly stop.
+        stop_before_post_drops: Whether a DELETE before the start POST resets the connection.
     """
 
     since: tuple[int, ...]
@@ -38,7 +38,7 @@ class Release:
     log_levels: tuple[str, ...]
     needs_absolute_directory: bool
     says_initializing: bool
-    trial_folder: str
+    trial_directory: str
     stdout: str
     stderr: str
     log_path_prefix: str
@@ -56,7 +56,7 @@ _2_7 = Release(
     log_levels=_LEVELS,
     needs_absolute_directory=False,
     says_initializing=False,
-    trial_folder="trials",
+    trial_directory="trials",
     stdout="stdout",
     stderr="stderr",
     log_path_prefix="file://localhost:",
@@ -82,7 +82,7 @@ _3_0 = replace(
     since=(3, 0),
     log_levels=(*_LEVELS, "trace"),
     says_initializing=True,
-    trial_folder="environments/local-env/trials",
+    trial_directory="environments/local-env/trials",
     stdout="trial.stdout",
     stderr="trial.stderr",
     log_path_prefix="",
@@ -96,10 +96,10 @@ def release_for(version: str) -> Release:
     """Return the row for a release such as `2.10.1`.
 
     Raises:
-        ValueError: It is older than every row.
+        ValueError: The release is older than every row.
     """
     numbers = tuple(int(part) for part in version.split("."))
     rows = [row for row in RELEASES if row.since <= numbers]
     if not rows:
-        raise ValueError(f"no fake manager for NNI {version}; the oldest is 2.7")
+        raise ValueError(f"the fake manager does not support NNI {version}; the oldest is 2.7")
     return rows[-1]

@@ -28,7 +28,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer."""
+    """An HTTP response."""
 
     body: bytes = b""
     status: int = 200
@@ -36,10 +36,10 @@ class Reply:
 
 
 def answer(manager: Manager, request: Request) -> Reply:
-    """Return the answer to a request, the web page for a GET that no route takes.
+    """Return the response to a request; a GET without a route gets the web page.
 
     Raises:
-        NeverAnsweredError: The real manager would leave the client waiting.
+        NeverAnsweredError: The real manager would never answer.
     """
     for method, pattern, handler in _ROUTES:
         match = re.fullmatch(pattern, request.path)
@@ -113,7 +113,7 @@ def _list_trials(manager: Manager, request: Request) -> Any:
 
 
 def _get_trial(manager: Manager, _request: Request, trial_id: str) -> Any:
-    # An unknown id is answered with 200 and nothing.
+    # An unknown id gets 200 and an empty body.
     return _show(manager, trial_id) if trial_id in manager.journal.trials else None
 
 
@@ -160,7 +160,7 @@ def _export_data(manager: Manager, _request: Request) -> Any:
     return [
         {
             "parameter": trial.hyper_parameters["parameters"],
-            # Decoded once, so a text that is JSON itself remains.
+            # Decoded once, so a text that is itself JSON stays a text.
             "value": json.loads(trial.finals[0]["data"]),
             "trialJobId": trial.id,
         }
@@ -171,12 +171,12 @@ def _export_data(manager: Manager, _request: Request) -> Any:
 
 def _trial_file(manager: Manager, _request: Request, trial_id: str, name: str) -> Any:
     trial = manager.journal.trials.get(trial_id)
-    # The API's names of the two outputs are not the files' own in 3.0.
+    # In 3.0 the API's names of the two outputs differ from the file names.
     release = manager.release
     file = {"stdout": release.stdout, "stderr": release.stderr}.get(name, name)
-    if trial is None or "/" in name or not (trial.folder / file).is_file():
+    if trial is None or "/" in name or not (trial.directory / file).is_file():
         raise ApiError(f"ENOENT: no such file or directory, open '{name}'")
-    content = (trial.folder / file).read_bytes() or f"{name} is empty.".encode()
+    content = (trial.directory / file).read_bytes() or f"{name} is empty.".encode()
     return Reply(content, 200, "application/octet-stream")
 
 
@@ -214,9 +214,9 @@ def _json_object(request: Request) -> dict[str, Any]:
     try:
         document = json.loads(request.body)
     except ValueError as error:
-        raise ApiError("no JSON in the body", status=400 if request.body else 500) from error
+        raise ApiError("the body is not JSON", status=400 if request.body else 500) from error
     if not isinstance(document, dict):
-        raise ApiError("the body is no object")
+        raise ApiError("the body is not a JSON object")
     return document
 
 

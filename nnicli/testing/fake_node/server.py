@@ -19,13 +19,13 @@ _ROOT = "/api/v1/nni"
 
 
 class ManagerServer(ThreadingMixIn, HTTPServer):
-    """Serves a manager on one port, on all interfaces, as NNI does.
+    """Serves a manager on one port of all interfaces, as NNI does.
 
-    Closing it waits for idle connections, up to their keep-alive timeout.
+    Closing waits for idle connections, up to their keep-alive timeout.
     """
 
     def __init__(self, manager: Manager, *, requests_file: Path) -> None:
-        """Bind the port; OSError when it is taken."""
+        """Bind the port; raises OSError if it is in use."""
         super().__init__(("", manager.arguments.port), _Handler, bind_and_activate=False)
         self.socket.close()
         self.socket = _listen(manager.arguments.port)
@@ -40,7 +40,7 @@ class ManagerServer(ThreadingMixIn, HTTPServer):
         return not behaviour.never_ready and time.monotonic() >= self.ready_at
 
     def handle_error(self, _request: object, _client_address: object) -> None:
-        """Say nothing of clients that hang up."""
+        """Ignore clients that hang up."""
 
 
 def _listen(port: int) -> socket.socket:
@@ -54,12 +54,12 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     # An idle connection is closed after 5 s, as node.js does.
     timeout = 5.0
-    # Head and body are written apart; without this the body waits for the client's delayed ACK.
+    # Head and body are written separately; otherwise the body waits for the client's delayed ACK.
     disable_nagle_algorithm = True
     server: ManagerServer
 
     def handle_one_request(self) -> None:
-        # A client that resets its connection is no event.
+        # Clients may reset their connections.
         try:
             super().handle_one_request()
         except ConnectionError:
@@ -71,7 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_GET
 
     def log_message(self, _format: str, *_args: Any) -> None:
-        """Write no access log."""
+        """Do not write an access log."""
 
     def _serve(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
@@ -128,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         is_cut = route.startswith(manager.behaviour.truncates)
         self._send(reply, sent_bytes=len(reply.body) // 2 if is_cut else None)
-        self._exit_if_told(route)
+        self._exit_if_due(route)
 
     def _may_answer_stop(self) -> bool:
         manager = self.server.manager
@@ -140,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         manager.tuner_stopped.wait()
         return True
 
-    def _exit_if_told(self, route: str) -> None:
+    def _exit_if_due(self, route: str) -> None:
         behaviour = self.server.manager.behaviour
         ends = {
             "GET /check-status": behaviour.exits_after_ready,
@@ -148,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         }
         returncode = ends.get(route)
         if returncode is not None:
-            # Node writes the registry in one go; here a thread may be in the middle of it.
+            # Node writes the registry in one go; here a thread may be writing it.
             self.server.manager.finish_registry()
             os._exit(returncode)
 
@@ -156,7 +156,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(reply.status)
         self.send_header("Content-Type", reply.content_type)
         body = reply.body if sent_bytes is None else reply.body[:sent_bytes]
-        # A cut body has the length of what is sent, so only its JSON is broken.
+        # Content-Length matches the truncated body, so only its JSON is broken.
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -174,6 +174,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def _reset(self) -> None:
-        # Zero linger turns the close into a reset.
+        # A linger time of zero makes closing send a reset.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close_connection = True

@@ -1,4 +1,4 @@
-"""Where trials come from: the tuner is asked for as many as may run, and watched meanwhile."""
+"""The supply of trials, requested from a tuner that is watched meanwhile."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _RECEIVED = "NNIManager received command from dispatcher"
 
 
 class TrialSupply:
-    """The dealings with one tuner.
+    """Requests trials from one tuner.
 
     Attributes:
-        is_exhausted: Whether the tuner has said that it has no more trials.
+        is_exhausted: Whether the tuner has reported that it has no more trials.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class TrialSupply:
 
     @property
     def source(self) -> Tuner | None:
-        """What becomes readable when the tuner speaks, None when it is gone."""
+        """What becomes readable when the tuner sends a message, None when it is gone."""
         return None if self._tuner.is_gone else self._tuner
 
     @property
@@ -55,8 +55,8 @@ class TrialSupply:
         """Whether the tuner has connected."""
         return self._tuner.is_connected
 
-    def hear(self, params: Mapping[str, Any]) -> None:
-        """Take in what the tuner has said."""
+    def receive(self, params: Mapping[str, Any]) -> None:
+        """Handle the tuner's messages."""
         for message in self._tuner.receive():
             kind = message.pop("type")
             if kind == "connected":
@@ -76,14 +76,14 @@ class TrialSupply:
                 self._said_goodbye = True
 
     def ask_again(self, number: int) -> None:
-        """Ask a tuner that had nothing more for as many trials as have ended since."""
+        """Ask an exhausted tuner for as many trials as have ended since."""
         if self.is_exhausted:
             for _ in range(number):
                 self._requested += 1
                 self._tuner.send({"type": "request"})
 
     def request(self, *, concurrency: int, trial_limit: float) -> None:
-        """Ask for the trials that may run next."""
+        """Request the trials that may run next."""
         if not self._tuner.is_connected or self.is_exhausted:
             return
         room = concurrency - self._pool.running - self._pool.queued
@@ -93,11 +93,11 @@ class TrialSupply:
             self._tuner.send({"type": "request"})
 
     def replace_space(self, space: Any) -> None:
-        """Give the tuner another search space."""
+        """Send the tuner another search space."""
         self._send_space(space, is_first=False)
 
     def find_failure(self) -> str | None:
-        """Return why no more trials will come, None while all is well or seems so."""
+        """Return why no more trials will come, None if nothing seems wrong."""
         unseen_s = time.monotonic() - self._seen
         if not self._tuner.is_connected:
             is_late = unseen_s > self._behaviour.tuner_connect_limit_s
@@ -110,7 +110,7 @@ class TrialSupply:
         return "the connection to the tuner is lost; see dispatcher.log"
 
     def stop(self) -> None:
-        """End the tuner."""
+        """Stop the tuner."""
         self._tuner.stop()
 
     def _send_space(self, space: Any, *, is_first: bool) -> None:

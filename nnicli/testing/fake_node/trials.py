@@ -17,12 +17,12 @@ FINISHED = frozenset({"SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "E
 
 @dataclass
 class Trial:
-    """What the manager knows of a trial."""
+    """The manager's record of a trial."""
 
     id: str
     sequence_id: int
     hyper_parameters: dict[str, Any]
-    folder: Path
+    directory: Path
     status: str = "WAITING"
     started_ms: int | None = None
     ended_ms: int | None = None
@@ -30,13 +30,13 @@ class Trial:
 
     @property
     def parameter_id(self) -> str | None:
-        """The id as metrics carry it, None for a custom trial."""
+        """The id in the trial's metrics, None for a custom trial."""
         number = self.hyper_parameters["parameter_id"]
         return None if number is None else str(number)
 
     def to_json(self, *, log_path_prefix: str, environment_id: str | None) -> dict[str, Any]:
-        """Return the trial as REST shows it; absent values have no key."""
-        log_path = f"{log_path_prefix}{self.folder}"
+        """Return the trial as REST shows it, without keys for absent values."""
+        log_path = f"{log_path_prefix}{self.directory}"
         shown = {
             "trialJobId": self.id,
             "status": self.status,
@@ -46,7 +46,7 @@ class Trial:
             "sequenceId": self.sequence_id,
             "envId": environment_id,
             "endTime": self.ended_ms,
-            # The first final wins; trials that did not succeed show none.
+            # Only the first final metric, and only if the trial succeeded.
             "finalMetricData": self.finals[:1] if self.status == "SUCCEEDED" else [],
             "stderrPath": f"{log_path}/stderr" if self.status == "FAILED" else None,
         }
@@ -65,13 +65,13 @@ class TrialProcess:
         environment: Mapping[str, str],
         output_names: tuple[str, str],
     ) -> None:
-        self._metrics = trial.folder / ".nni" / "metrics"
+        self._metrics = trial.directory / ".nni" / "metrics"
         self._read_bytes = 0
         self._metrics.parent.mkdir(parents=True, exist_ok=True)
         self._metrics.write_bytes(b"")
         parameters = json.dumps(trial.hyper_parameters)
         (self._metrics.parent / "parameters").write_text(parameters, "utf-8")
-        stdout, stderr = (trial.folder / name for name in output_names)
+        stdout, stderr = (trial.directory / name for name in output_names)
         with stdout.open("wb") as out, stderr.open("wb") as err:
             self._process = subprocess.Popen(
                 ["/bin/bash", "-c", command],
@@ -85,20 +85,20 @@ class TrialProcess:
 
     @property
     def returncode(self) -> int | None:
-        """What the shell exited with, None while it runs."""
+        """The shell's exit code, None while it runs."""
         return self._process.poll()
 
     def new_messages(self) -> list[dict[str, Any]]:
-        """Return the trial's requests and metrics since the last call; a `value` is serialised."""
+        """Return the trial's requests and metrics since the last call; `value` is serialised."""
         data = self._metrics.read_bytes()[self._read_bytes :]
         complete = data[: data.rfind(b"\n") + 1]
         self._read_bytes += len(complete)
         return [json.loads(line) for line in complete.splitlines()]
 
     def kill(self, grace_s: float) -> None:
-        """End the shell as 3.0 does: SIGINT to it alone, and SIGKILL after a grace period.
+        """Kill the shell as 3.0 does: SIGINT to it alone, and SIGKILL after a grace period.
 
-        What the trial has started itself gets no signal.
+        Processes that the trial started do not get a signal.
         """
         self.was_cancelled = True
         self._process.send_signal(signal.SIGINT)

@@ -19,22 +19,22 @@ _EXIT_LIMIT_S = 30.0
 
 
 class Tuner:
-    """The tuner's process. Messages are lines of JSON over two pipes.
+    """The tuner's process, which exchanges lines of JSON over two pipes.
 
-    Real managers use the same two pipes up to 2.7, and a WebSocket since; the tuner's life and
-    its process tree are the same.
+    Real managers use such pipes up to 2.7 and a WebSocket since 2.8; lifetime and process tree of
+    the tuner are the same.
     """
 
     def __init__(
         self, params: Mapping[str, Any], *, interpreter: str, environment: Mapping[str, str]
     ) -> None:
-        told = {name: value for name, value in params.items() if name != "searchSpace"}
-        encoded = base64.b64encode(json.dumps(told).encode()).decode()
+        exp_params = {name: value for name, value in params.items() if name != "searchSpace"}
+        encoded = base64.b64encode(json.dumps(exp_params).encode()).decode()
         its_input, self._output = os.pipe()
         self._input, its_output = os.pipe()
         try:
             self._process = subprocess.Popen(
-                # Unquoted, as in the real manager: an interpreter with a blank in its path breaks.
+                # Unquoted, as in the real manager: an interpreter with a space in its path fails.
                 ["/bin/sh", "-c", f"{interpreter} -m nni --exp_params {encoded}"],
                 env={
                     **os.environ,
@@ -54,27 +54,27 @@ class Tuner:
         self.is_gone = False
 
     def fileno(self) -> int:
-        """Return the descriptor that becomes readable when the tuner says something or ends."""
+        """Return the descriptor that becomes readable when the tuner sends a message or exits."""
         return self._input
 
     def receive(self) -> list[dict[str, Any]]:
-        """Return the messages that came; sets `is_gone` when the tuner has closed its end."""
+        """Return the new messages; set `is_gone` if the tuner has closed its end."""
         data = os.read(self._input, 65_536)
         self.is_gone = not data
         *lines, self._unread = (self._unread + data).split(b"\n")
         return [json.loads(line) for line in lines]
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send a message; one to a tuner that has gone is lost."""
+        """Send a message; it is lost if the tuner is gone."""
         try:
             os.write(self._output, json.dumps(message).encode() + b"\n")
         except BrokenPipeError:
             self.is_gone = True
 
     def stop(self) -> None:
-        """Ask it to leave, and kill its shell when it does not within 30 s, as NNI does.
+        """Ask it to exit, and kill its shell if it has not after 30 s, as NNI does.
 
-        3.0 does not wait for one that has not connected yet, and leaves it behind.
+        A tuner that is not connected yet is left behind, as in 3.0.
         """
         if not self.is_connected:
             return
@@ -87,7 +87,7 @@ class Tuner:
 
 
 def tuner_environment(root: Path, action: str, behaviour: Behaviour) -> dict[str, str]:
-    """Return what the tuner of an experiment finds in its environment."""
+    """Return the environment variables of an experiment's tuner."""
     settings = {
         "delay_s": behaviour.tuner_delay_s,
         "never_connects": behaviour.tuner_never_connects,

@@ -1,4 +1,4 @@
-"""Fake managers that are started without nnicli's launcher."""
+"""Fake managers, started without nnicli's launcher."""
 
 from __future__ import annotations
 
@@ -20,4 +20,4 @@ def starter(home: Path, free_port: Callable[[], int]) -> Iterator[Starter]:
 
 @pytest.fixture
 def installation(home: Path) -> FakeInstallation:
-    return FakeInstallation.create(home / "nni with blank")
+    return FakeInstallation.create(home / "nni with space")

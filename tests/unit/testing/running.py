@@ -1,4 +1,4 @@
-"""A fake manager without nnicli's launcher and client, so that their faults hide nothing."""
+"""Fake managers driven without nnicli's launcher and client, whose faults could hide theirs."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ nni.report_final_result(parameters["x"])
 class Manager:
     """A manager's process and plain HTTP to it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, directory: Path) -> None:
         self.process = process
         self.port = port
-        self.folder = folder
+        self.directory = directory
 
     def request(
         self, method: str, path: str, body: Any = None, *, timeout_s: float = 10
@@ -50,7 +50,7 @@ class Manager:
         return json.loads(self.request("GET", path)[1])
 
     def wait_for(self, probe: Callable[[], object]) -> None:
-        """Wait until the probe is true; a manager that cannot be reached counts as not yet."""
+        """Wait until the probe is true; an unreachable manager counts as false."""
 
         def ask() -> bool | None:
             try:
@@ -64,17 +64,17 @@ class Manager:
         self.wait_for(lambda: self.get("/check-status")["status"] in statuses)
 
     def wait_for_tuner(self) -> None:
-        log = self.folder / "log" / "dispatcher.log"
+        log = self.directory / "log" / "dispatcher.log"
         self.wait_for(lambda: log.exists() and "Dispatcher started" in log.read_text("utf-8"))
 
     def stop(self) -> int:
-        """Ask for a stop over REST and return what the manager exited with."""
+        """Stop the manager over REST and return its exit code."""
         self.request("DELETE", "/experiment")
         return self.process.wait(_LIMIT_S)
 
 
 class Starter:
-    """Starts fake managers as the launcher does, and ends them after the test."""
+    """Starts fake managers as the launcher does, and kills them after the test."""
 
     def __init__(self, home: Path, free_port: Callable[[], int]) -> None:
         self.experiments = home / "experiments"
@@ -124,7 +124,7 @@ class Starter:
     def start(
         self, behaviour: Behaviour | None = None, *, version: str = "3.0", **params: Any
     ) -> Manager:
-        """Start a manager of its own installation and POST an experiment with these params."""
+        """Start a manager in a new installation and POST an experiment with these params."""
         home = self.registry.parents[1]
         installation = FakeInstallation.create(
             home / f"nni {version}", version=version, behaviour=behaviour
@@ -136,7 +136,7 @@ class Starter:
 
     def config(self, **params: Any) -> dict[str, Any]:
         """Return a config that the manager accepts."""
-        code = self.registry.parents[1] / "code folder"
+        code = self.registry.parents[1] / "code directory"
         code.mkdir(exist_ok=True)
         (code / "trial.py").write_text(TRIAL, "utf-8")
         command = params.pop("command", "python3 trial.py")
@@ -155,7 +155,7 @@ class Starter:
 
     def close(self) -> None:
         for process in self._processes:
-            # Its group holds the tuner and the trials too, also when it has ended itself.
+            # The tuner and the trials are in its group, even after it has exited.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait(_LIMIT_S)
@@ -164,7 +164,7 @@ class Starter:
 
 
 def pid_is_alive(pid: int) -> bool:
-    """Return whether a process of that pid runs."""
+    """Return whether a process with this pid is running."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text("utf-8")
     except (FileNotFoundError, ProcessLookupError):

@@ -24,7 +24,7 @@ def argv(flags: dict[str, str]) -> list[str]:
     return ["--max-old-space-size=4096", "/some where/main.js", *pairs]
 
 
-def test_complete_command_line_is_understood() -> None:
+def test_complete_command_line_is_accepted() -> None:
     arguments = parse_arguments(argv({**FLAGS, "url-prefix": "a/b"}), release_for("3.0"))
 
     assert (arguments.port, arguments.action, arguments.url_prefix) == (8080, "create", "a/b")
@@ -49,7 +49,7 @@ def test_every_flag_is_required(name: str) -> None:
         ("3.0", {"log-level": "fatal"}, "Argument: log-level"),
         ("2.8", {"experiments-directory": "relative"}, "experiments-directory"),
         ("3.0", {"url-prefix": "/a"}, "url-prefix"),
-        ("3.0", {"port": "many"}, "port is no number"),
+        ("3.0", {"port": "many"}, "port is not a number"),
     ],
 )
 def test_wrong_flag_is_refused(version: str, changes: dict[str, str], message: str) -> None:
@@ -59,7 +59,7 @@ def test_wrong_flag_is_refused(version: str, changes: dict[str, str], message: s
         parse_arguments(argv(flags), release_for(version))
 
 
-def test_only_2_7_takes_a_relative_directory() -> None:
+def test_only_2_7_accepts_a_relative_directory() -> None:
     flags = {**FLAGS_2_7, "experiments-directory": "relative"}
 
     arguments = parse_arguments(argv(flags), release_for("2.7"))
@@ -67,7 +67,7 @@ def test_only_2_7_takes_a_relative_directory() -> None:
     assert arguments.experiments_directory == str(Path("relative").absolute())
 
 
-def test_releases_rise_and_begin_at_2_7() -> None:
+def test_releases_are_in_order_and_start_at_2_7() -> None:
     since = [row.since for row in RELEASES]
 
     assert since == sorted(set(since))

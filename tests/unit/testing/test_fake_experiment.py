@@ -1,4 +1,4 @@
-"""What a sound fake manager does, seen over plain HTTP and in its files."""
+"""A sound fake manager, seen over plain HTTP and in its files."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def test_trials_run_to_the_end_in_every_release(starter: Starter, version: str) 
 
 
 @pytest.mark.parametrize(
-    ("version", "folder", "output"),
+    ("version", "directory", "output"),
     [("2.10.1", "trials", "stdout"), ("3.0", "environments/local-env/trials", "trial.stdout")],
 )
-def test_files_lie_where_the_release_puts_them(
-    starter: Starter, version: str, folder: str, output: str
+def test_files_are_where_the_release_puts_them(
+    starter: Starter, version: str, directory: str, output: str
 ) -> None:
     manager = starter.start(version=version, command="echo hello", maxTrialNumber=1)
 
     manager.wait_for_status("DONE")
 
     (trial,) = trials(manager)
-    assert (manager.folder / folder / trial["trialJobId"] / output).read_text() == "hello\n"
-    assert trial["logPath"].endswith(f"{folder}/{trial['trialJobId']}")
+    assert (manager.directory / directory / trial["trialJobId"] / output).read_text() == "hello\n"
+    assert trial["logPath"].endswith(f"{directory}/{trial['trialJobId']}")
 
 
 def test_database_has_the_events_and_profiles_of_nni(starter: Starter) -> None:
@@ -72,7 +72,7 @@ def test_database_has_the_events_and_profiles_of_nni(starter: Starter) -> None:
     manager.wait_for_status("DONE")
     manager.stop()
 
-    with closing(sqlite3.connect(manager.folder / "db" / "nni.sqlite")) as connection:
+    with closing(sqlite3.connect(manager.directory / "db" / "nni.sqlite")) as connection:
         events = connection.execute("select event, environmentId from TrialJobEvent").fetchall()
         metrics = connection.execute("select type, sequence from MetricData").fetchall()
         (end,) = connection.execute(
@@ -84,7 +84,7 @@ def test_database_has_the_events_and_profiles_of_nni(starter: Starter) -> None:
     assert end == registry_entry(starter)["endTime"]
 
 
-def test_done_experiment_goes_on_when_its_limit_is_raised(starter: Starter) -> None:
+def test_done_experiment_continues_when_its_limit_is_raised(starter: Starter) -> None:
     manager = starter.start(maxTrialNumber=1)
     manager.wait_for_status("DONE")
 
@@ -125,7 +125,7 @@ def test_search_space_reaches_the_tuner(starter: Starter) -> None:
 
 
 def test_batch_tuner_runs_out_of_trials(starter: Starter) -> None:
-    """3.0 stays in TUNER_NO_MORE_TRIAL for ever; it never becomes DONE."""
+    """3.0 stays in TUNER_NO_MORE_TRIAL forever; it never becomes DONE."""
     space = {"all": {"_type": "choice", "_value": [{"x": 1}, {"x": 2}]}}
     manager = starter.start(tuner={"name": "BatchTuner"}, searchSpace=space, maxTrialNumber=8)
 
@@ -138,7 +138,7 @@ def test_custom_trial_and_its_limit(starter: Starter) -> None:
     manager = starter.start(maxTrialNumber=1)
     manager.wait_for_status("DONE")
     refused = manager.request("POST", "/trial-jobs", {"x": 9})
-    # Paused, so that the tuner's own trials do not use up the new limit first.
+    # Paused, so that the tuner's trials do not use up the new limit first.
     update(manager, "TRIAL_CONCURRENCY", trialConcurrency=0)
     update(manager, "MAX_TRIAL_NUM", maxTrialNumber=3)
 
@@ -168,7 +168,7 @@ def test_cancelled_and_failed_trials_keep_their_metrics_out_of_the_export(
     assert len(manager.get("/metric-data")) == 4
 
 
-def test_resume_runs_unfinished_trials_again_and_goes_on(
+def test_resume_runs_unfinished_trials_again_and_continues(
     starter: Starter, installation: FakeInstallation
 ) -> None:
     manager = starter.start(command=LONG_TRIAL, trialConcurrency=1)
@@ -220,7 +220,7 @@ def test_view_answers_and_changes_nothing(starter: Starter, installation: FakeIn
 def test_resume_under_a_newer_manager_ends_in_error(
     starter: Starter, installation: FakeInstallation
 ) -> None:
-    """3.0 has a column more; its manager finds out with the first event."""
+    """3.0 has another column; its manager fails on the first event."""
     manager = starter.start(version="2.10.1", maxTrialNumber=1)
     manager.wait_for_status("DONE")
     manager.stop()
@@ -235,11 +235,11 @@ def test_resume_under_a_newer_manager_ends_in_error(
     assert "7 columns but 8 values" in error
 
 
-def test_stop_leaves_the_deaf_child_of_a_trial(starter: Starter) -> None:
-    """NNI 3.0 signals a trial's shell and nothing below it; whoever stops has to reap."""
+def test_stop_leaves_behind_a_trial_child_that_ignores_signals(starter: Starter) -> None:
+    """NNI 3.0 signals only a trial's shell; nnicli has to kill the processes below it."""
     child = "(trap '' INT TERM; echo $BASHPID > child; exec sleep 300) & wait"
     manager = starter.start(command=child, maxTrialNumber=1)
-    code = starter.registry.parents[1] / "code folder" / "child"
+    code = starter.registry.parents[1] / "code directory" / "child"
     manager.wait_for(lambda: code.exists() and code.read_text())
     pid = int(code.read_text())
 
@@ -254,10 +254,10 @@ def test_stop_leaves_the_deaf_child_of_a_trial(starter: Starter) -> None:
 def test_tuner_and_trials_outlive_a_killed_manager(starter: Starter) -> None:
     manager = starter.start(command="echo $$ > shell; exec sleep 300", maxTrialNumber=1)
     manager.wait_for_tuner()
-    shell = starter.registry.parents[1] / "code folder" / "shell"
+    shell = starter.registry.parents[1] / "code directory" / "shell"
     manager.wait_for(lambda: shell.exists() and shell.read_text())
     registry = Registry(starter.registry)
-    # Killed while it writes there, it would leave the file empty.
+    # Killed while writing the registry, it would leave the file empty.
     manager.wait_for(lambda: _status_in(registry) == "NO_MORE_TRIAL")
 
     manager.process.kill()
@@ -282,7 +282,7 @@ def test_manager_runs_on_without_a_registry(
     manager.wait_for_status("DONE")
 
     manager.stop()
-    assert "ENOENT" in (manager.folder / "log" / "nnimanager.log").read_text("utf-8")
+    assert "ENOENT" in (manager.directory / "log" / "nnimanager.log").read_text("utf-8")
 
 
 def test_stop_before_the_post_leaves_the_registry_initialized(
@@ -306,7 +306,7 @@ def test_stop_before_the_post_leaves_the_registry_initialized(
         ("GET", "/tensorboard/1", (500, '{"error"')),
     ],
 )
-def test_odd_answers_are_those_of_nni(
+def test_odd_answers_match_those_of_nni(
     starter: Starter, method: str, path: str, expected: tuple[int, str]
 ) -> None:
     manager = starter.start()
@@ -317,7 +317,7 @@ def test_odd_answers_are_those_of_nni(
     assert bool(body) == bool(expected[1])
 
 
-def test_port_that_is_taken_ends_the_second_manager(
+def test_port_in_use_ends_the_second_manager(
     starter: Starter, installation: FakeInstallation
 ) -> None:
     first = starter.start()

@@ -1,4 +1,4 @@
-"""What a fake manager does wrong when it is told to."""
+"""A fake manager that misbehaves on request."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_manager_that_is_never_ready(
     manager.wait_for(lambda: manager.request("GET", "/check-status")[1].startswith(body))
 
 
-def test_fault_of_the_first_start_is_gone_in_the_second(
+def test_fault_of_the_first_start_does_not_affect_the_second(
     starter: Starter, installation: FakeInstallation
 ) -> None:
     installation.set_behaviour(Behaviour(first_starts=1, steals_port=True))
@@ -137,10 +137,10 @@ def test_tuner_that_never_connects_ends_in_error(starter: Starter) -> None:
 
 @pytest.mark.parametrize(("says_goodbye", "status"), [(True, "RUNNING"), (False, "ERROR")])
 def test_tuner_that_crashes(starter: Starter, says_goodbye: bool, status: str) -> None:
-    """3.0 stays RUNNING for ever after an exception in a handler: the tuner says goodbye."""
+    """3.0 stays RUNNING forever after an exception in a handler: the tuner says goodbye."""
     exits = TunerExit(trials=1, returncode=3, traceback="Boom\n", says_goodbye=says_goodbye)
     manager = starter.start(Behaviour(tuner_exits=exits, tuner_lost_limit_s=0.2))
-    log = manager.folder / "log" / "dispatcher.log"
+    log = manager.directory / "log" / "dispatcher.log"
     manager.wait_for(lambda: log.exists() and "Boom" in log.read_text("utf-8"))
 
     manager.wait_for_status(status)
@@ -148,8 +148,8 @@ def test_tuner_that_crashes(starter: Starter, says_goodbye: bool, status: str) -
     manager.wait_for(lambda: len(manager.get("/trial-jobs?status=SUCCEEDED")) == 1)
 
 
-def test_stop_does_not_wait_for_a_tuner_that_is_not_there(starter: Starter) -> None:
-    """3.0 ends at once, and its tuner is left behind for somebody to reap."""
+def test_stop_does_not_wait_for_a_tuner_that_never_connected(starter: Starter) -> None:
+    """3.0 exits at once and leaves its tuner behind, for nnicli to kill."""
     manager = starter.start(Behaviour(tuner_delay_s=600))
 
     assert manager.stop() == 0
@@ -157,7 +157,7 @@ def test_stop_does_not_wait_for_a_tuner_that_is_not_there(starter: Starter) -> N
     os.killpg(manager.process.pid, 0)
 
 
-def test_requests_are_on_record(starter: Starter, installation: FakeInstallation) -> None:
+def test_requests_are_recorded(starter: Starter, installation: FakeInstallation) -> None:
     manager = starter.spawn(installation)
     manager.wait_for_status("INITIALIZED")
 
@@ -166,7 +166,7 @@ def test_requests_are_on_record(starter: Starter, installation: FakeInstallation
     assert installation.requests().count("POST /api/v1/nni/experiment") == 1
 
 
-def test_behaviour_survives_json() -> None:
+def test_behaviour_round_trips_through_json() -> None:
     behaviour = Behaviour(
         exits_before_ready=Exit(3, "x"),
         rejects_post=Rejection(),

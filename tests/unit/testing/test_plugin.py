@@ -1,4 +1,4 @@
-"""The fixture for users gives a fake NNI that can be asked for its parts."""
+"""The fixture for users' tests provides a fake NNI and its parts."""
 
 from __future__ import annotations
 

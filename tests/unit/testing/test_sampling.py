@@ -1,4 +1,4 @@
-"""The fake tuner draws points that lie in the search space."""
+"""The fake tuner draws points within the search space."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from nnicli.testing.fake_nni.sampling import sample_space
         ("randint", [3, 6], 3, 5),
     ],
 )
-def test_numbers_stay_in_their_limits(
+def test_numbers_stay_within_their_limits(
     kind: str, value: list[float], low: float, high: float
 ) -> None:
     random = Random(1)
@@ -46,7 +46,7 @@ def test_quantised_number_is_a_multiple_of_its_step() -> None:
     assert points == {0, 0.25, 0.5, 0.75, 1}
 
 
-def test_nested_choice_names_itself_and_brings_its_own_parameters() -> None:
+def test_nested_choice_has_a_name_and_its_own_parameters() -> None:
     inner = {"_name": "conv", "size": {"_type": "choice", "_value": [3]}}
     space: dict[str, Any] = {"layer": {"_type": "choice", "_value": [inner, {"_name": "none"}]}}
     random = Random(1)
