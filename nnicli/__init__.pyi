@@ -96,6 +96,7 @@ from nnicli.recorded import (
     open_experiment as open_experiment,
 )
 from nnicli.rest.client import ManagerClient as ManagerClient
+from nnicli.rest.connection import Connection as Connection
 from nnicli.waiting import Timeouts as Timeouts
 
 __version__: str

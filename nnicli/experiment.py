@@ -45,13 +45,11 @@ from nnicli.reader import ExperimentReader
 from nnicli.releases import Action
 from nnicli.rest import (
     MAX_ANSWER_BYTES,
+    Auth,
+    Connection,
     ManagerClient,
     advise_on_address,
-    check_auth,
-    check_headers,
-    check_max_answer_bytes,
     check_prefix,
-    check_verify,
 )
 from nnicli.safe_logging import get_logger
 from nnicli.session import (
@@ -109,7 +107,8 @@ class Experiment(ExperimentReader):
             `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
         url_prefix: Path below which a started manager serves, such as `team/a`.
         headers: Sent with each request, for managers behind a reverse proxy.
-        auth: User and password for basic authentication there.
+        auth: User and password for basic authentication there, or a function that takes each
+            request and returns the one to send, for tokens that expire.
         verify: Whether to check TLS certificates there, or the path of a CA bundle.
         timeouts: Limits for everything that is waited for.
         handle_signals: Whether `with` takes over SIGTERM and SIGHUP where nobody else does.
@@ -124,7 +123,7 @@ class Experiment(ExperimentReader):
         experiments_directory: str | os.PathLike[str] | None = None,
         url_prefix: str | None = None,
         headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
+        auth: Auth | None = None,
         verify: bool | str = True,
         timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
         handle_signals: bool = True,
@@ -137,11 +136,13 @@ class Experiment(ExperimentReader):
             else Path(experiments_directory).expanduser().absolute()
         )
         self._url_prefix = check_prefix(url_prefix)
-        self._headers = check_headers(headers)
-        self._auth = check_auth(auth)
-        self._verify = check_verify(verify)
-        self._timeouts = timeouts
-        self._max_answer_bytes = check_max_answer_bytes(max_answer_bytes)
+        self._connection = Connection(
+            headers={} if headers is None else headers,
+            auth=auth,
+            verify=verify,
+            timeouts=timeouts,
+            max_answer_bytes=max_answer_bytes,
+        )
         # The one that it is connected to, or that it has stopped.
         self._session: Session | None = None
         self._supervisor: Supervisor | None = None
@@ -286,23 +287,14 @@ class Experiment(ExperimentReader):
                 is found near it.
         """
         with self._connecting():
-            client = ManagerClient(
-                endpoint,
-                timeouts=self._timeouts,
-                headers=self._headers,
-                auth=self._auth,
-                verify=self._verify,
-                max_answer_bytes=self._max_answer_bytes,
-                explain_silence=explain_silence,
-            )
+            connection = self._connection.at(endpoint)
+            client = ManagerClient(connection, explain_silence=explain_silence)
             try:
                 session = Session.of_connected(client)
             except (ConnectError, ConnectionLostError, ResponseError, StatusError) as error:
                 client.close()
                 known = find_local_addresses(client.endpoint)
-                raise advise_on_address(
-                    error, client.endpoint, verify=self._verify, known=known
-                ) from error.__cause__
+                raise advise_on_address(error, connection, known=known) from error.__cause__
             except BaseException:
                 client.close()
                 raise
@@ -328,7 +320,7 @@ class Experiment(ExperimentReader):
                 request to stop; it goes on.
         """
         with self._changing:
-            outcome = self._connected().stop(self._timeouts)
+            outcome = self._connected().stop(self._connection.timeouts)
             self._supervisor = None
             return outcome
 
@@ -431,7 +423,7 @@ class Experiment(ExperimentReader):
             "search_space": search_space,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        return update_profile(self._steerable(), given, self._timeouts.tuner_s)
+        return update_profile(self._steerable(), given, self._connection.timeouts.tuner_s)
 
     def kill_trial_job(self, trial_job_id: str) -> None:
         """Cancel a trial that waits or runs, and wait for its end; one that has ended stays so.
@@ -444,7 +436,7 @@ class Experiment(ExperimentReader):
             StateError: The experiment is only viewed.
             TrialStillRunningError: The trial has not ended in time; it may still do so.
         """
-        kill_trial(self._steerable(), trial_job_id, self._timeouts.kill_s)
+        kill_trial(self._steerable(), trial_job_id, self._connection.timeouts.kill_s)
 
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
         """Queue a trial with parameters of the caller's own; return its sequence id.
@@ -473,7 +465,7 @@ class Experiment(ExperimentReader):
                 nothing was sent.
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
-        import_data(self._steerable(), rows, self._timeouts.tuner_s)
+        import_data(self._steerable(), rows, self._connection.timeouts.tuner_s)
 
     # Wait
 
@@ -534,7 +526,7 @@ class Experiment(ExperimentReader):
 
     def _watch(self, session: Session) -> Supervisor:
         if self._supervisor is None:
-            self._supervisor = Supervisor(session, patience_s=self._timeouts.trial_s)
+            self._supervisor = Supervisor(session, patience_s=self._connection.timeouts.trial_s)
         return self._supervisor
 
     def _start_again(self, reason: TunerTooSlowError) -> Session:
@@ -614,9 +606,9 @@ class Experiment(ExperimentReader):
             self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:
-        with start_manager(
-            installation, plan, timeouts=self._timeouts, max_answer_bytes=self._max_answer_bytes
-        ) as started:
+        # A manager has no use for credentials, and another program may take its port first.
+        connection = self._connection.without_credentials()
+        with start_manager(installation, plan, connection=connection) as started:
             self._enter(Session.of_started(started))
 
     def _enter(self, session: Session) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from nnicli.errors import DecodingError, ExperimentNotFoundError, ResponseError, RestError
 from nnicli.launcher import RunningManager
 from nnicli.releases import find_release
-from nnicli.rest import ManagerClient
+from nnicli.rest import Connection, ManagerClient
 from nnicli.store import LAYOUTS, ExperimentDatabase, ExperimentPaths
 from nnicli.user_home import user_home
 from nnicli.waiting import Deadline, poll_until
@@ -38,15 +38,20 @@ _ANSWER_S = 10.0
 _ANSWER_INTERVAL_S = 0.1
 
 
-def waits_for_experiment(manager: RunningManager) -> bool:
+def waits_for_experiment(manager: RunningManager, connection: Connection) -> bool:
     """Return whether a manager never got its experiment, and does whatever a stranger POSTs.
 
     One that does not answer is judged by its records.
+
+    Args:
+        manager: The manager.
+        connection: How managers are reached, each at its own endpoint.
     """
     url = manager.url
     if url is None:
         return False
-    client = ManagerClient(url, dialect=find_release(manager.version or "1.8").dialect)
+    dialect = find_release(manager.version or "1.8").dialect
+    client = ManagerClient(connection.at(url), dialect=dialect)
     try:
         status = poll_until(
             lambda: client.poll_status(_ANSWER_S),

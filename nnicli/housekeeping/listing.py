@@ -10,7 +10,7 @@ from nnicli.errors import InvalidValueError, UnsupportedVersionError
 from nnicli.launcher import RunningManager, find_managers
 from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.releases import find_release
-from nnicli.rest import ManagerClient
+from nnicli.rest import Connection, ManagerClient
 from nnicli.safe_logging import get_logger
 from nnicli.store import Parents, list_recorded
 
@@ -23,7 +23,10 @@ _ASKED_AT_ONCE = 32
 
 
 def list_experiments(
-    running_only: bool = False, *, experiments_directories: Parents = ()
+    running_only: bool = False,
+    *,
+    experiments_directories: Parents = (),
+    connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> list[ExperimentRecord]:
     """Return the experiments of this machine, the newest start first.
 
@@ -36,6 +39,7 @@ def list_experiments(
     Args:
         running_only: Leave out those without a living manager.
         experiments_directories: Further parents of experiments' folders to search.
+        connection: How managers are asked, each at its own endpoint.
 
     Returns:
         A record each. A registry that is damaged is told by a logged warning, and its experiments
@@ -46,7 +50,8 @@ def list_experiments(
     )
     managers = find_managers()
     records = [_with_owner(record, managers) for record in recorded]
-    return _with_answers([record for record in records if record.is_running or not running_only])
+    listed = [record for record in records if record.is_running or not running_only]
+    return _with_answers(listed, connection)
 
 
 def _with_owner(record: ExperimentRecord, managers: Sequence[RunningManager]) -> ExperimentRecord:
@@ -83,22 +88,25 @@ def _notes_status(owner: RunningManager) -> bool:
         return False
 
 
-def _with_answers(records: list[ExperimentRecord]) -> list[ExperimentRecord]:
+def _with_answers(
+    records: list[ExperimentRecord], connection: Connection
+) -> list[ExperimentRecord]:
     """Return the records with the status that managers say where nothing else tells it."""
     asked = [index for index, record in enumerate(records) if record.status == _UNKNOWN]
     if asked:
         with ThreadPoolExecutor(min(len(asked), _ASKED_AT_ONCE)) as pool:
-            answers = pool.map(_status_by_manager, (records[index].url for index in asked))
+            urls = [records[index].url for index in asked]
+            answers = pool.map(lambda url: _status_by_manager(url, connection), urls)
             for index, status in zip(asked, answers, strict=True):
                 records[index] = replace(records[index], status=status)
     return records
 
 
-def _status_by_manager(url: str | None) -> str:
+def _status_by_manager(url: str | None, connection: Connection) -> str:
     if url is None:
         return _UNKNOWN
     try:
-        with ManagerClient(url) as client:
+        with ManagerClient(connection.at(url)) as client:
             answer = client.poll_status(_ANSWER_S)
     except InvalidValueError:
         return _UNKNOWN

@@ -34,6 +34,7 @@ from nnicli.launcher import (
 )
 from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.removal import check_unmounted, remove_tree
+from nnicli.rest import Connection
 from nnicli.safe_logging import get_logger
 from nnicli.store import (
     KEPT_CONFIG,
@@ -95,6 +96,7 @@ def reconcile_experiments(
     repair: bool = False,
     experiments_directories: Parents = (),
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> list[Finding]:
     """Find what NNI's registries say wrongly, and what was left by whoever was killed.
 
@@ -109,6 +111,7 @@ def reconcile_experiments(
             starts and nnicli itself left when they were killed.
         experiments_directories: Further parents of experiments' folders to search.
         timeouts: Limits for the end of processes.
+        connection: How managers are asked, each at its own endpoint.
 
     Returns:
         What was found, the newest experiment first.
@@ -118,13 +121,15 @@ def reconcile_experiments(
     """
     # An idle manager of 1.x is all that knows its folder, and is ended by the first pass.
     parents = [*experiments_directories, *_parents_of_managers()]
-    found = _find_all(parents)
+    found = _find_all(parents, connection)
     if not repair:
         return found
     repaired = _repair_all(found, timeouts)
     for _ in range(_PASSES):
         known = {_name_of(finding) for finding in repaired}
-        new = [finding for finding in _find_all(parents) if _name_of(finding) not in known]
+        new = [
+            finding for finding in _find_all(parents, connection) if _name_of(finding) not in known
+        ]
         if not any(finding.repairable for finding in new):
             break
         repaired += _repair_all(new, timeouts)
@@ -144,14 +149,18 @@ def _parents_of_managers() -> list[Path]:
     return sorted(parents)
 
 
-def _find_all(experiments_directories: list[str | os.PathLike[str]]) -> list[Finding]:
+def _find_all(
+    experiments_directories: list[str | os.PathLike[str]], connection: Connection
+) -> list[Finding]:
     managers = [manager for manager in find_managers() if manager.is_ours]
-    records = list_experiments(experiments_directories=experiments_directories)
+    records = list_experiments(
+        experiments_directories=experiments_directories, connection=connection
+    )
     workers = find_workers()
     renamed = _find_renamed(records)
     # Whose folder is claimed is just being started.
     settled = [manager for manager in managers if not _is_claimed(manager)]
-    waiting = [manager for manager in settled if waits_for_experiment(manager)]
+    waiting = [manager for manager in settled if waits_for_experiment(manager, connection)]
     launchers = {manager.identity: manager.find_launcher() for manager in waiting}
     idle = {identity for identity, launcher in launchers.items() if launcher is None}
     owned = {record.owner for record in records}

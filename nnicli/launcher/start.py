@@ -28,10 +28,10 @@ from nnicli.launcher.plan import StartPlan
 from nnicli.launcher.process import ManagerProcess, check_processes, uninterrupted
 from nnicli.launcher.stopping import stop_manager
 from nnicli.releases import NniRelease
-from nnicli.rest import MAX_ANSWER_BYTES, ManagerClient, check_prefix
+from nnicli.rest import Connection, ManagerClient, check_prefix
 from nnicli.safe_logging import get_logger
 from nnicli.store import Registry, Run, RunLogs, claimed, tail_text
-from nnicli.waiting import Deadline, Timeouts, poll_until
+from nnicli.waiting import Deadline, poll_until
 
 logger = get_logger(__name__)
 
@@ -63,14 +63,18 @@ class StartedManager:
 def start_manager(
     installation: NniInstallation,
     plan: StartPlan,
-    *,
-    timeouts: Timeouts,
-    max_answer_bytes: int = MAX_ANSWER_BYTES,
+    connection: Connection,
 ) -> Iterator[StartedManager]:
     """Start a manager and its experiment; after a failure nothing of it is left.
 
     The caller takes the manager over inside the `with`; what is raised there undoes the start, so
     no interrupt can fall into a gap between the two.
+
+    Args:
+        installation: The NNI to start it of.
+        plan: What is to be started.
+        connection: How its manager is reached, at an endpoint that the start decides. Its
+            credentials are sent before it is known that our own manager is the one that answers.
 
     Raises:
         LaunchError: It could not be started; the subclasses say why.
@@ -87,8 +91,7 @@ def start_manager(
         installation,
         installation.release,
         plan,
-        timeouts,
-        max_answer_bytes,
+        connection,
     )
     start.check()
     # What is kept from others stays so until nothing of a failed start is left.
@@ -110,8 +113,7 @@ class _Start:
     installation: NniInstallation
     release: NniRelease
     plan: StartPlan
-    timeouts: Timeouts
-    max_answer_bytes: int
+    connection: Connection
 
     def check(self) -> None:
         check_processes()
@@ -161,7 +163,7 @@ def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> Star
 
 
 def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> StartedManager:
-    timeouts = start.timeouts
+    timeouts = start.connection.timeouts
     deadline = Deadline(timeouts.start_s)
     files = LaunchFiles(
         start.release.layout, start.run_on(port), is_new=start.plan.action == "create"
@@ -182,10 +184,8 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
         undo.callback(_kill, process, files, timeouts.stop_s)
     files.run = replace(files.run, pid=process.identity.pid, started_ms=int(time.time() * 1000))
     client = ManagerClient(
-        files.run.url,
+        start.connection.at(files.run.url),
         dialect=start.release.dialect,
-        timeouts=timeouts,
-        max_answer_bytes=start.max_answer_bytes,
         explain_silence=explain_silence,
     )
     undo.callback(client.close)

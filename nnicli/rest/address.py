@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from nnicli.errors import InvalidValueError
-from nnicli.rest.credentials import Auth, check_auth
+from nnicli.rest.credentials import Credentials, check_credentials
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # The longest name that a file can have; ids are shorter by far.
@@ -23,12 +23,12 @@ class Address:
     Attributes:
         url: `scheme://host:port[/prefix]`, without credentials, query and a slash at its end.
         port: The port, the scheme's own where none was given.
-        auth: User and password that stood in the URL, None without.
+        credentials: User and password that stood in the URL, None without.
     """
 
     url: str
     port: int
-    auth: Auth | None
+    credentials: Credentials | None
 
     def __repr__(self) -> str:
         return f"Address({self.url!r})"
@@ -55,8 +55,8 @@ def parse_endpoint(endpoint: str) -> Address:
     except (AttributeError, TypeError, KeyError, ValueError):
         # Their texts quote what may be a piece of a password.
         raise _refused(endpoint) from None
-    auth = check_auth(_credentials(parts))
-    return Address(_rebuild(parts, port), port, auth)
+    credentials = check_credentials(_credentials(parts))
+    return Address(_rebuild(parts, port), port, credentials)
 
 
 def _refused(endpoint: object) -> InvalidValueError:
@@ -144,7 +144,7 @@ def _rebuild(parts: SplitResult, port: int) -> str:
     return f"{parts.scheme}://{host}{parts.path.rstrip('/')}"
 
 
-def _credentials(parts: SplitResult) -> Auth | None:
+def _credentials(parts: SplitResult) -> Credentials | None:
     if parts.username is None:
         return None
     return unquote(parts.username), unquote(parts.password or "")

@@ -42,19 +42,15 @@ from nnicli.models import (
 from nnicli.printable import printable_line
 from nnicli.redaction import MASK
 from nnicli.rest import endpoints
-from nnicli.rest.address import is_segment, parse_endpoint
+from nnicli.rest.address import is_segment
+from nnicli.rest.connection import Connection
 from nnicli.rest.dialects import DIALECTS, Dialect
 from nnicli.rest.endpoints import Endpoint
-from nnicli.rest.transport import (
-    MAX_ANSWER_BYTES,
-    Request,
-    RequestsTransport,
-    Response,
-    Transport,
-)
+from nnicli.rest.messages import Request, Response, Transport
+from nnicli.rest.transport import RequestsTransport
 from nnicli.safe_logging import get_logger
 from nnicli.versions import parse_version
-from nnicli.waiting import Deadline, Timeouts, bounded
+from nnicli.waiting import Deadline, bounded
 
 logger = get_logger(__name__)
 
@@ -81,46 +77,33 @@ class ManagerClient:
     not have.
 
     Args:
-        endpoint: `http(s)://host[:port][/prefix]`; user and password in it are used for basic
-            authentication and never shown.
+        connection: How the manager is reached, or just its endpoint.
         dialect: What the manager's release speaks; None: learnt from it when first needed.
         transport: Sends the requests; None: requests.
-        timeouts: Limits for connections and answers.
-        headers: Sent with each request.
-        auth: User and password for basic authentication.
-        verify: Whether to check TLS certificates, or the path of a CA bundle.
-        max_answer_bytes: A longer answer is a ResponseError, so that none fills the memory.
         explain_silence: Given the endpoint, says what is known of a manager that does not answer;
             added to the error.
 
+    Attributes:
+        connection: How the manager is reached.
+
     Raises:
-        InvalidValueError: The endpoint is no such URL.
+        InvalidValueError: The endpoint is not such a URL.
     """
 
     def __init__(
         self,
-        endpoint: str,
+        connection: Connection | str,
         *,
         dialect: Dialect | None = None,
         transport: Transport | None = None,
-        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        verify: bool | str = True,
-        max_answer_bytes: int = MAX_ANSWER_BYTES,
         explain_silence: Callable[[str], str] | None = None,
     ) -> None:
-        self._address = parse_endpoint(endpoint)
-        self._dialect = dialect
-        self._timeouts = timeouts
-        self._explain_silence = explain_silence
-        self._transport: Transport = transport or RequestsTransport(
-            self._address.url,
-            headers=headers,
-            auth=auth or self._address.auth,
-            verify=verify,
-            max_answer_bytes=max_answer_bytes,
+        self.connection = (
+            connection if isinstance(connection, Connection) else Connection(connection)
         )
+        self._dialect = dialect
+        self._explain_silence = explain_silence
+        self._transport: Transport = transport or RequestsTransport(self.connection)
 
     def __repr__(self) -> str:
         return f"ManagerClient({self.endpoint!r})"
@@ -139,12 +122,12 @@ class ManagerClient:
     @property
     def endpoint(self) -> str:
         """The manager's URL without credentials."""
-        return self._address.url
+        return self.connection.endpoint
 
     @property
     def port(self) -> int:
         """The manager's port."""
-        return self._address.port
+        return self.connection.port
 
     @property
     def dialect(self) -> Dialect:
@@ -547,13 +530,17 @@ class ManagerClient:
             UnsupportedVersionError: The manager's release does not have it; nothing was sent.
         """
         self._check_has(endpoint)
-        limit_s = self._timeouts.scan_s if scans or endpoint.scans else self._timeouts.read_s
+        limit_s = (
+            self.connection.timeouts.scan_s
+            if scans or endpoint.scans
+            else self.connection.timeouts.read_s
+        )
         request = Request(
             endpoint.method,
             endpoint.fill(**(arguments or {})),
             query=query or {},
             body=body,
-            connect_s=self._timeouts.connect_s,
+            connect_s=self.connection.timeouts.connect_s,
             close=endpoint.closes,
         )
         response = self._send(request, endpoint, bounded(limit_s))

@@ -17,7 +17,7 @@ from urllib.parse import quote, quote_plus
 from nnicli.errors import InvalidValueError
 from nnicli.redaction import MASK
 
-Auth: TypeAlias = tuple[str, str]
+Credentials: TypeAlias = tuple[str, str]
 
 # RFC 9110: a name is a token; a value holds no control character, and travels as Latin-1.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
@@ -41,7 +41,7 @@ class KnownSecrets:
     _pattern: re.Pattern[str] | None = field(default=None, repr=False)
 
     @classmethod
-    def of(cls, headers: Mapping[str, str], auth: Auth | None) -> KnownSecrets:
+    def of(cls, headers: Mapping[str, str], auth: Credentials | None) -> KnownSecrets:
         """Return the secrets in checked headers, and a password of basic authentication."""
         secrets = {text for value in headers.values() for text in _secrets_in_header(value)}
         if auth is not None:
@@ -144,7 +144,7 @@ def _why(value: str) -> str:
     return "the value has a line break or another control character"
 
 
-def check_auth(auth: object) -> Auth | None:
+def check_credentials(auth: object) -> Credentials | None:
     """Return user and password for basic authentication; None is none.
 
     Raises:
@@ -157,7 +157,7 @@ def check_auth(auth: object) -> Auth | None:
         or len(auth) != 2
         or not all(isinstance(part, str) for part in auth)
     ):
-        raise _refused("auth", "expected (user, password), two texts")
+        raise _refused("auth", "expected (user, password), two texts, or a function")
     user, password = auth
     if _USER.fullmatch(user) is None:
         raise _refused("auth", "the user has a colon or a control character")

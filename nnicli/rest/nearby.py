@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from urllib.parse import SplitResult, urlsplit
 
 from nnicli.errors import ConnectError, InvalidValueError, RestError, StatusError
 from nnicli.rest.client import ManagerClient
+from nnicli.rest.connection import Connection
 from nnicli.waiting import Deadline
 
 _PROBE_S = 1.0
@@ -21,7 +23,7 @@ _NEEDS_CREDENTIALS = (401, 403, 407)
 
 
 def advise_on_address(
-    error: RestError, endpoint: str, *, verify: bool | str = True, known: Iterable[str] = ()
+    error: RestError, connection: Connection, *, known: Iterable[str] = ()
 ) -> RestError:
     """Return the error of a connection with advice on its address.
 
@@ -31,8 +33,7 @@ def advise_on_address(
 
     Args:
         error: Why the connection failed.
-        endpoint: The address that was given.
-        verify: Whether to check TLS certificates, or the path of a CA bundle.
+        connection: How the manager was to be reached.
         known: Addresses of managers that are known by other means.
     """
     if isinstance(error, StatusError) and error.status_code in _NEEDS_CREDENTIALS:
@@ -41,13 +42,15 @@ def advise_on_address(
             "anything else as `headers`",
             shell="the server asks who you are",
         )
+    endpoint = connection.endpoint
+    probe = replace(connection.without_credentials(), max_answer_bytes=_PROBE_BYTES)
     is_unreachable = isinstance(error, ConnectError)
-    if (is_unreachable and endpoint.startswith("http://")) or _answers(endpoint, verify):
+    if (is_unreachable and endpoint.startswith("http://")) or _answers(probe):
         # Nobody is there, or it is a manager and the error is about something else.
         return error
     deadline = Deadline(_LOOK_S)
     for candidate in dict.fromkeys((*known, *_candidates(error, endpoint))):
-        if candidate != endpoint and not deadline.expired and _answers(candidate, verify):
+        if candidate != endpoint and not deadline.expired and _answers_at(candidate, probe):
             advice = f"an NNI manager answers at {candidate}: use that address"
             return error.with_advice(advice, shell=advice)
     if is_unreachable:
@@ -59,10 +62,14 @@ def advise_on_address(
     return error.with_advice(advice, shell=advice)
 
 
-def _answers(url: str, verify: bool | str) -> bool:
+def _answers(connection: Connection) -> bool:
+    with ManagerClient(connection) as client:
+        return client.poll_status(_PROBE_S) is not None
+
+
+def _answers_at(url: str, connection: Connection) -> bool:
     try:
-        with ManagerClient(url, verify=verify, max_answer_bytes=_PROBE_BYTES) as client:
-            return client.poll_status(_PROBE_S) is not None
+        return _answers(connection.at(url).without_credentials())
     except InvalidValueError:
         # What a server calls its prefix may be anything.
         return False

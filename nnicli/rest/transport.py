@@ -10,8 +10,8 @@ import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import requests
@@ -27,93 +27,24 @@ from nnicli.errors import (
     RestError,
 )
 from nnicli.printable import printable_line
+from nnicli.rest.connection import Connection
 from nnicli.rest.credentials import (
     NO_SECRETS,
     KnownSecrets,
-    check_auth,
     check_headers,
-    check_verify,
     encode_credential,
 )
 from nnicli.rest.exchange import Adapter, HeadTooLargeError, exchange
+from nnicli.rest.messages import Request, Response
 from nnicli.safe_logging import get_logger
 from nnicli.waiting import Deadline
 
 logger = get_logger(__name__)
 
-MAX_ANSWER_BYTES = 1 << 29
-"""Default limit for the body of an answer, 512 MB of 2^20 bytes.
-
-node.js cannot make a longer text (2^29 - 24 characters), so no manager answers more JSON than that;
-the 100,000 trials of an experiment take 60 MB, a million metrics 160 MB.
-"""
-
 _CHUNK_BYTES = 1 << 16
 _COMPRESSIONS = ("gzip", "x-gzip", "deflate")
 # Tells zlib to find out by itself which of them it is.
 _ANY_COMPRESSION = zlib.MAX_WBITS | 32
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of a manager.
-
-    Attributes:
-        method: HTTP method.
-        path: Path below the endpoint, quoted already.
-        query: Query parameters.
-        body: Sent as JSON; None sends no body.
-        connect_s: Limit for the connection.
-        read_s: Limit for the whole exchange, from the connection to the answer's last byte.
-        close: Whether the connection is closed after the answer. One that stays open makes a
-            manager that stops sit out its keep-alive timer of 5 s (2.10 to 3.0, seen live).
-    """
-
-    method: str
-    path: str
-    query: Mapping[str, str] = field(default_factory=dict)
-    body: Any = field(default=None, repr=False)
-    connect_s: float = 5.0
-    read_s: float = 20.0
-    close: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """What a manager answered.
-
-    Attributes:
-        status_code: HTTP status.
-        body: All of it, in bytes.
-        url: Where it came from, without user, password and query.
-        location: Where a redirect points to, empty without one.
-        secrets: What was sent with the request and may be quoted in the answer.
-    """
-
-    status_code: int
-    body: bytes = field(repr=False)
-    url: str
-    location: str = ""
-    secrets: KnownSecrets = NO_SECRETS
-
-    @property
-    def text(self) -> str:
-        """The body as text; managers write UTF-8."""
-        return self.body.decode("utf-8", "replace")
-
-
-class Transport(Protocol):
-    """Sends requests to one manager."""
-
-    def send(self, request: Request) -> Response:
-        """Send a request and return the answer, whatever its status.
-
-        Raises:
-            RestError: There is none; the subclass says whether the request may have been done.
-        """
-
-    def close(self) -> None:
-        """Close every connection."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,47 +120,29 @@ class RequestsTransport:
 
     def __init__(
         self,
-        endpoint: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        auth: tuple[str, str] | None = None,
-        verify: bool | str = True,
-        max_answer_bytes: int = MAX_ANSWER_BYTES,
+        connection: Connection,
     ) -> None:
-        """Prepare a session; nothing is sent yet.
-
-        Args:
-            endpoint: `http(s)://host[:port][/prefix]` without user and password.
-            headers: Sent with each request.
-            auth: User and password for basic authentication.
-            verify: Whether to check TLS certificates, or the path of a CA bundle.
-            max_answer_bytes: A longer answer, once it is decompressed, is a ResponseError.
-
-        Raises:
-            InvalidValueError: One of them cannot be used; no secret is shown.
-        """
-        self._endpoint = endpoint.rstrip("/")
+        """Prepare a session; nothing is sent yet."""
+        self._connection = connection
         self._pid = os.getpid()
-        self._max_answer_bytes = check_max_answer_bytes(max_answer_bytes)
         self._session = requests.Session()
         self._session.headers["Accept-Encoding"] = ", ".join(_COMPRESSIONS)
-        checked_headers, checked_auth = check_headers(headers), check_auth(auth)
-        self._secrets = KnownSecrets.of(checked_headers, checked_auth)
-        self._session.headers.update(checked_headers)
-        if checked_auth is not None:
-            user, password = map(encode_credential, checked_auth)
+        self._session.headers.update(connection.headers)
+        if isinstance(connection.auth, tuple):
+            user, password = map(encode_credential, connection.auth)
             self._session.auth = requests.auth.HTTPBasicAuth(user, password)
-        self._session.verify = check_verify(verify)
+        self._secrets = self._secrets_with({})
+        self._session.verify = connection.verify
         # Retries are a matter of the endpoint table: only it knows what may be repeated.
         adapter = Adapter(pool_connections=1, pool_maxsize=4, max_retries=0)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
-        if is_loopback(urlsplit(endpoint).hostname or ""):
+        if is_loopback(urlsplit(connection.endpoint).hostname or ""):
             # A proxy would look for its own loopback.
             self._session.trust_env = False
 
     def __repr__(self) -> str:
-        return f"RequestsTransport({self._endpoint!r})"
+        return f"RequestsTransport({self._connection!r})"
 
     def send(self, request: Request) -> Response:
         """Send a request and return the answer, whatever its status.
@@ -241,10 +154,12 @@ class RequestsTransport:
             # A forked process shares its parent's sockets, and each would take the other's answers.
             self._pid = os.getpid()
             self.close()
-        url = f"{self._endpoint}{request.path}"
+        request = self._authenticated(request)
+        secrets = self._secrets_with(request.headers) if request.headers else self._secrets
+        url = f"{self._connection.endpoint}{request.path}"
         body = None if request.body is None else _encode(request.body)
         deadline = Deadline(request.read_s)
-        with _mapped_errors(request.method, url, self._secrets), exchange(deadline) as progress:
+        with _mapped_errors(request.method, url, secrets), exchange(deadline) as progress:
             answer = self._session.request(
                 request.method,
                 url,
@@ -257,7 +172,7 @@ class RequestsTransport:
             )
             progress.is_head_read = True
             with answer:
-                content = _read_body(answer, self._max_answer_bytes)
+                content = _read_body(answer, self._connection.max_answer_bytes)
         logger.debug(
             "%s %s: %d, %d bytes in %.3f s",
             request.method,
@@ -267,7 +182,27 @@ class RequestsTransport:
             deadline.waited_s,
         )
         location = answer.headers.get("Location", "")
-        return Response(answer.status_code, content, url, location, self._secrets)
+        return Response(answer.status_code, content, url, location, secrets)
+
+    def _authenticated(self, request: Request) -> Request:
+        """Return the request as the caller's own function wants it to be sent."""
+        auth = self._connection.auth
+        if auth is None or isinstance(auth, tuple):
+            return request
+        changed = auth(request)
+        if not isinstance(changed, Request):
+            raise InvalidValueError(
+                f"auth: expected the function to return a Request, got {type(changed).__name__}",
+                field="auth",
+                value=None,
+            )
+        return replace(changed, headers=check_headers(changed.headers))
+
+    def _secrets_with(self, headers: Mapping[str, str]) -> KnownSecrets:
+        """Return what is sent to authenticate, with these headers beside the connection's."""
+        auth = self._connection.auth
+        credentials = auth if isinstance(auth, tuple) else None
+        return KnownSecrets.of({**self._connection.headers, **headers}, credentials)
 
     def close(self) -> None:
         """Close every connection; a later request opens a new one."""
@@ -281,21 +216,6 @@ class RequestsTransport:
         self._session.close()
 
 
-def check_max_answer_bytes(value: object) -> int:
-    """Return the limit for answers.
-
-    Raises:
-        InvalidValueError: It is not a whole number above zero.
-    """
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidValueError(
-            f"max_answer_bytes: {value!r:.100} is not allowed; allowed: an integer from 1",
-            field="max_answer_bytes",
-            value=value,
-        )
-    return value
-
-
 def is_loopback(host: str) -> bool:
     """Return whether a host name can only be this machine."""
     try:
@@ -305,7 +225,9 @@ def is_loopback(host: str) -> bool:
 
 
 def _headers(request: Request) -> dict[str, str]:
-    headers = {} if request.body is None else {"Content-Type": "application/json"}
+    headers = dict(request.headers)
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
     if request.close:
         headers["Connection"] = "close"
     return headers

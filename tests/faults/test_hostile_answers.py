@@ -13,7 +13,7 @@ from contextlib import suppress
 
 import pytest
 
-from nnicli import Experiment, ManagerClient, NnicliError, Timeouts
+from nnicli import Connection, Experiment, ManagerClient, NnicliError, Timeouts
 from tests.unit.rest.servers import Answer, endlessly, raw_server, saying
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -144,7 +144,7 @@ CALLS: dict[str, Callable[[str], object]] = {
 
 def _client(endpoint: str) -> ManagerClient:
     return ManagerClient(
-        endpoint, timeouts=_TIMEOUTS, max_answer_bytes=MOST_BYTES, headers=_HEADERS
+        Connection(endpoint, timeouts=_TIMEOUTS, max_answer_bytes=MOST_BYTES, headers=_HEADERS)
     )
 
 

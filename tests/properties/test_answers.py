@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
-from nnicli import DecodingError, Experiment, ManagerClient, NnicliError, RestError, Timeouts
+from nnicli import DecodingError, Experiment, ManagerClient, NnicliError, RestError
 from nnicli.rest import DIALECTS, Request, Response
 from nnicli.session import Session
 
@@ -238,7 +238,7 @@ def test_a_connected_experiment_takes_any_answer(
     call: Callable[[Experiment], object], answers: dict[str, bytes]
 ) -> None:
     def connect_and_call() -> None:
-        client = ManagerClient("http://h", transport=Answering(answers), timeouts=Timeouts())
+        client = ManagerClient("http://h", transport=Answering(answers))
         experiment = Experiment()
         experiment._enter(Session.of_connected(client))  # noqa: SLF001 - connecting needs a server
         call(experiment)

@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nnicli import Experiment, list_experiments
+from nnicli import Connection, Experiment, list_experiments
 from nnicli.housekeeping import listing
 from nnicli.releases import find_release
+from nnicli.rest import Request
 from nnicli.store import Registry
 from nnicli.testing import FakeInstallation
 from nnicli.waiting import Deadline
@@ -99,6 +100,19 @@ def test_a_status_that_no_registry_has_is_asked_for(unnoted: Experiment) -> None
 
     assert (record.exp_id, record.status) == (unnoted.exp_id, "DONE")
     assert record.registry_status == "INITIALIZED"
+
+
+def test_a_manager_is_asked_over_the_connection_that_is_given(unnoted: Experiment) -> None:
+    asked: list[str] = []
+
+    def note(request: Request) -> Request:
+        asked.append(request.path)
+        return request
+
+    (record,) = list_experiments(connection=Connection(auth=note))
+
+    assert record.status == "DONE"
+    assert asked == ["/api/v1/nni/check-status"]
 
 
 def test_a_manager_that_does_not_answer_holds_nobody_up(unnoted: Experiment) -> None:

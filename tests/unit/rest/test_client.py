@@ -24,7 +24,7 @@ from nnicli.errors import (
     TrialLogNotAvailableError,
     UpdateNotAppliedError,
 )
-from nnicli.rest import DIALECTS, Request, Response
+from nnicli.rest import DIALECTS, Connection, Request, Response
 from nnicli.waiting import Deadline, Timeouts, within
 
 API = "/api/v1/nni"
@@ -62,7 +62,9 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def client(httpserver: HTTPServer) -> Iterator[ManagerClient]:
     timeouts = Timeouts(connect_s=2, read_s=2, scan_s=2)
     endpoint = httpserver.url_for("").rstrip("/")
-    with ManagerClient(endpoint, dialect=DIALECTS.row_for("3.0"), timeouts=timeouts) as client:
+    with ManagerClient(
+        Connection(endpoint, timeouts=timeouts), dialect=DIALECTS.row_for("3.0")
+    ) as client:
         yield client
 
 

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import given, strategies as st
 from pytest_httpserver import HTTPServer
 
-from nnicli import Experiment, InvalidValueError, ManagerClient, NnicliError
-from nnicli.rest import RequestsTransport, check_auth, check_headers
+from nnicli import Connection, Experiment, InvalidValueError, ManagerClient, NnicliError
+from nnicli.rest import RequestsTransport
+from nnicli.rest.credentials import check_credentials, check_headers
 
 ENDPOINT = "http://127.0.0.1:9"
 TAKERS: dict[str, Callable[..., object]] = {
     "Experiment": Experiment,
-    "ManagerClient": lambda **given: ManagerClient(ENDPOINT, **given),
-    "RequestsTransport": lambda **given: RequestsTransport(ENDPOINT, **given),
+    "Connection": lambda **given: Connection(ENDPOINT, **given),
+    "ManagerClient": lambda **given: ManagerClient(Connection(ENDPOINT, **given)),
+    "RequestsTransport": lambda **given: RequestsTransport(Connection(ENDPOINT, **given)),
 }
 BAD = [
     ({"headers": {"Authorization": "Bearer s3cr3t\n"}}, r"headers\['Authorization'\].*value.strip"),
@@ -87,7 +89,7 @@ def test_users_and_passwords_of_any_letters_are_sent(
         "/api/v1/nni/version", headers={"Authorization": sent}
     ).respond_with_data("3.0.0")
 
-    with ManagerClient(httpserver.url_for(""), auth=auth) as client:
+    with ManagerClient(Connection(httpserver.url_for(""), auth=auth)) as client:
         assert client.get_version() == "3.0.0"
 
 
@@ -110,11 +112,11 @@ def test_any_header_is_refused_or_can_be_sent(headers: dict[str, str]) -> None:
 @given(st.tuples(st.text(max_size=9), st.text(max_size=9)))
 def test_any_credentials_are_refused_or_can_be_sent(auth: tuple[str, str]) -> None:
     try:
-        checked = check_auth(auth)
+        checked = check_credentials(auth)
     except InvalidValueError:
         return
     assert checked == auth
-    RequestsTransport(ENDPOINT, auth=checked).close()
+    RequestsTransport(Connection(ENDPOINT, auth=checked)).close()
 
 
 @given(st.text(max_size=30).map("http://u:s3cr3t".__add__))

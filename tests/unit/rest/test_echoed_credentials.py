@@ -12,9 +12,8 @@ from urllib.parse import quote
 import pytest
 from pytest_httpserver import HTTPServer
 
-from nnicli import ManagerClient, NnicliError, RestError
-from nnicli.rest import check_headers
-from nnicli.rest.credentials import KnownSecrets
+from nnicli import Connection, ManagerClient, NnicliError, RestError
+from nnicli.rest.credentials import KnownSecrets, check_headers
 from tests.unit.rest.servers import raw_server, saying
 
 TOKEN = "q7/Zr+9x=Lm"
@@ -63,7 +62,7 @@ def test_no_error_quotes_credentials_that_the_server_quotes(
     httpserver.expect_request("/api/v1/nni/trial-jobs").respond_with_data(text, status=status)
 
     with (
-        ManagerClient(httpserver.url_for(""), **given) as client,
+        ManagerClient(Connection(httpserver.url_for(""), **given)) as client,
         pytest.raises(RestError) as caught,
     ):
         client.list_trial_jobs()
@@ -84,7 +83,7 @@ def test_no_error_quotes_them_from_an_answer_that_is_no_http(answer: str) -> Non
     """http.client quotes the line in its own error, which a traceback shows as the cause."""
     with (
         raw_server(saying(answer.encode())) as endpoint,
-        ManagerClient(endpoint, headers={"Authorization": f"Bearer {TOKEN}"}) as client,
+        ManagerClient(Connection(endpoint, headers={"Authorization": f"Bearer {TOKEN}"})) as client,
         pytest.raises(RestError) as caught,
     ):
         client.list_trial_jobs()
@@ -100,7 +99,7 @@ def test_errors_of_a_status_are_without_them(httpserver: HTTPServer) -> None:
     )
     headers = {"Authorization": f"Bearer {TOKEN}"}
 
-    with ManagerClient(httpserver.url_for(""), headers=headers) as client:
+    with ManagerClient(Connection(httpserver.url_for(""), headers=headers)) as client:
         status = client.get_experiment_status()
 
     assert status == {"status": "ERROR", "errors": ["denied: ***", "***"]}

@@ -25,12 +25,11 @@ from nnicli.errors import (
     UnsupportedVersionError,
 )
 from nnicli.launcher import StartPlan, start_manager
-from nnicli.rest import DIALECTS, check_prefix, client, dialects, endpoints
+from nnicli.rest import DIALECTS, Connection, check_prefix, client, dialects, endpoints
 from nnicli.rest.address import parse_endpoint
 from nnicli.rest.endpoints import Endpoint, Retry
 from nnicli.store import Run
 from nnicli.versions import parse_version
-from nnicli.waiting import Timeouts
 
 ROWS = {name: row for name, row in vars(endpoints).items() if isinstance(row, Endpoint)}
 UNSENT = (ConnectError,)
@@ -199,7 +198,7 @@ def test_endpoints_are_urls(endpoint: str, url: str, port: int) -> None:
 def test_credentials_in_an_endpoint_are_kept_but_not_shown() -> None:
     address = parse_endpoint("http://us%40er:p%3Ass@host:1")
 
-    assert address.auth == ("us@er", "p:ss")
+    assert address.credentials == ("us@er", "p:ss")
     assert "p:ss" not in repr(address)
     assert "p%3Ass" not in repr(address)
 
@@ -350,7 +349,9 @@ def test_a_prefix_that_a_manager_reads_as_a_pattern_is_refused(prefix: Any) -> N
     plan = StartPlan("create", Run("", Path("/x"), url_prefix=prefix), StartRequests((), {}))
     with (
         pytest.raises(InvalidValueError, match=r"url_prefix: .* allowed: a path of letters"),
-        start_manager(NniInstallation("3.0", Path(), Path(), Path()), plan, timeouts=Timeouts()),
+        start_manager(
+            NniInstallation("3.0", Path(), Path(), Path()), plan, connection=Connection()
+        ),
     ):
         pass
 

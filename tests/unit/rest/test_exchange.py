@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response as WerkzeugResponse
 
 from nnicli.errors import RequestTimeoutError, ResponseError
-from nnicli.rest import MAX_ANSWER_BYTES, Request, RequestsTransport
+from nnicli.rest import MAX_ANSWER_BYTES, Connection, Request, RequestsTransport
 from tests.unit.rest.servers import Answer, endlessly, raw_server, saying
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -26,7 +26,7 @@ PAUSE_S = 0.02
 
 
 def _send(endpoint: str, *, read_s: float = 20.0, most: int = MAX_ANSWER_BYTES) -> bytes:
-    transport = RequestsTransport(endpoint, max_answer_bytes=most)
+    transport = RequestsTransport(Connection(endpoint, max_answer_bytes=most))
     try:
         return transport.send(Request("GET", "/x", read_s=read_s)).body
     finally:
@@ -74,7 +74,7 @@ def test_a_request_that_is_not_read_is_over_when_the_time_is(is_first: bool) -> 
         has_given_up.wait(60)
 
     with raw_server(answer) as endpoint:
-        transport = RequestsTransport(endpoint)
+        transport = RequestsTransport(Connection(endpoint))
         if not is_first:
             transport.send(Request("GET", "/x"))
         try:
@@ -95,7 +95,7 @@ def test_a_short_limit_does_not_outlive_its_request() -> None:
             saying(HEAD + b"Content-Length: 2\r\n\r\n{}")(connection)
 
     with raw_server(answer) as endpoint:
-        transport = RequestsTransport(endpoint)
+        transport = RequestsTransport(Connection(endpoint))
         transport.send(Request("GET", "/x", read_s=LIMIT_S))
         time.sleep(LIMIT_S)
 

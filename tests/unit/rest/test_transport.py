@@ -25,9 +25,9 @@ from nnicli.errors import (
     ResponseError,
     RestError,
 )
+from nnicli.rest import Connection, Request
 from nnicli.rest.transport import (
     FOREIGN_ERRORS,
-    Request,
     RequestsTransport,
     is_loopback,
     translate_error,
@@ -60,7 +60,7 @@ def _server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
 
 
 def _send(endpoint: str, request: Request = GET) -> bytes:
-    transport = RequestsTransport(endpoint)
+    transport = RequestsTransport(Connection(endpoint))
     try:
         return transport.send(request).body
     finally:
@@ -75,7 +75,7 @@ def test_an_answer_has_status_body_and_place(httpserver: HTTPServer) -> None:
     httpserver.expect_request(
         "/x", query_string="a=1", method="PUT", json={"b": 2}
     ).respond_with_data("ä", status=418)
-    transport = RequestsTransport(httpserver.url_for(""))
+    transport = RequestsTransport(Connection(httpserver.url_for("")))
 
     response = transport.send(Request("PUT", "/x", query={"a": "1"}, body={"b": 2}))
 
@@ -168,7 +168,7 @@ def test_a_redirect_is_not_followed(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/x").respond_with_data(
         "", status=302, headers={"Location": "http://elsewhere.invalid/"}
     )
-    transport = RequestsTransport(httpserver.url_for(""))
+    transport = RequestsTransport(Connection(httpserver.url_for("")))
 
     response = transport.send(GET)
 
@@ -231,7 +231,7 @@ def test_closing_ends_idle_connections_though_something_still_refers_to_them() -
             ended.set()
 
     with _server(answer) as endpoint:
-        transport = RequestsTransport(endpoint)
+        transport = RequestsTransport(Connection(endpoint))
         transport.send(GET)
         # Held as by a request under way, so that nothing but close() ends its connection.
         adapter = transport._session.get_adapter(endpoint)  # noqa: SLF001 - it is made inside
@@ -252,7 +252,7 @@ def test_one_connection_serves_many_requests() -> None:
             connection.sendall(OK)
 
     with _server(answer) as endpoint:
-        transport = RequestsTransport(endpoint)
+        transport = RequestsTransport(Connection(endpoint))
         for _ in range(5):
             transport.send(GET)
         transport.close()
@@ -266,9 +266,11 @@ def test_headers_and_credentials_are_sent_and_never_shown(
     httpserver.expect_request(
         "/x", headers={"Authorization": "Basic dXNlcjpzM2NyM3Q=", "X-Team": "t0k3n"}
     ).respond_with_data("{}")
-    secrets = {"headers": {"X-Team": "t0k3n"}, "auth": ("user", "s3cr3t")}
-    transport = RequestsTransport(httpserver.url_for(""), **secrets)  # type: ignore[arg-type]  # both are as they should be
-    broken = RequestsTransport(f"http://127.0.0.1:{free_port()}", **secrets)  # type: ignore[arg-type]  # likewise
+    connection = Connection(
+        httpserver.url_for(""), headers={"X-Team": "t0k3n"}, auth=("user", "s3cr3t")
+    )
+    transport = RequestsTransport(connection)
+    broken = RequestsTransport(connection.at(f"http://127.0.0.1:{free_port()}"))
 
     with caplog.at_level(logging.DEBUG):
         assert transport.send(GET).body == b"{}"
