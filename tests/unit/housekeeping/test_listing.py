@@ -111,7 +111,7 @@ def test_a_manager_is_asked_over_the_connection_that_is_given(unnoted: Experimen
 
     (record,) = list_experiments(connection=Connection(auth=note))
 
-    assert record.status == "DONE"
+    assert (record.exp_id, record.status) == (unnoted.exp_id, "DONE")
     assert asked == ["/api/v1/nni/check-status"]
 
 
