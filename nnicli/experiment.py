@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any, TypeVar
 
 from nnicli import results
-from nnicli.config import DIRECTORY_KEYS, LoadedConfig, load_config
+from nnicli.config import LoadedConfig, load_config
 from nnicli.errors import (
     AlreadyConnectedError,
     ConnectError,
@@ -224,14 +224,15 @@ class Experiment(ExperimentReader):
             installation = self._installation()
             config = load_config(
                 config_file,
-                nni_version=installation.version,
+                nni_version=installation.release.config,
                 target=target_of(installation),
                 debug=debug,
+                experiments_directory=self._experiments_directory,
                 ignore=ignore,
             )
             for problem in config.warnings:
                 logger.warning("%s", problem)
-            self._start(installation, self._creation_plan(installation, config, port))
+            self._start(installation, self._creation_plan(config, port))
 
     def resume_experiment(
         self, exp_id: str, port: int | str | None = None, debug: bool = False
@@ -570,25 +571,20 @@ class Experiment(ExperimentReader):
             return self._nni
         return find_installation(self._nni)
 
-    def _creation_plan(
-        self, installation: NniInstallation, config: LoadedConfig, port: int
-    ) -> StartPlan:
-        parent = self._experiments_directory or config.experiments_directory
-        document = {**config.document, DIRECTORY_KEYS[config.format]: str(parent)}
-        encode = installation.release.launch.encoders[config.format]
+    def _creation_plan(self, config: LoadedConfig, port: int) -> StartPlan:
         return StartPlan(
             action="create",
             run=Run(
                 "",
-                parent,
+                config.experiments_directory,
                 port=port,
                 url_prefix=self._url_prefix,
                 platform=config.platform,
                 name=config.name,
             ),
-            requests=encode(document, installation.version),
+            requests=config.requests,
             log_level=config.log_level,
-            stored_config=document,
+            stored_config=config.document,
         )
 
     def _reopen(

@@ -160,7 +160,7 @@ def convert(
     Anything lost or assumed is reported on stderr, field by field. Paths are not rewritten, so
     write the result to the same directory.
     """
-    from nnicli.config import convert_config, write_yaml
+    from nnicli.config import convert_config
     from nnicli.errors import ConfigError
 
     if as_json and output is not None:
@@ -173,7 +173,7 @@ def convert(
     if as_json:
         _print_conversion(conversion)
     else:
-        _write(write_yaml(conversion), output, force=force)
+        _write(conversion.to_yaml(), output, force=force)
         _print_notes(conversion)
     is_complete = all(note.severity != "error" for note in conversion.notes)
     raise SystemExit(Exit.SUCCESS if is_complete else Exit.FAILED)

@@ -3,31 +3,28 @@
 Public: the names in `__all__`. The others are for nnicli itself.
 """
 
-from nnicli.config.checking import (
-    LoadedConfig,
-    check_config,
-    load_config,
-)
+from nnicli.config.checking import check_config
 from nnicli.config.conversion import (
     Conversion,
     convert_config,
 )
 from nnicli.config.documents.document import cut_depth as cut_depth
 from nnicli.config.documents.reader import read_file as read_file
-from nnicli.config.documents.yaml_writer import write_yaml as write_yaml
-from nnicli.config.field_names import DIRECTORY_KEYS as DIRECTORY_KEYS
 from nnicli.config.formats.start_requests import (
     StartRequests as StartRequests,
-    legacy_requests as legacy_requests,
-    stored_requests as stored_requests,
-    v1_requests as v1_requests,
+    reopen_requests as reopen_requests,
 )
 from nnicli.config.ignoring import how_to_ignore as how_to_ignore
+from nnicli.config.loading import (
+    LoadedConfig,
+    load_config,
+    with_experiments_directory as with_experiments_directory,
+)
 from nnicli.config.releases import (
     RELEASES as RELEASES,
     Release as Release,
 )
-from nnicli.config.schema.validate import load_schema as load_schema
+from nnicli.config.schema.schemas import load_schema as load_schema
 from nnicli.config.search_space.checks import load_search_space
 from nnicli.config.search_space.points import find_mismatch as find_mismatch
 from nnicli.config.secrets import (
@@ -35,6 +32,7 @@ from nnicli.config.secrets import (
     mask_secrets,
     names_secret as names_secret,
 )
+from nnicli.config.services import needs_next_port as needs_next_port
 from nnicli.config.target import Target
 
 __all__ = [

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnicli.config.checking import Source, check_schema, config_error, read_config, report_of_target
+from nnicli.config.checking import config_error, report_of_target
 from nnicli.config.converter import Converter
 from nnicli.config.documents.document import Document, sort_problems
+from nnicli.config.documents.yaml_writer import write_yaml
 from nnicli.config.field_names import DIRECTORY_KEYS, Format, is_v1
+from nnicli.config.formats.schema_check import check_schema
+from nnicli.config.formats.source import Source, read_config
 from nnicli.config.formats.to_v1 import to_v1
 from nnicli.config.formats.to_v2 import to_v2
 from nnicli.config.releases import release_for
@@ -41,12 +44,16 @@ class Conversion:
     def __repr__(self) -> str:
         return f"Conversion({self.format}, {len(self.document)} fields, {len(self.notes)} notes)"
 
+    def to_yaml(self) -> str:
+        """Return the document as YAML that keeps the comments and the order of its source."""
+        return write_yaml(self.source, self.document, self.moves)
+
 
 def convert_config(config: Source, to: Format = "v2") -> Conversion:
     """Return a config in another format, and field by field what that loses and assumes.
 
     The config is converted as it is written: its paths need not exist here, and values that are
-    wrong stay wrong; `check_config` tells them.
+    wrong stay wrong; `check_config` reports them.
 
     Args:
         config: Path of a YAML or JSON file, or the config itself.

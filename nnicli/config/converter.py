@@ -13,6 +13,10 @@ from nnicli.errors import Severity
 Outcome = Literal["lost", "dropped", "assumed"]
 """Lost: the experiment is another one without it. Dropped: it is the same. Assumed: added."""
 
+NO_PLACE_IN_V1 = "has no place in the v1 format"
+NO_PLACE_IN_V2 = "has no place in the v2 format"
+NOTHING_DEPENDS = f"{NO_PLACE_IN_V2}; nothing of the experiment depends on it"
+
 
 @dataclass(frozen=True, slots=True)
 class Note:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 
 def absolute_path(text: str, base: Path) -> str:
@@ -24,3 +25,11 @@ def is_there(look: Callable[[], bool]) -> bool:
         return look()
     except (OSError, ValueError):
         return False
+
+
+def with_absolute_paths(
+    section: Mapping[str, Any], names: Iterable[str], base: Path
+) -> dict[str, Any]:
+    """Return a section in which some fields, where it has them, are absolute paths."""
+    paths = {name: absolute_path(section[name], base) for name in names if name in section}
+    return {**section, **paths}

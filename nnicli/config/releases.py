@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from nnicli.config.field_names import Format
-from nnicli.config.secrets import Loc
 from nnicli.versions import ReleaseTable
 
 _PLATFORMS_1 = (
@@ -69,6 +67,11 @@ class Release:
         key_kinds: Private keys for SSH that the manager reads.
         reuses_machines: The default of `reuseMode` for remote machines.
         machine_command: What a remote machine's own set-up is called in v1.
+        repeats_address: Whether the profile of a v1 start has `nniManagerIp`, too.
+        archives_sections: Whether the profile of a local v1 start repeats its metadata; before, it
+            had the trial's folder and command only.
+        has_shared_storage: Whether there is `sharedStorage`.
+        has_trial_duration: Whether there is `maxTrialDuration`.
     """
 
     since: str
@@ -92,6 +95,10 @@ class Release:
     key_kinds: tuple[str, ...]
     reuses_machines: bool
     machine_command: str
+    repeats_address: bool
+    archives_sections: bool
+    has_shared_storage: bool
+    has_trial_duration: bool
 
     def has(self, since: str) -> bool:
         """Return whether it is that release of the table, or a later one."""
@@ -121,6 +128,10 @@ _1_8 = Release(
     key_kinds=("pem",),
     reuses_machines=False,
     machine_command="",
+    repeats_address=False,
+    archives_sections=False,
+    has_shared_storage=False,
+    has_trial_duration=False,
 )
 _1_9 = replace(
     _1_8,
@@ -141,6 +152,9 @@ _2_1 = replace(
     v1_platforms=tuple(name for name in _2_0.v1_platforms if name != "paiYarn"),
     machine_command="pythonPath",
     key_kinds=("pem", "openssh"),
+    repeats_address=True,
+    archives_sections=True,
+    has_shared_storage=True,
 )
 # Before, kubeflow (2.4) and frameworkcontroller (2.5) had other fields in v2.
 _2_2 = replace(
@@ -157,6 +171,7 @@ _2_4 = replace(
     since="2.4",
     v2_platforms=(*_SERVICES, "kubeflow", "adl"),
     key_kinds=("pem", "openssh", "ed25519"),
+    has_trial_duration=True,
 )
 _2_5 = replace(
     _2_4,
@@ -198,35 +213,12 @@ RELEASES = ReleaseTable(
 )
 
 
-def release_for(version: str | None) -> Release:
-    """Return the row for an NNI release, the newest for None.
+def release_for(version: str | Release | None) -> Release:
+    """Return the row for an NNI release, the newest for None; a row stays as it is.
 
     Raises:
         UnsupportedVersionError: The release is older than every row.
     """
+    if isinstance(version, Release):
+        return version
     return RELEASES[-1] if version is None else RELEASES.row_for(str(version))
-
-
-# Format, loc of a field (a number for every item of a list) -> first release that has it.
-NEWER_FIELDS: Mapping[tuple[Format, Loc], str] = {
-    ("v1", ("maxTrialDuration",)): "2.4",
-    ("v1", ("sharedStorage",)): "2.1",
-    ("v1", ("frameworkcontrollerConfig", "pvc")): "2.2",
-    ("v1", ("frameworkcontrollerConfig", "configPath")): "2.2",
-    ("v1", ("frameworkcontrollerConfig", "namespace")): "2.2",
-    ("v1", ("kubeflowConfig", "namespace")): "2.7",
-    ("v2", ("maxTrialDuration",)): "2.4",
-    ("v2", ("sharedStorage",)): "2.1",
-    ("v2", ("trainingService", "namespace")): "2.7",
-    ("v2", ("trainingService", "ossDataSourceId")): "2.7",
-    **{
-        ("v2", ("trainingService", name)): "2.6"
-        for name in (
-            "trialCommand",
-            "trialCodeDirectory",
-            "trialGpuNumber",
-            "nniManagerIp",
-            "debug",
-        )
-    },
-}

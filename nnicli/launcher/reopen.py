@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nnicli.config import StartRequests, stored_requests, v1_requests
+from nnicli.config import StartRequests, reopen_requests
 from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
@@ -171,12 +171,7 @@ class LocatedExperiment:
 
         A view needs, and bears, no metadata: one that gets any ends (1.9, seen live).
         """
-        if config:
-            requests = v1_requests(config, self.installation.version)
-        elif "clusterMetaData" in self._params():
-            requests = stored_requests(self._params())
-        else:
-            requests = StartRequests(metadata=(), profile=self._params())
+        requests = reopen_requests(self._params(), config, self.installation.release.config)
         return replace(requests, metadata=()) if action == "view" else requests
 
     def _warn_of_spent_budget(self) -> None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import IO, Any
 
+from nnicli.config import needs_next_port
 from nnicli.errors import (
     InvalidValueError,
     LaunchError,
@@ -138,7 +139,7 @@ class _Start:
         )
 
     def ports_needed(self, port: int) -> tuple[int, ...]:
-        takes_two = self.plan.run.platform in self.release.launch.uses_next_port
+        takes_two = needs_next_port(self.plan.run.platform, self.release.config)
         return (port, port + 1) if takes_two and self.plan.action != "view" else (port,)
 
 

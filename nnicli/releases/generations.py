@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
-from nnicli.config import StartRequests, legacy_requests, v1_requests
 from nnicli.store import Run
 from nnicli.versions import ReleaseTable
 
 Action = Literal["create", "resume", "view"]
-Format = Literal["v1", "v2"]
 
 # The tuner's interpreter. A bare name, found through PATH: the manager puts it into a shell command
 # unquoted, so a path with a space would break (2.8 to 3.0, seen live).
@@ -31,9 +29,6 @@ class Generation:
         platforms: The config's training services that the manager calls otherwise.
         log_levels: The config's log level -> the manager's.
         chooses_id: Whether the manager makes up the id of a new experiment.
-        encoders: Format of a config -> what makes the requests of its start, from the config and
-            the release.
-        uses_next_port: Training services for which the port after the manager's is needed too.
     """
 
     since: str
@@ -42,8 +37,6 @@ class Generation:
     platforms: Mapping[str, str]
     log_levels: Mapping[str, str]
     chooses_id: bool
-    encoders: Mapping[Format, Callable[[Mapping[str, Any], str], StartRequests]]
-    uses_next_port: frozenset[str]
 
     def arguments(self, action: Action, run: Run, *, log_level: str) -> list[str]:
         """Return what stands behind `main.js` on the manager's command line."""
@@ -63,10 +56,6 @@ class Generation:
         return [*arguments, *self.actions[action]]
 
 
-def _post_only(document: Mapping[str, Any], _version: str) -> StartRequests:
-    return StartRequests(metadata=(), profile=dict(document))
-
-
 _1_8 = Generation(
     since="1.8",
     flags={
@@ -84,22 +73,13 @@ _1_8 = Generation(
     platforms={"openpai": "pai"},
     log_levels={},
     chooses_id=True,
-    encoders={"v1": v1_requests},
-    # aml does not use it, though nnictl looks at it.
-    uses_next_port=frozenset(
-        ("remote", "pai", "paiYarn", "kubeflow", "frameworkcontroller", "dlts")
-    ),
 )
 _2_0 = replace(
     _1_8,
     since="2.0",
     chooses_id=False,
-    uses_next_port=frozenset(
-        ("remote", "pai", "openpai", "paiYarn", "kubeflow", "frameworkcontroller", "adl", "hybrid")
-    ),
 )
-_2_2 = replace(_2_0, since="2.2", encoders={"v1": legacy_requests, "v2": _post_only})
-_2_3 = replace(_2_2, since="2.3", flags={**_2_2.flags, "url_prefix": "--url_prefix"})
+_2_3 = replace(_2_0, since="2.3", flags={**_2_0.flags, "url_prefix": "--url_prefix"})
 _2_7 = replace(
     _2_3,
     since="2.7",
@@ -117,4 +97,4 @@ _2_7 = replace(
 _2_8 = replace(_2_7, since="2.8", flags={**_2_7.flags, "python": "--python-interpreter"})
 _3_0 = replace(_2_8, since="3.0", log_levels={"fatal": "critical"})
 
-GENERATIONS = ReleaseTable(_1_8, _2_0, _2_2, _2_3, _2_7, _2_8, _3_0, through="3.0")
+GENERATIONS = ReleaseTable(_1_8, _2_0, _2_3, _2_7, _2_8, _3_0, through="3.0")

@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from nnicli.config import DIRECTORY_KEYS
+from nnicli.config import with_experiments_directory
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
 from nnicli.store.database.guarded import GuardedConnection, connect
@@ -58,7 +58,7 @@ class Relocation:
         moved = {
             key: value if key in _KEPT else self._item(key, value) for key, value in config.items()
         }
-        return moved | {key: self._parent for key in DIRECTORY_KEYS.values() if key in config}
+        return with_experiments_directory(moved, self._parent)
 
     def _item(self, key: str, value: Any) -> Any:
         return self._machines(value) if key == _MACHINES else self._value(value)

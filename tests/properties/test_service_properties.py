@@ -14,7 +14,6 @@ import yaml
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 from nnicli.config import check_config, convert_config
-from nnicli.config.documents.yaml_writer import write_yaml
 from nnicli.errors import ConfigError
 from tests.sample_configs import SERVICES, V1_SECTIONS, make_files, v1_config, v2_config
 
@@ -109,7 +108,7 @@ def test_what_is_written_is_read_as_it_was(config: dict[str, Any], to: Any) -> N
     except ConfigError:
         return
 
-    text = write_yaml(conversion)
+    text = conversion.to_yaml()
 
     if _is_finite(conversion.document):
         assert yaml.safe_load(text) == conversion.document

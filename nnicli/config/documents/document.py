@@ -70,6 +70,8 @@ class Document:
         while place is None and known not in self.places and known:
             known = known[:-1]
         line, column = place or self.places.get(known) or (None, None)
+        # A line break, as a path may have one, must not break the line of its problem.
+        message = message.replace("\n", "\\n")
         problem = Problem(
             self.file, line, column, self.locate(loc), message, rule, severity, suggestion
         )

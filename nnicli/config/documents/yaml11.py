@@ -58,7 +58,7 @@ def to_number(text: str, *, whole: bool) -> int | float | None:
     return int(number) if number.is_integer() else None
 
 
-def tell_surprises(document: Document, *, is_space: bool) -> None:
+def report_surprises(document: Document, *, is_space: bool) -> None:
     """Report surprises as warnings, where they are no errors already.
 
     Args:
@@ -66,7 +66,7 @@ def tell_surprises(document: Document, *, is_space: bool) -> None:
         is_space: Whether it is a search space. Elsewhere `yes` for true, or a name such as `1e5`,
             is what was meant.
     """
-    told = {problem.location for problem in document.problems}
+    reported = {problem.location for problem in document.problems}
     for loc, text in document.surprises.items():
         value = _value_at(document.data, loc)
         is_option = is_space or loc[0] == "searchSpace"
@@ -75,13 +75,13 @@ def tell_surprises(document: Document, *, is_space: bool) -> None:
             continue
         if isinstance(value, str) and not (is_option or is_argument):
             continue
-        if is_secret(loc) or document.locate(loc) in told:
+        if is_secret(loc) or document.locate(loc) in reported:
             continue
-        message, suggestion = _tell(text, value)
+        message, suggestion = _describe(text, value)
         document.report(loc, message, rule="yaml-1.1", severity="warning", suggestion=suggestion)
 
 
-def _tell(text: str, value: Any) -> tuple[str, str]:
+def _describe(text: str, value: Any) -> tuple[str, str]:
     if isinstance(value, str):
         message = f"{text} is text to YAML 1.1, and text is allowed here"
         return message, f"write {write_as_number(text)} for the number, or '{text}' for the text"

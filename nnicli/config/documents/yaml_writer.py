@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
-from nnicli.config.conversion import Conversion
-from nnicli.config.documents.document import Place
+from nnicli.config.documents.document import Document, Place
 from nnicli.config.documents.yaml11 import is_surprise
 from nnicli.config.secrets import Loc
+
+Moves = Sequence[tuple[Loc, Loc]]
+"""Loc in a source and loc in a target of each field that was carried over."""
 
 _INDENT = "  "
 # What has no line in the source stands at the end.
@@ -37,21 +39,25 @@ class _Comments:
     tail: list[str] = field(default_factory=list)
 
 
-def write_yaml(conversion: Conversion) -> str:
-    """Return the converted config as YAML.
+def write_yaml(source: Document, target: Mapping[str, Any], moves: Moves) -> str:
+    """Return a converted config as YAML.
 
-    Comments stay with the field that they stand above or beside, and fields in the order of the
+    Comments stay with the field that they are above or beside, and fields in the order of the
     source; comments of fields that were left out go with them.
+
+    Args:
+        source: The config that was converted.
+        target: What it was converted to.
+        moves: Loc in the source and loc in the target of each field that was carried over.
     """
-    source = conversion.source
     text = "" if source.file is None else source.file.read_text("utf-8-sig")
-    if text and conversion.document is source.data:
+    if text and target is source.data:
         return text
     comments = _read_comments(text, [line for line, _ in source.places.values()])
-    writer = _Writer(conversion, comments)
+    writer = _Writer(target, list(_with_inner(moves, source.places)), source.places, comments)
     head = [*comments.head, *writer.homeless]
     lines = [*head, ""] if head else []
-    lines += writer.write_mapping(conversion.document, ())
+    lines += writer.write_mapping(target, ())
     return "\n".join([*lines, *comments.tail]) + "\n"
 
 
@@ -105,16 +111,20 @@ def _comment_beside(line: str, reach: int) -> str | None:
 class _Writer:
     """Writes a document in block style."""
 
-    def __init__(self, conversion: Conversion, comments: _Comments) -> None:
-        places = conversion.source.places
+    def __init__(
+        self,
+        target: Mapping[str, Any],
+        moves: Moves,
+        places: Mapping[Loc, Place],
+        comments: _Comments,
+    ) -> None:
         self._comments = comments
-        moves = list(_with_inner(conversion, places))
         self._lines = {new: places[old][0] for old, new in moves if old in places}
-        for name in conversion.document:
+        for name in target:
             # A section that stays is not moved as such.
             if (name,) in places:
                 self._lines.setdefault((name,), places[name,][0])
-        self._above = self._assign_comments(conversion.document, moves, places)
+        self._above = self._assign_comments(target, moves, places)
         self.homeless = self._find_homeless()
         self._beside = dict(comments.beside)
 
@@ -129,7 +139,7 @@ class _Writer:
     def _assign_comments(
         self,
         document: Mapping[str, Any],
-        moves: list[tuple[Loc, Loc]],
+        moves: Moves,
         places: Mapping[Loc, Place],
     ) -> dict[Loc, list[str]]:
         """Give comments to the fields that their line's fields became.
@@ -202,9 +212,9 @@ class _Writer:
         return min(lines, default=_LAST)
 
 
-def _with_inner(conversion: Conversion, places: Mapping[Loc, Place]) -> Iterator[tuple[Loc, Loc]]:
+def _with_inner(moves: Moves, places: Mapping[Loc, Place]) -> Iterator[tuple[Loc, Loc]]:
     """Yield the moves, and those of the fields inside a mapping that was moved as a whole."""
-    whole = dict(conversion.moves)
+    whole = dict(moves)
     for old in places:
         for depth in range(1, len(old) + 1):
             if old[:depth] in whole:

@@ -1,15 +1,17 @@
-"""The requests by which a config in the v1 format is handed over to its manager."""
+"""The requests that start an experiment."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
+from nnicli.config.field_names import Format
+from nnicli.config.releases import Release
+from nnicli.config.services import SERVICES, V1_SERVICES
 from nnicli.units import parse_duration
-from nnicli.versions import ReleaseTable
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -29,23 +31,7 @@ class StartRequests:
         return f"StartRequests({len(self.metadata)} of metadata, {len(self.profile)} fields)"
 
 
-# Platform -> the sections of the config that its first request holds, in the order in which the
-# manager needs them, and their keys there. Hybrid adds those of the platforms that it names, in the
-# order of this table.
-_SECTIONS: Mapping[str, Mapping[str, str]] = {
-    "hybrid": {"hybridConfig": "hybrid_config"},
-    "aml": {"amlConfig": "aml_config"},
-    # `remote_config` decides which service gets the machines.
-    "remote": {"remoteConfig": "remote_config", "machineList": "machine_list"},
-    "local": {"localConfig": "local_config"},
-    "pai": {"paiConfig": "pai_config"},
-    "paiYarn": {"paiYarnConfig": "pai_yarn_config"},
-    "kubeflow": {"kubeflowConfig": "kubeflow_config"},
-    "frameworkcontroller": {"frameworkcontrollerConfig": "frameworkcontroller_config"},
-    "dlts": {"dltsConfig": "dlts_config"},
-    "adl": {"adlConfig": "adl_config"},
-}
-_PLATFORM_KEYS = tuple(key for sections in _SECTIONS.values() for key in sections.values())
+_PLATFORM_KEYS = tuple(key for service in SERVICES for key in service.sections.values())
 _TRIAL, _STORAGE = "trial_config", "shared_storage_config"
 
 # Fields of the config that the profile has under the same name.
@@ -71,66 +57,18 @@ _ALGORITHMS = {
 _USERS_OWN = frozenset(("classArgs", "searchSpace"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
-    """What differs between releases in the requests.
+def start_requests(config: Mapping[str, Any], format_: Format, release: Release) -> StartRequests:
+    """Return the requests that start a new experiment.
 
-    Attributes:
-        since: First release for which the row holds.
-        defaults: Platform -> the sections that its manager needs even if the config has none.
-        refused_sections: Sections that the manager does not know.
-        refused_keys: Section -> keys in it, or in its items, that the manager does not know.
-        repeats_address: Whether the profile has `nniManagerIp`, too.
-        archives_sections: Whether a local experiment's profile repeats its metadata; before, it
-            had the trial's folder and command only.
-        has_shared_storage: Whether there is `shared_storage_config`.
-        has_trial_duration: Whether there is `maxTrialDuration`.
+    Args:
+        config: Its document, as `load_config` makes it.
+        format_: The document's format.
+        release: The manager's.
     """
-
-    since: str
-    defaults: Mapping[str, Mapping[str, Any]]
-    refused_sections: tuple[str, ...]
-    refused_keys: Mapping[str, tuple[str, ...]]
-    repeats_address: bool
-    archives_sections: bool
-    has_shared_storage: bool
-    has_trial_duration: bool
+    return _ENCODERS[format_, release.format](config, release)
 
 
-# Checked with the joi schemas of these releases; from 2.4 on the manager checks nothing.
-_NO_REUSE = {"kubeflowConfig": ("reuse",), "frameworkcontrollerConfig": ("reuse",)}
-_1_8 = _Rules(
-    since="1.8",
-    defaults={},
-    refused_sections=("remoteConfig",),
-    refused_keys={"machineList": ("preCommand", "pythonPath"), **_NO_REUSE},
-    repeats_address=False,
-    archives_sections=False,
-    has_shared_storage=False,
-    has_trial_duration=False,
-)
-_1_9 = replace(
-    _1_8,
-    since="1.9",
-    defaults={"remote": {"remoteConfig": {"reuse": False}}},
-    refused_sections=(),
-    refused_keys={"machineList": ("pythonPath",), **_NO_REUSE},
-)
-_2_1 = replace(
-    _1_9,
-    since="2.1",
-    refused_keys={"machineList": ("preCommand",), **_NO_REUSE},
-    repeats_address=True,
-    archives_sections=True,
-    has_shared_storage=True,
-)
-# The first key tells the manager which service to make, so adl has to send one.
-_2_2 = replace(_2_1, since="2.2", defaults={"adl": {"adlConfig": {}}})
-_2_4 = replace(_2_2, since="2.4", refused_keys={}, has_trial_duration=True)
-_RULES = ReleaseTable(_1_8, _1_9, _2_1, _2_2, _2_4, through="3.0")
-
-
-def v1_requests(config: Mapping[str, Any], nni_version: str) -> StartRequests:
+def v1_requests(config: Mapping[str, Any], release: Release) -> StartRequests:
     """Return the requests for a manager of 1.8 to 2.1.
 
     A key that the release does not know is left out where the experiment is the same without it,
@@ -139,28 +77,27 @@ def v1_requests(config: Mapping[str, Any], nni_version: str) -> StartRequests:
     Args:
         config: Canonical config in the v1 format. In the copies that nnictl keeps, the search
             space is text already and `maxExecDuration` a number of seconds; both are taken.
-        nni_version: The manager's release.
+        release: The manager's.
     """
-    rules = _RULES.row_for(nni_version)
-    config = _known(config, rules)
+    config = _known(config, release)
     is_local = config["trainingServicePlatform"] == "local"
-    platform, storage = _platform_body(config, rules), _storage_body(config, rules)
+    platform, storage = _platform_body(config, release), _storage_body(config, release)
     trial = {_TRIAL: config["trial"]}
     # The local service has no use for the manager's address.
     address = {} if is_local else _address_body(config)
-    if is_local and not rules.archives_sections:
+    if is_local and not release.archives_sections:
         archived = {name: config["trial"][name] for name in ("codeDir", "command")}
     else:
         archived = {**platform, **trial, **storage}
     profile = {
-        **_common_profile(config, rules),
+        **_common_profile(config, release),
         "searchSpace": _to_text(config.get("searchSpace")),
         "clusterMetaData": _to_archive(archived),
     }
     return _requests((platform, address, trial, storage), profile)
 
 
-def legacy_requests(config: Mapping[str, Any], nni_version: str) -> StartRequests:
+def legacy_requests(config: Mapping[str, Any], release: Release) -> StartRequests:
     """Return the requests for a manager of 2.2 or later that gets a v1 config of Kubernetes.
 
     The profile names what the manager reads in its own words, next to those of v1, by which the
@@ -168,13 +105,12 @@ def legacy_requests(config: Mapping[str, Any], nni_version: str) -> StartRequest
 
     Args:
         config: Canonical config in the v1 format, of kubeflow, frameworkcontroller or adl.
-        nni_version: The manager's release.
+        release: The manager's.
     """
-    rules = _RULES.row_for(nni_version)
-    config = _known(config, rules)
-    platform, storage = _platform_body(config, rules), _storage_body(config, rules)
+    config = _known(config, release)
+    platform, storage = _platform_body(config, release), _storage_body(config, release)
     trial = {_TRIAL: config["trial"]}
-    profile = _common_profile(config, rules)
+    profile = _common_profile(config, release)
     checks_version = {"version_check": profile["versionCheck"]}
     collects = {"log_collection": profile["logCollection"]} if "logCollection" in profile else {}
     profile |= {
@@ -184,11 +120,23 @@ def legacy_requests(config: Mapping[str, Any], nni_version: str) -> StartRequest
         "trainingService": {"platform": config["trainingServicePlatform"]},
         "clusterMetaData": _to_archive({**platform, **trial, **storage}),
     }
-    if rules.has_trial_duration and "maxTrialDuration" in config:
+    if release.has_trial_duration and "maxTrialDuration" in config:
         # 2.4 and 2.5 cannot read a number here.
         profile["maxTrialDuration"] = f"{parse_duration(config['maxTrialDuration'])}s"
     bodies = (platform, checks_version, collects, _address_body(config), trial, storage)
     return _requests(bodies, profile)
+
+
+def _post_only(config: Mapping[str, Any], _release: Release) -> StartRequests:
+    return StartRequests(metadata=(), profile=dict(config))
+
+
+# Format of a document, format that its manager takes -> what makes the requests.
+_ENCODERS: Mapping[tuple[Format, Format], Callable[[Mapping[str, Any], Release], StartRequests]] = {
+    ("v1", "v1"): v1_requests,
+    ("v1", "v2"): legacy_requests,
+    ("v2", "v2"): _post_only,
+}
 
 
 def stored_requests(params: Mapping[str, Any]) -> StartRequests:
@@ -211,21 +159,37 @@ def stored_requests(params: Mapping[str, Any]) -> StartRequests:
     return _requests(bodies, deepcopy(dict(params)))
 
 
+def reopen_requests(
+    params: Mapping[str, Any], kept_config: Mapping[str, Any], release: Release
+) -> StartRequests:
+    """Return the requests that resume or view an experiment.
+
+    Args:
+        params: `params` of the profile in its database.
+        kept_config: The config that the launcher kept beside it, empty where there is none.
+        release: The manager's.
+    """
+    if kept_config:
+        return v1_requests(kept_config, release)
+    return stored_requests(params) if "clusterMetaData" in params else _post_only(params, release)
+
+
 def _requests(bodies: Iterable[dict[str, Any]], profile: dict[str, Any]) -> StartRequests:
     return StartRequests(tuple(body for body in bodies if body), profile)
 
 
-def _known(config: Mapping[str, Any], rules: _Rules) -> dict[str, Any]:
+def _known(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
     """Return a copy of a config without what the release's manager does not know."""
     known: dict[str, Any] = _cleaned(config)
-    for section in rules.refused_sections:
-        known.pop(section, None)
-    for section, keys in rules.refused_keys.items():
-        if section in known:
-            known[section] = _without(known[section], keys)
-    for name, keys in _ALGORITHMS.items():
+    for request in (service.first_request(release) for service in SERVICES):
+        for section in request.refused_sections:
+            known.pop(section, None)
+        for section, fields in request.refused_fields.items():
+            if section in known:
+                known[section] = _without(known[section], fields)
+    for name, fields in _ALGORITHMS.items():
         if name in known:
-            known[name] = _pick(known[name], keys)
+            known[name] = _pick(known[name], fields)
     return known
 
 
@@ -253,15 +217,15 @@ def _pick(section: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
     return {key: section[key] for key in keys if key in section}
 
 
-def _platform_body(config: Mapping[str, Any], rules: _Rules) -> dict[str, Any]:
-    """Return the body that tells the platform; empty where it has nothing to tell."""
-    platform = config["trainingServicePlatform"]
-    sections = dict(_SECTIONS[platform])
-    if platform == "hybrid":
-        parts = config["hybridConfig"]["trainingServicePlatforms"]
-        for part in (name for name in _SECTIONS if name in parts):
-            sections |= _SECTIONS[part]
-    known = {**deepcopy(dict(rules.defaults.get(platform, {}))), **config}
+def _platform_body(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
+    """Return the body that names the platform; empty where it has no section."""
+    service = V1_SERVICES[config["trainingServicePlatform"]]
+    sections = dict(service.sections)
+    if service.parts:
+        named = config["hybridConfig"]["trainingServicePlatforms"]
+        for part in (part for part in service.parts if part.v1_name in named):
+            sections |= part.sections
+    known = {**deepcopy(dict(service.first_request(release).defaults)), **config}
     return {key: known[section] for section, key in sections.items() if section in known}
 
 
@@ -271,13 +235,13 @@ def _address_body(config: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def _storage_body(config: Mapping[str, Any], rules: _Rules) -> dict[str, Any]:
-    has_storage = rules.has_shared_storage and "sharedStorage" in config
+def _storage_body(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
+    has_storage = release.has_shared_storage and "sharedStorage" in config
     return {_STORAGE: config["sharedStorage"]} if has_storage else {}
 
 
-def _common_profile(config: Mapping[str, Any], rules: _Rules) -> dict[str, Any]:
-    fields = (*_FIELDS, *_ALGORITHMS, *(("nniManagerIp",) if rules.repeats_address else ()))
+def _common_profile(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
+    fields = (*_FIELDS, *_ALGORITHMS, *(("nniManagerIp",) if release.repeats_address else ()))
     # Managers refuse empty text (1.9, seen live).
     profile = {name: value for name, value in _pick(config, fields).items() if value != ""}
     profile["maxExecDuration"] = parse_duration(config["maxExecDuration"])

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from nnicli.config import field_names
-from nnicli.config.converter import Converter, Note
-from nnicli.config.secrets import Loc
+from nnicli.config.converter import NO_PLACE_IN_V2, NOTHING_DEPENDS, Converter, Note
+from nnicli.config.services import V1_SERVICES
+from nnicli.config.services.shared import HERE
 
-_SERVICE: Loc = ("trainingService",)
-_NO_PLACE = "has no place in the v2 format"
-_NOTHING_DEPENDS = "has no place in the v2 format; nothing of the experiment depends on it"
 _OLD_TPE = frozenset(("parallel_optimize", "constant_liar_type"))
 _FOR_PEOPLE = ("authorName", "description", "multiThread", "versionCheck", "logCollection")
 
@@ -28,7 +26,7 @@ def to_v2(config: Mapping[str, Any], *, has_old_tpe: bool = False) -> Converter:
     converter = Converter(config)
     converter.move_all((), (), field_names.TOP)
     for name in _FOR_PEOPLE:
-        converter.drop((name,), _NOTHING_DEPENDS)
+        converter.drop((name,), NOTHING_DEPENDS)
     if config.get("multiPhase"):
         converter.report_loss(
             ("multiPhase",), "multi-phase trials are gone since 2.0; leave it out"
@@ -45,7 +43,9 @@ def to_v2(config: Mapping[str, Any], *, has_old_tpe: bool = False) -> Converter:
         converter.assume(("searchSpace",), {}, message)
     _carry_service(converter)
     converter.move_all(("sharedStorage",), ("sharedStorage",), field_names.SHARED_STORAGE)
-    converter.report_rest_as_lost(f"{_NO_PLACE}; leave it out, or keep to a manager that takes v1")
+    converter.report_rest_as_lost(
+        f"{NO_PLACE_IN_V2}; leave it out, or keep to a manager that takes v1"
+    )
     return converter
 
 
@@ -61,11 +61,11 @@ def _carry_algorithm(converter: Converter, name: str, key: str) -> None:
         converter.skip((name, "classFileName"))
     converter.move((name, "classArgs"), (name, "classArgs"))
     if name == "assessor":
-        converter.drop((name, "gpuIndices"), _NOTHING_DEPENDS)
+        converter.drop((name, "gpuIndices"), NOTHING_DEPENDS)
     converter.move((name, "gpuIndices"), ("tunerGpuIndices",))
     if algorithm.get("includeIntermediateResults") is not True:
         converter.skip((name, "includeIntermediateResults"))
-    message = f"{_NO_PLACE}; trials without a final metric count for nothing there"
+    message = f"{NO_PLACE_IN_V2}; trials without a final metric count for nothing there"
     converter.report_loss((name, "includeIntermediateResults"), message, "warning")
 
 
@@ -81,135 +81,16 @@ def _keep_old_tpe(converter: Converter) -> None:
 
 def _carry_service(converter: Converter) -> None:
     platform = str(converter.source.get("trainingServicePlatform"))
-    carry = _SERVICES.get(platform)
-    if carry is None:
+    service = V1_SERVICES.get(platform)
+    if service is None or service.to_v2 is None:
         message = (
             f"{platform} has no place in the v2 format; keep to a manager that takes v1, or write "
-            "the config anew"
+            "a new config"
         )
         converter.report_loss(("trainingServicePlatform",), message)
         return
-    converter.move(
-        ("trainingServicePlatform",),
-        (*_SERVICE, "platform"),
-        lambda _: field_names.PLATFORMS[platform],
-    )
-    carry(converter)
+    name = service.v2_name
+    converter.move(("trainingServicePlatform",), (*HERE, "platform"), lambda _: name)
+    service.to_v2(converter)
     # v1 allows it everywhere, and uses it for local trials only.
     converter.skip(("localConfig",))
-
-
-def _asks_for_gpus(converter: Converter) -> bool:
-    return bool(converter.get(("trial", "gpuNum")))
-
-
-def _carry_gpus(converter: Converter, old: Loc, new: Loc, names: Mapping[str, str]) -> None:
-    """Carry a section in which v2 has no say in GPUs where trials ask for none."""
-    if not _asks_for_gpus(converter):
-        converter.drop((*old, "maxTrialNumPerGpu"), "means nothing while trials take no GPU")
-    converter.move_all(old, new, names)
-
-
-def _carry_local(converter: Converter) -> None:
-    _carry_gpus(converter, ("localConfig",), _SERVICE, field_names.GPUS)
-    if _asks_for_gpus(converter):
-        message = "is v1's default, which v2 wants to be told"
-        converter.assume((*_SERVICE, "useActiveGpu"), False, message)
-
-
-def _carry_remote(converter: Converter) -> None:
-    converter.move(("remoteConfig", "reuse"), (*_SERVICE, "reuseMode"))
-    for old, new in converter.open_items(("machineList",), (*_SERVICE, "machineList")):
-        message = f"{_NO_PLACE}; name the folder of the Python with pythonPath"
-        converter.report_loss((*old, "preCommand"), message)
-        _carry_gpus(converter, old, new, field_names.MACHINE)
-    message = "is v1's default; that of v2 has changed twice"
-    converter.assume((*_SERVICE, "reuseMode"), False, message)
-
-
-def _carry_pai(converter: Converter) -> None:
-    converter.move_all(("trial",), _SERVICE, field_names.PAI_TRIAL)
-    converter.move_all(("paiConfig",), _SERVICE, field_names.PAI)
-    for old, new in (
-        ("gpuNum", "trialGpuNumber"),
-        ("cpuNum", "trialCpuNumber"),
-        ("memoryMB", "trialMemorySize"),
-    ):
-        converter.move(("paiConfig", old), (*_SERVICE, new))
-    message = f"{_NO_PLACE}; get a token from the profile page of OpenPAI and write it as token"
-    converter.report_loss(("paiConfig", "passWord"), message)
-    for name in ("maxTrialNumPerGpu", "useActiveGpu"):
-        converter.report_loss(
-            ("paiConfig", name), f"{_NO_PLACE} of openpai; leave it out", "warning"
-        )
-
-
-def _carry_aml(converter: Converter) -> None:
-    converter.move(("trial", "image"), (*_SERVICE, "dockerImage"))
-    converter.move_all(("amlConfig",), _SERVICE, field_names.AML)
-    converter.report_loss(
-        ("amlConfig", "useActiveGpu"), f"{_NO_PLACE} of aml; leave it out", "warning"
-    )
-
-
-def _carry_storage(converter: Converter, section: str) -> None:
-    has_nfs = converter.get((section, "nfs")) is not None
-    kind = str(converter.get((section, "storage")) or ("nfs" if has_nfs else "azureStorage"))
-    if kind in field_names.STORAGE:
-        converter.skip((section, "storage"))
-        converter.put((*_SERVICE, "storage", "storageType"), kind)
-        for (part, name), new in field_names.STORAGE[kind].items():
-            converter.move((section, part, name), (*_SERVICE, "storage", new))
-    else:
-        message = f"{kind} {_NO_PLACE}; allowed there: nfs or azureStorage"
-        converter.report_loss((section, "storage"), message)
-    converter.drop((section, "uploadRetryCount"), _NOTHING_DEPENDS)
-
-
-def _lose_registry(converter: Converter, role: Loc) -> None:
-    message = f"{_NO_PLACE}; let the service account pull from the registry"
-    converter.report_loss((*role, "privateRegistryAuthPath"), message, "warning")
-
-
-def _carry_kubeflow(converter: Converter) -> None:
-    converter.move_all(("kubeflowConfig",), _SERVICE, field_names.KUBEFLOW)
-    _carry_storage(converter, "kubeflowConfig")
-    converter.report_loss(("trial", "nasMode"), f"{_NO_PLACE}; leave it out")
-    for name in ("worker", "ps", "master"):
-        if isinstance(converter.get(("trial", name)), dict):
-            new = (*_SERVICE, name)
-            converter.move_all(("trial", name), new, field_names.KUBEFLOW_ROLE)
-            _lose_registry(converter, ("trial", name))
-            converter.put((*new, "codeDirectory"), converter.get(("trial", "codeDir")))
-            _assume_command(converter, ("trial", name))
-
-
-def _carry_frameworkcontroller(converter: Converter) -> None:
-    converter.move_all(("frameworkcontrollerConfig",), _SERVICE, field_names.FRAMEWORKCONTROLLER)
-    _carry_storage(converter, "frameworkcontrollerConfig")
-    converter.report_loss(("trial", "nasMode"), f"{_NO_PLACE}; leave it out")
-    policy = "frameworkAttemptCompletionPolicy"
-    roles = converter.open_items(("trial", "taskRoles"), (*_SERVICE, "taskRoles"))
-    for old, new in roles:
-        converter.move_all(old, new, field_names.TASK_ROLE)
-        _lose_registry(converter, old)
-        converter.move_all((*old, policy), (*new, policy), field_names.POLICY)
-    if roles:
-        _assume_command(converter, roles[0][0])
-
-
-def _assume_command(converter: Converter, role: Loc) -> None:
-    command = converter.get((*role, "command"))
-    if command is not None:
-        message = "is the command of the first role, which is what runs in reuse mode"
-        converter.assume(("trialCommand",), command, message)
-
-
-_SERVICES: Mapping[str, Callable[[Converter], None]] = {
-    "local": _carry_local,
-    "remote": _carry_remote,
-    "pai": _carry_pai,
-    "aml": _carry_aml,
-    "kubeflow": _carry_kubeflow,
-    "frameworkcontroller": _carry_frameworkcontroller,
-}

@@ -1,4 +1,4 @@
-"""What a schema cannot say of a config in the v2 format: one small function a rule."""
+"""What a schema cannot express of a config in the v2 format."""
 
 from __future__ import annotations
 
@@ -7,29 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.config.field_names import ADVISORS, ALGORITHMS
+from nnicli.config.formats.newer_fields import check_newer_fields
 from nnicli.config.paths import absolute_path, is_there
+from nnicli.config.rules.algorithms import check_budgets, check_population, check_tuner_exists
 from nnicli.config.rules.classes import check_class
-from nnicli.config.rules.context import (
-    RuleContext,
+from nnicli.config.rules.commands import check_command
+from nnicli.config.rules.context import RuleContext
+from nnicli.config.rules.hints import check_defects, check_direction, check_placeholders
+from nnicli.config.rules.packages import check_packages
+from nnicli.config.rules.shared import (
     check_annotation,
-    check_budgets,
+    check_code_folder,
     check_duration,
     check_folder_can_be,
     check_gpu_text,
-    check_newer_fields,
     check_only_json,
-    check_population,
-    check_tuner_exists,
 )
-from nnicli.config.rules.hints import (
-    check_defects,
-    check_direction,
-    check_placeholders,
-    check_reuse_mode,
-)
-from nnicli.config.rules.packages import check_packages
-from nnicli.config.schema.validate import load_schema
-from nnicli.config.services.v2_checks import check_services
+from nnicli.config.schema.schemas import load_schema
+from nnicli.config.secrets import Loc
+from nnicli.config.services import V2_SERVICES
+from nnicli.config.services.base import Section, Service
 
 
 def _one_search_space(context: RuleContext) -> None:
@@ -127,6 +124,63 @@ def _working_directory(context: RuleContext) -> None:
     check_folder_can_be(context, ("experimentWorkingDirectory",))
 
 
+def _services(context: RuleContext) -> None:
+    """Check every training service, of a hybrid list each for itself."""
+    is_list = isinstance(context.data.get("trainingService"), list)
+    allowed = _allowed(context, is_list=is_list)
+    if is_list and not allowed:
+        message = "found a list (hybrid), which this release does not take; allowed: a mapping"
+        context.document.report(("trainingService",), message, rule="training-service")
+    if not context.services():
+        _check_trial(context, (), {}, None)
+    for loc, section in context.services():
+        platform = section.get("platform")
+        service = V2_SERVICES.get(platform) if isinstance(platform, str) else None
+        if service is None:
+            continue
+        if service.v2_name not in allowed:
+            _refuse_platform(context, loc, service.v2_name, is_list=is_list)
+        _check_trial(context, loc, section, service)
+        for check in service.checks:
+            check(context, loc, section)
+        _check_traps(context, loc, section, service)
+
+
+def _allowed(context: RuleContext, *, is_list: bool) -> tuple[str, ...]:
+    return context.release.hybrid_platforms if is_list else context.release.v2_platforms
+
+
+def _refuse_platform(context: RuleContext, loc: Loc, platform: str, *, is_list: bool) -> None:
+    allowed = ", ".join(_allowed(context, is_list=is_list))
+    place = "in a list, " if is_list else ""
+    is_for_list = not is_list and platform in context.release.hybrid_platforms
+    context.document.report(
+        (*loc, "platform"),
+        f"found {platform}, which this release does not take; {place}allowed: {allowed}",
+        rule="training-service",
+        suggestion="write it as the only item of a list" if is_for_list else None,
+    )
+
+
+def _check_trial(context: RuleContext, loc: Loc, section: Section, service: Service | None) -> None:
+    """Every trial needs a command and a folder, which a service may say for itself."""
+    place, command = context.effective("trialCommand", loc, section)
+    if command is None and (service is None or not service.has_roles):
+        context.document.report(place, "is required and missing", rule="required")
+    place_of_code, directory = context.effective("trialCodeDirectory", loc, section)
+    directory = "." if directory is None else directory
+    check_code_folder(context, place_of_code, directory)
+    if service is not None and service.runs_in_code:
+        check_command(context, place, command, directory, is_local=service.runs_here)
+
+
+def _check_traps(context: RuleContext, loc: Loc, section: Section, service: Service) -> None:
+    for trap in service.traps:
+        if context.release.has(trap.since) and trap.is_met(context, loc, section):
+            place, _ = context.effective(trap.field, loc, section)
+            context.document.report(place, trap.message, rule="trap", severity=trap.severity)
+
+
 RULES: tuple[Callable[[RuleContext], None], ...] = (
     _one_search_space,
     check_annotation,
@@ -136,7 +190,7 @@ RULES: tuple[Callable[[RuleContext], None], ...] = (
     _durations,
     check_newer_fields,
     _tuner_gpus,
-    check_services,
+    _services,
     _working_directory,
     check_only_json,
     check_budgets,
@@ -145,5 +199,4 @@ RULES: tuple[Callable[[RuleContext], None], ...] = (
     check_placeholders,
     check_defects,
     check_direction,
-    check_reuse_mode,
 )

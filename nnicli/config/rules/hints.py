@@ -64,13 +64,3 @@ def check_defects(context: RuleContext) -> None:
             if row.defect is not None:
                 message = f"found {name}; {row.defect}"
                 context.document.report((section, key), message, rule="trap", severity="warning")
-
-
-def check_reuse_mode(context: RuleContext) -> None:
-    """Tell of remote machines without a reuse mode, whose default changed twice."""
-    for loc, service in context.services():
-        if service.get("platform") == "remote" and "reuseMode" not in service:
-            message = "is not given; its default is true in 2.2 to 2.10 and false before and since"
-            context.document.report(
-                (*loc, "reuseMode"), message, rule="default", severity="warning"
-            )

@@ -7,8 +7,8 @@ from functools import cache
 from typing import Any
 
 from nnicli.config.documents.document import Document
+from nnicli.config.schema.schemas import find_part, load_schema
 from nnicli.config.schema.spelling import fold
-from nnicli.config.schema.validate import find_part, load_schema
 from nnicli.config.secrets import Loc, show_key
 
 Sections = Mapping[str, frozenset[str]]

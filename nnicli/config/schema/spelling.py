@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from nnicli.config.documents.document import Document
-from nnicli.config.schema.validate import find_part, load_schema
+from nnicli.config.schema.schemas import find_part, load_schema
 from nnicli.config.secrets import Loc
 
 _SCHEMA = "experiment-v2"

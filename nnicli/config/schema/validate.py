@@ -1,21 +1,19 @@
-"""The shipped JSON schemas, and their verdicts in words."""
+"""Documents held against a JSON schema."""
 
 from __future__ import annotations
 
-import importlib.resources
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from nnicli.config import field_names
 from nnicli.config.documents.document import Document
 from nnicli.config.documents.yaml11 import to_number, write_as_number
-from nnicli.config.secrets import Loc, is_secret, show
-from nnicli.config.words import closest
+from nnicli.config.schema.messages import MOST_ERRORS, REPORTERS, Violation, as_list
+from nnicli.config.schema.schemas import load_schema
+from nnicli.config.secrets import Loc
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -42,53 +40,6 @@ class Variant:
 _AS_SHIPPED = Variant()
 # Fields that name an algorithm, whose names the schema lists.
 _NAMES = ("name", "builtinTunerName", "builtinAssessorName", "builtinAdvisorName")
-
-# Who has more reads the first ones.
-_MOST_ERRORS = 200
-# Keys that are listed with every unknown one.
-_SHORT_LIST = 8
-_TYPE_NAMES = {
-    "object": "a mapping",
-    "array": "a list",
-    "string": "text",
-    "integer": "an integer",
-    "number": "a number",
-    "boolean": "true or false",
-    "null": "null",
-}
-
-
-@cache
-def load_schema(name: str) -> dict[str, Any]:
-    """Return a shipped schema: `experiment-v1`, `experiment-v2` or `search-space`."""
-    file = f"{name}.schema.json"
-    packaged = importlib.resources.files("nnicli") / "schemas" / file
-    if packaged.is_file():
-        text = packaged.read_text("utf-8")
-    else:
-        # In a checkout they stand beside the package.
-        text = (Path(__file__).parents[3] / "schemas" / file).read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
-
-
-def find_part(name: str, reference: str) -> Mapping[str, Any]:
-    """Return the part of a shipped schema that a `$ref` in it names."""
-    part: Any = load_schema(name)
-    for step in reference.removeprefix("#/").split("/"):
-        part = part[step]
-    found: Mapping[str, Any] = part
-    return found
-
-
-@cache
-def described_algorithms(name: str) -> frozenset[str]:
-    """Return the built-in algorithms whose arguments a schema describes."""
-    return frozenset(
-        part.removeprefix("classArgs")
-        for part in load_schema(name)["$defs"]
-        if part.startswith("classArgs")
-    )
 
 
 @cache
@@ -144,6 +95,7 @@ def validate(
     data: Any = None,
     base: Loc = (),
     variant: Variant = _AS_SHIPPED,
+    other_names: Mapping[str, str] | None = None,
 ) -> bool:
     """Report in what a document breaks a schema; return whether it was looked at to its end.
 
@@ -153,6 +105,7 @@ def validate(
         variant: What is taken that differs from it.
         data: What is checked; None: the whole document.
         base: Loc from the document's top to the data.
+        other_names: What the other format calls a field -> its name here, for suggestions.
     """
     data = document.data if data is None else data
     taken = take_meant_numbers(document, name, data=data, base=base, variant=variant)
@@ -165,12 +118,20 @@ def validate(
         )
         document.report(loc, message, rule="yaml-1.1", severity="warning")
     errors = _validator(name, variant).iter_errors(data)
-    for error in itertools.islice(errors, _MOST_ERRORS):
+    for error in itertools.islice(errors, MOST_ERRORS):
         loc = (*base, *error.absolute_path)
-        REPORTERS[str(error.validator)](document, loc, error)
+        violation = Violation(
+            document,
+            loc,
+            error.instance,
+            error.validator_value,
+            error.schema if isinstance(error.schema, Mapping) else {},
+            other_names or {},
+        )
+        REPORTERS[str(error.validator)](violation)
     if next(errors, None) is None:
         return True
-    document.report(base, f"has more errors than these {_MOST_ERRORS}", rule="size")
+    document.report(base, f"has more errors than these {MOST_ERRORS}", rule="size")
     return False
 
 
@@ -199,7 +160,7 @@ def take_meant_numbers(
         text = document.surprises.get(here)
         if error.validator != "type" or text is None or error.instance != text:
             continue
-        wanted = {"integer", "number"} & {*_as_list(error.validator_value)}
+        wanted = {"integer", "number"} & {*as_list(error.validator_value)}
         number = to_number(text, whole=wanted == {"integer"})
         if wanted and number is not None:
             _replace(data, inner, number)
@@ -214,169 +175,6 @@ def _replace(data: Any, loc: Loc, value: object) -> None:
     data[loc[-1]] = value
 
 
-def _as_list(value: Any) -> list[str]:
-    return [value] if isinstance(value, str) else list(value)
-
-
 def conforms(name: str, data: Any) -> bool:
     """Return whether data obeys a schema."""
     return _validator(name, _AS_SHIPPED).is_valid(data)
-
-
-def _part(error: ValidationError) -> Mapping[str, Any]:
-    """Return the part of the schema that was broken."""
-    return error.schema if isinstance(error.schema, Mapping) else {}
-
-
-# How each keyword of JSON Schema is told.
-
-
-def _tell_type(document: Document, loc: Loc, error: ValidationError) -> None:
-    names = _as_list(error.validator_value)
-    allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
-    # Text in place of a section may hold what the section should.
-    is_section = isinstance(error.instance, str) and not {"string", "boolean"} & {*names}
-    is_section = is_section and bool({"object", "array"} & {*names}) and loc != ("searchSpace",)
-    found = "text" if is_section else show(error.instance, loc)
-    message = f"found {found}; allowed: {allowed}"
-    suggestion = _name_section(error) if is_section else _rewrite(document, loc, error, names)
-    # Of a training service both the list and the mapping are missed.
-    told = [index for index, (there, one) in enumerate(document.reported) if there == loc]
-    if told and document.reported[told[-1]][1].rule == "type":
-        del document.reported[told[-1]]
-    document.report(loc, message, rule="type", suggestion=suggestion)
-
-
-def _name_section(error: ValidationError) -> str | None:
-    """Return how to write a section of which only its main word was given: `tuner: TPE`."""
-    for field, part in _part(error).get("properties", {}).items():
-        if error.instance in part.get("enum", ()):
-            return f"write {{{field}: {error.instance}}}"
-    return None
-
-
-def _rewrite(document: Document, loc: Loc, error: ValidationError, names: list[str]) -> str | None:
-    """Return how to write a value that is of the right type only to people."""
-    value = error.instance
-    if is_secret(loc):
-        return None
-    if isinstance(value, dict) and list(value.values()) == [None] and "object" not in names:
-        return f"YAML reads {{{next(iter(value))}}} as a mapping; replace the placeholder"
-    if isinstance(value, str) and {"integer", "number"} & set(names):
-        return None if loc in document.surprises else _unquote(value)
-    if isinstance(value, str) and loc == ("searchSpace",):
-        return "a file is named by searchSpaceFile"
-    if loc in document.surprises and "string" in names:
-        return f"write it in quotes: '{document.surprises[loc]}'"
-    return None
-
-
-def _unquote(value: str) -> str | None:
-    try:
-        float(value)
-    except ValueError:
-        return None
-    return "write it without quotes"
-
-
-def _tell_enum(document: Document, loc: Loc, error: ValidationError) -> None:
-    every: Any = error.validator_value
-    options = [option for option in every if option is not None]
-    allowed = ", ".join(
-        json.dumps(option) if not isinstance(option, str) else option for option in options
-    )
-    message = f"found {show(error.instance, loc)}; allowed: {allowed}"
-    document.report(loc, message, rule="enum", suggestion=closest(error.instance, options))
-
-
-def _tell_required(document: Document, loc: Loc, error: ValidationError) -> None:
-    names, instance = cast(list[str], error.validator_value), cast(dict[str, Any], error.instance)
-    for name in names:
-        if name not in instance:
-            document.report((*loc, name), "is required and missing", rule="required")
-
-
-def _tell_additional(document: Document, loc: Loc, error: ValidationError) -> None:
-    known = list(_part(error).get("properties", {}))
-    unknown = [name for name in cast(dict[str, Any], error.instance) if name not in known]
-    is_listed = False
-    for name in unknown[:_MOST_ERRORS]:
-        suggestion = _correct_key(name, known)
-        message = "is not a known key"
-        # A long list is of use where nothing is near, and once.
-        if len(known) <= _SHORT_LIST or not (suggestion or is_listed):
-            message += f"; allowed: {', '.join(known) or 'none'}"
-            is_listed = True
-        document.report((*loc, name), message, rule="unknown-key", suggestion=suggestion)
-    if len(unknown) > _MOST_ERRORS:
-        message = f"has {len(unknown)} unknown keys, of which {_MOST_ERRORS} are listed"
-        document.report(loc, message, rule="unknown-key")
-
-
-def _correct_key(name: str, known: Iterable[object]) -> str | None:
-    if name.partition(":")[0] in known:
-        return "a space is missing after the colon"
-    other = _OTHER_NAMES.get(name)
-    return f"did you mean '{other}'?" if other in known else closest(name, known)
-
-
-# What each format calls the fields of the other one.
-_NEW_NAMES = {
-    **field_names.TOP,
-    **field_names.MACHINE,
-    **dict.fromkeys(field_names.ALGORITHMS.values(), "name"),
-    "codeDir": "codeDirectory",
-}
-_OTHER_NAMES = {
-    **field_names.invert(field_names.TOP),
-    **field_names.invert(field_names.MACHINE),
-    **_NEW_NAMES,
-}
-
-
-def _tell_bound(sign: str) -> Callable[[Document, Loc, ValidationError], None]:
-    def tell(document: Document, loc: Loc, error: ValidationError) -> None:
-        message = f"found {show(error.instance, loc)}; allowed: {sign} {error.validator_value}"
-        document.report(loc, message, rule="range")
-
-    return tell
-
-
-def _tell_size(document: Document, loc: Loc, error: ValidationError) -> None:
-    least, most = _part(error).get("minItems"), _part(error).get("maxItems")
-    number = str(least) if least == most else f"at least {least}"
-    description = _part(error).get("description", "")
-    message = f"found {len(cast(list[Any], error.instance))} items; allowed: {number}"
-    document.report(loc, f"{message}: {description}" if description else message, rule="size")
-
-
-def _tell_text(document: Document, loc: Loc, error: ValidationError) -> None:
-    title = _part(error).get("title", "")
-    description = _part(error).get("description", "")
-    if not str(error.instance).strip():
-        message = "is empty; allowed: text that is not"
-    else:
-        message = f"found {show(error.instance, loc)}; allowed: {description or title}"
-    document.report(loc, message, rule="text")
-
-
-def _tell_unique(document: Document, loc: Loc, error: ValidationError) -> None:
-    message = f"found {show(error.instance, loc)}; allowed: each item once"
-    document.report(loc, message, rule="unique")
-
-
-REPORTERS: dict[str, Callable[[Document, Loc, ValidationError], None]] = {
-    "type": _tell_type,
-    "enum": _tell_enum,
-    "required": _tell_required,
-    "additionalProperties": _tell_additional,
-    "minimum": _tell_bound("at least"),
-    "maximum": _tell_bound("at most"),
-    "exclusiveMinimum": _tell_bound("more than"),
-    "exclusiveMaximum": _tell_bound("less than"),
-    "minItems": _tell_size,
-    "maxItems": _tell_size,
-    "minLength": _tell_text,
-    "pattern": _tell_text,
-    "uniqueItems": _tell_unique,
-}

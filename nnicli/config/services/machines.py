@@ -75,3 +75,13 @@ def _check_python(context: RuleContext, loc: Loc, path: Any) -> None:
     if isinstance(path, str) and _PROGRAM.fullmatch(path):
         message = f"found {show(path, loc)}, a program; NNI wants the folder that it is in"
         context.document.report(loc, message, rule="path", severity="warning")
+
+
+def machines_of(config: Mapping[str, Any], loc: Loc) -> list[tuple[Loc, dict[str, Any]]]:
+    """Return the machines of a remote service, or of a config in v1, each with its loc."""
+    machines = config.get("machineList")
+    return [
+        ((*loc, "machineList", index), machine)
+        for index, machine in enumerate(machines if isinstance(machines, list) else [])
+        if isinstance(machine, dict)
+    ]

@@ -220,3 +220,12 @@ def test_an_alias_bomb_is_counted_before_it_goes_off(
 
     assert problem.message == TOO_LARGE
     assert built == []
+
+
+def test_a_line_break_in_a_path_does_not_break_the_line_of_its_problem() -> None:
+    config = {"searchSpaceFile": "\n", "trainingService": {"platform": "local"}}
+
+    (problem,) = [one for one in check_config(config) if one.location == "searchSpaceFile"]
+
+    assert "\n" not in str(problem)
+    assert r"/\n cannot be read" in problem.message

@@ -11,7 +11,7 @@ import pytest
 
 from nnicli.config import check_config, convert_config
 from nnicli.config.field_names import Format
-from nnicli.config.schema.validate import load_schema
+from nnicli.config.schema.schemas import load_schema
 from nnicli.errors import Problem
 from tests.mutations import Mutation, mutate
 from tests.sample_configs import SAMPLES, Sample

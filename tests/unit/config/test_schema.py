@@ -9,7 +9,8 @@ import jsonschema
 import pytest
 
 from nnicli.config import check_config
-from nnicli.config.schema.validate import REPORTERS, load_schema
+from nnicli.config.schema.messages import REPORTERS
+from nnicli.config.schema.schemas import load_schema
 from nnicli.config.words import closest
 from tests.unit.config.conftest import HEAD, SPACE, Check
 

@@ -9,7 +9,7 @@ import jsonschema
 import jsonschema_rs
 import pytest
 
-from nnicli.config.schema.validate import load_schema
+from nnicli.config.schema.schemas import load_schema
 from tests.config_cases import CASES, MISSING
 from tests.sample_configs import SERVICES, V1_SECTIONS, v1_config, v2_config
 

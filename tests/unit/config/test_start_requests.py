@@ -15,6 +15,7 @@ from nnicli.config.formats.start_requests import (
     stored_requests,
     v1_requests,
 )
+from nnicli.config.releases import release_for
 
 Body = dict[str, Any]
 
@@ -272,7 +273,7 @@ def ordered(requests: StartRequests) -> list[list[str]]:
 def test_each_platform_is_told_in_the_manager_s_order(case: Case, version: str) -> None:
     expected = [case.first, ADDRESS, {"trial_config": case.trial}]
 
-    requests = v1_requests(case.document, version)
+    requests = v1_requests(case.document, release_for(version))
 
     assert list(requests.metadata) == [body for body in expected if body]
     assert ordered(requests) == [list(body) for body in expected if body]
@@ -283,7 +284,7 @@ def test_each_platform_s_profile_keeps_what_the_manager_was_told(case: Case, ver
     told = {**case.first, "trial_config": case.trial}
     address = {"nniManagerIp": "10.0.0.9"} if version == "2.1" else {}
 
-    requests = v1_requests(case.document, version)
+    requests = v1_requests(case.document, release_for(version))
 
     assert requests.profile == {
         **PROFILE,
@@ -301,14 +302,14 @@ LOCAL: Body = {**BASE, "trainingServicePlatform": "local", "trial": TRIAL}
 @pytest.mark.parametrize("version", V1_RELEASES)
 def test_a_local_experiment_tells_its_trial_alone(version: str) -> None:
     """The local service has no use for an address."""
-    requests = v1_requests({**LOCAL, "nniManagerIp": "10.0.0.9"}, version)
+    requests = v1_requests({**LOCAL, "nniManagerIp": "10.0.0.9"}, release_for(version))
 
     assert list(requests.metadata) == [{"trial_config": TRIAL}]
 
 
 @pytest.mark.parametrize("version", V1_RELEASES)
 def test_a_local_experiment_tells_its_gpus_first(version: str) -> None:
-    requests = v1_requests({**LOCAL, "localConfig": LOCAL_CONFIG}, version)
+    requests = v1_requests({**LOCAL, "localConfig": LOCAL_CONFIG}, release_for(version))
 
     assert list(requests.metadata) == [{"local_config": LOCAL_CONFIG}, {"trial_config": TRIAL}]
 
@@ -336,7 +337,7 @@ LOCAL_ARCHIVES = {
 @pytest.mark.parametrize("version", V1_RELEASES)
 def test_a_local_profile_keeps_what_nnictl_of_that_release_reads(version: str) -> None:
     """From 2.1 on nnictl makes the config of a resume out of it."""
-    requests = v1_requests({**LOCAL, "localConfig": LOCAL_CONFIG}, version)
+    requests = v1_requests({**LOCAL, "localConfig": LOCAL_CONFIG}, release_for(version))
 
     assert requests.profile == {
         **PROFILE,
@@ -363,7 +364,7 @@ STORAGES = {
 
 @pytest.mark.parametrize("version", STORAGES)
 def test_shared_storage_comes_last_where_there_is_any(version: str) -> None:
-    requests = v1_requests({**LOCAL, "sharedStorage": STORAGE}, version)
+    requests = v1_requests({**LOCAL, "sharedStorage": STORAGE}, release_for(version))
 
     assert list(requests.metadata) == [{"trial_config": TRIAL}, *STORAGES[version]]
 
@@ -386,7 +387,7 @@ def test_a_machine_tells_what_the_release_knows(version: str) -> None:
         "machineList": [{**MACHINE, **SHELL}],
     }
 
-    requests = v1_requests(document, version)
+    requests = v1_requests(document, release_for(version))
 
     assert requests.metadata[0]["machine_list"] == [{**MACHINE, **SHELLS[version]}]
 
@@ -423,7 +424,7 @@ def test_an_algorithm_keeps_what_the_manager_takes(name: str, version: str) -> N
     given, expected = ALGORITHMS[name]
     document = {key: value for key, value in LOCAL.items() if key != "tuner"} | given
 
-    requests = v1_requests(document, version)
+    requests = v1_requests(document, release_for(version))
 
     found = {key: requests.profile[key] for key in ALGORITHMS if key in requests.profile}
     assert found == expected
@@ -453,9 +454,9 @@ FIELDS: tuple[tuple[Body, Body], ...] = (
 def test_a_field_is_written_as_the_manager_takes_it(
     given: Body, expected: Body, version: str
 ) -> None:
-    plain = v1_requests(LOCAL, version).profile
+    plain = v1_requests(LOCAL, release_for(version)).profile
 
-    requests = v1_requests({**LOCAL, **given}, version)
+    requests = v1_requests({**LOCAL, **given}, release_for(version))
 
     assert requests.profile == {**plain, **expected}
 
@@ -464,7 +465,7 @@ def test_without_a_search_space_its_text_is_an_empty_json_text() -> None:
     """Text of no characters is refused: `"searchSpace" is not allowed to be empty` (1.8 to 2.1)."""
     document = {key: value for key, value in LOCAL.items() if key != "searchSpace"}
 
-    requests = v1_requests(document, "1.9")
+    requests = v1_requests(document, release_for("1.9"))
 
     assert requests.profile["searchSpace"] == '""'
 
@@ -477,7 +478,7 @@ def test_nulls_and_gpu_numbers_are_not_sent() -> None:
         "trial": {**TRIAL, "nasMode": None},
     }
 
-    requests = v1_requests(document, "1.9")
+    requests = v1_requests(document, release_for("1.9"))
 
     assert list(requests.metadata) == [
         {"local_config": {"gpuIndices": "0"}},
@@ -493,7 +494,7 @@ def test_a_key_whose_loss_would_change_the_experiment_is_left_for_the_manager_to
         "trial": KUBEFLOW_TRIAL,
     }
 
-    requests = v1_requests(document, "1.9")
+    requests = v1_requests(document, release_for("1.9"))
 
     assert requests.metadata[0] == {"kubeflow_config": {**KUBEFLOW, "namespace": "mine"}}
 
@@ -649,7 +650,7 @@ LEGACY_CASES = (
 @pytest.mark.parametrize("case", LEGACY_CASES, ids=lambda case: case.version)
 def test_later_managers_are_told_kubernetes_in_both_generations_words(case: LegacyCase) -> None:
     """Their first key makes the service, so nothing may come before it (2.2 to 3.0)."""
-    requests = legacy_requests({**BASE, **case.document}, case.version)
+    requests = legacy_requests({**BASE, **case.document}, release_for(case.version))
 
     assert list(requests.metadata) == case.metadata
     assert requests.profile == {**LEGACY_PROFILE, **case.profile}
@@ -658,7 +659,7 @@ def test_later_managers_are_told_kubernetes_in_both_generations_words(case: Lega
 def test_a_later_manager_gets_an_empty_search_space_for_a_tuner_that_has_none() -> None:
     document = {**BASE, **LEGACY_CASES[0].document, "searchSpace": None}
 
-    requests = legacy_requests(document, "2.2")
+    requests = legacy_requests(document, release_for("2.2"))
 
     assert requests.profile["searchSpace"] == {}
 
@@ -748,7 +749,7 @@ def test_a_resume_tells_what_the_profile_has_kept(name: str) -> None:
 
 @pytest.mark.parametrize("case", [case for case in CASES if "2.1" in case.releases])
 def test_a_resume_tells_what_the_start_has_told(case: Case) -> None:
-    started = v1_requests(case.document, "2.1")
+    started = v1_requests(case.document, release_for("2.1"))
 
     resumed = stored_requests(json.loads(json.dumps(started.profile)))
 
@@ -761,7 +762,7 @@ def test_a_config_is_left_as_it_was(case: Case) -> None:
     document = case.document
     before = deepcopy(document)
 
-    requests = v1_requests(document, case.releases[-1])
+    requests = v1_requests(document, release_for(case.releases[-1]))
     _spoil(requests)
 
     assert document == before
@@ -772,7 +773,7 @@ def test_a_legacy_config_is_left_as_it_was(case: LegacyCase) -> None:
     document = deepcopy({**BASE, **case.document})
     before = deepcopy(document)
 
-    _spoil(legacy_requests(document, case.version))
+    _spoil(legacy_requests(document, release_for(case.version)))
 
     assert document == before
 
@@ -790,9 +791,9 @@ def test_a_stored_profile_is_left_as_it_was(name: str) -> None:
 def test_the_defaults_of_a_release_are_not_shared_between_requests() -> None:
     case = CASES[1]
 
-    _spoil(v1_requests(case.document, "1.9"))
+    _spoil(v1_requests(case.document, release_for("1.9")))
 
-    assert v1_requests(case.document, "1.9").metadata[0] == case.first
+    assert v1_requests(case.document, release_for("1.9")).metadata[0] == case.first
 
 
 def _spoil(requests: StartRequests) -> None:
@@ -810,7 +811,7 @@ def _spoil(requests: StartRequests) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.platform)
 def test_requests_show_no_content(case: Case) -> None:
     """They hold passwords and tokens, and end up in tracebacks."""
-    requests = v1_requests(case.document, case.releases[-1])
+    requests = v1_requests(case.document, release_for(case.releases[-1]))
 
     assert repr(requests) == (
         f"StartRequests({len(requests.metadata)} of metadata, {len(requests.profile)} fields)"

@@ -378,3 +378,12 @@ def test_kubeflow_without_reuse_is_handed_over_as_it_is(
     )
 
     assert (load_config(config, base_path=tmp_path, nni_version=version).format == "v1") is is_v1
+
+
+@pytest.mark.parametrize("version", ["2.6", "3.0"])
+def test_text_in_place_of_a_kubernetes_section_is_a_problem(version: str) -> None:
+    config = {"trainingServicePlatform": "kubeflow", "kubeflowConfig": "here"}
+
+    problems = check_config(config, nni_version=version)
+
+    assert "kubeflowConfig" in [problem.location for problem in problems]

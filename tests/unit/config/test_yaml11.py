@@ -9,7 +9,6 @@ import yaml
 
 from nnicli.config import convert_config, load_config, load_search_space
 from nnicli.config.documents.yaml11 import is_surprise, write_as_number
-from nnicli.config.documents.yaml_writer import write_yaml
 from tests.unit.config.conftest import HEAD, SPACE, Check, WriteConfig
 
 
@@ -205,4 +204,4 @@ def test_a_converted_config_has_the_number(write_config: WriteConfig) -> None:
     conversion = convert_config(path, "v1")
 
     assert conversion.document["maxTrialNum"] == 1000
-    assert "maxTrialNum: 1000\n" in write_yaml(conversion)
+    assert "maxTrialNum: 1000\n" in conversion.to_yaml()

@@ -9,7 +9,6 @@ import pytest
 import yaml
 
 from nnicli.config import convert_config
-from nnicli.config.documents.yaml_writer import write_yaml
 
 SOURCE = """\
 # Learning rates.
@@ -85,7 +84,7 @@ trialGpuNumber: 0
 def _written(source: str, tmp_path: Path) -> str:
     file = tmp_path / "config.yml"
     file.write_text(source)
-    return write_yaml(convert_config(file))
+    return convert_config(file).to_yaml()
 
 
 def test_comments_and_order_are_kept(tmp_path: Path) -> None:
@@ -134,7 +133,7 @@ def test_a_sign_in_a_text_is_no_comment(tmp_path: Path, command: str) -> None:
 def test_text_stays_text_for_every_reader(value: str) -> None:
     config: dict[str, Any] = {"trainingServicePlatform": "local", "experimentName": value}
 
-    text = write_yaml(convert_config(config))
+    text = convert_config(config).to_yaml()
 
     assert yaml.safe_load(text)["experimentName"] == value
     if value == "1e-7":
@@ -145,7 +144,7 @@ def test_a_json_file_becomes_yaml(tmp_path: Path) -> None:
     file = tmp_path / "config.json"
     file.write_text('{\n\t"trainingServicePlatform": "local",\n\t"searchSpacePath": "s"\n}\n')
 
-    assert write_yaml(convert_config(file)) == (
+    assert convert_config(file).to_yaml() == (
         "trainingService:\n  platform: local\nsearchSpaceFile: s\n"
     )
 

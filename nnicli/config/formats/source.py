@@ -1,0 +1,47 @@
+"""A config as its writer gave it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.documents.document import Document
+from nnicli.config.documents.reader import read_mapping, read_nothing, read_path
+from nnicli.config.field_names import is_v1
+from nnicli.config.formats.v1 import drop_nulls
+from nnicli.config.schema.indentation import restore_indentation
+from nnicli.config.schema.spelling import unify_spelling
+
+Source = str | os.PathLike[str] | Mapping[str, Any]
+"""A config: the path of its file, or the config itself."""
+
+
+def read_config(config: Source) -> Document:
+    """Read a config; fields of the v2 format get NNI's own spelling, and nulls are left out."""
+    if isinstance(config, Mapping):
+        document = read_mapping(config)
+    elif isinstance(config, str | os.PathLike):
+        document = read_path(config)
+    else:
+        document = read_nothing(config)
+    if not isinstance(document.data, dict):
+        if not document.problems:
+            document.report((), "a config is a mapping of fields", rule="type")
+    elif is_v1(document.data):
+        restore_indentation(document, "experiment-v1")
+        drop_nulls(document.data)
+    else:
+        restore_indentation(document, "experiment-v2")
+        unify_spelling(document)
+    return document
+
+
+def find_base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
+    """Return the directory from which a config's relative paths count."""
+    if base_path is not None:
+        return Path(base_path).expanduser().absolute()
+    if isinstance(config, str | os.PathLike):
+        return Path(config).absolute().parent
+    return Path.cwd()

@@ -1,0 +1,135 @@
+"""A config from its file to the requests that start its experiment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nnicli.config.checking import Examination, config_error, examine
+from nnicli.config.field_names import DIRECTORY_KEYS, Format, is_v1
+from nnicli.config.formats.source import Source
+from nnicli.config.formats.start_requests import StartRequests, start_requests
+from nnicli.config.formats.v1 import to_canonical_v1
+from nnicli.config.formats.v2 import to_canonical_v2
+from nnicli.config.ignoring import check_ignored
+from nnicli.config.releases import Release, release_for
+from nnicli.config.target import Target
+from nnicli.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A config without errors.
+
+    Attributes:
+        format: The format of the document, which the release takes.
+        document: The config, with absolute paths and all defaults; it may hold secrets.
+        path: Its file, None for a mapping.
+        warnings: What runs but surprises.
+        requests: What the manager gets so that it starts the experiment.
+    """
+
+    format: Format
+    document: dict[str, Any]
+    path: Path | None
+    warnings: tuple[Problem, ...]
+    requests: StartRequests
+
+    def __repr__(self) -> str:
+        return f"LoadedConfig({self.format}, path={self.path}, {len(self.document)} fields)"
+
+    @property
+    def experiments_directory(self) -> Path:
+        """Absolute parent of the experiment's folder."""
+        return Path(self.document[DIRECTORY_KEYS[self.format]])
+
+    @property
+    def name(self) -> str | None:
+        """The experiment's name."""
+        return self.document.get("experimentName")
+
+    @property
+    def log_level(self) -> str:
+        """The manager's: fatal, error, warning, info, debug or trace."""
+        return str(self.document["logLevel"])
+
+    @property
+    def platform(self) -> str:
+        """The training service."""
+        if self.format == "v1":
+            return str(self.document["trainingServicePlatform"])
+        service = self.document["trainingService"]
+        return "hybrid" if isinstance(service, list) else str(service["platform"])
+
+
+def load_config(
+    config: Source,
+    *,
+    base_path: str | os.PathLike[str] | None = None,
+    nni_version: str | Release | None = None,
+    target: Target | None = None,
+    debug: bool = False,
+    experiments_directory: str | os.PathLike[str] | None = None,
+    ignore: Iterable[str] = (),
+) -> LoadedConfig:
+    """Return a config as the manager takes it.
+
+    Args:
+        config: Path of a YAML or JSON file, or the config itself.
+        base_path: Folder from which relative paths count; None: the file's own, for a mapping the
+            working directory.
+        nni_version: The NNI that is to run it; None: the newest.
+        target: What that NNI has in its environment; None: not known.
+        debug: Set the config's `debug`, and its log level to debug.
+        experiments_directory: Absolute parent of the experiment's folder, which beats the config's
+            own; None: the config's.
+        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
+
+    Raises:
+        InvalidValueError: There is no such check, or it cannot be turned off.
+        ConfigSyntaxError: The file is missing, unreadable or no plain YAML or JSON.
+        SearchSpaceError: Only the search space has errors.
+        ConfigSchemaError: The config has errors.
+        UnsupportedVersionError: nnicli knows no such release.
+    """
+    release = release_for(nni_version)
+    examination = examine(
+        config,
+        base_path=base_path,
+        release=release,
+        target=target,
+        ignored=check_ignored(ignore),
+    )
+    if errors := examination.errors():
+        raise config_error(examination.document, errors)
+    format_, document = _complete(examination, debug=debug)
+    if experiments_directory is not None:
+        document = with_experiments_directory(document, os.fspath(experiments_directory))
+    return LoadedConfig(
+        format=format_,
+        document=document,
+        path=examination.document.file,
+        warnings=tuple(examination.problems()),
+        requests=start_requests(document, format_, release),
+    )
+
+
+def with_experiments_directory(config: Mapping[str, Any], parent: str) -> dict[str, Any]:
+    """Return a document of either format whose experiments have another parent directory."""
+    return {**config} | {key: parent for key in DIRECTORY_KEYS.values() if key in config}
+
+
+def _complete(examination: Examination, *, debug: bool) -> tuple[Format, dict[str, Any]]:
+    """Return a config without errors as its release takes it."""
+    context, space = examination.context, examination.search_space
+    converter = examination.converter
+    data = context.data if converter is None else converter.target
+    if is_v1(data):
+        return "v1", to_canonical_v1(data, base=context.base, search_space=space, debug=debug)
+    document = to_canonical_v2(
+        data, base=context.base, release=context.release, search_space=space or {}, debug=debug
+    )
+    return "v2", document
