@@ -21,7 +21,7 @@ CHECKS: Mapping[str, str] = {
     "lookalike": "characters that look like others",
     "operator-role": "roles that a Kubernetes operator needs or does not have",
     "package": "a tuner or assessor that needs a package which is not installed",
-    "path": "files and folders that are not there, or are of the wrong kind",
+    "path": "files and directories that are not there, or are of the wrong kind",
     "placeholder": "values that look like those of a template",
     "range": "numbers that are out of range, and ranges of search spaces",
     "size": "lists with too few or too many items",

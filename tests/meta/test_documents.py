@@ -7,7 +7,7 @@ import importlib
 import re
 import shlex
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -36,6 +36,16 @@ LINK = re.compile(r"\]\(([^)#]+?)(?:#[^)]*)?\)")
 
 
 @pytest.fixture
+def names() -> Iterator[dict[str, object]]:
+    """Yield what an example defines; its experiments are stopped however it ends."""
+    defined: dict[str, object] = {}
+    yield defined
+    for value in defined.values():
+        if isinstance(value, Experiment) and value.process is not None:
+            value.stop_experiment()
+
+
+@pytest.fixture
 def quickstart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: Callable[[], int]
 ) -> Callable[[str], str]:
@@ -50,10 +60,11 @@ def quickstart(
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
 def test_examples_run(
-    number: int, quickstart: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+    number: int,
+    quickstart: Callable[[str], str],
+    names: dict[str, object],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    names: dict[str, object] = {}
-
     exec(quickstart(EXAMPLES[number]), names)
 
     experiment = names["exp"]
@@ -69,11 +80,12 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("tutorial", TUTORIALS, ids=lambda path: path.stem)
 def test_a_tutorial_runs_from_its_first_line_to_its_last(
-    tutorial: Path, quickstart: Callable[[str], str], capsys: pytest.CaptureFixture[str]
+    tutorial: Path,
+    quickstart: Callable[[str], str],
+    names: dict[str, object],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """Someone new to nnicli types it line by line; the lines build on each other."""
-    names: dict[str, object] = {}
-
     for language, code in BLOCK.findall(tutorial.read_text("utf-8")):
         if language == "python":
             exec(quickstart(code), names)

@@ -14,7 +14,8 @@ import nnicli
 from nnicli import errors
 from nnicli.errors import NnicliError, ProcessIdentity
 
-_LINE = re.compile(r"^( *)(\w+)(?:\((\w+)\))?$")
+# Indented by four, which is code to Markdown, and by two more for each parent.
+_LINE = re.compile(r"^ {4}( *)(\w+)(?:\((\w+)\))?$")
 CLASSES = [
     member
     for member in vars(errors).values()
