@@ -1,4 +1,4 @@
-"""What nnicli and a manager have to do together, whichever manager it is.
+"""What nnicli must achieve with every manager, real or fake.
 
 Each implementation is a subclass that says where its NNI is. A fake manager is trusted only while
 it passes what the real one passes.
@@ -78,7 +78,7 @@ experiment.stop_experiment()
 
 
 class ManagerContract:
-    """The contract; `nni` is the environment whose manager has to keep it."""
+    """The contract; `nni` is the environment whose manager must fulfil it."""
 
     release = release_of("3.0")
 
@@ -133,7 +133,7 @@ class ManagerContract:
         trials = finished.experiment.list_trial_jobs()
 
         assert sorted(trial.status for trial in trials) == ["FAILED", *["SUCCEEDED"] * 5]
-        # One final is NaN, which equals nothing; its text does.
+        # One final is NaN, which does not equal itself; its text does.
         one_by_one = [finished.experiment.get_trial_job(t.trialJobId) for t in trials]
         assert repr(one_by_one) == repr(trials)
         first = trials[0].hyperParameters[0]
@@ -223,7 +223,7 @@ class ManagerContract:
         assert finished.experiment.get_experiment_status()["status"] == "DONE"
 
     def test_the_experiment_is_listed_with_its_manager(self, finished: Finished) -> None:
-        """By its command line, or by its open files: 1.x is not told the id that it makes up."""
+        """Found by command line or open files: 1.x generates the id after it has started."""
         assert finished.experiment.process is not None
         with at_home(finished.home):
             (record,) = list_experiments(running_only=True)
@@ -239,11 +239,11 @@ class ManagerContract:
         assert str(record.directory) == profile["logDir"]
 
     def test_the_files_answer_as_the_manager_does(self, finished: Finished) -> None:
-        """Field by field, beside the living manager."""
+        """Field by field, compared with the running manager."""
         profile = finished.experiment.get_experiment_profile()
         recorded = open_experiment(profile["logDir"])
         for read in (read_all, read_logs):
-            # One final is NaN, which equals nothing; its text does.
+            # One final is NaN, which does not equal itself; its text does.
             assert repr(read(recorded)) == repr(read(finished.experiment))
 
         assert recorded.exp_id == finished.experiment.exp_id
@@ -259,7 +259,7 @@ class ManagerContract:
             assert recorded.get_trial_job(trial.trialJobId).raw == as_in_files(trial.raw)
             metrics = finished.experiment.get_job_metrics(trial.trialJobId)
             assert repr(recorded.get_job_metrics(trial.trialJobId)) == repr(metrics)
-        # A manager stores its profile every 10 s only.
+        # A manager stores its profile only every 10 s.
         changing = {"revision", "execDuration", "nextSequenceId", "endTime"}
         assert without(recorded.get_experiment_profile(), changing) == without(profile, changing)
 
@@ -296,7 +296,7 @@ class ManagerContract:
     def test_updates_right_after_the_start_are_applied(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
-        """A search space that comes before the tuner is lost; the library has to wait for it."""
+        """A search space sent before the tuner connects is lost; the library must wait."""
         experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
         space = {"x": {"_type": "choice", "_value": [7]}}
         space_file = tmp_path / "space.json"
@@ -337,7 +337,7 @@ class ManagerContract:
             lambda: experiment.get_trial_job(victim.trialJobId).status == "USER_CANCELED",
             "the killed trial is cancelled",
         )
-        # Trials that the tuner has generated already come first.
+        # Trials that the tuner has already generated come first.
         experiment.update_concurrency(4)
         wait_for(
             lambda: any(trial.sequenceId == number for trial in running_trials(experiment)),
@@ -354,20 +354,20 @@ class ManagerContract:
     def test_trials_name_what_they_ran_with_over_two_resumes(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
-        """3.0 hands them out from a queue, which begins again with the ids after each resume."""
+        """3.0 assigns them from a queue, whose ids start again after each resume."""
         config = write_config(
             tmp_path / "project", HONEST_TRIAL, trialConcurrency=4, maxTrialNumber=4
         )
         experiment.start_experiment(config)
         exp_id = str(experiment.exp_id)
         wait_for(lambda: are_at_work(experiment, config, ended=3), "all but one have ended")
-        told_live = what_ran(experiment, config)
+        ran_live = what_ran(experiment, config)
         experiment.stop_experiment()
-        told_stopped = what_ran(experiment, config)
+        ran_stopped = what_ran(experiment, config)
         experiment.resume_experiment(exp_id)
         experiment.update_trailnum(8)
         wait_for(lambda: are_at_work(experiment, config, ended=6), "more have ended")
-        told_again = what_ran(experiment, config)
+        ran_again = what_ran(experiment, config)
         experiment.stop_experiment()
         (config.parent / "code" / "stopped").touch()
         experiment.resume_experiment(exp_id)
@@ -375,18 +375,18 @@ class ManagerContract:
 
         assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
 
-        told_last = what_ran(experiment, config)
-        for told, wrote in (told_live, told_stopped, told_again, told_last):
-            assert told == {name: ({"x": x}, "KNOWN") for name, x in wrote.items()}
-        assert what_ran(open_experiment(exp_id), config) == told_last
+        ran_last = what_ran(experiment, config)
+        for reported, wrote in (ran_live, ran_stopped, ran_again, ran_last):
+            assert reported == {name: ({"x": x}, "KNOWN") for name, x in wrote.items()}
+        assert what_ran(open_experiment(exp_id), config) == ran_last
         best = experiment.best_trial(mode="maximize")
         assert best.parameters == {"x": best.final_value}
         assert all(row.parameter == {"x": row.value} for row in experiment.export_data())
-        # One that never asked has failed before it wrote.
+        # A trial that never asked failed before it wrote anything.
         never_asked = [
             trial.parameters_status
             for trial in experiment.list_trial_jobs()
-            if trial.trialJobId not in told_last[1]
+            if trial.trialJobId not in ran_last[1]
         ]
         assert set(never_asked) == {"NOT_READ" if self.release.hands_from_queue else "KNOWN"}
 
@@ -395,7 +395,7 @@ class ManagerContract:
     def test_stopped_experiment_is_read_viewed_and_resumed(
         self, nni: Path, experiment: Experiment, tmp_path: Path, home: Path
     ) -> None:
-        """A search space that was updated before lives on, which 2.2 to 2.5 cannot do alone."""
+        """An updated search space is kept, which 2.2 to 2.5 do not manage by themselves."""
         experiment.start_experiment(
             write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
         )
@@ -419,11 +419,11 @@ class ManagerContract:
         with pytest.raises(StateError, match="only viewed"):
             experiment.update_concurrency(1)
         assert read_all(experiment) == before
-        # Up to 2.1 its manager says INITIALIZED, as one does that waits for its experiment.
+        # Up to 2.1 its manager reports INITIALIZED, as does one that waits for its experiment.
         assert reconcile_experiments(repair=True) == []
         assert read_all(experiment) == before
         experiment.stop_experiment()
-        # The manager of a view leaves the end time at N/A; the library has to write it.
+        # A manager in view mode leaves the end time at N/A; the library must write it.
         assert registry(home, nni)[exp_id]["endTime"] != "N/A"
 
         experiment.resume_experiment(exp_id)
@@ -468,9 +468,9 @@ class ManagerContract:
         (record,) = list_experiments()
         assert (record.exp_id, record.directory) == (exp_id, loaded.directory)
         assert (record.status, record.is_registered) == ("STOPPED", True)
-        assert_goes_on(experiment, loaded.directory, before=before, old_home=home)
+        assert_continues(experiment, loaded.directory, before=before, old_home=home)
 
-    def test_stop_ends_trials_and_their_deaf_children(
+    def test_stop_ends_trials_and_children_that_ignore_signals(
         self,
         nni: Path,
         experiment: Experiment,
@@ -478,7 +478,7 @@ class ManagerContract:
         home: Path,
         free_port: Callable[[], int],
     ) -> None:
-        """NNI 3.0 signals a trial's shell only, so what it has started would live on."""
+        """NNI 3.0 signals only a trial's shell, so its children would keep running."""
         config, port = write_config(tmp_path / "project", DEAF_TRIAL), free_port()
         experiment.start_experiment(config, port)
         wait_for(lambda: len(deaf_pids(config)) == 2, "both trials have a deaf child")
@@ -491,7 +491,7 @@ class ManagerContract:
         assert deaf_pids(config) <= {survivor.pid for survivor in outcome.survivors}
         assert_nothing_left(exp_id, port, home=home, nni=nni, pids=deaf_pids(config))
 
-    def test_stop_after_kill_9_ends_the_orphans_and_no_neighbour(
+    def test_stop_after_kill_9_ends_the_orphans_and_nothing_else(
         self,
         nni: Path,
         experiment: Experiment,
@@ -513,7 +513,7 @@ class ManagerContract:
             outcome = experiment.stop_experiment()
 
             assert outcome.how == "already gone"
-            # The tuner may have ended by itself, as nobody speaks with it any more.
+            # The tuner may have exited by itself, as its manager is gone.
             assert deaf_pids(config) <= {one.pid for one in outcome.survivors}
             assert_nothing_left(exp_id, port, home=home, nni=nni, pids=deaf_pids(config))
             assert leftovers(str(neighbour.exp_id)) == neighbours
@@ -521,7 +521,7 @@ class ManagerContract:
 
     # Cleaning up
 
-    def test_orphans_of_a_killed_manager_are_told_and_ended(
+    def test_orphans_of_a_killed_manager_are_reported_and_ended(
         self, experiment: Experiment, tmp_path: Path, home: Path, nni: Path
     ) -> None:
         config = write_config(tmp_path / "project", DEAF_TRIAL)
@@ -541,7 +541,7 @@ class ManagerContract:
         assert_nothing_left(exp_id, None, home=home, nni=nni, pids=deaf_pids(config))
         assert reconcile_experiments() == []
 
-    def test_a_running_experiment_is_stopped_and_deleted_when_told(
+    def test_a_running_experiment_is_stopped_and_deleted_on_request(
         self, experiment: Experiment, tmp_path: Path, home: Path, nni: Path
     ) -> None:
         config = write_config(tmp_path / "project", DEAF_TRIAL)
@@ -562,8 +562,8 @@ class ManagerContract:
 
     # Failing
 
-    def test_a_killed_tuner_is_told(self, experiment: Experiment, tmp_path: Path) -> None:
-        """Some managers then say ERROR, some RUNNING for ever, and 2.10 ones die."""
+    def test_a_killed_tuner_is_reported(self, experiment: Experiment, tmp_path: Path) -> None:
+        """Some managers then report ERROR, some RUNNING forever, and those of 2.10 die."""
         experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
         wait_for(lambda: tuner_pid(experiment), "the tuner runs")
         wait_for(lambda: running_trials(experiment), "a trial runs")
@@ -584,7 +584,7 @@ class ManagerContract:
         free_port: Callable[[], int],
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        """Before it has an experiment, a manager of 2.2 or 2.3 hangs on all but SIGKILL."""
+        """Without an experiment, a manager of 2.2 or 2.3 ignores everything but SIGKILL."""
         pids: list[int] = []
 
         def refuse(client: ManagerClient, _document: object) -> str:
@@ -614,7 +614,7 @@ class ManagerContract:
         *,
         elsewhere: bool,
     ) -> None:
-        """Its manager waits for an experiment, from whoever sends one."""
+        """Its manager waits for an experiment, and would take one from anybody."""
         code = (
             "import os, sys; from nnicli import Experiment, ManagerClient\n"
             "ManagerClient.start_experiment = lambda *_: os.kill(os.getpid(), 9)\n"
@@ -644,7 +644,7 @@ class ManagerContract:
 
     # Around
 
-    def test_seed_example_runs_line_for_line_with_blanks_in_all_paths(
+    def test_seed_example_runs_line_for_line_with_spaces_in_all_paths(
         self,
         nni: Path,
         tmp_path: Path,
@@ -656,7 +656,7 @@ class ManagerContract:
         home.mkdir()
         project = "a project" if self.release.takes_blanks else "project"
         config = write_config(tmp_path / project, PLAIN_TRIAL)
-        # A link has a path of its own, and so a blank of its own.
+        # A link has its own path, and so its own space.
         (tmp_path / "an nni").symlink_to(nni)
         monkeypatch.setenv("HOME", str(home))
         monkeypatch.setenv("NNICLI_NNI", str(tmp_path / "an nni"))
@@ -689,18 +689,18 @@ class ManagerContract:
             for config in configs
         ]
         try:
-            told = [process.stdout.readline().split() for process in processes if process.stdout]
+            lines = [process.stdout.readline().split() for process in processes if process.stdout]
             entries = registry(home, nni)
         finally:
             for process in processes:
                 process.communicate("stop\n")
 
         assert [process.returncode for process in processes] == [0] * 10
-        ports = {exp_id: int(port) for exp_id, port in told}
+        ports = {exp_id: int(port) for exp_id, port in lines}
         assert len(set(ports.values())) == 10
         assert {exp_id: int(entry["port"]) for exp_id, entry in entries.items()} == ports
         for exp_id in ports:
-            # Its port may be another test's by now.
+            # Another test may have its port by now.
             assert_nothing_left(exp_id, None, home=home, nni=nni)
 
 
@@ -709,7 +709,7 @@ def without(profile: ExperimentProfile, keys: set[str]) -> dict[str, object]:
 
 
 def read_logs(experiment: ExperimentReader) -> list[str]:
-    """Return what every trial wrote."""
+    """Return the logs of every trial."""
     return [
         experiment.trial_log(trial.trialJobId, kind)
         for trial in experiment.list_trial_jobs()
@@ -729,7 +729,7 @@ def checksums(directory: Path) -> dict[Path, tuple[str, int]]:
 
 
 def read_all(experiment: ExperimentReader) -> list[object]:
-    """Return what can be read, in a form that is the same with and without a manager."""
+    """Return everything readable, in a form that does not depend on a manager."""
     return [
         experiment.list_trial_jobs(),
         experiment.get_job_metrics(),
@@ -740,7 +740,7 @@ def read_all(experiment: ExperimentReader) -> list[object]:
 
 
 def are_at_work(experiment: Experiment, config: Path, *, ended: int) -> bool:
-    """Return whether so many trials have ended, and all others have their hyper-parameters."""
+    """Return whether `ended` trials have ended, and the others have their hyper-parameters."""
     wrote = what_trials_wrote(config)
     trials = experiment.list_trial_jobs()
     finished = [trial for trial in trials if trial.is_finished]
@@ -753,31 +753,31 @@ def are_at_work(experiment: Experiment, config: Path, *, ended: int) -> bool:
 def what_ran(
     experiment: ExperimentReader, config: Path
 ) -> tuple[dict[str, tuple[dict[str, Any], str]], dict[str, float]]:
-    """Return what nnicli says of trials that asked, and what they wrote themselves."""
+    """Return what nnicli reports about trials that asked, and what they wrote themselves."""
     wrote = what_trials_wrote(config)
-    told = {
+    reported = {
         trial.trialJobId: (trial.parameters, trial.parameters_status)
         for trial in experiment.list_trial_jobs()
         if trial.trialJobId in wrote
     }
-    return told, wrote
+    return reported, wrote
 
 
 def as_exported(result: TrialResult) -> list[str]:
-    """Return what a manager sends of a result, before anything is made of it."""
+    """Return a result as the manager sends it."""
     parameters, value = result.raw["parameter"], result.raw["value"]
     return [result.trialJobId, json.dumps(parameters, sort_keys=True), value]
 
 
 def as_in_files(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return what a manager sends of a trial as its files have it."""
+    """Return a trial sent by a manager in the form of its files."""
     # 1.x calls it `id`.
     named = {("trialJobId" if key == "id" else key): value for key, value in raw.items()}
     return {**named, "hyperParameters": [json.loads(text) for text in raw["hyperParameters"]]}
 
 
 def read_results(experiment: Experiment) -> list[object]:
-    """Return what trials have come to, which is the same wherever their files lie."""
+    """Return the trials' results, which do not depend on where their files are."""
     return [
         [(trial.trialJobId, trial.hyperParameters) for trial in experiment.list_trial_jobs()],
         experiment.get_job_metrics(),
@@ -786,10 +786,10 @@ def read_results(experiment: Experiment) -> list[object]:
     ]
 
 
-def assert_goes_on(
+def assert_continues(
     experiment: Experiment, directory: Path, *, before: list[object], old_home: Path
 ) -> None:
-    """Check that an experiment that was moved, with one trial, can be viewed and resumed there."""
+    """Check that a moved experiment with one trial can be viewed and resumed."""
     experiment.view_experiment(directory.name)
     assert read_results(experiment) == before
     experiment.stop_experiment()
@@ -805,7 +805,7 @@ def assert_goes_on(
 
 
 def limits_of(experiment: Experiment) -> dict[str, object]:
-    """Return what can be updated, under nnicli's names and in its units."""
+    """Return the updatable limits, with nnicli's names and units."""
     dialect = experiment.client.dialect
     params: dict[str, Any] = dict(experiment.get_experiment_profile()["params"])
     return {name: dialect.read(name, params) for name in dialect.fields}
@@ -833,7 +833,7 @@ def assert_nothing_left(
 
 
 def seed_example(config: Path, port: int) -> str:
-    """Return the example that NNI published, with another config and another port."""
+    """Return NNI's published example, with another config and port."""
     text = _SEED_TEXT.read_text("utf-8")
     lines = text[text.index("from nnicli import") : text.index("References")]
     published = "'nni/examples/trials/mnist-pytorch/config.yml', port=9090"

@@ -1,4 +1,4 @@
-"""How experiments end: that every set was run, or that the right error says why nothing more comes.
+"""How experiments end: every set was run, or the right error explains why nothing more comes.
 
 What the tuner handed out is counted in the manager's own log, so that no trial can be lost unseen.
 """
@@ -21,7 +21,7 @@ from nnicli import (
 from tests.contract.scenes import LIMIT_S, write_config
 from tools.managers import release_of
 
-# A 1.9 manager may miss what a trial reports right before its end.
+# A 1.9 manager may miss metrics that a trial reports right before it ends.
 _TRIAL = """
 import time, nni
 x = nni.get_next_parameter()["x"]
@@ -104,8 +104,8 @@ def _batch(points: int) -> dict[str, Any]:
     return {"tuner": {"name": "BatchTuner"}, "searchSpace": space}
 
 
-def handed_out(experiment: Experiment) -> int:
-    """Return how many sets the manager got from its tuner, as its own log has it."""
+def generated_sets(experiment: Experiment) -> int:
+    """Return how many sets the tuner sent, according to the manager's log."""
     return experiment.manager_log().count("received command from dispatcher: TR,")
 
 
@@ -125,16 +125,16 @@ class _Endings:
 
 
 class ShortEndings(_Endings):
-    """What is looked at on every manager in every run of the tests, the fake one included."""
+    """Checked on every manager in every test run, the fake one included."""
 
-    def test_a_grid_smaller_than_the_concurrency_is_run_whole(
+    def test_a_grid_smaller_than_the_concurrency_runs_completely(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
         start(experiment, tmp_path, REPORTS, trialConcurrency=5, **_grid(3))
 
         assert_every_set_is_run(experiment, 3)
 
-    def test_trials_that_report_nothing_are_told_and_accepted_when_told(
+    def test_trials_that_report_nothing_are_an_error_unless_allowed(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
         start(experiment, tmp_path, IS_SILENT, maxTrialNumber=2)
@@ -146,7 +146,7 @@ class ShortEndings(_Endings):
 
 
 class ListEndings(_Endings):
-    """More of what the fake manager does, too: tuners that have a list of points."""
+    """Also checked on the fake manager: tuners with a list of points."""
 
     @pytest.mark.parametrize(
         ("points", "concurrency", "changes"),
@@ -165,10 +165,10 @@ class ListEndings(_Endings):
 
         assert_every_set_is_run(experiment, points)
 
-    def test_a_set_of_the_user_s_own_is_run_before_the_end(
+    def test_a_custom_set_is_run_before_the_end(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
-        """Over the metric of such a trial the tuner of 2.10.1 fails."""
+        """The tuner of 2.10.1 fails on the metric of such a trial."""
         start(experiment, tmp_path, REPORTS, trialConcurrency=1, **_grid(1))
         experiment.submit_trial({"x": 0})
 
@@ -181,7 +181,7 @@ class ListEndings(_Endings):
         assert sorted(map(str, sources)) == ["algorithm", "customized"]
 
     def test_a_resumed_grid_runs_to_its_end(self, experiment: Experiment, tmp_path: Path) -> None:
-        """Before 2.10 an unfinished trial has FAILED then, and the queue is lost in any release."""
+        """Before 2.10 an unfinished trial then becomes FAILED; every release loses the queue."""
         start(experiment, tmp_path, REPORTS, trialConcurrency=1, **_grid(2))
         experiment.wait(timeout=LIMIT_S, until="TUNER_NO_MORE_TRIAL")
         exp_id = experiment.stop_experiment().exp_id
@@ -199,25 +199,27 @@ class ListEndings(_Endings):
         ],
         ids=["nan", "dict", "text"],
     )
-    def test_finals_that_are_no_numbers_are_told(
+    def test_finals_that_are_not_numbers_are_reported(
         self, experiment: Experiment, tmp_path: Path, report: str, found: str
     ) -> None:
-        """Up to 2.6 a tuner ends over a final that is neither a number nor has one as default."""
+        """Up to 2.6 a final that is not a number and lacks a numeric default ends the tuner."""
         script = _TRIAL.format(pause=0, report=f"nni.report_final_result({report})")
         start(experiment, tmp_path, script, maxTrialNumber=2)
         kills_tuner = not self.release.takes_text and found != "NaN"
-        # Both trials may be over before it is noticed.
+        # Both trials may be over before that is noticed.
         expected = (TunerCrashedError, NoMetricError) if kills_tuner else NoMetricError
 
         with pytest.raises(expected) as caught:
             experiment.wait(timeout=LIMIT_S)
 
-        told = str(caught.value)
-        assert f"(found: {found})" in told or (kills_tuner and "Incorrect final result" in told)
+        message = str(caught.value)
+        assert f"(found: {found})" in message or (
+            kills_tuner and "Incorrect final result" in message
+        )
 
 
 class AlgorithmEndings(_Endings):
-    """What only a real NNI can show: its own tuners, and tuners and assessors that fail."""
+    """Only for a real NNI: its own tuners, and tuners and assessors that fail."""
 
     @pytest.fixture(autouse=True)
     def find_own_algorithms(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -225,7 +227,7 @@ class AlgorithmEndings(_Endings):
             monkeypatch.setenv("PYTHONPATH", str(tmp_path / "project" / "code"))
 
     @pytest.mark.parametrize(("population", "concurrency"), [(2, 4), (3, 2)])
-    def test_pbt_goes_on_after_it_had_nothing_for_a_moment(
+    def test_pbt_continues_after_a_moment_without_trials(
         self, experiment: Experiment, tmp_path: Path, population: int, concurrency: int
     ) -> None:
         arguments = {
@@ -249,7 +251,7 @@ class AlgorithmEndings(_Endings):
         assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
         assert_all_succeeded(experiment, 3)
 
-    def test_a_tuner_of_the_user_s_own_that_ends_is_run_whole(
+    def test_a_custom_tuner_that_ends_runs_completely(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
         start(experiment, tmp_path, REPORTS, trialConcurrency=2, **mine("nothing", sets=3))
@@ -268,7 +270,7 @@ class AlgorithmEndings(_Endings):
             "import_data",
         ],
     )
-    def test_a_tuner_that_fails_is_told_with_its_traceback(
+    def test_a_failing_tuner_is_reported_with_its_traceback(
         self, experiment: Experiment, tmp_path: Path, method: str
     ) -> None:
         start(experiment, tmp_path, REPORTS, maxTrialNumber=5, **mine(method))
@@ -281,7 +283,7 @@ class AlgorithmEndings(_Endings):
         assert f"raised in {method}" in caught.value.log_tail
 
     @pytest.mark.parametrize(
-        ("does", "told"),
+        ("does", "text"),
         [
             ("__init__", "ValueError: raised in __init__"),
             ("assess_trial", "ValueError: raised in assess_trial"),
@@ -289,20 +291,20 @@ class AlgorithmEndings(_Endings):
             ("trial_end", "ValueError: raised in trial_end"),
         ],
     )
-    def test_an_assessor_that_fails_is_told_with_its_traceback(
-        self, experiment: Experiment, tmp_path: Path, does: str, told: str
+    def test_a_failing_assessor_is_reported_with_its_traceback(
+        self, experiment: Experiment, tmp_path: Path, does: str, text: str
     ) -> None:
         start(experiment, tmp_path, REPORTS, maxTrialNumber=5, assessor=_assessor(does))
 
         with pytest.raises(TunerCrashedError) as caught:
             experiment.wait(timeout=LIMIT_S)
 
-        assert told in caught.value.log_tail
+        assert text in caught.value.log_tail
 
     def test_a_tuner_that_was_too_slow_gets_another_start(
         self, experiment: Experiment, tmp_path: Path
     ) -> None:
-        """2.8 to 3.0 give it up after 10 s; what it imported then takes less the next time."""
+        """2.8 to 3.0 give up after 10 s; its imports take less time in the next start."""
         slow = "import pathlib, time\nmark = pathlib.Path(__file__ + '.done')\n"
         slow += "if not mark.exists():\n    mark.touch()\n    time.sleep(15)\n"
         start(experiment, tmp_path, REPORTS, maxTrialNumber=1, before=slow, **mine("nothing"))
@@ -319,20 +321,20 @@ class AlgorithmEndings(_Endings):
         with pytest.raises(NoTrialSucceededError, match="no trial succeeded"):
             experiment.wait(timeout=LIMIT_S)
 
-        assert len(experiment.list_trial_jobs()) == handed_out(experiment) == 2
+        assert len(experiment.list_trial_jobs()) == generated_sets(experiment) == 2
 
 
 def start(
     experiment: Experiment, directory: Path, script: str, *, before: str = "", **changes: Any
 ) -> None:
-    """Start an experiment without a limit on trials, but for what changes.
+    """Start an experiment whose number of trials is unlimited by default.
 
     Args:
         experiment: The instance.
-        directory: Where its project is made.
-        script: What a trial runs.
-        before: What a tuner of the user's own does when it is imported.
-        changes: The config.
+        directory: Where to create its project.
+        script: The trials' script.
+        before: Code at the top of the custom tuner's module.
+        changes: Changes to the config.
     """
     config = write_config(directory / "project", script, **{"maxTrialNumber": None, **changes})
     code = config.parent / "code"
@@ -342,7 +344,7 @@ def start(
 
 
 def mine(fails: str, *, sets: int | None = None) -> dict[str, Any]:
-    """Return a tuner of the user's own."""
+    """Return the config of a custom tuner."""
     arguments = {"fails": fails, "sets": sets}
     return {
         "tuner": {
@@ -362,13 +364,13 @@ def _assessor(does: str) -> dict[str, Any]:
 
 
 def assert_every_set_is_run(experiment: Experiment, points: int) -> None:
-    """Wait, and check that as many trials succeeded as the tuner handed out sets."""
+    """Wait, then check that one trial succeeded for each set that the tuner generated."""
     assert experiment.wait(timeout=2 * LIMIT_S) == ExperimentStatus.TUNER_NO_MORE_TRIAL
-    assert handed_out(experiment) == points
+    assert generated_sets(experiment) == points
     assert_all_succeeded(experiment, points)
 
 
 def assert_all_succeeded(experiment: Experiment, number: int) -> None:
-    """Check that there are so many trials, and that each succeeded."""
+    """Check the number of trials, and that each succeeded."""
     statuses = [trial.status for trial in experiment.list_trial_jobs()]
     assert statuses == ["SUCCEEDED"] * number

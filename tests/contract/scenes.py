@@ -1,4 +1,4 @@
-"""Experiments for the contract: their configs, their trial scripts, and what they leave on disk."""
+"""Experiments for the contract: configs, trial scripts and the files that they leave."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nnicli.store import Registry
 from nnicli.waiting import Deadline, poll_until
 
 LIMIT_S = 120.0
-"""How long one step may take: before 3.0 a manager looks at its trials every 5 s only."""
+"""How long one step may take: before 3.0 a manager polls its trials only every 5 s."""
 
 SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}}
 
-# A 1.9 manager may miss what a trial reports right before its end, on a busy machine (seen live),
-# so trials whose finals count stay for a moment.
+# On a busy machine a 1.9 manager may miss metrics that a trial reports right before it ends (seen
+# live), so trials whose finals count sleep for a moment.
 _ODD_TRIAL = """
 import sys, time, nni
 x = nni.get_next_parameter()["x"]
@@ -39,7 +39,7 @@ time.sleep(1)
 
 
 def odd_trial(*, takes_text: bool) -> str:
-    """Return a script of whose trials the first five report other finals, and the sixth fails."""
+    """Return a script whose first five trials report different finals and whose sixth fails."""
     return _ODD_TRIAL.format(fifth='"text"' if takes_text else "7")
 
 
@@ -55,7 +55,7 @@ nni.get_next_parameter()
 time.sleep(600)
 """
 
-# Of each run of the manager one trial fails before it asks, and one after.
+# In each run of the manager one trial fails before it asks for parameters, and one after.
 HONEST_TRIAL = """
 import json, pathlib, sys, time, nni
 number = nni.get_sequence_id() % 4
@@ -82,7 +82,7 @@ for number in range({TALKS}):
 nni.report_final_result(1)
 """
 
-# The child says who it is only when it has become deaf.
+# The child leaves its pid only once it ignores the signals.
 DEAF_TRIAL = """
 import subprocess, sys, time
 child = '''
@@ -116,19 +116,19 @@ def write_config(directory: Path, script: str, **changes: Any) -> Path:
         **changes,
     }
     path = directory / "config.yml"
-    told = {key: value for key, value in config.items() if value is not None}
-    path.write_text(yaml.safe_dump(told), "utf-8")
+    document = {key: value for key, value in config.items() if value is not None}
+    path.write_text(yaml.safe_dump(document), "utf-8")
     return path
 
 
 @dataclass(frozen=True)
 class Finished:
-    """An experiment that is done, with its manager still there.
+    """An experiment that is done, with its manager still running.
 
     Attributes:
         experiment: The instance that started it.
         home: The HOME that it was started with.
-        fifth: The final of its fifth trial.
+        fifth: The final metric of its fifth trial.
     """
 
     experiment: Experiment
@@ -136,14 +136,14 @@ class Finished:
     fifth: object
 
     def trial(self, number: int) -> TrialJob:
-        """Return the trial of that sequence id."""
+        """Return the trial with this sequence id."""
         (found,) = [t for t in self.experiment.list_trial_jobs() if t.sequenceId == number]
         return found
 
 
 @contextmanager
 def at_home(home: Path) -> Iterator[None]:
-    """Work with that HOME for a while."""
+    """Set HOME within the block."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(home))
         yield
@@ -157,12 +157,12 @@ def wait_for(probe: Callable[[], object], what: str) -> None:
 
 
 def running_trials(experiment: Experiment) -> list[TrialJob]:
-    """Return the trials that run now."""
+    """Return the running trials."""
     return [trial for trial in experiment.list_trial_jobs() if trial.status == "RUNNING"]
 
 
 def what_trials_wrote(config: Path) -> dict[str, float]:
-    """Return, by trial, the x that it ran with last, of those that asked for it."""
+    """Return trial id -> the x it last ran with, for trials that asked for parameters."""
     return {
         path.stem.removeprefix("ran-"): float(path.read_text("utf-8"))
         for path in config.parent.glob("code/ran-*.json")
@@ -171,24 +171,24 @@ def what_trials_wrote(config: Path) -> dict[str, float]:
 
 
 def deaf_pids(config: Path) -> set[int]:
-    """Return the children that have become deaf to SIGINT and SIGTERM."""
+    """Return the pids of children that ignore SIGINT and SIGTERM."""
     return {int(path.name.removeprefix("deaf-")) for path in config.parent.glob("code/deaf-*")}
 
 
 def registry(home: Path, nni: Path) -> dict[str, dict[str, Any]]:
     """Return the registry of experiments where this NNI keeps it."""
     layout = find_installation(nni).release.layout
-    # Managers truncate the file before they write it anew; nnicli's reader waits for the rest.
+    # Managers truncate the file before they rewrite it; nnicli's reader waits for the rest.
     return Registry(home / layout.registry_file).read()
 
 
 def port_is_free(port: int) -> bool:
-    """Return whether a server could listen there now."""
+    """Return whether nothing listens on the port."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
 def open_files() -> int:
-    """Return how many descriptors this process has open."""
+    """Return the number of this process's open descriptors."""
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - the listing's own descriptor closes

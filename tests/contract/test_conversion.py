@@ -1,4 +1,4 @@
-"""Configs of the v1 format as NNI 3.0's own conversion has them, and as nnicli's has them."""
+"""v1 configs converted by NNI 3.0 itself, compared with nnicli's conversion."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ for path in sys.argv[1:]:
             continue
 print(json.dumps(converted, default=str))
 """
-# Where NNI's result is wrong: the field, and why.
+# Fields in which NNI's result is wrong, and why.
 BETTER = {
     "trainingService.useActiveGpu": "v2 refuses GPUs without it, and v1's default was false",
     "trainingService.reuseMode": "v1's default was false; v2's is true in 2.2 to 2.10",
@@ -62,7 +62,7 @@ def _differences(theirs: Any, ours: Any, way: tuple[str, ...] = ()) -> Iterator[
         yield ".".join(way)
 
 
-def test_every_file_that_nni_converts_becomes_the_same() -> None:
+def test_every_file_that_nni_converts_gives_the_same_result() -> None:
     files = [str(CASES / "corpus" / row["file"]) for row in read_corpus() if row["format"] == "v1"]
     output = subprocess.run(
         [Path(NNIS[0]) / "bin" / "python", "-c", SCRIPT, *files],
@@ -82,5 +82,5 @@ def test_every_file_that_nni_converts_becomes_the_same() -> None:
     assert {
         file: found - BETTER.keys() for file, found in different.items() if found - BETTER.keys()
     } == {}
-    # Each kubeflow config of one role has the one difference.
+    # Each kubeflow config with one role differs in one field.
     assert sum(found <= {"trialCommand"} for found in different.values()) > 70

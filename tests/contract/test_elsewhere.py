@@ -1,4 +1,4 @@
-"""Managers below a prefix, behind a reverse proxy, and on what looks like another host."""
+"""Managers below a prefix, behind a reverse proxy, or on what looks like another host."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ USER, PASSWORD, TEAM = "me", "hush", "blue"
 
 
 class ReverseProxy(ThreadingHTTPServer):
-    """Serves one manager below `/lab` over https, to those with a password and a header."""
+    """Serves one manager below `/lab` over https to clients with a password and a header."""
 
     def __init__(self, manager_port: int, certificate: trustme.LeafCert) -> None:
         super().__init__(("127.0.0.1", 0), _ProxyHandler)
@@ -73,7 +73,7 @@ class _ProxyHandler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def log_message(self, *_arguments: object) -> None:
-        """Print nothing."""
+        """Do not log requests."""
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ def bundle(authority: trustme.CA, tmp_path: Path) -> str:
 def test_logs_of_another_machine_come_from_its_manager(
     proxy: ReverseProxy, bundle: str, experiment: Experiment
 ) -> None:
-    """Behind a proxy nobody knows whose files those on this machine are."""
+    """Behind a proxy, files on this machine may belong to another experiment."""
     other = Experiment(headers={"X-Team": TEAM}, auth=(USER, PASSWORD), verify=bundle)
     other.connect_experiment(proxy.endpoint)
     wait_for(lambda: running_trials(experiment), "a trial runs")
@@ -136,7 +136,7 @@ def test_logs_of_another_machine_come_from_its_manager(
     other.disconnect()
 
 
-def test_everything_works_through_a_proxy_that_wants_a_password(
+def test_everything_works_through_a_proxy_with_a_password(
     proxy: ReverseProxy, bundle: str, experiment: Experiment
 ) -> None:
     other = Experiment(headers={"X-Team": TEAM}, verify=bundle)
@@ -147,16 +147,16 @@ def test_everything_works_through_a_proxy_that_wants_a_password(
     assert other.endpoint == proxy.endpoint
     other.update_trailnum(7)
     assert experiment.get_experiment_profile()["params"]["maxTrialNumber"] == 7
-    # Its port is not the manager's, so it may be anywhere.
+    # The port is not the manager's, so the manager may be anywhere.
     assert other.process is None
     assert PASSWORD not in repr(other) + repr(other.client)
     other.disconnect()
 
 
-def test_a_manager_behind_a_proxy_is_stopped_until_nobody_answers_there(
+def test_stopping_behind_a_proxy_waits_until_the_manager_is_gone(
     proxy: ReverseProxy, bundle: str, experiment: Experiment
 ) -> None:
-    """The proxy stays, and says that its gateway is bad."""
+    """The proxy stays up and answers 502 Bad Gateway."""
     other = Experiment(headers={"X-Team": TEAM}, auth=(USER, PASSWORD), verify=bundle)
     other.connect_experiment(proxy.endpoint)
 
@@ -167,7 +167,7 @@ def test_a_manager_behind_a_proxy_is_stopped_until_nobody_answers_there(
     assert experiment.process.wait(5)
 
 
-def test_a_wrong_password_is_told_without_it(proxy: ReverseProxy, bundle: str) -> None:
+def test_a_wrong_password_is_reported_without_showing_it(proxy: ReverseProxy, bundle: str) -> None:
     other = Experiment(headers={"X-Team": TEAM}, auth=(USER, "wr0ng"), verify=bundle)
 
     with pytest.raises(StatusError, match=r"HTTP 401: who are you\?") as caught:
@@ -201,7 +201,9 @@ def test_a_manager_below_a_prefix(
     experiment.disconnect()
 
 
-def test_a_prefix_that_the_release_has_not_is_told_before_any_spawn(tmp_path: Path) -> None:
+def test_a_prefix_that_the_release_does_not_support_is_refused_before_any_spawn(
+    tmp_path: Path,
+) -> None:
     installation = FakeInstallation.create(tmp_path / "old", version="2.2")
     experiment = Experiment(nni=installation.prefix, url_prefix="a")
 
@@ -212,10 +214,10 @@ def test_a_prefix_that_the_release_has_not_is_told_before_any_spawn(tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", ["v1.8", "1.9", "2.0.0"])
-def test_a_manager_without_a_stop_request_is_told_where_to_end_it(
+def test_a_manager_without_a_stop_request_must_be_stopped_on_its_machine(
     httpserver: HTTPServer, version: str
 ) -> None:
-    """It is not on this machine: what listens here is no manager."""
+    """It is not on this machine: the server that listens here is not a manager."""
     api = "/api/v1/nni"
     profile = {
         "id": "aBcD",
@@ -241,7 +243,7 @@ def test_a_manager_without_a_stop_request_is_told_where_to_end_it(
     experiment.disconnect()
 
 
-def test_a_damaged_registry_does_not_keep_anybody_from_a_manager(
+def test_a_damaged_registry_does_not_prevent_connecting_to_a_manager(
     experiment: Experiment, tmp_path: Path, home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))

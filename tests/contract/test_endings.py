@@ -1,7 +1,7 @@
 """How experiments end, on the fake manager and on real ones.
 
-Of a release that is neither the newest nor the fake one `make test` takes the short list only;
-`make test-managers` takes all on each.
+For releases other than the newest and the fake one, `make test` runs only the short list; `make
+test-managers` runs everything on each.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The contract on the fake manager, and what only a fast one can be asked."""
+"""The contract on the fake manager, and checks that only a fast manager allows."""
 
 from __future__ import annotations
 

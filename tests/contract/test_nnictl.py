@@ -1,4 +1,4 @@
-"""Experiments that nnictl and nnicli hand to each other, on releases whose nnictl starts today."""
+"""Experiments shared by nnictl and nnicli, on releases whose nnictl still starts."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ import pytest
 
 from nnicli import Experiment, ExperimentStatus, find_installation, load_experiment
 from nnicli.launcher.environment import manager_environment
-from tests.contract.contract import assert_goes_on, assert_nothing_left, read_results
+from tests.contract.contract import assert_continues, assert_nothing_left, read_results
 from tests.contract.scenes import LIMIT_S, LONG_TRIAL, PLAIN_TRIAL, registry, write_config
 from tests.support import REAL_NNIS
 from tools.managers import release_of
 
 RELEASES = ("3.0", "2.10.1", "2.5")
-# Its nnictl cannot read a YAML file any more, and so start nothing; the rest works.
+# Its nnictl can no longer read YAML, so cannot start an experiment; everything else works.
 WITHOUT_CREATE = ("1.9",)
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 Nnictl = Callable[..., str]
 
-# nnictl gives a manager some seconds to come up, which nothing can change, and ends it then.
+# nnictl ends a manager that is not up within a few seconds, a limit that cannot be changed.
 _TOO_SLOW = "Max retries exceeded with url: /api/v1/nni/check-status"
 _TRIES = 4
 
@@ -39,9 +39,9 @@ def _environments(releases: tuple[str, ...]) -> list[Any]:
 
 @pytest.fixture
 def nnictl(nni: Path, home: Path) -> Iterator[Nnictl]:
-    """Return a function that runs this release's nnictl and returns what it printed.
+    """Return a function that runs this release's nnictl and returns its output.
 
-    What it leaves running when it fails is ended.
+    Processes that a failed nnictl leaves behind are killed.
     """
     environment = manager_environment(find_installation(nni), os.environ)
 
@@ -83,7 +83,7 @@ def test_nnictl_lists_stops_and_resumes_what_nnicli_started(
     home: Path,
     free_port: Callable[[], int],
 ) -> None:
-    # More trials than the stop can end, lest a resumed 1.9 has nothing left to do.
+    # More trials than the stop can end, so that a resumed 1.9 still has work to do.
     config = write_config(tmp_path / "project", LONG_TRIAL, maxTrialNumber=20)
     port = free_port()
     experiment.start_experiment(config, port)
@@ -91,7 +91,7 @@ def test_nnictl_lists_stops_and_resumes_what_nnicli_started(
 
     assert exp_id in nnictl("experiment", "list")
     nnictl("stop", exp_id)
-    # Before 2.8 nnictl does not wait for the end.
+    # Before 2.8 nnictl does not wait for the manager to exit.
     assert experiment.process is not None
     assert experiment.process.wait(LIMIT_S)
     experiment.stop_experiment()
@@ -145,7 +145,7 @@ def test_nnicli_loads_what_nnictl_saved(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """From 2.1 on nnictl cannot load its own archives, and saves none with code."""
+    """Since 2.1 nnictl cannot load its own archives and does not save the code."""
     config = write_config(home / "project", PLAIN_TRIAL, maxTrialNumber=1, trialConcurrency=1)
     experiment.start_experiment(config)
     assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
@@ -164,4 +164,4 @@ def test_nnicli_loads_what_nnictl_saved(
     experiment.disconnect()
     assert loaded.has_code
     assert loaded.directory == new_home / "nni-experiments" / exp_id
-    assert_goes_on(experiment, loaded.directory, before=before, old_home=home)
+    assert_continues(experiment, loaded.directory, before=before, old_home=home)

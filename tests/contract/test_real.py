@@ -1,4 +1,4 @@
-"""The contract on real managers, each in an environment of its own."""
+"""The contract on real managers, each in its own environment."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def _class_for(name: str, row: Release, place: Path) -> type[ManagerContract]:
     return pytest.mark.timeout(600)(pytest.mark.real(TestRealManager))
 
 
-# A class each, so that one worker may run the experiments of one release while another goes on
-# with the next. Promised and not there is a failure, not a skip: the search above raises.
+# One class each, so that workers can test several releases at once. An NNI that was promised but
+# is missing is a failure, not a skip: the search above raises.
 globals().update(_classes())
 
 

@@ -1,4 +1,4 @@
-"""Algorithms that were registered with nnictl, on real managers."""
+"""Algorithms registered with nnictl, on real managers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nnicli.launcher.environment import manager_environment
 from nnicli.versions import parse_version
 from tests.support import REAL_NNIS
 
-# Where the list can be put somewhere else than into the environment that all tests share.
+# Releases whose list can be outside the environment, which all tests share.
 PLACES = [
     pytest.param(Path(place), id=Path(place).name)
     for place in REAL_NNIS

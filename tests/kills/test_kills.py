@@ -1,6 +1,7 @@
 """`kill -9` of nnicli at random moments of every verb, on real managers; then one `reconcile`.
 
-`make test-kills` kills at a hundred moments a release; `make test` at one of the first verbs each.
+`make test-kills` kills at a hundred moments per release; `make test` at one moment of each of the
+first verbs.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from tests.contract.scenes import LONG_TRIAL, PLAIN_TRIAL, write_config
 from tests.support import REAL_NNIS
 
 MOMENTS = int(os.environ.get("NNICLI_TEST_KILL_MOMENTS", "3"))
-"""How many moments there are a release, spread over the verbs."""
+"""Number of moments per release, spread over the verbs."""
 
 _PROLOGUE = """
 import os, sys
@@ -64,14 +65,14 @@ _PREPARATIONS = {
 
 @dataclass
 class _Machine:
-    """A HOME with one finished experiment in it, and a real NNI.
+    """A HOME with one finished experiment, and a real NNI.
 
     Attributes:
         nni: The NNI's environment.
         home: The HOME.
-        place: For configs, archives and exports.
-        exp_id: The experiment that is there.
-        port: The manager's, which nobody else takes.
+        place: Directory for configs, archives and exports.
+        exp_id: The finished experiment.
+        port: The manager's port, reserved for it.
     """
 
     nni: Path
@@ -86,7 +87,7 @@ class _Machine:
         return self.home / "nni-experiments"
 
     def restore(self) -> None:
-        """Put the finished experiment back, as it was in the beginning."""
+        """Restore the finished experiment."""
         shutil.rmtree(self.home)
         shutil.copytree(self.place / "home", self.home, symlinks=True)
         for name in ("archives", "exports"):
@@ -94,7 +95,7 @@ class _Machine:
             (self.place / name).mkdir()
 
     def run(self, verb: str, *, kill_after_s: float | None) -> float:
-        """Do it in a process of its own, killed after that long; return how long it took."""
+        """Run the verb in its own process, killed after this time; return how long it took."""
         code = _PROLOGUE + _PREPARATIONS.get(verb, "") + _READY.format(call=_VERBS[verb])
         with subprocess.Popen(
             [
@@ -122,7 +123,7 @@ class _Machine:
             return time.monotonic() - began
 
     def reconcile(self) -> list[dict[str, Any]]:
-        """Run the command once, which has to repair all that it finds; return what it said."""
+        """Run `nnicli reconcile` once, which must repair all it finds; return its findings."""
         answer = subprocess.run(
             [sys.executable, "-m", "nnicli", "reconcile", "--yes", "--json"]
             + [f"--experiments-directory={self.place / name}" for name in ("archives", "exports")],
@@ -138,7 +139,7 @@ class _Machine:
         return [psutil.Process(one.identity.pid) for one in find_managers() if one.is_ours]
 
     def processes(self) -> list[list[str]]:
-        """Return the command lines of everything that runs with this HOME."""
+        """Return the command lines of all processes with this HOME."""
         found = []
         for process in psutil.process_iter():
             try:
@@ -158,7 +159,9 @@ def machine(
     free_port: Callable[[], int],
 ) -> _Machine:
     if not request.param:
-        pytest.skip("NNICLI_TEST_NNI names no environment with an NNI; run `make test-kills`")
+        pytest.skip(
+            "NNICLI_TEST_NNI does not name an environment with an NNI; run `make test-kills`"
+        )
     (tmp_path / "tmp").mkdir()
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     nni, place, port = Path(request.param), tmp_path / "place", free_port()
@@ -204,8 +207,8 @@ def _check(machine: _Machine, verb: str) -> None:
     _settle(machine, verb)
     findings = machine.reconcile()
     kinds = "+".join(sorted({finding["kind"] for finding in findings})) or "nothing"
-    runs_on = _stop_what_runs(machine)
-    machine.tally[f"{verb}: found {kinds}{', ran on' if runs_on else ''}"] += 1
+    kept_running = _stop_what_runs(machine)
+    machine.tally[f"{verb}: found {kinds}{', kept running' if kept_running else ''}"] += 1
 
     assert machine.processes() == []
     assert ports.is_free(machine.port)
@@ -223,7 +226,7 @@ def _check(machine: _Machine, verb: str) -> None:
 
 
 def _settle(machine: _Machine, verb: str) -> None:
-    """Wait for a manager that was asked to stop, and may not have been."""
+    """Wait for a manager that may have been asked to stop."""
     if verb == "stop":
         poll_until(
             lambda: None if machine.managers() else True, deadline=Deadline(12), interval_s=0.1
@@ -233,7 +236,7 @@ def _settle(machine: _Machine, verb: str) -> None:
 def _stop_what_runs(machine: _Machine) -> bool:
     """Stop an experiment that was started before the kill; return whether there was one.
 
-    It is a whole one: registered, and at work.
+    Check that it is complete: registered and working.
     """
     running = [record for record in list_experiments() if record.is_running]
     for record in running:

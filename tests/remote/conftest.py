@@ -1,4 +1,4 @@
-"""An OpenSSH server of the test's own on loopback."""
+"""An OpenSSH server on loopback for each test."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import pytest
 
 from nnicli.waiting import Deadline, poll_until
 
-# Debian keeps it out of the users' PATH.
+# Debian does not have it on users' PATH.
 SSHD = shutil.which("sshd", path=os.pathsep.join((os.environ.get("PATH", ""), "/usr/sbin")))
-INSTALL_HINT = "there is no sshd; install OpenSSH's server (Debian: openssh-server)"
+INSTALL_HINT = "sshd not found; install the OpenSSH server (Debian: openssh-server)"
 FAR_DIRECTORY = Path("/tmp/nni-experiments")
 """Where the managers before 3.0 keep an experiment's files on the other machine."""
-# Wanted by a server that root starts.
+# Required by a server started by root.
 _RUNTIME = Path("/run/sshd")
-# The managers of 1.x and 2.0 speak SSH of 2020: their signatures are made with SHA-1.
+# The managers of 1.x and 2.0 use SSH as of 2020: their signatures use SHA-1.
 _CONFIG = """\
 ListenAddress 127.0.0.1
 Port {port}
@@ -45,12 +45,12 @@ SetEnv PATH={path} HOME={directory}/home
 
 @dataclass(frozen=True)
 class Machine:
-    """A machine that is entered over SSH; it is this one.
+    """A machine reached over SSH, which is in fact this one.
 
     Attributes:
-        port: Of its SSH server.
-        user: Who may enter it.
-        key: The private key for that.
+        port: Port of its SSH server.
+        user: User who can log in.
+        key: The user's private key.
     """
 
     port: int
@@ -60,9 +60,9 @@ class Machine:
 
 @pytest.fixture
 def system_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Make the directory that a server of root's wants, and take away what was not there before.
+    """Create the directory that a root server needs, and remove what did not exist before.
 
-    Only one such test runs at a time, lest one takes away what another uses.
+    Only one such test runs at a time, so that none removes what another uses.
     """
     with (tmp_path_factory.getbasetemp().parent / "sshd.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -77,24 +77,24 @@ def system_directories(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture
 def start_machine(
-    system_directories: None,  # noqa: ARG001 - they have to be there first
+    system_directories: None,  # noqa: ARG001 - they must exist first
     tmp_path: Path,
     free_port: Callable[[], int],
 ) -> Iterator[Callable[[Path], Machine]]:
-    """Return a function that starts a machine whose `python3` is that of an environment."""
+    """Return a function that starts a machine whose `python3` is from an environment."""
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(environment: Path) -> Machine:
         directory, port = tmp_path / "ssh", free_port()
-        # A home of its own: the shell's start-up files of a user would change PATH again.
+        # A separate home: the user's shell start-up files would change PATH again.
         (directory / "home").mkdir(parents=True)
         for name in ("host_key", "user_key"):
-            # Old managers read no other form of a key.
+            # Old managers cannot read other key formats.
             key = str(directory / name)
             command = ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", key]
             subprocess.run(command, check=True)
         path = os.pathsep.join((str(environment / "bin"), os.defpath))
-        # 1.9 runs trials in a login shell, whose PATH is the system's own.
+        # 1.9 runs trials in a login shell, which resets PATH to the system's.
         (directory / "home" / ".profile").write_text(f"export PATH='{path}'\n")
         config = directory / "sshd_config"
         config.write_text(_CONFIG.format(port=port, directory=directory, path=path))

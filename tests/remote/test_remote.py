@@ -36,7 +36,7 @@ RELEASES = ("3.0", "2.10.1", "1.9")
 pytestmark = [
     pytest.mark.real,
     pytest.mark.timeout(600),
-    # Promised and not there is a failure, not a skip.
+    # If sshd was promised but is missing, that is a failure, not a skip.
     pytest.mark.skipif(
         SSHD is None and "NNICLI_TEST_REMOTE" not in os.environ, reason=INSTALL_HINT
     ),
@@ -68,8 +68,8 @@ def _python(environment: Path) -> dict[str, str]:
     return {"pythonPath": str(environment / "bin")}
 
 
-def assert_log(experiment: Experiment, trial: TrialJob, *, is_to_be_had: bool) -> None:
-    if is_to_be_had:
+def assert_log(experiment: Experiment, trial: TrialJob, *, is_available: bool) -> None:
+    if is_available:
         assert experiment.trial_log(trial.trialJobId) == "said there\n"
         return
     with pytest.raises(TrialLogNotAvailableError, match=f"is at {trial.logPath}") as caught:
@@ -82,7 +82,7 @@ def assert_log(experiment: Experiment, trial: TrialJob, *, is_to_be_had: bool) -
 def test_trials_in_their_first_seconds_are_killed(
     nni: Path, start_machine: Callable[[Path], Machine], tmp_path: Path
 ) -> None:
-    """Of eight that 2.10.1 was asked to cancel then, six ran on to SUCCEEDED (seen live)."""
+    """Of eight that 2.10.1 was asked to cancel then, six continued to SUCCEEDED (seen live)."""
     machine = start_machine(nni)
     config = write_config(
         tmp_path / "project",
@@ -96,11 +96,11 @@ def test_trials_in_their_first_seconds_are_killed(
     with Experiment(nni=nni) as experiment:
         experiment.start_experiment(config)
         try:
-            wait_for(lambda: len(experiment.list_trial_jobs()) == 4, "all trials are there")
+            wait_for(lambda: len(experiment.list_trial_jobs()) == 4, "all trials exist")
             trials = [trial.trialJobId for trial in experiment.list_trial_jobs()]
 
             def kill(number: int) -> None:
-                # At several moments of what a manager does to start a trial.
+                # At several moments while a manager starts a trial.
                 time.sleep(1.5 * number)
                 experiment.kill_trial_job(trials[number])
 
@@ -141,20 +141,20 @@ def test_trials_run_on_another_machine(
             assert [trial.final_value for trial in trials] == [
                 trial.hyperParameters[0].parameters["x"] for trial in trials
             ]
-            assert_log(experiment, trials[0], is_to_be_had=nni.name == "3.0")
+            assert_log(experiment, trials[0], is_available=nni.name == "3.0")
             experiment.stop_experiment()
-            # A 3.0 manager keeps what it was asked for.
-            assert_log(experiment, trials[0], is_to_be_had=nni.name == "3.0")
+            # A 3.0 manager keeps logs that it has fetched.
+            assert_log(experiment, trials[0], is_available=nni.name == "3.0")
             assert_nothing_left(exp_id, None, home=home, nni=nni)
         finally:
             shutil.rmtree(FAR_DIRECTORY / exp_id, ignore_errors=True)
 
 
 @pytest.mark.parametrize("nni", _environments())
-def test_trials_that_all_fail_on_another_machine_are_told_without_their_logs(
+def test_trials_that_all_fail_on_another_machine_are_reported_without_their_logs(
     nni: Path, start_machine: Callable[[Path], Machine], tmp_path: Path
 ) -> None:
-    """Up to 2.10 a manager has no logs from there; the failure is what counts."""
+    """Up to 2.10 a manager does not fetch their logs; the failure is what counts."""
     config = write_config(
         tmp_path / "project",
         "import sys\nprint('last words')\nsys.exit(3)\n",
@@ -171,15 +171,15 @@ def test_trials_that_all_fail_on_another_machine_are_told_without_their_logs(
             shutil.rmtree(FAR_DIRECTORY / str(experiment.exp_id), ignore_errors=True)
 
     trial = experiment.list_trial_jobs()[0]
-    told = "last words" if nni.name == "3.0" else f"on another machine, at {trial.logPath}"
-    assert told in str(caught.value)
+    expected = "last words" if nni.name == "3.0" else f"on another machine, at {trial.logPath}"
+    assert expected in str(caught.value)
 
 
 @pytest.mark.parametrize("nni", _environments())
-def test_a_key_that_the_machine_refuses_is_the_cause_that_is_told(
+def test_a_key_that_the_machine_refuses_is_reported_as_the_cause(
     nni: Path, start_machine: Callable[[Path], Machine], tmp_path: Path
 ) -> None:
-    """3.0 says RUNNING, then stops by itself and closes its database; the tuner says goodbye."""
+    """3.0 reports RUNNING, then stops and closes its database; the tuner says goodbye."""
     machine = start_machine(nni)
     wrong = tmp_path / "wrong_key"
     command = ["ssh-keygen", "-q", "-t", "rsa", "-m", "PEM", "-N", "", "-f", str(wrong)]
