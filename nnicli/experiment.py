@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from nnicli import results
 from nnicli.config import LoadedConfig, load_config
 from nnicli.errors import (
+    Advice,
     AlreadyConnectedError,
     ConnectError,
     ConnectionLostError,
@@ -24,15 +25,16 @@ from nnicli.errors import (
     StatusError,
     TunerTooSlowError,
 )
+from nnicli.housekeeping import Kind, Reference, find_experiment
 from nnicli.launcher import (
     ManagerProcess,
     NniInstallation,
     StartPlan,
     StopOutcome,
+    StoppedExperiment,
     explain_silence,
     find_installation,
     find_local_addresses,
-    locate_experiment,
     start_manager,
     target_of,
 )
@@ -80,6 +82,12 @@ T = TypeVar("T")
 
 # How often wait() starts a manager again whose tuner was too slow for it.
 _SPARE_STARTS = 2
+
+
+_REFUSED: Mapping[Kind, Advice] = {
+    "archive": Advice("load_experiment() makes it an experiment of this machine", "load it first"),
+    "address": Advice("connect_experiment() connects to a manager that runs", "pass its id"),
+}
 
 
 class Experiment(ExperimentReader):
@@ -235,7 +243,7 @@ class Experiment(ExperimentReader):
             self._start(installation, self._creation_plan(config, port))
 
     def resume_experiment(
-        self, exp_id: str, port: int | str | None = None, debug: bool = False
+        self, exp_id: Reference, port: int | str | None = None, debug: bool = False
     ) -> None:
         """Go on with a stopped experiment and connect to it.
 
@@ -243,7 +251,8 @@ class Experiment(ExperimentReader):
         names the update to call.
 
         Args:
-            exp_id: The experiment's id.
+            exp_id: The experiment's id or a unique prefix of it, its own directory, or its
+                `nni.sqlite`.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
             debug: Set the manager's log level to debug.
@@ -251,6 +260,8 @@ class Experiment(ExperimentReader):
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             ExperimentNotFoundError: No such experiment is on this machine.
+            InvalidValueError: Several are meant, or the reference is an archive, or the address
+                of a manager, which has the experiment already.
             StateError: The experiment has a manager that still runs.
             UnsupportedVersionError: Another generation of NNI made the experiment.
             LaunchError: The manager could not be started; the experiment is as it was.
@@ -258,17 +269,20 @@ class Experiment(ExperimentReader):
         with self._connecting():
             self._reopen(exp_id, port, "resume", debug=debug)
 
-    def view_experiment(self, exp_id: str, port: int | str | None = None) -> None:
+    def view_experiment(self, exp_id: Reference, port: int | str | None = None) -> None:
         """Show a stopped experiment, read-only, and connect to it.
 
         Args:
-            exp_id: The experiment's id.
+            exp_id: The experiment's id or a unique prefix of it, its own directory, or its
+                `nni.sqlite`.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
 
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             ExperimentNotFoundError: No such experiment is on this machine.
+            InvalidValueError: Several are meant, or the reference is an archive, or the address
+                of a manager, which has the experiment already.
             StateError: The experiment has a manager that still runs.
             LaunchError: The manager could not be started; the experiment is as it was.
         """
@@ -588,17 +602,17 @@ class Experiment(ExperimentReader):
         )
 
     def _reopen(
-        self, exp_id: str, port: int | str | None, action: Action, *, debug: bool = False
+        self, reference: Reference, port: int | str | None, action: Action, *, debug: bool = False
     ) -> None:
         chosen_port = to_port(port)
         installation = self._installation()
-        located = locate_experiment(
-            exp_id, installation=installation, experiments_directory=self._experiments_directory
-        )
-        with located.claimed():
+        own = () if self._experiments_directory is None else (self._experiments_directory,)
+        found = find_experiment(reference, preferred=own, refused=_REFUSED)
+        stopped = StoppedExperiment.of(found.directory, installation)
+        with stopped.claimed():
             if action == "resume":
-                located.prepare_resume()
-            plan = located.plan(action, port=chosen_port, url_prefix=self._url_prefix, debug=debug)
+                stopped.prepare_resume()
+            plan = stopped.plan(action, port=chosen_port, url_prefix=self._url_prefix, debug=debug)
             self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:

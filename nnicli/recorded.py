@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TypeVar
 
-from nnicli.errors import DecodingError, ExperimentNotFoundError
+from nnicli.housekeeping import Reference, find_experiment, unpacked
 from nnicli.launcher import find_managers
 from nnicli.reader import ExperimentReader
 from nnicli.results import PairedTrials
@@ -18,10 +20,6 @@ from nnicli.store import (
     HandedParameters,
     Log,
     Parents,
-    find_experiment_directory,
-    is_file,
-    to_absolute,
-    why_closed,
 )
 
 T = TypeVar("T")
@@ -81,44 +79,47 @@ class RecordedExperiment(ExperimentReader):
 
 
 def open_experiment(
-    experiment: str | os.PathLike[str], *, experiments_directories: Parents = ()
+    experiment: Reference, *, experiments_directories: Parents = ()
 ) -> RecordedExperiment:
     """Return an experiment to be read from its files.
 
     Args:
-        experiment: Its id, its own folder, or its `nni.sqlite`.
-        experiments_directories: Where to look for an id besides NNI's default folders and that
-            which NNI's registries name.
+        experiment: Its id or a unique prefix of it, its own directory, its `nni.sqlite`, its
+            archive, or the address of its manager on this machine. An archive is unpacked into a
+            temporary directory, which is deleted with what this returns.
+        experiments_directories: Where to look for an id first, before NNI's default directories
+            and those that NNI's registries name.
 
     Raises:
         ExperimentNotFoundError: There is none; the message lists the places.
+        InvalidValueError: The reference means several; the message lists them.
+        ArchiveError: The archive is damaged.
         DecodingError: There is a file that is no database of an experiment, or a place that may
             not be looked at.
     """
-    database = _find(experiment, experiments_directories)
-    # A file that is something else is told here, and not by the first read.
+    found = find_experiment(experiment, preferred=experiments_directories)
+    if found.kind == "archive" and found.path is not None:
+        return _open_archive(found.path)
+    if found.kind == "database" and found.path is not None:
+        database = ExperimentDatabase(found.path)
+    else:
+        database = ExperimentDatabase.of(found.directory.resolve())
+    # A file that is something else is reported here, and not by the first read.
     database.trial_event_columns()
     return RecordedExperiment(database)
 
 
-def _find(experiment: str | os.PathLike[str], parents: Parents) -> ExperimentDatabase:
-    path = to_absolute(experiment)
-    if is_file(path):
-        return ExperimentDatabase(path.resolve())
-    database = ExperimentDatabase.of(path)
-    if is_file(database.path):
-        return ExperimentDatabase.of(path.resolve())
-    refusal = why_closed(database.path)
-    if isinstance(experiment, str) and Path(experiment).name == experiment:
-        try:
-            return ExperimentDatabase.of(find_experiment_directory(experiment, parents).resolve())
-        except ExperimentNotFoundError:
-            if refusal is None:
-                raise
-    if refusal is not None:
-        raise DecodingError(f"{path} cannot be read as an experiment: {refusal}")
-    raise ExperimentNotFoundError(
-        f"there is no experiment at {path}; allowed: an experiment's id, its own folder (with "
-        "db/nni.sqlite in it), or its nni.sqlite",
-        exp_id=path.name,
-    )
+def _open_archive(archive: Path) -> RecordedExperiment:
+    with ExitStack() as stack:
+        directory = stack.enter_context(unpacked(archive))
+        database = ExperimentDatabase.of(directory)
+        database.trial_event_columns()
+        recorded = RecordedExperiment(database)
+        weakref.finalize(recorded, _close_in, os.getpid(), stack.pop_all())
+    return recorded
+
+
+def _close_in(pid: int, stack: ExitStack) -> None:
+    # A process that was forked does not own the files.
+    if os.getpid() == pid:
+        stack.close()

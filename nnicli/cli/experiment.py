@@ -15,7 +15,7 @@ from nnicli.cli.output import (
     telling_errors,
     write_data,
 )
-from nnicli.cli.selection import open_record, parents_option, select_record, with_experiment
+from nnicli.cli.selection import find_url, parents_option, selected, with_experiment
 from nnicli.printable import printable_line
 from nnicli.redaction import redact
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from nnicli import ExperimentRecord
+    from nnicli.cli.selection import Selected
     from nnicli.results import ExportFormat
 
 # In which the whole config is told once more, piece by piece and partly as text (1.x to 2.1).
@@ -35,8 +36,9 @@ _SPACE = "searchSpace"
 def experiment() -> None:
     """List, show, export, save and delete experiments, from their files where those suffice.
 
-    EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
-    experiment that runs is meant, else the only one that there is.
+    EXPERIMENT is an id, a unique prefix of one, an experiment's own folder, its nni.sqlite, an
+    archive, or its manager's address: http://host[:port][/prefix], or :port on this machine.
+    Without it, the only experiment that runs is meant, else the only one that there is.
     """
 
 
@@ -71,13 +73,13 @@ def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> No
     """Show what is known of an experiment, and its config without its secrets."""
     import yaml
 
-    record = select_record(experiment, parents)
-    profile: dict[str, Any] = {**open_record(record).get_experiment_profile()}
+    with selected(experiment, parents) as one:
+        profile: dict[str, Any] = {**one.reader.get_experiment_profile()}
     profile["params"] = presentable_params(profile["params"])
     if as_json:
-        print_json({**_record_document(record), "profile": profile})
+        print_json({**_record_document(one.record), "profile": profile})
         return
-    _print_facts(record, {"config": ""})
+    _print_facts(one, {"config": ""})
     say(yaml.safe_dump(profile["params"], sort_keys=False, allow_unicode=True).rstrip("\n"))
 
 
@@ -87,9 +89,10 @@ def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> No
 @telling_errors
 def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
     """Tell an experiment's status, from its manager if that lives, and how many trials it has."""
-    record = select_record(experiment, parents)
-    said, errors = _ask_status(record)
-    statistics = open_record(record).get_job_statistics()
+    with selected(experiment, parents) as one:
+        record = one.record
+        said, errors = _ask_status(one)
+        statistics = one.reader.get_job_statistics()
     counts = {row["trialJobStatus"]: row["trialJobNumber"] for row in statistics}
     if as_json:
         document = _record_document(record)
@@ -100,7 +103,7 @@ def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> 
     if not record.is_running and noted not in (None, said):
         said = f"{said} (its manager is gone; the registry still says {noted})"
     facts = {"status": said, "trials": trials}
-    _print_facts(record, {**facts, **({"errors": "; ".join(errors)} if errors else {})})
+    _print_facts(one, {**facts, **({"errors": "; ".join(errors)} if errors else {})})
 
 
 @experiment.command("export", short_help="Write the results of an experiment to a file.")
@@ -129,21 +132,21 @@ def export(
     Results come from trials: where those are not yours, open csv in a spreadsheet only if it was
     written with --csv-escape. `import --csv-escape` reads it back.
     """
-    recorded = open_record(select_record(experiment, parents))
     chosen: Literal["csv", "json"] | None = "json" if as_json else kind
-    if filename is not None:
-        recorded.write_export(
-            filename,
-            kind=chosen or _kind_by_name(filename) or "csv",
-            intermediate=intermediate,
-            csv_escape=csv_escape,
-        )
-        tell(f"wrote {filename}")
-    else:
-        text = recorded.export_text(
+    with selected(experiment, parents) as one:
+        if filename is not None:
+            one.reader.write_export(
+                filename,
+                kind=chosen or _kind_by_name(filename) or "csv",
+                intermediate=intermediate,
+                csv_escape=csv_escape,
+            )
+            tell(f"wrote {filename}")
+            return
+        text = one.reader.export_text(
             chosen or "csv", intermediate=intermediate, csv_escape=csv_escape
         )
-        write_data(text if text.endswith("\n") else f"{text}\n")
+    write_data(text if text.endswith("\n") else f"{text}\n")
 
 
 @experiment.command("import", short_help="Tell a running experiment known results.")
@@ -171,26 +174,27 @@ def import_(
     from nnicli import Experiment, NotConnectedError
     from nnicli.results import parse_export
 
-    record = select_record(experiment, parents)
+    exp_id, url = find_url(experiment, parents)
     path = Path(filename).expanduser()
     text = path.read_bytes().decode("utf-8", "replace")
     kind = _kind_by_name(filename) or _kind_by_content(text)
     rows = parse_export(text, kind, csv_escape=csv_escape)
-    if record.url is None:
+    if url is None:
         raise NotConnectedError(
-            f"experiment {record.exp_id} has no manager, and only a tuner that runs takes results; "
+            f"experiment {exp_id} has no manager, and only a tuner that runs takes results; "
             "resume it first"
         )
     connected = Experiment()
-    connected.connect_experiment(record.url)
+    connected.connect_experiment(url)
     try:
+        exp_id = str(connected.exp_id)
         connected.import_data(rows)
     finally:
         connected.disconnect()
     if as_json:
-        print_json({"exp_id": record.exp_id, "imported": len(rows)})
+        print_json({"exp_id": exp_id, "imported": len(rows)})
     else:
-        say(f"imported {len(rows)} results into experiment {record.exp_id}")
+        say(f"imported {len(rows)} results into experiment {exp_id}")
 
 
 def _kind_by_name(filename: str) -> ExportFormat | None:
@@ -204,14 +208,17 @@ def _kind_by_content(text: str) -> ExportFormat:
     return "json" if text.lstrip("\ufeff \t\r\n").startswith(("[", "{")) else "csv"
 
 
-def _ask_status(record: ExperimentRecord) -> tuple[str, list[str]]:
-    if record.url is None:
-        return record.status, []
-    from nnicli import ManagerClient
+def _ask_status(one: Selected) -> tuple[str, list[str]]:
+    if one.record.url is None:
+        return one.record.status, []
+    from nnicli import Experiment, ManagerClient
     from nnicli.launcher import explain_silence
 
-    with ManagerClient(record.url, explain_silence=explain_silence) as client:
-        answer = client.get_experiment_status()
+    if isinstance(one.reader, Experiment):
+        answer = one.reader.get_experiment_status()
+    else:
+        with ManagerClient(one.record.url, explain_silence=explain_silence) as client:
+            answer = client.get_experiment_status()
     return answer["status"], [redact(error) for error in answer["errors"]]
 
 
@@ -221,7 +228,7 @@ def _record_document(record: ExperimentRecord) -> dict[str, Any]:
         "name": record.name,
         "status": record.status,
         "registry_status": record.registry_status,
-        "is_running": record.is_running,
+        "is_running": record.is_running or record.url is not None,
         "platform": record.platform,
         "port": record.port,
         "url": record.url,
@@ -278,17 +285,25 @@ def _short(directory: Path | None) -> str:
     return str(directory)
 
 
-def _print_facts(record: ExperimentRecord, more: dict[str, str]) -> None:
+def _describe_manager(record: ExperimentRecord) -> str:
+    if record.owner is None:
+        return record.url or "none"
+    return f"{record.url} (pid {record.owner.pid})"
+
+
+def _print_facts(one: Selected, more: dict[str, str]) -> None:
+    record = one.record
     facts = {
         "experiment": record.exp_id,
         "name": record.name or "",
         "status": record.status,
         "platform": record.platform or "",
         "NNI": record.version or "",
-        "manager": f"{record.url} (pid {record.owner.pid})" if record.owner else "none",
+        "manager": _describe_manager(record),
         "started": format_time(record.started_at),
         "ended": format_time(record.ended_at),
-        "folder": str(record.directory),
+        **({"read from": one.place} if one.place is not None else {}),
+        "folder": str(record.directory or ""),
         **more,
     }
     width = max(map(len, facts)) + 1

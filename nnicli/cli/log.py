@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from nnicli.cli.output import LogWriter, print_json, tell, telling_errors
-from nnicli.cli.selection import open_record, select_record, with_experiment
+from nnicli.cli.selection import selected, with_experiment
 from nnicli.errors import NnicliError
 
 if TYPE_CHECKING:
-    from nnicli import RecordedExperiment
+    from nnicli.reader import ExperimentReader
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -25,8 +25,9 @@ _TRIAL_LOGS = ("stdout", "stderr", "trial")
 def log() -> None:
     """Print what a manager, its tuner and its trials wrote, from the experiment's files.
 
-    EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
-    experiment that runs is meant, else the only one that there is.
+    EXPERIMENT is an id, a unique prefix of one, an experiment's own folder, its nni.sqlite, an
+    archive, or its manager's address: http://host[:port][/prefix], or :port on this machine.
+    Without it, the only experiment that runs is meant, else the only one that there is.
     """
 
 
@@ -142,21 +143,21 @@ def _print(
     as_json: bool,
 ) -> None:
     _check_portion(head, is_followed=is_followed, as_json=as_json)
-    recorded = open_record(select_record(experiment, parents))
-    if as_json:
-        text = read(recorded, head=head, tail=tail)
-        print_json({"exp_id": recorded.directory.name, "log": name, "text": text})
-        return
-    pieces: Iterable[str]
-    if head is None:
-        pieces = follow(recorded, tail=tail, timeout=None if is_followed else _AS_IT_IS)
-    else:
-        pieces = [read(recorded, head=head)]
-    log = LogWriter()
-    for piece in pieces:
-        log.write(piece)
-    if not is_followed:
-        log.close()
+    with selected(experiment, parents) as one:
+        if as_json:
+            text = read(one.reader, head=head, tail=tail)
+            print_json({"exp_id": one.record.exp_id, "log": name, "text": text})
+            return
+        pieces: Iterable[str]
+        if head is None:
+            pieces = follow(one.reader, tail=tail, timeout=None if is_followed else _AS_IT_IS)
+        else:
+            pieces = [read(one.reader, head=head)]
+        log = LogWriter()
+        for piece in pieces:
+            log.write(piece)
+        if not is_followed:
+            log.close()
 
 
 def _check_portion(head: int | None, *, is_followed: bool, as_json: bool) -> None:
@@ -176,30 +177,32 @@ def _print_all(
 ) -> None:
     """Print every log of a trial that has text, each below its name, as `tail` does with files."""
     _check_portion(head, is_followed=is_followed, as_json=as_json)
-    recorded = open_record(select_record(experiment, parents))
-    if is_followed:
-        _print_labelled(_follow_all(recorded, trial_id, tail))
-        return
-    kinds = recorded.trial_log_kinds(trial_id)
-    if as_json:
-        texts = {kind: recorded.trial_log(trial_id, kind, head=head, tail=tail) for kind in kinds}
-        print_json({"exp_id": recorded.directory.name, "trial": trial_id, "logs": texts})
-    elif kinds:
-        _print_labelled(
-            (kind, piece)
-            for kind in kinds
-            for piece in _pieces_of(recorded, trial_id, kind, head=head, tail=tail)
-        )
-    else:
-        tell(f"trial {trial_id} has written nothing")
+    with selected(experiment, parents) as one:
+        if is_followed:
+            _print_labelled(_follow_all(one.reader, trial_id, tail))
+            return
+        kinds = one.reader.trial_log_kinds(trial_id)
+        if as_json:
+            texts = {
+                kind: one.reader.trial_log(trial_id, kind, head=head, tail=tail) for kind in kinds
+            }
+            print_json({"exp_id": one.record.exp_id, "trial": trial_id, "logs": texts})
+        elif kinds:
+            _print_labelled(
+                (kind, piece)
+                for kind in kinds
+                for piece in _pieces_of(one.reader, trial_id, kind, head=head, tail=tail)
+            )
+        else:
+            tell(f"trial {trial_id} has written nothing")
 
 
 def _pieces_of(
-    recorded: RecordedExperiment, trial_id: str, kind: str, *, head: int | None, tail: int | None
+    reader: ExperimentReader, trial_id: str, kind: str, *, head: int | None, tail: int | None
 ) -> Iterable[str]:
     if head is None:
-        return recorded.follow_trial_log(trial_id, kind, tail=tail, timeout=_AS_IT_IS)
-    return [recorded.trial_log(trial_id, kind, head=head)]
+        return reader.follow_trial_log(trial_id, kind, tail=tail, timeout=_AS_IT_IS)
+    return [reader.trial_log(trial_id, kind, head=head)]
 
 
 def _print_labelled(pieces: Iterable[tuple[str, str]]) -> None:
@@ -215,10 +218,10 @@ def _print_labelled(pieces: Iterable[tuple[str, str]]) -> None:
 
 
 def _follow_all(
-    recorded: RecordedExperiment, trial_id: str, tail: int | None
+    reader: ExperimentReader, trial_id: str, tail: int | None
 ) -> Iterator[tuple[str, str]]:
     """Return the name and the text of each piece that a trial writes, until it has ended."""
-    follows = {kind: recorded.follow_trial_log(trial_id, kind, tail=tail) for kind in _TRIAL_LOGS}
+    follows = {kind: reader.follow_trial_log(trial_id, kind, tail=tail) for kind in _TRIAL_LOGS}
     pieces: SimpleQueue[tuple[str, str | BaseException | None]] = SimpleQueue()
     for kind, follow in follows.items():
         # Each waits for its own file; whoever ends the command does not wait for them.

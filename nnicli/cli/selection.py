@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nnicli.errors import ExperimentNotFoundError, InvalidValueError
-
 if TYPE_CHECKING:
-    from nnicli import ExperimentRecord, RecordedExperiment
+    from nnicli import ExperimentRecord
+    from nnicli.housekeeping import FoundExperiment
+    from nnicli.reader import ExperimentReader
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_MOST_NAMED = 10
 
 parents_option = click.option(
     "--experiments-directory",
@@ -26,69 +26,118 @@ parents_option = click.option(
 """The option of every command that searches for experiments."""
 
 
-def select_record(experiment: str | None, parents: Sequence[str]) -> ExperimentRecord:
-    """Return the experiment that is meant.
-
-    Args:
-        experiment: Its id, its own folder, or its `nni.sqlite`; None: the only one that runs, else
-            the only one that there is.
-        parents: Further parents of experiments' folders.
-
-    Raises:
-        ExperimentNotFoundError: There is none.
-        InvalidValueError: There are several.
-    """
-    from nnicli.housekeeping import are_one, find_records, match_records
-
-    records = find_records([] if experiment is None else [experiment], parents)
-    fitting = records if experiment is None else match_records(records, experiment)
-    chosen = [record for record in fitting if record.is_running] or fitting
-    if are_one(chosen):
-        return chosen[0]
-    if not chosen:
-        if experiment is None:
-            what = "no experiment was found on this machine"
-        else:
-            what = f"no experiment {experiment!r} was found"
-        raise ExperimentNotFoundError(
-            f"{what}; `nnicli experiment list --all` lists those that are known, and "
-            "--experiments-directory adds a folder to search",
-            exp_id=experiment or "",
-        )
-    raise InvalidValueError(
-        f"there are {len(chosen)} of them; pass one of: {_names(chosen, experiment)}",
-        field="EXPERIMENT",
-        value=experiment,
-    )
-
-
-def open_record(record: ExperimentRecord) -> RecordedExperiment:
-    """Return an experiment's files.
-
-    Raises:
-        ExperimentNotFoundError: They are not there.
-    """
-    if record.directory is None:
-        raise ExperimentNotFoundError(
-            f"experiment {record.exp_id} is in the registry {record.registry}, and its folder is "
-            "not where that says; pass the folder itself if it was moved",
-            exp_id=record.exp_id,
-        )
-    from nnicli import open_experiment
-
-    return open_experiment(record.directory)
-
-
 def with_experiment(command: F) -> F:
     """Give a command the argument and the option by which an experiment is chosen."""
     argument = click.argument("experiment", metavar="[EXPERIMENT]", required=False)
     return argument(parents_option(command))
 
 
-def _names(records: Sequence[ExperimentRecord], experiment: str | None) -> str:
-    names = [
-        record.exp_id if experiment is None else str(record.directory or record.exp_id)
-        for record in records
-    ]
-    more = f" and {len(names) - _MOST_NAMED} more" if len(names) > _MOST_NAMED else ""
-    return ", ".join(names[:_MOST_NAMED]) + more
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """The experiment that a command is about.
+
+    Attributes:
+        record: What is known of it.
+        reader: Its trials, logs and results, from its manager where its address was given, else
+            from its files.
+        place: The archive or the database that was given, None for all else.
+    """
+
+    record: ExperimentRecord
+    reader: ExperimentReader
+    place: str | None
+
+
+def find_url(experiment: str | None, parents: Sequence[str]) -> tuple[str, str | None]:
+    """Return the id, else the reference, of an experiment, and its manager's address if it runs."""
+    found = _find(experiment, parents)
+    if found.kind == "address":
+        return found.url or "", found.url
+    if found.record is None:
+        return str(found.path), None
+    return found.record.exp_id, found.record.url
+
+
+@contextmanager
+def selected(experiment: str | None, parents: Sequence[str]) -> Iterator[Selected]:
+    """Open the experiment that is meant, to be read.
+
+    Args:
+        experiment: A reference; None: the only one that runs, else the only one that there is.
+        parents: Further parents of experiments' folders.
+
+    Raises:
+        ExperimentNotFoundError: There is none, or its files are not there.
+        InvalidValueError: There are several.
+        RestError: No manager answers at the address.
+    """
+    found = _find(experiment, parents)
+    if found.kind == "address":
+        with _connected(str(found.url)) as reader:
+            yield Selected(found.record or _record_at(reader), reader, None)
+        return
+    from nnicli import open_experiment
+
+    if found.record is not None:
+        yield Selected(found.record, open_experiment(found.directory), None)
+        return
+    path = str(found.path)
+    reader = open_experiment(path)
+    yield Selected(_record_in(reader), reader, path)
+
+
+def _find(experiment: str | None, parents: Sequence[str]) -> FoundExperiment:
+    from nnicli.housekeeping import find_experiment
+
+    return find_experiment(experiment, experiments_directories=parents)
+
+
+@contextmanager
+def _connected(url: str) -> Iterator[Any]:
+    from nnicli import Experiment
+
+    experiment = Experiment()
+    experiment.connect_experiment(url)
+    try:
+        yield experiment
+    finally:
+        experiment.disconnect()
+
+
+def _record_at(experiment: Any) -> ExperimentRecord:
+    """Return the record of an experiment whose manager is on another machine."""
+    from dataclasses import replace
+
+    return replace(
+        _record_in(experiment),
+        status=experiment.get_experiment_status()["status"],
+        port=experiment.port,
+        url=experiment.endpoint,
+        ended_at=None,
+        version=experiment.client.get_version(),
+    )
+
+
+def _record_in(reader: ExperimentReader) -> ExperimentRecord:
+    """Return the record of an experiment that this machine knows nothing of but its profile."""
+    from nnicli import ExperimentRecord
+    from nnicli.store import platform_of
+    from nnicli.units import from_epoch_ms
+
+    profile = reader.get_experiment_profile()
+    return ExperimentRecord(
+        exp_id=profile["id"],
+        name=profile["params"].get("experimentName"),
+        status="STOPPED",
+        registry_status=None,
+        platform=platform_of(profile["params"]),
+        port=None,
+        url=None,
+        started_at=from_epoch_ms(profile.get("startTime")),
+        ended_at=from_epoch_ms(profile.get("endTime")),
+        directory=None,
+        version=None,
+        owner=None,
+        registry=None,
+        raw={},
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnicli.cli.output import print_json, tell, telling_errors
-from nnicli.cli.selection import open_record, select_record, with_experiment
+from nnicli.cli.selection import selected, with_experiment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,8 +45,9 @@ def ls(
 ) -> None:
     """List trials in the order in which they were made; with --head or --tail, the best first.
 
-    EXPERIMENT is an id, an experiment's own folder, or its nni.sqlite; without it, the only
-    experiment that runs is meant, else the only one that there is.
+    EXPERIMENT is an id, a unique prefix of one, an experiment's own folder, its nni.sqlite, an
+    archive, or its manager's address: http://host[:port][/prefix], or :port on this machine.
+    Without it, the only experiment that runs is meant, else the only one that there is.
     """
     from nnicli import TrialJobStatus
     from nnicli.choices import check_choice
@@ -54,10 +55,11 @@ def ls(
     from nnicli.cli.trials import trial_table
     from nnicli.results import rank_trials, trials_table
 
-    recorded = open_record(select_record(experiment, parents))
-    direction = _direction(recorded.get_experiment_profile(), mode, is_needed=bool(head or tail))
+    with selected(experiment, parents) as one_experiment:
+        reader = one_experiment.reader
+        direction = _direction(reader.get_experiment_profile(), mode, is_needed=bool(head or tail))
+        every = reader.list_trial_jobs()
     wanted = {status.upper() for status in statuses}
-    every = recorded.list_trial_jobs()
     # A release of NNI that we do not know may have another one.
     known = dict.fromkeys((*map(str, TrialJobStatus), *(one.status for one in every)))
     for status in wanted:

@@ -4,7 +4,9 @@ Internal: it may change in any release.
 """
 
 from nnicli.housekeeping.lookup import (
-    are_one as are_one,
-    find_records as find_records,
-    match_records as match_records,
+    FoundExperiment as FoundExperiment,
+    Kind as Kind,
+    Reference as Reference,
+    find_experiment as find_experiment,
 )
+from nnicli.housekeeping.unpacking import unpacked as unpacked

@@ -23,13 +23,8 @@ from nnicli.errors import (
     StateError,
 )
 from nnicli.housekeeping.entries import stopped_entry
-from nnicli.housekeeping.lookup import (
-    Named,
-    find_records,
-    launcher_directory,
-    layout_of,
-    pick_record,
-)
+from nnicli.housekeeping.lookup import Kind, Reference, find_experiment
+from nnicli.housekeeping.records import launcher_directory, layout_of
 from nnicli.launcher import find_managers, random_name
 from nnicli.models import ExperimentRecord
 from nnicli.removal import remove_tree
@@ -79,6 +74,9 @@ _RECORDS = (
     KEPT_CONFIG,
 )
 _MOST_NAMED = 5
+_REFUSED: Mapping[Kind, Advice] = {
+    "archive": Advice("the experiment is saved already", "the experiment is saved already"),
+}
 # Under which a config names folders of code: in the v2 format, and in v1.
 _CODE_KEYS = ("trialCodeDirectory", "codeDirectory", "codeDir")
 
@@ -122,7 +120,7 @@ class LoadedExperiment:
 
 
 def save_experiment(
-    experiment: Named,
+    experiment: Reference,
     file: str | os.PathLike[str],
     *,
     include_code: bool = False,
@@ -138,7 +136,8 @@ def save_experiment(
     An experiment that runs is saved as it is at one moment, and goes on.
 
     Args:
-        experiment: Its id, its own folder, or its `nni.sqlite`.
+        experiment: Its id or a unique prefix of it, its own folder, its `nni.sqlite`, or the
+            address of its manager on this machine.
         file: The archive, in a folder that exists; nothing is written over.
         include_code: Save the folders with the trials' code, and with a tuner's own.
         include_trials: Save what trials have written, too.
@@ -149,6 +148,7 @@ def save_experiment(
 
     Raises:
         ExperimentNotFoundError: There is no such experiment, or its files are gone.
+        InvalidValueError: The reference means several experiments, or is an archive already.
         AlreadyExistsError: There is something of the archive's name.
         ArchiveError: Something cannot be read or written; no archive is left.
         StateError: It is written to too often for a copy in time, stop it first; or its folder is
@@ -157,7 +157,12 @@ def save_experiment(
     """
     target = Path(file).expanduser().absolute()
     parents = () if experiments_directory is None else (experiments_directory,)
-    record = pick_record(find_records([experiment], parents), experiment)
+    found = find_experiment(experiment, experiments_directories=parents, refused=_REFUSED)
+    record = found.record
+    if record is None:
+        raise ExperimentNotFoundError(
+            f"the experiment at {found.url} has no files on this machine", exp_id=""
+        )
     exp_id, directory = record.exp_id, record.directory
     if directory is None or not ExperimentDatabase.of(directory).path.is_file():
         raise ExperimentNotFoundError(

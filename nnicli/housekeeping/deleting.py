@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from nnicli.choices import check_choice
-from nnicli.errors import DeletionError, InvalidValueError, ProcessIdentity, StateError
+from nnicli.errors import Advice, DeletionError, InvalidValueError, ProcessIdentity, StateError
 from nnicli.housekeeping.listing import list_experiments
-from nnicli.housekeeping.lookup import (
-    Named,
-    find_records,
-    last_written,
-    launcher_directory,
-    layout_of,
-    pick_record,
-)
+from nnicli.housekeeping.lookup import FoundExperiment, Kind, Reference, find_experiment
+from nnicli.housekeeping.records import last_written, launcher_directory, layout_of
 from nnicli.launcher import (
     ManagerProcess,
     ProcessMarks,
@@ -55,6 +49,10 @@ _MARKS = (
     _PATHS.errors(LAYOUTS[-1]),
 )
 _LATEST = "_latest"
+_REFUSED: Mapping[Kind, Advice] = {
+    "archive": Advice("delete the file itself", "delete the file itself"),
+    "address": Advice("pass its id or its directory", "pass its id or its directory"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +75,7 @@ class Deletion:
 
 
 def delete_experiments(
-    experiments: Named | Iterable[Named],
+    experiments: Reference | Iterable[Reference],
     *,
     dry_run: bool = False,
     stop_running: bool = False,
@@ -92,7 +90,7 @@ def delete_experiments(
     looked at.
 
     Args:
-        experiments: Ids, experiments' own folders, or their databases.
+        experiments: Ids or unique prefixes of them, experiments' own folders, or their databases.
         dry_run: Only tell what would be deleted.
         stop_running: Stop those that run; without it they are an error.
         experiments_directories: Further parents of experiments' folders to search.
@@ -100,6 +98,8 @@ def delete_experiments(
 
     Raises:
         ExperimentNotFoundError: There is none of an id or in a folder; nothing was deleted.
+        InvalidValueError: A reference means several, or is an archive or a manager's address;
+            nothing was deleted.
         StateError: One runs, or processes of it do; it was not deleted, and if it did so from the
             beginning nothing was.
         StopError: One cannot be stopped; it is not deleted.
@@ -108,11 +108,12 @@ def delete_experiments(
         RegistryError: NNI's registry cannot be read or written.
     """
     named = [experiments] if isinstance(experiments, str | os.PathLike) else list(experiments)
-    records = find_records(named, experiments_directories)
+    parents = list(experiments_directories)
     # One may be named twice.
     chosen = {
         (record.exp_id, record.directory): record
-        for record in (pick_record(records, one) for one in named)
+        for one in named
+        if (record := _find(one, parents).record) is not None
     }
     workers = find_workers()
     plans = [plan_deletion(record, workers) for record in chosen.values()]
@@ -121,8 +122,12 @@ def delete_experiments(
         return plans
     if not stop_running:
         _refuse_running(plans)
-    _sweep(records)
+    _sweep(chosen.values())
     return [_delete(plan, timeouts if stop_running else None) for plan in plans]
+
+
+def _find(reference: Reference, parents: Parents) -> FoundExperiment:
+    return find_experiment(reference, experiments_directories=parents, refused=_REFUSED)
 
 
 def prune_experiments(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -45,9 +45,29 @@ def list_experiments(
         A record each. A registry that is damaged is told by a logged warning, and its experiments
         are known by their folders.
     """
-    recorded = list_recorded(
-        experiments_directories, on_damage=lambda error: logger.warning("%s", error)
+    return list_matching(
+        lambda _: True,
+        running_only=running_only,
+        experiments_directories=experiments_directories,
+        connection=connection,
     )
+
+
+def list_matching(
+    is_wanted: Callable[[str], bool],
+    *,
+    running_only: bool = False,
+    experiments_directories: Parents = (),
+    connection: Connection = Connection(),  # noqa: B008 - frozen
+) -> list[ExperimentRecord]:
+    """Return what `list_experiments()` does of the experiments whose ids are wanted."""
+    recorded = list_recorded(
+        experiments_directories,
+        is_wanted=is_wanted,
+        on_damage=lambda error: logger.warning("%s", error),
+    )
+    if not recorded:
+        return []
     managers = find_managers()
     records = [_with_owner(record, managers) for record in recorded]
     listed = [record for record in records if record.is_running or not running_only]

@@ -22,7 +22,7 @@ from nnicli.housekeeping.beginnings import (
 from nnicli.housekeeping.deleting import stop_processes
 from nnicli.housekeeping.entries import stopped_entry
 from nnicli.housekeeping.listing import list_experiments
-from nnicli.housekeeping.lookup import last_written, layout_of
+from nnicli.housekeeping.records import last_written, layout_of
 from nnicli.launcher import (
     ManagerProcess,
     ProcessMarks,

@@ -23,7 +23,7 @@ from nnicli.launcher.plan import StartPlan as StartPlan
 from nnicli.launcher.ports import check_port as check_port
 from nnicli.launcher.process import ManagerProcess as ManagerProcess
 from nnicli.launcher.remains import reap as reap
-from nnicli.launcher.reopen import locate_experiment as locate_experiment
+from nnicli.launcher.reopen import StoppedExperiment as StoppedExperiment
 from nnicli.launcher.start import (
     StartedManager as StartedManager,
     start_manager as start_manager,

@@ -11,7 +11,6 @@ from typing import Any
 from nnicli.config import StartRequests, reopen_requests
 from nnicli.errors import (
     DecodingError,
-    ExperimentNotFoundError,
     LaunchError,
     StateError,
     UnsupportedVersionError,
@@ -28,35 +27,52 @@ from nnicli.store import (
     Layout,
     Run,
     claimed,
-    is_folder_name,
-    noted_parent,
     platform_of,
     read_kept_config,
     repair_search_space,
 )
 from nnicli.units import parse_duration
-from nnicli.user_home import user_home
 
 logger = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class LocatedExperiment:
-    """A stopped experiment on this machine.
+class StoppedExperiment:
+    """A stopped experiment on this machine that is to be opened once more.
 
     Attributes:
         exp_id: Its id.
         installation: The NNI that is to open it.
-        experiments_directory: Absolute parent of its folder.
+        directory: Its own directory, of its id's name.
         launcher_name: Name of its launcher directory, empty where there is none.
         database: Its records.
     """
 
     exp_id: str
     installation: NniInstallation
-    experiments_directory: Path
+    directory: Path
     launcher_name: str
     database: ExperimentDatabase
+
+    @classmethod
+    def of(cls, directory: Path, installation: NniInstallation) -> StoppedExperiment:
+        """Return the experiment in a directory.
+
+        Args:
+            directory: Its own directory.
+            installation: The NNI that is to open it; its registry names the launcher directory.
+
+        Raises:
+            RegistryError: The registry cannot be read.
+        """
+        entry = installation.release.layout.registry().get(directory.name) or {}
+        return cls(
+            exp_id=directory.name,
+            installation=installation,
+            directory=directory,
+            launcher_name=str(entry.get("fileName") or ""),
+            database=ExperimentDatabase.of(directory),
+        )
 
     @property
     def _layout(self) -> Layout:
@@ -80,7 +96,7 @@ class LocatedExperiment:
         params, config = self._params(), self._stored_config()
         run = Run(
             self.exp_id,
-            self.experiments_directory,
+            self.directory.parent,
             port=port,
             url_prefix=url_prefix,
             platform=platform_of(params),
@@ -135,8 +151,8 @@ class LocatedExperiment:
         Raises:
             StateError: It has a manager, or is just given one.
         """
-        with claimed(self.database.directory):
-            _check_is_stopped(self.exp_id, self.experiments_directory)
+        with claimed(self.directory):
+            _check_is_stopped(self.exp_id, self.directory)
             yield
 
     def _stored_config(self) -> dict[str, Any]:
@@ -148,7 +164,7 @@ class LocatedExperiment:
         if not self._layout.keeps_config:
             return {}
         launcher = self._layout.launcher_directory(self.launcher_name)
-        path = ExperimentPaths(self.database.directory, launcher).kept_config(self._layout)
+        path = ExperimentPaths(self.directory, launcher).kept_config(self._layout)
         if path is None:
             raise LaunchError(
                 f"experiment {self.exp_id} cannot be reopened: NNI {self.installation.version} "
@@ -197,48 +213,9 @@ class LocatedExperiment:
             )
 
 
-def locate_experiment(
-    exp_id: str, *, installation: NniInstallation, experiments_directory: Path | None
-) -> LocatedExperiment:
-    """Return a stopped experiment by its id.
-
-    Args:
-        exp_id: The id.
-        installation: The NNI that is to open it; its registry tells the folder.
-        experiments_directory: Where else to look; None: NNI's default folder.
-
-    Raises:
-        ExperimentNotFoundError: There is no such experiment; the message lists the places.
-    """
-    layout = installation.release.layout
-    entry = layout.registry().get(exp_id) or {}
-    launcher_name = str(entry.get("fileName") or "")
-    places = list(_places(entry, layout, experiments_directory))
-    for place in places:
-        database = ExperimentDatabase.of(place / exp_id)
-        if is_folder_name(exp_id) and database.path.is_file():
-            return LocatedExperiment(exp_id, installation, place, launcher_name, database)
-    looked = "".join(f"\n  {place / exp_id}" for place in places)
-    raise ExperimentNotFoundError(
-        f"there is no experiment {exp_id!r}; looked for its database in:{looked}\nIf it lies "
-        "elsewhere, pass Experiment(experiments_directory=...)",
-        exp_id=exp_id,
-    )
-
-
-def _places(
-    entry: Mapping[str, Any], layout: Layout, experiments_directory: Path | None
-) -> dict[Path, None]:
-    own = experiments_directory or user_home() / "nni-experiments"
-    parent = noted_parent(entry, layout)
-    noted = [] if parent is None else [parent]
-    places = [*noted, own] if experiments_directory is None else [own, *noted]
-    return dict.fromkeys(place.absolute() for place in places)
-
-
-def _check_is_stopped(exp_id: str, experiments_directory: Path) -> None:
+def _check_is_stopped(exp_id: str, directory: Path) -> None:
     for manager in find_managers():
-        if manager.runs(exp_id, experiments_directory / exp_id):
+        if manager.runs(exp_id, directory):
             raise StateError(
                 f"experiment {exp_id} still has a manager (pid {manager.identity.pid}); stop it "
                 "first, or use connect_experiment() with its address"

@@ -10,7 +10,6 @@ from nnicli.store.catalogue import (
     find_experiment_directory as find_experiment_directory,
     is_file as is_file,
     list_recorded as list_recorded,
-    noted_parent as noted_parent,
     platform_of as platform_of,
     to_absolute as to_absolute,
     to_folder as to_folder,

@@ -43,6 +43,7 @@ Parents = Iterable[str | os.PathLike[str]]
 def list_recorded(
     experiments_directories: Parents = (),
     *,
+    is_wanted: Callable[[str], bool] = lambda _: True,
     on_damage: Callable[[RegistryError], object] | None = None,
 ) -> list[ExperimentRecord]:
     """Return every experiment that a registry or a folder tells of, the newest start first.
@@ -52,6 +53,7 @@ def list_recorded(
     Args:
         experiments_directories: Parents of experiments' folders to search besides NNI's default
             ones and those that the registries name.
+        is_wanted: Whether an experiment of this id is wanted; only the databases of those are read.
         on_damage: Called with the error for a registry that cannot be read, whose experiments are
             then known by their folders; None: it is raised.
 
@@ -67,11 +69,11 @@ def list_recorded(
     ]
     noted = (one.parent for one in registered if one.parent is not None)
     listings = {parent: _names_in(parent) for parent in dict.fromkeys((*given, *noted))}
-    records = _look_up(registered, given, listings)
+    records = _look_up([one for one in registered if is_wanted(one.exp_id)], given, listings)
     known = {
         os.path.realpath(record.directory) for record in records if record.directory is not None
     }
-    for directory in _folders_in(listings):
+    for directory in _folders_in(listings, is_wanted):
         real = os.path.realpath(directory)
         if real not in known:
             known.add(real)
@@ -171,10 +173,9 @@ def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()
     raise ExperimentNotFoundError(
         f"there is no experiment {exp_id!r}; looked for its database in:{looked}", exp_id=exp_id
     ).with_advice(
-        "If it lies elsewhere, pass its folder, or the parent of its folder as "
-        "experiments_directories",
-        shell="If it lies elsewhere, pass its folder, or the parent of its folder as "
-        "--experiments-directory",
+        "If it lies elsewhere, pass its directory; list_experiments() has those that are known",
+        shell="If it lies elsewhere, pass its directory, or the parent of that as "
+        "--experiments-directory; `nnicli experiment list --all` has those that are known",
     )
 
 
@@ -312,9 +313,11 @@ def _look_into(
     return profile, row.releases
 
 
-def _folders_in(listings: Mapping[Path, Sequence[str]]) -> Iterator[Path]:
+def _folders_in(
+    listings: Mapping[Path, Sequence[str]], is_wanted: Callable[[str], bool]
+) -> Iterator[Path]:
     for parent, names in listings.items():
-        for name in names:
+        for name in filter(is_wanted, names):
             child = parent / name
             # `_latest` is a link to one of the others.
             if is_file(ExperimentDatabase.of(child).path) and not child.is_symlink():

@@ -68,7 +68,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nope'; looked for"):
         open_experiment("nope")
     with pytest.raises(
-        ExperimentNotFoundError, match="allowed: an experiment's id, its own folder"
+        ExperimentNotFoundError, match="allowed: an experiment's id or a unique prefix"
     ):
         open_experiment(tmp_path / "nope")
 

@@ -82,7 +82,8 @@ def test_an_unknown_experiment_is_1_and_says_what_to_do(directory: Path) -> None
     result = run("trial", "ls", "nope")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "no experiment 'nope' was found; `nnicli experiment list --all`" in result.stderr
+    assert "there is no experiment 'nope'; looked for its database in:" in result.stderr
+    assert "`nnicli experiment list --all` has those that are known" in result.stderr
     assert directory.is_dir()
 
 
@@ -103,7 +104,9 @@ def test_one_id_in_two_folders_is_2_and_told_by_folder(directory: Path, tmp_path
     result = run("trial", "ls", "recorded", "--experiments-directory", parent)
 
     assert result.exit_code == 2
-    assert {str(directory), str(copy)} <= set(result.stderr.replace(",", " ").split())
+    assert {str(directory), str(copy)} <= set(
+        result.stderr.replace(",", " ").replace(";", " ").split()
+    )
     assert len(document_of("trial", "ls", str(copy))) == 11
 
 

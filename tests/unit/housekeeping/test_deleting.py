@@ -141,7 +141,7 @@ def test_a_dry_run_tells_sizes_and_changes_nothing(
 def test_nothing_is_deleted_if_one_id_is_wrong(make_experiment: MakeExperiment) -> None:
     folder = make_experiment("there")
 
-    with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nosuch' among"):
+    with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nosuch'; looked"):
         delete_experiments(["there", "nosuch"])
 
     assert folder.exists()
