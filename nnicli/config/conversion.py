@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from nnicli.config.checking import config_error, report_of_target
+from nnicli.config.checking import config_error
 from nnicli.config.converter import Converter
 from nnicli.config.documents.document import Document, sort_problems
 from nnicli.config.documents.yaml_writer import write_yaml
 from nnicli.config.field_names import DIRECTORY_KEYS, Format, is_v1
+from nnicli.config.formats.own_format import report_of_target
 from nnicli.config.formats.schema_check import check_schema
 from nnicli.config.formats.source import Source, read_config
 from nnicli.config.formats.to_v1 import to_v1

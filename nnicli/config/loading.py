@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nnicli.config.checking import Examination, config_error, examine
-from nnicli.config.field_names import DIRECTORY_KEYS, Format, is_v1
+from nnicli.config.checking import config_error, examine
+from nnicli.config.field_names import DIRECTORY_KEYS, Format
+from nnicli.config.formats.completion import complete
 from nnicli.config.formats.source import Source
 from nnicli.config.formats.start_requests import StartRequests, start_requests
-from nnicli.config.formats.v1 import to_canonical_v1
-from nnicli.config.formats.v2 import to_canonical_v2
 from nnicli.config.ignoring import check_ignored
 from nnicli.config.releases import Release, release_for
 from nnicli.config.target import Target
@@ -103,16 +102,19 @@ def load_config(
         target=target,
         ignored=check_ignored(ignore),
     )
-    if errors := examination.errors():
-        raise config_error(examination.document, errors)
-    format_, document = _complete(examination, debug=debug)
+    context = examination.context
+    if errors := examination.errors:
+        raise config_error(context.document, errors)
+    format_, document = complete(
+        context, examination.converter, search_space=examination.search_space, debug=debug
+    )
     if experiments_directory is not None:
         document = with_experiments_directory(document, os.fspath(experiments_directory))
     return LoadedConfig(
         format=format_,
         document=document,
-        path=examination.document.file,
-        warnings=tuple(examination.problems()),
+        path=context.document.file,
+        warnings=tuple(examination.problems),
         requests=start_requests(document, format_, release),
     )
 
@@ -120,16 +122,3 @@ def load_config(
 def with_experiments_directory(config: Mapping[str, Any], parent: str) -> dict[str, Any]:
     """Return a document of either format whose experiments have another parent directory."""
     return {**config} | {key: parent for key in DIRECTORY_KEYS.values() if key in config}
-
-
-def _complete(examination: Examination, *, debug: bool) -> tuple[Format, dict[str, Any]]:
-    """Return a config without errors as its release takes it."""
-    context, space = examination.context, examination.search_space
-    converter = examination.converter
-    data = context.data if converter is None else converter.target
-    if is_v1(data):
-        return "v1", to_canonical_v1(data, base=context.base, search_space=space, debug=debug)
-    document = to_canonical_v2(
-        data, base=context.base, release=context.release, search_space=space or {}, debug=debug
-    )
-    return "v2", document

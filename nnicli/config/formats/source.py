@@ -11,8 +11,11 @@ from nnicli.config.documents.document import Document
 from nnicli.config.documents.reader import read_mapping, read_nothing, read_path
 from nnicli.config.field_names import is_v1
 from nnicli.config.formats.v1 import drop_nulls
+from nnicli.config.releases import Release
+from nnicli.config.rules.context import RuleContext
 from nnicli.config.schema.indentation import restore_indentation
 from nnicli.config.schema.spelling import unify_spelling
+from nnicli.config.target import Target
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
 """A config: the path of its file, or the config itself."""
@@ -38,7 +41,22 @@ def read_config(config: Source) -> Document:
     return document
 
 
-def find_base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
+def read_context(
+    config: Source,
+    base_path: str | os.PathLike[str] | None,
+    *,
+    release: Release,
+    target: Target | None,
+    ignored: frozenset[str],
+) -> RuleContext:
+    """Read a config, and return it with what it is checked for."""
+    base = _find_base(config, base_path)
+    document = read_config(config)
+    document.ignored = ignored
+    return RuleContext(document, base, release, target)
+
+
+def _find_base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
     """Return the directory from which a config's relative paths count."""
     if base_path is not None:
         return Path(base_path).expanduser().absolute()

@@ -1,0 +1,16 @@
+"""Everything that the format of a config asks of it."""
+
+from __future__ import annotations
+
+from nnicli.config.field_names import is_v1
+from nnicli.config.formats.schema_check import check_schema
+from nnicli.config.formats.v1_checks import RULES as V1_RULES
+from nnicli.config.formats.v2_checks import RULES as V2_RULES
+from nnicli.config.rules.context import RuleContext
+
+
+def apply_rules(context: RuleContext) -> None:
+    """Report in what a config breaks the schema or a rule of its format."""
+    check_schema(context.document, context.release, context.target)
+    for rule in V1_RULES if is_v1(context.data) else V2_RULES:
+        rule(context)
