@@ -88,12 +88,7 @@ def start_manager(
         ).with_advice("and use connect_experiment(), which works everywhere", shell="")
     if plan.run.port:
         ports.check_port(plan.run.port)
-    start = _Start(
-        installation,
-        installation.release,
-        plan,
-        connection,
-    )
+    start = _Start(installation, plan, connection)
     start.check()
     # What is kept from others stays so until nothing of a failed start is left.
     with ExitStack() as held, ExitStack() as undo:
@@ -112,9 +107,12 @@ class _Start:
     """What every attempt has in common, whichever port it is on."""
 
     installation: NniInstallation
-    release: NniRelease
     plan: StartPlan
     connection: Connection
+
+    @property
+    def release(self) -> NniRelease:
+        return self.installation.release
 
     def check(self) -> None:
         check_processes()
