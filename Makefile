@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 VENV := .venv
 MANAGERS := .managers
 MANAGER := $(MANAGERS)/3.0
-# Releases that every test run meets; those whose Python is missing here are told and left out.
+# Releases that every test run meets; those whose Python is missing here are reported and left out.
 TESTED := 1.9 2.10.1
 QUICKSTART := .quickstart
 # Tests of real managers wait more than they compute, so two cores serve six of them.

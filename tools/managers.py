@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-FOLDER = Path(__file__).parents[1] / ".managers"
+DIRECTORY = Path(__file__).parents[1] / ".managers"
 _BUILD_TIMEOUT_S = 900
 _PIP_OPTIONS = ("install", "--quiet", "--disable-pip-version-check")
 
@@ -26,15 +26,15 @@ class Release:
     Attributes:
         version: The release.
         pythons: Interpreters that it runs in, the best first.
-        constraints: What pip has to be told so that its tuner starts today.
-        numbers_are_exact: Whether trials that start together get the sequence ids that they are
-            told; of two that start together 3.0 may give either the number of the other.
-        takes_text: Whether the tuner survives a final metric that is no number.
+        constraints: What pip needs besides, so that its tuner starts today.
+        numbers_are_exact: Whether each of two trials that start together reads its own sequence
+            id; in 3.0 one may read that of the other.
+        takes_text: Whether the tuner survives a final metric that is not a number.
         takes_own_sets: Whether the tuner survives a metric of a trial with parameters of the user's
             own, whose id is None.
         finds_own_algorithms: Whether the tuner's process looks for a class in its codeDirectory;
             2.2 looks under another key.
-        takes_blanks: Whether trials run in a folder with a blank in its path.
+        takes_spaces: Whether trials run in a directory with a space in its path.
         hands_from_queue: Whether a trial gets the next hyper-parameters of a queue, not its own.
     """
 
@@ -45,17 +45,17 @@ class Release:
     takes_text: bool = True
     takes_own_sets: bool = True
     finds_own_algorithms: bool = True
-    takes_blanks: bool = False
+    takes_spaces: bool = False
     hands_from_queue: bool = False
 
     @property
-    def folder(self) -> Path:
+    def directory(self) -> Path:
         """Its virtual environment."""
-        return FOLDER / self.version
+        return DIRECTORY / self.version
 
     def is_built(self) -> bool:
         """Return whether the environment is complete, and of this row."""
-        marker = self.folder / ".installed"
+        marker = self.directory / ".installed"
         return marker.is_file() and marker.read_text("utf-8") == self.recipe()
 
     def recipe(self) -> str:
@@ -88,7 +88,7 @@ RELEASES = (
         ("setuptools<81",),
         numbers_are_exact=False,
         hands_from_queue=True,
-        takes_blanks=True,
+        takes_spaces=True,
     ),
 )
 
@@ -121,14 +121,14 @@ def _pyenv_roots() -> Iterator[Path]:
     if root := os.environ.get("PYENV_ROOT"):
         yield Path(root)
     yield Path.home() / ".pyenv"
-    # With another HOME the folder of its shims still tells where it is.
-    for folder in os.environ.get("PATH", "").split(os.pathsep):
-        if Path(folder).name == "shims":
-            yield Path(folder).parent
+    # With another HOME the directory of its shims still shows where it is.
+    for directory in os.environ.get("PATH", "").split(os.pathsep):
+        if Path(directory).name == "shims":
+            yield Path(directory).parent
 
 
 def _can_make_environments(interpreter: Path, python: str) -> bool:
-    """Return whether it runs: a shim of pyenv stands for versions that are not switched on."""
+    """Return whether it runs: pyenv has shims for versions that are not switched on, too."""
     code = "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"
     try:
         answer = subprocess.run(
@@ -146,9 +146,9 @@ def build(release: Release) -> str | None:
     interpreter = find_interpreter(release.pythons)
     if interpreter is None:
         return f"it needs Python {' or '.join(release.pythons)}, and none is on this machine"
-    python = release.folder / "bin" / "python"
+    python = release.directory / "bin" / "python"
     commands: tuple[list[str | Path], ...] = (
-        [interpreter, "-m", "venv", "--clear", release.folder],
+        [interpreter, "-m", "venv", "--clear", release.directory],
         [python, "-m", "pip", *_PIP_OPTIONS, *release.recipe().split()],
     )
     for command in commands:
@@ -157,32 +157,34 @@ def build(release: Release) -> str | None:
         )
         if answer.returncode != 0:
             return f"{' '.join(map(str, command))} failed:\n{answer.stderr.strip()[-2000:]}"
-    (release.folder / ".installed").write_text(release.recipe(), "utf-8")
+    (release.directory / ".installed").write_text(release.recipe(), "utf-8")
     return None
 
 
 def main() -> int:
-    """Build what the command line names, all releases without any; tell what cannot be built."""
+    """Build what the command line names, all releases without any; report what cannot be built."""
     parser = argparse.ArgumentParser(description="Build real managers to test against.")
     parser.add_argument("releases", nargs="*", help="such as 3.0 and 1.9; all without any")
     parser.add_argument(
         "--where-possible",
         action="store_true",
-        help="a release that cannot be built is told and left out",
+        help="a release that cannot be built is reported and left out",
     )
     parser.add_argument(
-        "--list", action="store_true", help="print the built ones' folders, as NNICLI_TEST_NNI"
+        "--list",
+        action="store_true",
+        help="print the directories of those built, as NNICLI_TEST_NNI",
     )
     options = parser.parse_args()
     releases = [release_of(name) for name in options.releases] or list(RELEASES)
     if options.list:
-        built = [str(release.folder) for release in releases if release.is_built()]
+        built = [str(release.directory) for release in releases if release.is_built()]
         sys.stdout.write(os.pathsep.join(built) + "\n")
         return 0
     failed = 0
     for release in releases:
         reason = build(release)
-        sys.stdout.write(f"NNI {release.version}: {reason or f'in {release.folder}'}\n")
+        sys.stdout.write(f"NNI {release.version}: {reason or f'in {release.directory}'}\n")
         sys.stdout.flush()
         failed += reason is not None
     return 1 if failed and not options.where_possible else 0

@@ -654,7 +654,7 @@ class ManagerContract:
     ) -> None:
         home, port = tmp_path / "a home", free_port()
         home.mkdir()
-        project = "a project" if self.release.takes_blanks else "project"
+        project = "a project" if self.release.takes_spaces else "project"
         config = write_config(tmp_path / project, PLAIN_TRIAL)
         # A link has its own path, and so its own space.
         (tmp_path / "an nni").symlink_to(nni)

@@ -22,7 +22,7 @@ from typing import Any
 
 from tests.tuners.spaces import CASES
 from tests.tuners.verdicts import DATA
-from tools.managers import FOLDER
+from tools.managers import DIRECTORY
 
 _PROBE = Path(__file__).with_name("probe.py")
 _MOST_TEXT = 100
@@ -104,7 +104,7 @@ def main() -> None:
     options = parser.parse_args()
     tuners = TUNERS if options.tuner is None else (options.tuner,)
     found = {
-        release: summarise(try_release(FOLDER / release / "bin" / "python", tuners))
+        release: summarise(try_release(DIRECTORY / release / "bin" / "python", tuners))
         for release in options.releases
     }
     if options.tuner is None:
