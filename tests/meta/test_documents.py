@@ -139,3 +139,11 @@ def test_every_make_target_that_is_named_exists() -> None:
 
     assert named == {name for name in named if re.search(rf"^{name}:", makefile, re.MULTILINE)}
     assert {"quickstart", "test", "bench"} <= named
+
+
+def test_the_recipes_name_files_that_exist() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    named = re.findall(r"`((?:nnicli|tests|tools|schemas|docs)/[\w./-]+)`", text)
+
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    assert len(named) > 20

@@ -252,6 +252,7 @@ def test_json_that_is_nested_too_deeply_is_a_decoding_error() -> None:
         decode_json("[" * 100_000)
 
 
+@pytest.mark.slow
 @given(wire_like)
 def test_decoding_is_total(value: Any) -> None:
     """Whatever arrives is decoded or refused; no other exception gets out."""

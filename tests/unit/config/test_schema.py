@@ -214,6 +214,7 @@ def test_secrets_are_in_no_problem(check: Check, secret: str) -> None:
     assert "HUSH" not in "".join(found)
 
 
+@pytest.mark.slow
 def test_a_mountain_of_errors_is_cut() -> None:
     """did-you-mean for each of 100,000 unknown keys would take minutes."""
     found = check_config({f"key{number}": number for number in range(100_000)})

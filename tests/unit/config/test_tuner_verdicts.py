@@ -107,6 +107,7 @@ def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
     ] == []
 
 
+@pytest.mark.slow
 def test_every_difference_is_still_there() -> None:
     """A reason that is no longer needed hides the next mistake."""
     differing = {

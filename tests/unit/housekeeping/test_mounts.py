@@ -15,7 +15,7 @@ from nnicli.store import Registry
 from tests.mounts import needs_mounts, run_mounted
 from tests.unit.housekeeping.conftest import MakeExperiment
 
-pytestmark = needs_mounts
+pytestmark = [needs_mounts, pytest.mark.slow]
 
 DELETE = """
 from nnicli import DeletionError, delete_experiments

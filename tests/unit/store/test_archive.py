@@ -413,6 +413,7 @@ def test_one_that_needs_more_than_the_disk_has_is_refused(tmp_path: Path) -> Non
 # Damage
 
 
+@pytest.mark.slow
 def test_no_damage_goes_unnoticed(tree: Path, archive: Path, tmp_path: Path) -> None:
     """A flipped bit either changes nothing that is loaded, or is an error."""
     whole = archive.read_bytes()

@@ -129,6 +129,7 @@ def test_a_line_without_an_end_takes_neither_memory_nor_time(log: Path) -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(30)
 def test_records_that_begin_in_no_line_of_their_own_take_no_time(log: Path) -> None:
     log.write_bytes(b"V3.a) Created trial b\r" * 1_000_000 + b"\n" + _created("a").encode())

@@ -51,6 +51,7 @@ def test_a_registry_that_is_a_link_to_a_device_is_an_error(registry: Registry) -
         registry.read()
 
 
+@pytest.mark.slow
 def test_a_registry_larger_than_any_is_an_error(registry: Registry) -> None:
     """Sparse files cost nothing to make."""
     with registry.path.open("wb") as file:
