@@ -51,6 +51,7 @@ def find_mounts(folder: Path) -> list[Mount]:
     try:
         lines = _MOUNTS.read_bytes().splitlines()
     except OSError:
+        # Only Linux has it.
         return list(_other_devices(root))
     found = []
     for line in lines:
@@ -69,6 +70,7 @@ def _other_devices(root: str) -> Iterator[Mount]:
     device = os.lstat(root).st_dev
     folders = [root]
     while folders:
+        # What may not be read cannot be deleted either, and that is reported then.
         with suppress(OSError), os.scandir(folders.pop()) as entries:
             for entry in entries:
                 if not entry.is_dir(follow_symlinks=False):
@@ -276,5 +278,6 @@ def _place_of(handle: int) -> _Place:
         # A bind mount has the device of the folder around it, and another number here.
         found = _MOUNT_ID.search(Path(f"/proc/self/fdinfo/{handle}").read_bytes())
     except OSError:
+        # Only Linux has it.
         return device, None
     return device, None if found is None else int(found[1])

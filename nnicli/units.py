@@ -130,4 +130,5 @@ def from_epoch_ms(milliseconds: int | None) -> datetime | None:
     try:
         return datetime.fromtimestamp(milliseconds / 1000, tz=timezone.utc)
     except (OverflowError, OSError, ValueError):
+        # Which of them depends on the C library, as does the last year that it knows.
         return None

@@ -76,16 +76,8 @@ class PairedTrials:
 
     def list_trial_jobs(self) -> list[TrialJob]:
         """Return all trials in the order in which they were made."""
-        trials = self._source.list_trial_jobs()
-        if all(map(_is_settled, trials)):
-            return trials
-        runs = _Runs(_whole_set)
-        # Every trial is added, as the set of a settled one may have gone to another, too.
-        added = list(map(runs.add, trials))
-        answers = self._answers(
-            [_Question.about(trial, run) for trial, run in added if not _is_settled(trial)]
-        )
-        return [_settled(trial, answers.get(trial.trialJobId)) for trial in trials]
+        with collection_paused():
+            return self._settle(self._source.list_trial_jobs())
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.
@@ -122,6 +114,17 @@ class PairedTrials:
                 results += _results_of(trial)
         answers = self._answers(questions)
         return [_corrected(result, answers.get(result.trialJobId)) for result in results]
+
+    def _settle(self, trials: list[TrialJob]) -> list[TrialJob]:
+        if all(map(_is_settled, trials)):
+            return trials
+        runs = _Runs(_whole_set)
+        # Every trial is added, as the set of a settled one may have gone to another, too.
+        added = list(map(runs.add, trials))
+        answers = self._answers(
+            [_Question.about(trial, run) for trial, run in added if not _is_settled(trial)]
+        )
+        return [_settled(trial, answers.get(trial.trialJobId)) for trial in trials]
 
     def _answers(self, questions: list[_Question]) -> dict[str, _Answer]:
         """Return what is known of each trial, by its id, asking as few sources as possible."""
