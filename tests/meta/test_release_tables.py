@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import pkgutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,43 +17,50 @@ from nnicli.versions import NEWEST_KNOWN, ReleaseTable, parse_version
 from tools.managers import RELEASES
 
 
-def _tables() -> Iterator[tuple[str, ReleaseTable[Any]]]:
+def _tables() -> Iterator[tuple[str, list[ReleaseTable[Any]]]]:
+    """Return each table, or dict of tables, under the name of the module that makes it."""
     for module in pkgutil.walk_packages(nnicli.__path__, "nnicli."):
         if module.name.endswith("__main__"):
             continue
-        for name, value in vars(importlib.import_module(module.name)).items():
-            if isinstance(value, ReleaseTable):
-                yield f"{module.name}.{name}", value
-            elif isinstance(value, Mapping):
-                for key, item in value.items():
-                    if isinstance(item, ReleaseTable):
-                        yield f"{module.name}.{name}[{key!r}]", item
+        loaded = importlib.import_module(module.name)
+        for name in _assigned(inspect.getsource(loaded)):
+            value = getattr(loaded, name, None)
+            values = list(value.values()) if isinstance(value, dict) else [value]
+            tables = [table for table in values if isinstance(table, ReleaseTable)]
+            if tables:
+                yield f"{module.name.removeprefix('nnicli.')}.{name}", tables
 
 
-# A table that other modules import is found several times, with equal rows.
-TABLES = {name.removeprefix("nnicli."): table for name, table in _tables()}
-every_table = pytest.mark.parametrize("table", TABLES.values(), ids=TABLES)
+def _assigned(source: str) -> Iterator[str]:
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Assign):
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+TABLES = dict(_tables())
+every_table = pytest.mark.parametrize("tables", TABLES.values(), ids=TABLES)
 
 
 def test_all_tables_are_found() -> None:
-    names = {name.partition("[")[0].rpartition(".")[2] for name in TABLES}
+    names = {name.rpartition(".")[2] for name in TABLES}
 
     assert names >= {"ALGORITHM_REGISTRIES", "DIALECTS", "GENERATIONS", "LAYOUTS", "PACES"}
     assert names >= {"RELEASES", "TUNERS"}
 
 
 @every_table
-def test_a_table_was_compared_with_the_newest_release(table: ReleaseTable[Any]) -> None:
+def test_a_table_was_compared_with_the_newest_release(tables: list[ReleaseTable[Any]]) -> None:
     """Compare its last row with the release, add a row if it differs, then raise `through`."""
-    assert table.through == NEWEST_KNOWN
+    assert {table.through for table in tables} == {NEWEST_KNOWN}
 
 
 @every_table
-def test_rows_rise_strictly_and_end_with_a_known_release(table: ReleaseTable[Any]) -> None:
-    releases = [parse_version(row.since) for row in table]
+def test_rows_rise_strictly_and_end_with_a_known_release(tables: list[ReleaseTable[Any]]) -> None:
+    for table in tables:
+        releases = [parse_version(row.since) for row in table]
 
-    assert releases == sorted(set(releases))
-    assert releases[-1] <= parse_version(NEWEST_KNOWN)
+        assert releases == sorted(set(releases))
+        assert releases[-1] <= parse_version(NEWEST_KNOWN)
 
 
 def test_the_newest_release_is_built_for_the_contract() -> None:

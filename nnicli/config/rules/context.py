@@ -56,13 +56,31 @@ class RuleContext:
         ]
 
     def sections(self, loc: Loc) -> list[tuple[Loc, dict[str, Any]]]:
-        """Return the mappings at a loc, of training services all, each with its loc."""
-        if loc == ("trainingService",):
-            return self.services()
-        return [(loc, self.section(str(loc[0])) if loc else self.data)]
+        """Return the mappings at a loc, each with its own.
+
+        Args:
+            loc: Where they are: `trainingService` stands for every training service, a number for
+                every item of a list.
+        """
+        if not loc:
+            return [((), self.data)]
+        if loc[0] == "trainingService":
+            found: list[tuple[Loc, Any]] = list(self.services())
+        else:
+            found = [(loc[:1], self.section(str(loc[0])))]
+        for key in loc[1:]:
+            found = [inner for here, value in found for inner in _inside(here, value, key)]
+        return [(here, value) for here, value in found if isinstance(value, dict)]
 
     def effective(self, name: str, loc: Loc, service: Mapping[str, Any]) -> tuple[Loc, Any]:
         """Return a field that a training service may override, with its loc."""
         if name in service:
             return (*loc, name), service[name]
         return (name,), self.data.get(name)
+
+
+def _inside(loc: Loc, value: Any, key: str | int) -> list[tuple[Loc, Any]]:
+    if isinstance(key, int):
+        items = value if isinstance(value, list) else []
+        return [((*loc, index), item) for index, item in enumerate(items)]
+    return [((*loc, key), value[key])] if isinstance(value, dict) and key in value else []

@@ -13,10 +13,13 @@ from nnicli.testing import FakeInstallation
 from nnicli.versions import NEWEST_KNOWN
 from tests.contract.scenes import PLAIN_TRIAL, write_config
 
+# Far enough away for years.
+NEWER = "9.1"
+
 
 @pytest.fixture
 def newer(tmp_path: Path) -> Path:
-    return FakeInstallation.create(tmp_path / "nni", version="3.1").prefix
+    return FakeInstallation.create(tmp_path / "nni", version=NEWER).prefix
 
 
 def test_it_is_reported_once_from_the_start_to_the_stop(
@@ -39,7 +42,7 @@ def test_it_is_reported_once_from_the_start_to_the_stop(
 def test_it_has_the_rows_of_the_newest_known_release(newer: Path) -> None:
     release, newest = find_installation(newer).release, find_release(NEWEST_KNOWN)
 
-    assert release.version == "3.1"
+    assert release.version == NEWER
     assert (release.launch, release.dialect, release.layout) == (
         newest.launch,
         newest.dialect,

@@ -25,6 +25,7 @@ from nnicli.errors import (
     UpdateNotAppliedError,
 )
 from nnicli.rest import DIALECTS, Connection, Request, Response
+from nnicli.versions import NEWEST_KNOWN
 from nnicli.waiting import Deadline, Timeouts, within
 
 API = "/api/v1/nni"
@@ -581,7 +582,7 @@ def test_a_newer_manager_is_spoken_to_with_a_warning(
     with caplog.at_level(logging.WARNING), ManagerClient(httpserver.url_for("")) as client:
         assert client.dialect is DIALECTS.row_for("3.0")
 
-    assert "NNI 4.2.0 is newer than 3.0" in caplog.text
+    assert f"NNI 4.2.0 is newer than {NEWEST_KNOWN}" in caplog.text
 
 
 def test_credentials_are_used_and_never_shown(
