@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from nnicli.config import check_config, load_config
+from nnicli.config.formats import newer_fields
+from nnicli.config.secrets import Loc
 from tests.sample_configs import SERVICES, make_files, v1_config, v2_config
 
 
@@ -225,3 +227,18 @@ def test_an_evolution_has_as_many_individuals_as_trials_run_at_once(
 
     message = f"{found}; allowed: at least trialConcurrency, which is {at_once}"
     assert errors == ([] if found is None else [("tuner.classArgs.population_size", message)])
+
+
+def test_a_field_of_a_list_s_items_may_have_come_later(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was looked for in the service only, so a later field of a machine passed."""
+    loc: Loc = ("trainingService", "machineList", 0, "useActiveGpu")
+    monkeypatch.setattr(newer_fields, "_NEWER", {("v2", loc): "3.0"})
+    machine = {"host": "a", "user": "u", "password": "p", "useActiveGpu": False}
+    service = {"platform": "remote", "reuseMode": False, "machineList": [machine]}
+
+    found = [one for one in _errors(v2_config(service), folder, "2.10") if "came with" in one[1]]
+
+    assert [location for location, _ in found] == ["trainingService.machineList[0].useActiveGpu"]
+    assert "it came with 3.0" in found[0][1]
