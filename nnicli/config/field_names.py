@@ -58,5 +58,5 @@ def invert(names: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_v1(data: Mapping[str, Any]) -> bool:
-    """Return whether a config is in the v1 format, as nnictl tells it."""
+    """Return whether a config is in the v1 format, as nnictl decides it."""
     return bool(data.get("trainingServicePlatform"))

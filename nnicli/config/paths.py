@@ -15,7 +15,7 @@ def absolute_path(text: str, base: Path) -> str:
     try:
         return os.path.realpath(joined)
     except ValueError:
-        # A character that no path can have; whoever looks for the path finds nothing there.
+        # A character that no path can have; a look for the path finds nothing there.
         return os.path.abspath(joined)  # noqa: PTH100 - Path.absolute does not normalise
 
 

@@ -59,7 +59,7 @@ class Release:
             they say `reuse: false`.
         has_annotation: Whether `useAnnotation` exists; even then only nnictl expands it.
         has_experiment_type: Whether the manager takes `experimentType`.
-        advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they stand as `advisor`.
+        advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they are in `advisor`.
         grids_anything: Whether GridSearch takes more than choice, randint and quniform.
         needs_dlc_workspace: Whether dlc needs `workspaceId`.
         takes_seconds: Whether a duration may be a number of seconds, too.

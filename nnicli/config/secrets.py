@@ -13,7 +13,7 @@ Loc = tuple[str | int, ...]
 """Where a value is, from the top of its document: mapping keys and list indices."""
 
 _SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key", "pwd", "credential")
-# Of these a misspelt one still tells: `pasword`, `passprase`.
+# Of these a misspelt one is still clear: `pasword`, `passprase`.
 _LONG_WORDS = ("password", "passphrase", "passwd", "credential")
 _LEAST_LIKENESS = 0.8
 _MOST_SHOWN = 80
@@ -22,7 +22,7 @@ _SPACES = ("searchSpace",)
 
 
 def is_secret(loc: Loc) -> bool:
-    """Return whether a value is, or lies inside, a field whose name tells of a secret."""
+    """Return whether a value is, or lies inside, a field whose name suggests a secret."""
     if loc and loc[0] in _SPACES:
         return False
     return any(names_secret(key) for key in loc if isinstance(key, str))
@@ -30,7 +30,7 @@ def is_secret(loc: Loc) -> bool:
 
 @lru_cache(maxsize=4096)
 def names_secret(key: str) -> bool:
-    """Return whether the name of a field tells of a secret, even misspelt."""
+    """Return whether the name of a field suggests a secret, even misspelt."""
     name = key.lower()
     if name == "pass" or any(word in name for word in _SECRET_WORDS):
         return True
@@ -65,7 +65,7 @@ def show_key(key: str) -> str:
 
 
 def mask_secrets(value: Any, *, most: int | None = None) -> Any:
-    """Return a value with `***` in every field whose name tells of a secret, and in URLs.
+    """Return a value with `***` in every field whose name suggests a secret, and in URLs.
 
     Args:
         value: JSON values.

@@ -1,4 +1,4 @@
-"""What the NNI that is to run a config has, beyond what its release tells."""
+"""What the NNI that is to run a config has, beyond what its release says."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Target:
             `package.module.Class`.
         registers_extras: Whether built-in algorithms that need more packages have to be registered
             before they can be used (1.8 and 1.9).
-        find_missing: Tells which modules its Python cannot find.
+        find_missing: Returns which modules its Python cannot find.
     """
 
     python: Path

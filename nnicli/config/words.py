@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-# Longer text is no misspelt word, and comparing it takes its time.
+# Longer text is not a misspelt word, and comparing it takes its time.
 _LONGEST_WORD = 60
 
 

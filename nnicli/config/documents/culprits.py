@@ -64,7 +64,7 @@ def _find_line_without_colon(stumble: Stumble, lines: Sequence[str]) -> Culprit 
         return None
     line = lines[number - 1] if number else ""
     if match := _NO_SPACE.match(line):
-        return (number, match.start(1) + 1), "a space is missing after the colon"
+        return (number, match.start(1) + 1), "missing space after the colon"
     is_plain = line.strip() and not line.lstrip().startswith(("#", "-"))
     if is_plain and not _KEY.search(line):
         column = len(line) - len(line.lstrip()) + 1

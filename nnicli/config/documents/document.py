@@ -1,4 +1,4 @@
-"""Plain values that know where they stand, and what is wrong with them."""
+"""Plain values with their places, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Document:
     Attributes:
         file: The file, None for a mapping.
         data: The value at the top; None when it could not be read.
-        places: Loc of a value -> where it, or its key, stands.
+        places: Loc of a value -> where it, or its key, is.
         surprises: Loc of a value -> its text, where YAML 1.1 reads that as something else than
             people and YAML 1.2 do.
         reported: What was found wrong so far, each with the loc of its value.
@@ -99,7 +99,7 @@ class Document:
     def report_twice(self, loc: Loc, place: Place) -> None:
         """Add the problem of a key that its mapping has already."""
         line = self.places[loc][0]
-        message = f"the key stands twice, first in line {line}; NNI would take the last"
+        message = f"duplicate key, first on line {line}; NNI would use the last one"
         self.report(loc, message, rule="duplicate-key", place=place)
 
 

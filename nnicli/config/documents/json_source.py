@@ -24,7 +24,7 @@ class NotJson:
 
     Attributes:
         place: Where it stops being JSON.
-        reason: What stands there.
+        reason: What is there.
     """
 
     place: Place
@@ -79,7 +79,7 @@ def _explain(text: str, error: json.JSONDecodeError) -> NotJson:
 
 
 class _Placing:
-    """Walks over valid JSON and notes where each value, or its key, stands."""
+    """Walks over valid JSON and notes where each value, or its key, is."""
 
     def __init__(self, document: Document) -> None:
         self._document = document

@@ -12,7 +12,7 @@ _COLONS = "\uff1a\ufe55\ufe30\u2236\u02d0\ua789"
 _BLANKS = "\xa0\u1680\u2000-\u200b\u202f\u205f\u2060\u3000\ufeff"
 _QUOTES = "\u201c\u201d\u201e\u2018\u2019\u201a\uff02\uff07"
 _SIGNS = "\uff0c\u3001\uff5b\uff5d\uff3b\uff3d"
-# What each stands for, by the class that it is in.
+# What each is meant for, by the class that it is in.
 _MEANT = {_COLONS: "a colon", _QUOTES: "a plain quote"}
 _SIGNS_MEANT = dict(zip(_SIGNS, ",,{}[]", strict=True))
 
@@ -52,7 +52,7 @@ def find_in_lines(lines: Sequence[str], first: int, last: int) -> tuple[Place, s
 
 
 def find_in_key(key: str, *, has_value: bool) -> int | None:
-    """Return where in a plain key such a character stands, None for a sound key."""
+    """Return where in a plain key such a character is, None for a sound key."""
     match = _IN_KEY.search(key)
     if match is None or (match[0] in _COLONS and has_value):
         return None

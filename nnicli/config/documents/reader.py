@@ -16,7 +16,7 @@ from nnicli.config.secrets import Loc
 from nnicli.regular_files import read_regular
 
 _MOST_BYTES = 16 << 20
-# What YAML and JSON texts have and paths have not: lines, a field with a value, a bracket first.
+# What YAML and JSON texts have and paths do not: lines, a field with a value, a bracket first.
 _CONTENT = re.compile(r"\n|:\s|^\s*[{\[]")
 # Python does not show numbers of 5,000 digits.
 _MOST_BITS = 4096
@@ -40,14 +40,14 @@ def read_file(path: Path, *, within: str = "") -> Document:
         failure = read_json(document, text)
         if failure is not None:
             read_yaml(document, text)
-            _tell_json(document, text, failure)
+            _report_json(document, text, failure)
     except TooLargeError:
         document.data = None
         document.report((), _TOO_LARGE, rule="size", place=(1, 1))
     return document
 
 
-def _tell_json(document: Document, text: str, failure: NotJson) -> None:
+def _report_json(document: Document, text: str, failure: NotJson) -> None:
     """Report why a file that was meant as JSON had to be read as YAML."""
     is_named_json = document.file is not None and document.file.suffix.lower() == ".json"
     is_broken = any(problem.rule == "syntax" for problem in document.problems)
@@ -62,7 +62,7 @@ def _tell_json(document: Document, text: str, failure: NotJson) -> None:
 
 
 def read_path(path: str | os.PathLike[str], *, within: str = "") -> Document:
-    """Read a file, or tell that what was given as its path is what the file should hold."""
+    """Read a file, or report that what was given as its path is what the file should hold."""
     text = os.fspath(path)
     if not _CONTENT.search(text) or os.path.lexists(text):
         return read_file(Path(path), within=within)
@@ -104,7 +104,7 @@ def _read_text(document: Document, path: Path) -> str | None:
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         document.report(
-            (), "the file is no UTF-8 text; save it as UTF-8", rule="encoding", place=(line, 1)
+            (), "not valid UTF-8; save the file as UTF-8", rule="encoding", place=(line, 1)
         )
         return None
 
@@ -161,4 +161,4 @@ class _Copier:
             if isinstance(key, str):
                 yield str.__str__(key), self.copy(value, (*loc, key))
             else:
-                self._document.report(loc, f"the key {key!r:.80} is no text", rule="key-type")
+                self._document.report(loc, f"the key {key!r:.80} is not text", rule="key-type")

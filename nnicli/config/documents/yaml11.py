@@ -59,7 +59,7 @@ def to_number(text: str, *, whole: bool) -> int | float | None:
 
 
 def report_surprises(document: Document, *, is_space: bool) -> None:
-    """Report surprises as warnings, where they are no errors already.
+    """Report surprises as warnings, where they are not errors already.
 
     Args:
         document: A config, or a search space.

@@ -61,7 +61,7 @@ def read_yaml(document: Document, text: str) -> None:
     if _unfolded_size(node, {}) > MOST_VALUES:
         raise TooLargeError
     data = _Builder(document).build(node, ())
-    # Whatever else there is to tell would be a consequence.
+    # Whatever else there is to report would be a consequence.
     is_readable = all(problem.rule != "syntax" for problem in document.problems)
     document.data = data if is_readable else None
 
@@ -138,7 +138,7 @@ class _Builder:
 
     def build(self, node: Node, loc: Loc) -> Any:
         self._count += 1
-        # An alias may stand below its own anchor, which makes the depth endless.
+        # An alias may be below its own anchor, which makes the depth endless.
         if self._count > MOST_VALUES or len(loc) > MOST_DEPTH:
             raise TooLargeError
         self._document.places.setdefault(loc, _place(node))
@@ -200,7 +200,7 @@ class _Builder:
         hint = f"write it in quotes: '{shown}'" if isinstance(node, ScalarNode) else None
         self._document.report(
             loc,
-            f"the key {shown:.80} is no text: YAML 1.1 reads it as {node.tag.removeprefix(_TAG)}",
+            f"the key {shown:.80} is not text: YAML 1.1 reads it as {node.tag.removeprefix(_TAG)}",
             rule="key-type",
             suggestion=hint,
             place=_place(node),
@@ -218,7 +218,7 @@ class _Builder:
                 raise ValueError(node.tag)
             value = self._scalars.construct_object(node)
         except (ValueError, OverflowError, KeyError, yaml.YAMLError):
-            message = f"this text is no {node.tag.removeprefix(_TAG)}"
+            message = f"this text is not a valid {node.tag.removeprefix(_TAG)}"
             self._document.report(loc, message, rule="syntax", place=_place(node))
             return None
         if node.style in {None, ""}:

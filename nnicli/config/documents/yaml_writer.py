@@ -17,7 +17,7 @@ Moves = Sequence[tuple[Loc, Loc]]
 """Loc in a source and loc in a target of each field that was carried over."""
 
 _INDENT = "  "
-# What has no line in the source stands at the end.
+# What has no line in the source goes to the end.
 _LAST = 1 << 30
 _COMMENT = re.compile(r"(?:^|\s)(#.*)$")
 
@@ -27,7 +27,7 @@ class _Comments:
     """The comments of a YAML text.
 
     Attributes:
-        above: Line of a key -> the comments that stand on lines of their own before it.
+        above: Line of a key -> the comments on lines of their own before it.
         beside: Line -> the comment at its end.
         head: The comments at the top of the file that a blank line divides from the first key.
         tail: Those below the last key.
@@ -99,7 +99,7 @@ def _tokens(text: str) -> Iterator[yaml.Token]:
     try:
         yield from yaml.scan(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:
-        # JSON with tabs is no YAML, and has no comments.
+        # JSON with tabs is not YAML, and has no comments.
         return
 
 
@@ -129,12 +129,12 @@ class _Writer:
         self._beside = dict(comments.beside)
 
     def _find_homeless(self) -> list[str]:
-        """Return what stands at the very top, above a field that was left out."""
+        """Return what is at the very top, above a field that was left out."""
         if self._comments.head or not self._comments.above:
             return []
         top = self._comments.above[min(self._comments.above)]
-        told = {line for lines in self._above.values() for line in lines}
-        return [line for line in top if line not in told]
+        kept = {line for lines in self._above.values() for line in lines}
+        return [line for line in top if line not in kept]
 
     def _assign_comments(
         self,
@@ -144,7 +144,7 @@ class _Writer:
     ) -> dict[Loc, list[str]]:
         """Give comments to the fields that their line's fields became.
 
-        What stands above a section that is no more goes to the first field that was in it.
+        What is above a section that is gone goes to the first field that was in it.
         """
         assigned: dict[Loc, list[str]] = {}
         first_in: dict[Loc, Loc] = {}
@@ -179,12 +179,12 @@ class _Writer:
         return [f"{name} {_scalar(value)}{end}"]
 
     def _end_of(self, here: Loc) -> str:
-        """Return the comment at the end of a field's line; each line's stands once."""
+        """Return the comment at the end of a field's line; each line's comes once."""
         beside = self._beside.pop(self._lines.get(here, 0), None)
         return f"  {beside}" if beside else ""
 
     def _needs_lines(self, items: list[Any], loc: Loc) -> bool:
-        """Return whether a list cannot stand on one line: its items are large, or have comments."""
+        """Return whether a list does not fit on one line: its items are large, or have comments."""
         if any(isinstance(item, dict | list) for item in items):
             return True
         own = self._lines.get(loc, 0)

@@ -33,5 +33,5 @@ def check_newer_fields(context: RuleContext) -> None:
         if format_ == own and not context.release.has(since):
             for loc, section in context.sections(field[:-1]):
                 if field[-1] in section:
-                    message = f"is no field of this release; it came with {since}"
+                    message = f"is not a field of this release; it came with {since}"
                     context.document.report((*loc, field[-1]), message, rule="unknown-key")

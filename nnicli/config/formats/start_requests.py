@@ -16,7 +16,7 @@ from nnicli.units import parse_duration
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StartRequests:
-    """What a manager is told so that it starts an experiment.
+    """What a manager gets so that it starts an experiment.
 
     Attributes:
         metadata: Bodies of `PUT /experiment/cluster-metadata`, in order.
@@ -143,11 +143,11 @@ def stored_requests(params: Mapping[str, Any]) -> StartRequests:
     """Return the requests that resume an experiment of 2.1.
 
     Args:
-        params: `params` of the profile in its database. What nnictl has not kept there is missing
+        params: `params` of the profile in its database. What nnictl did not keep there is missing
             in the requests, too: all of dlts, and any shared storage.
     """
     archive = {item["key"]: item["value"] for item in params.get("clusterMetaData", ())}
-    # nnictl keeps null for a section of hybrid that the config has not.
+    # nnictl keeps null for a section of hybrid that the config does not have.
     kept = {key: deepcopy(value) for key, value in archive.items() if value is not None}
     is_local = params["trainingServicePlatform"] == "local"
     bodies = (

@@ -24,7 +24,7 @@ def to_v1(
     Args:
         config: The config, its fields in NNI's own spelling.
         machine_command: What the release calls a remote machine's own set-up.
-        takes_space: Whether whoever asks takes care of a search space that is in the config; v1
+        takes_space: Whether the caller takes care of a search space that is in the config; v1
             names a file.
     """
     converter = Converter(config)
@@ -42,7 +42,7 @@ def to_v1(
         hybrid_to_v1(converter, services, machine_command)
     else:
         _carry_service(converter, HERE, machine_command)
-    converter.assume(("useAnnotation",), False, "v1 wants to be told")
+    converter.assume(("useAnnotation",), False, "v1 has to state it")
     for name in field_names.ALGORITHMS:
         if isinstance(config.get(name), dict):
             _carry_algorithm(converter, name)
@@ -73,7 +73,7 @@ def _to_duration(value: str | float) -> str:
 
 def _carry_algorithm(converter: Converter, name: str) -> None:
     algorithm = converter.source[name]
-    # Since 2.8 they stand as tuners, in v1 as advisors.
+    # Since 2.8 they are tuners, in v1 advisors.
     is_advisor = name == "tuner" and algorithm.get("name") in ADVISORS
     place = "advisor" if is_advisor else name
     if "className" in algorithm:

@@ -48,7 +48,7 @@ def to_canonical_v1(
     """Return a v1 config without errors as its manager's start needs it.
 
     Paths are absolute, defaults filled in as nnictl does, GPU indices are text, and the search
-    space stands in place of its file.
+    space is in place of its file.
     """
     document = {key: value for key, value in data.items() if key != "searchSpacePath"}
     is_debug = debug or bool(data.get("debug", False))

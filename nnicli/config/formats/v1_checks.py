@@ -46,12 +46,14 @@ def _platform(context: RuleContext) -> None:
         return
     if service.v1_name not in context.release.v1_platforms:
         allowed = ", ".join(context.release.v1_platforms)
-        message = f"found {service.v1_name}, which this release has not; allowed: {allowed}"
+        message = f"found {service.v1_name}, not available in this release; allowed: {allowed}"
         context.document.report(("trainingServicePlatform",), message, rule="training-service")
     taken = {name for part in (service, *service.parts) for name in _own_sections(part)}
     for name in (name for other in SERVICES for name in _own_sections(other)):
         if name in context.data and name not in taken:
-            message = f"is no section of trainingServicePlatform: {service.v1_name}; leave it out"
+            message = (
+                f"is not a section of trainingServicePlatform: {service.v1_name}; leave it out"
+            )
             context.document.report((name,), message, rule="unknown-key")
 
 
@@ -151,7 +153,7 @@ def _search_space(context: RuleContext) -> None:
         report(("searchSpacePath",), message, rule="required")
 
 
-def _annotation_is_told(context: RuleContext) -> None:
+def _annotation_is_given(context: RuleContext) -> None:
     if "useAnnotation" not in context.data and context.release.format == "v1":
         message = "is required and missing in a v1 config before 2.2; write false"
         context.document.report(("useAnnotation",), message, rule="required")
@@ -181,7 +183,7 @@ RULES: tuple[Callable[[RuleContext], None], ...] = (
     _trial,
     _gpus,
     _search_space,
-    _annotation_is_told,
+    _annotation_is_given,
     _service,
     _gone,
     check_newer_fields,

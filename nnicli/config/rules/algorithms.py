@@ -18,7 +18,7 @@ def check_tuner_exists(context: RuleContext, loc: Loc, name: Any, known: Iterabl
         return
     if isinstance(name, str) and name in known and name not in context.release.tuners:
         allowed = ", ".join(context.release.tuners)
-        message = f"found {name}, which this release has not; allowed: {allowed}"
+        message = f"found {name}, not available in this release; allowed: {allowed}"
         context.document.report(loc, message, rule="enum")
 
 
@@ -47,10 +47,10 @@ def check_population(context: RuleContext) -> None:
     if "Evolution" not in (tuner.get("name"), tuner.get("builtinTunerName")):
         return
     arguments = tuner.get("classArgs")
-    told = arguments.get("population_size") if isinstance(arguments, dict) else None
-    size = _POPULATION_SIZE if told is None else told
+    given = arguments.get("population_size") if isinstance(arguments, dict) else None
+    size = _POPULATION_SIZE if given is None else given
     at_once = context.data.get("trialConcurrency")
     if isinstance(size, int) and isinstance(at_once, int) and 0 < size < at_once:
-        found = f"found {size}" if told is not None else f"is not given, which means {size}"
+        found = f"found {size}" if given is not None else f"is not given, which means {size}"
         message = f"{found}; allowed: at least trialConcurrency, which is {at_once}"
         context.document.report(("tuner", "classArgs", "population_size"), message, rule="range")

@@ -14,7 +14,7 @@ _MOST_BYTES = 4 << 20
 
 
 def check_class(context: RuleContext, loc: Loc, file: Path, name: str) -> None:
-    """Tell of a file that does not define the class that it should.
+    """Warn of a file that does not define the class that it should.
 
     It is a warning, as classes may also be made in other ways than those that are looked for, and
     only for a start: without a target the file may not be finished.

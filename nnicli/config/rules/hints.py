@@ -21,7 +21,7 @@ _CLASS_KEYS = ("name", "builtinTunerName")
 
 
 def check_placeholders(context: RuleContext) -> None:
-    """Tell of values that were left as a template has them."""
+    """Warn of values that were left as a template has them."""
     for loc, value in _texts(context.data, ()):
         if _PLACEHOLDER.fullmatch(value):
             message = f"found {show(value, loc)}, which looks like a placeholder; write the value"
@@ -41,7 +41,7 @@ def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
 
 
 def check_direction(context: RuleContext) -> None:
-    """Tell of a TPE without a direction: it maximised up to 2.5 and minimises since."""
+    """Warn of a TPE without a direction: it maximised up to 2.5 and minimises since."""
     tuner = context.section("tuner")
     arguments = tuner.get("classArgs")
     is_told = isinstance(arguments, dict) and "optimize_mode" in arguments
@@ -55,7 +55,7 @@ def check_direction(context: RuleContext) -> None:
 
 
 def check_defects(context: RuleContext) -> None:
-    """Tell of a built-in tuner that fails in the release, whatever its search space."""
+    """Warn of a built-in tuner that fails in the release, whatever its search space."""
     for section in ("tuner", "advisor"):
         algorithm = context.section(section)
         for key in ("name", "builtinTunerName", "builtinAdvisorName"):

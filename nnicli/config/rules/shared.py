@@ -18,7 +18,7 @@ from nnicli.units import parse_duration
 
 
 def check_annotation(context: RuleContext) -> None:
-    """Tell of `useAnnotation: true`, which only nnictl can expand.
+    """Warn of `useAnnotation: true`, which only nnictl can expand.
 
     It is valid where the release has it, so that a check warns only; a start refuses it.
     """

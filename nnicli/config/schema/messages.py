@@ -137,7 +137,7 @@ def _report_additional(violation: Violation) -> None:
     is_listed = False
     for name in unknown[:MOST_ERRORS]:
         suggestion = _correct_key(violation, name, known)
-        message = "is not a known key"
+        message = "unknown key"
         # A long list is of use where nothing is near, and once.
         if len(known) <= _SHORT_LIST or not (suggestion or is_listed):
             message += f"; allowed: {', '.join(known) or 'none'}"
@@ -150,7 +150,7 @@ def _report_additional(violation: Violation) -> None:
 
 def _correct_key(violation: Violation, name: str, known: Iterable[object]) -> str | None:
     if name.partition(":")[0] in known:
-        return "a space is missing after the colon"
+        return "missing space after the colon"
     other = violation.other_names.get(name)
     return f"did you mean '{other}'?" if other in known else closest(name, known)
 

@@ -18,7 +18,7 @@ def load_schema(name: str) -> dict[str, Any]:
     if packaged.is_file():
         text = packaged.read_text("utf-8")
     else:
-        # In a checkout they stand beside the package.
+        # In a checkout they are beside the package.
         text = (Path(__file__).parents[3] / "schemas" / file).read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema

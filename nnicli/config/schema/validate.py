@@ -143,10 +143,10 @@ def take_meant_numbers(
     base: Loc = (),
     variant: Variant = _AS_SHIPPED,
 ) -> list[tuple[Loc, str]]:
-    """Put numbers where a schema wants them and plain text such as `1e-5` stands.
+    """Put numbers where a schema wants them and the text is plain, such as `1e-5`.
 
     nnicli reads the file itself, so it need not take them for text as YAML 1.1 does. Text that is
-    quoted, or stands where text is allowed, stays.
+    quoted, or where text is allowed, stays.
 
     Returns:
         Loc of each of them, and its text.

@@ -60,7 +60,7 @@ def check_search_space(
     """Report everything that is wrong with a search space.
 
     Args:
-        document: Where it stands.
+        document: Where it is.
         loc: Loc of it from the document's top.
         data: The search space; None: the whole document.
         tuner: Built-in tuner that has to use it, None for any.

@@ -28,7 +28,7 @@ def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> st
         if kind in _CHECKS and not _CHECKS[kind](value, bounds):
             return f"has {name} = {value!r}; the search space has {kind} {bounds!r}"
     if unknown := [name for name in parameters if name not in space]:
-        return f"has {unknown[0]}, which the search space has not"
+        return f"has {unknown[0]}, which is not in the search space"
     return None
 
 
@@ -45,7 +45,7 @@ def _whole_sets(space: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _is_option(value: Any, options: list[Any]) -> bool:
-    # 1 is no True, though Python takes it for one.
+    # 1 is not True, though Python takes it for one.
     if any(
         option == value and isinstance(option, bool) == isinstance(value, bool)
         for option in options

@@ -51,7 +51,7 @@ def _check_roles(context: RuleContext, loc: Loc, roles: Mapping[str, Any], opera
         message = f"is required and missing: operator {operator} runs it"
         context.document.report((*loc, needed), message, rule="operator-role")
     if foreign in roles:
-        message = f"is no role of operator {operator}; leave it out"
+        message = f"is not a role of operator {operator}; leave it out"
         context.document.report((*loc, foreign), message, rule="operator-role")
 
 

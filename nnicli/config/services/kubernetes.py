@@ -42,7 +42,7 @@ def check_storage(context: RuleContext, loc: Loc, service: Section) -> None:
     for other in _STORAGE.keys() - {kind} if kind in _STORAGE else ():
         for name in _STORAGE[other].values():
             if name in storage:
-                message = f"is no field of storageType: {kind}; leave it out"
+                message = f"is not a field of storageType: {kind}; leave it out"
                 context.document.report((*loc, "storage", name), message, rule="exclusive")
 
 

@@ -62,7 +62,7 @@ def _complete_v1(config: Mapping[str, Any], _base: Path) -> Section:
 def _to_v2(converter: Converter) -> None:
     gpus_to_v2(converter, (_SECTION,), HERE, GPUS)
     if asks_for_gpus(converter):
-        message = "is v1's default, which v2 wants to be told"
+        message = "is v1's default, which v2 has to state"
         converter.assume((*HERE, "useActiveGpu"), False, message)
 
 

@@ -29,7 +29,7 @@ _PROGRAM = re.compile(r"(?:.*[/\\])?python[\d.]*(?:\.exe)?", re.IGNORECASE | re.
 
 
 def check_machines(context: RuleContext, machines: Machines, names: Names) -> None:
-    """Check what is wrong with machines whatever the release, and tell of what is odd."""
+    """Check what is wrong with machines whatever the release, and warn of what is odd."""
     seen: dict[tuple[Any, ...], Loc] = {}
     for loc, machine in machines:
         _check_host(context, (*loc, names.host), machine.get(names.host), names)
@@ -47,7 +47,7 @@ def check_machines(context: RuleContext, machines: Machines, names: Names) -> No
 
 
 def check_concurrency(context: RuleContext, loc: Loc, machines: Machines) -> None:
-    """Tell of more trials at once than machines, where each runs one at a time.
+    """Warn of more trials at once than machines, where each runs one at a time.
 
     In reuse mode a machine runs one trial, unless trials ask for GPUs (2.0 to 3.0, in the code).
     """

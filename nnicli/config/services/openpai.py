@@ -72,7 +72,7 @@ def _complete(service: Section, base: Path, _release: Release) -> Section:
 
 
 def _check_v1(context: RuleContext) -> None:
-    """OpenPAI is told what a trial needs by the config, or by a job file of its own."""
+    """OpenPAI takes what a trial needs from the config, or from a job file of its own."""
     trial, config = context.section("trial"), context.section(_SECTION)
     report = context.document.report
     here = ("trial", "nniManagerNFSMountPath")

@@ -121,7 +121,7 @@ def _check_v1_machines(context: RuleContext) -> None:
         for name in ("preCommand", "pythonPath"):
             if name in machine and name != context.release.machine_command:
                 known = context.release.machine_command or "neither that nor another"
-                message = f"is no key of this release, which has {known}"
+                message = f"is not a key of this release, which has {known}"
                 context.document.report((*here, name), message, rule="unknown-key")
 
 

@@ -93,7 +93,7 @@ def trial_to_v1(converter: Converter, loc: Loc, *, has_roles: bool) -> None:
 
 def assume_no_gpu_in_v1(converter: Converter) -> None:
     """Say that trials take no GPU, unless they do."""
-    converter.assume(("trial", "gpuNum"), 0, "is none, which v1 wants to be told")
+    converter.assume(("trial", "gpuNum"), 0, "is none, which v1 has to state")
 
 
 def report_unused(converter: Converter, section: str, names: tuple[str, ...], service: str) -> None:

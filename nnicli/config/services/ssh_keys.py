@@ -34,7 +34,7 @@ _MAGIC = b"openssh-key-v1\0"
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A private key, as far as its outside tells.
+    """A private key, as far as its outside shows.
 
     Attributes:
         kind: Its form.

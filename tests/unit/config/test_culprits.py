@@ -44,8 +44,8 @@ QUOTE = "U+201C (left double quotation mark), which is text in YAML; write a pla
                 "write spaces"
             ),
         ),
-        ("a: 1\nb:1\nc: 2\n", "2:2: this is not valid YAML: a space is missing after the colon"),
-        ("b:1\nc: 2\n", "1:2: this is not valid YAML: a space is missing after the colon"),
+        ("a: 1\nb:1\nc: 2\n", "2:2: this is not valid YAML: missing space after the colon"),
+        ("b:1\nc: 2\n", "1:2: this is not valid YAML: missing space after the colon"),
         ("a: 1\nb 1\nc: 2\n", "2:1: this is not valid YAML: this line has no colon after its key"),
         ("b 1\n\nc: 2\n", "1:1: this is not valid YAML: this line has no colon after its key"),
         ("a: 1\nb: 'x\nc: 2\n", "2:4: this is not valid YAML: the quote that begins here is not"),

@@ -88,9 +88,9 @@ def test_an_empty_field_before_others_is_not_set(check: Check, extra: str) -> No
 def test_the_allowed_fields_are_listed_once_and_only_where_none_is_near(check: Check) -> None:
     found = check(HEAD + SPACE + "maxTrialNumbr: 1\nfoo: 1\nbar: 2\n")
 
-    assert found[0].endswith("maxTrialNumbr: is not a known key (did you mean 'maxTrialNumber'?)")
-    assert "foo: is not a known key; allowed: experimentName, experimentType, " in found[1]
-    assert found[2].endswith("bar: is not a known key")
+    assert found[0].endswith("maxTrialNumbr: unknown key (did you mean 'maxTrialNumber'?)")
+    assert "foo: unknown key; allowed: experimentName, experimentType, " in found[1]
+    assert found[2].endswith("bar: unknown key")
 
 
 @pytest.mark.slow

@@ -47,7 +47,7 @@ OUTSIDE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (space("uniform", 0, 1), {"x": "0.5"}, "has x = '0.5'"),
     (space("uniform", 0, 1), {"x": True}, "has x = True"),
     (space("uniform", 0, 1), {}, "lacks x, which the search space has"),
-    (space("uniform", 0, 1), {"x": 0, "y": 1}, "has y, which the search space has not"),
+    (space("uniform", 0, 1), {"x": 0, "y": 1}, "has y, which is not in the search space"),
     (space("randint", 0, 3), {"x": 3}, "has x = 3"),
     (space("randint", 0, 3), {"x": 0.5}, "has x = 0.5"),
     (space("normal", 0, 1), {"x": None}, "has x = None"),

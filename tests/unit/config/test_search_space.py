@@ -69,7 +69,7 @@ def test_a_relative_path_counts_from_the_base_path(
         ),
         (
             '{"x": {"_type": "choice", "_value": [1], "_q": 1}}',
-            ("1:42: x._q: is not a known key; allowed: _type, _value"),
+            ("1:42: x._q: unknown key; allowed: _type, _value"),
         ),
         (
             '{"x": {"_type": "choice", "_value": []}}',

@@ -84,10 +84,15 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
         ("openpai", {"trialMemorySize": "0gb"}, "trialMemorySize", "a unit"),
         ("dlc", {"workspaceId": None}, "workspaceId", "2.8 and later"),
         ("dlc", {"jobType": "Job"}, "jobType", "allowed: TFJob, PyTorchJob"),
-        ("kubeflow", {"storage__azureShare": "x"}, "storage.azureShare", "no field of storage"),
+        ("kubeflow", {"storage__azureShare": "x"}, "storage.azureShare", "not a field of storage"),
         ("kubeflow", {"storage__server": None}, "storage.server", "required and missing"),
         ("kubeflow", {"operator": "pytorch-operator"}, "master", "pytorch-operator runs it"),
-        ("kubeflow", {"master": SERVICES["kubeflow"]["worker"]}, "master", "no role of operator"),
+        (
+            "kubeflow",
+            {"master": SERVICES["kubeflow"]["worker"]},
+            "master",
+            "not a role of operator",
+        ),
         ("kubeflow", {"worker__codeDirectory": "none"}, "worker.codeDirectory", "no folder"),
         ("kubeflow", {"worker__memorySize": "lots"}, "worker.memorySize", "a unit"),
         (
