@@ -38,8 +38,6 @@ class ExperimentPaths:
         Raises:
             RegistryError: The registry cannot be read.
         """
-        if not layout.launcher_parent:
-            return cls(directory)
         entry = layout.registry().get(directory.name) or {}
         return cls(directory, layout.launcher_directory(str(entry.get("fileName") or "")))
 
