@@ -1,4 +1,4 @@
-"""What nnicli costs, measured against the real NNI 3.0 in one run: `make bench`."""
+"""Measurements of nnicli's overhead against the real NNI 3.0: `make bench`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ FIRST_PORT = 31_000
 
 
 class Bench:
-    """One run of all measurements, in a HOME of its own."""
+    """One run of all measurements, in its own HOME."""
 
     def __init__(self, installation: NniInstallation, home: Path, rounds: int) -> None:
         self.installation = installation
@@ -242,8 +242,8 @@ class Bench:
             totals.append(ended - started)
             return ended - gone()
 
-        seconds = interleave({"beyond the end of the manager": ours}, rounds=self.rounds)
-        extra = medians(seconds)["beyond the end of the manager"]
+        seconds = interleave({"after the manager's exit": ours}, rounds=self.rounds)
+        extra = medians(seconds)["after the manager's exit"]
         seconds["stop_experiment in all"] = totals[1:]
         claims = [
             Claim(
@@ -252,7 +252,7 @@ class Bench:
                 f"{extra * 1000:.1f} ms",
             ),
             Claim(
-                "no stop sits out the manager's keep-alive timer of 5 s",
+                "stop never waits for the manager's keep-alive timer of 5 s",
                 max(totals) < 5.0,
                 f"slowest {max(totals):.2f} s",
             ),
@@ -287,15 +287,15 @@ class Bench:
         claims = [
             Claim(f"{number} cycles leave nothing", not left, ", ".join(left) or "nothing left"),
             Claim(
-                "open files do not grow",
+                "the number of open files does not grow",
                 counts[-1] <= counts[1],
                 f"{counts[1]} after two cycles, {counts[-1]} after {number}",
             ),
         ]
-        self.report("Start and stop, again and again", seconds, claims)
+        self.report("Repeated start and stop", seconds, claims)
 
     def records(self) -> None:
-        """Read a large experiment from its files, through nnicli, and through the bare manager."""
+        """Read a large experiment from its files, through nnicli, and from the manager directly."""
         with self.experiment() as experiment:
             experiment.start_experiment(self.config, next(self._ports))
             exp_id = str(experiment.exp_id)
@@ -364,7 +364,7 @@ class Bench:
             items, stays, peak = records.measure_memory(
                 f"open_experiment({str(directory)!r})", read
             )
-            text = f"peak memory of open_experiment().{read} is at most 1.5 times what stays"
+            text = f"peak memory of open_experiment().{read} is at most 1.5 times its result"
             figure = f"{peak / stays:.2f} times {stays / 1e6:.0f} MB for {items} items"
             claims.append(Claim(text, peak <= 1.5 * stays, figure))
         self.report("Memory of recorded reads", {}, claims)
@@ -378,7 +378,7 @@ class Bench:
 
 
 def watch_end(pid: int) -> Callable[[], float]:
-    """Return a function that gives the moment at which a process ended."""
+    """Return a function that returns the time at which a process ended."""
     moment: list[float] = []
     handle = os.pidfd_open(pid)
 
@@ -410,7 +410,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--nni", required=True, help="virtual environment with NNI 3.0")
     parser.add_argument("--rounds", type=int, default=15, help="measurements of each variant")
-    parser.add_argument("--only", choices=groups, action="append", help="leave out the others")
+    parser.add_argument("--only", choices=groups, action="append", help="run only these groups")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="nnicli-bench-") as directory:
         os.environ["HOME"] = directory

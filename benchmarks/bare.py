@@ -1,4 +1,4 @@
-"""The floor: a manager started and stopped with nothing but a socket, as little as it can be."""
+"""The lower bound: a manager started and stopped over a bare socket, with no other work."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnicli import NniInstallation
 
 
 class BareManager:
-    """Spawn, poll until ready, POST: no validation, no registry lock, no checks of any kind."""
+    """Spawn, poll until ready, POST; without validation, registry lock or any checks."""
 
     def __init__(self, installation: NniInstallation, home: Path, port: int) -> None:
         self.exp_id = "b" + "".join(random.sample(string.ascii_lowercase, 7))
@@ -28,7 +28,7 @@ class BareManager:
         self._child: subprocess.Popen[bytes] | None = None
 
     def start(self, document: dict[str, Any]) -> float:
-        """Return the seconds from before the spawn until the POST was answered."""
+        """Return the seconds from before the spawn until the POST is answered."""
         started = time.perf_counter()
         node, entry = self._installation.node, self._installation.entry
         directory = self._home / "nni-experiments"
@@ -77,7 +77,7 @@ class BareManager:
         return answer
 
     def stop(self) -> float:
-        """Ask it to stop; return the seconds until its process is gone."""
+        """Stop the manager; return the seconds until its process is gone."""
         assert self._child is not None
         started = time.perf_counter()
         self.request("DELETE", "/experiment")

@@ -1,4 +1,4 @@
-"""Interleaved measurements: all variants once, then all again, so that noise hits them alike."""
+"""Interleaved measurements: each round runs every variant, so that noise affects all equally."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.table import Table
 
 Measurement = Callable[[], float]
-"""Does the thing once and returns the seconds that count."""
+"""Runs the operation once and returns the seconds to count."""
 
 
 @dataclass(frozen=True)
 class Claim:
-    """A statement about medians, with the number that decides it."""
+    """A claim about medians, with the figure that decides it."""
 
     text: str
     holds: bool
@@ -25,7 +25,7 @@ class Claim:
 
 
 def interleave(variants: Mapping[str, Measurement], *, rounds: int) -> dict[str, list[float]]:
-    """Return the seconds of every variant, one value a round, after one round to warm up."""
+    """Return variant -> seconds per round, after one warm-up round."""
     seconds: dict[str, list[float]] = {name: [] for name in variants}
     for number in range(rounds + 1):
         for name, measure in variants.items():
@@ -41,9 +41,9 @@ def medians(seconds: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 
 def time_call(call: Callable[[], object]) -> float:
-    """Return how many seconds a call takes."""
+    """Return the duration of a call in seconds."""
     started = time.perf_counter()
-    # To free a result of a million objects is not the call's time.
+    # Freeing a result of a million objects does not count.
     result = call()
     taken = time.perf_counter() - started
     del result
@@ -51,7 +51,7 @@ def time_call(call: Callable[[], object]) -> float:
 
 
 def time_command(argv: Sequence[str], **options: object) -> float:
-    """Return how many seconds a command takes; it has to succeed."""
+    """Return the duration of a command in seconds; it must succeed."""
     return time_call(
         lambda: subprocess.run(argv, check=True, capture_output=True, **options)  # type: ignore[call-overload]
     )
@@ -60,7 +60,7 @@ def time_command(argv: Sequence[str], **options: object) -> float:
 def show(
     console: Console, title: str, seconds: Mapping[str, Sequence[float]], claims: Sequence[Claim]
 ) -> None:
-    """Print one group of measurements and what it is to prove."""
+    """Print one group of measurements and its claims."""
     table = Table(title=title, title_justify="left")
     for column in ("variant", "median", "fastest", "slowest", "rounds"):
         table.add_column(column, justify="left" if column == "variant" else "right")

@@ -1,4 +1,4 @@
-"""A large experiment, written as a 3.0 manager would have, to be read in several ways."""
+"""A large experiment as a 3.0 manager would write it, for measuring reads."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TRIALS = 100_000
 METRICS = 11
 _START_MS = 1_760_000_000_000
 
-# What a read allocates, in a process of its own: of the peak, and of what stays with the result.
+# Run in a separate process: prints the memory that a read allocates for its result and at its peak.
 _MEASURE_MEMORY = """
 import sys, tracemalloc
 from nnicli import {name}
@@ -30,12 +30,12 @@ print(len(result), stays, peak)
 
 
 def fill(database: Path, experiment: Path, *, trials: int = TRIALS) -> None:
-    """Append trials, each of which succeeded after ten metrics and a final one.
+    """Append succeeded trials, each with ten intermediate metrics and a final one.
 
     Args:
-        database: `nni.sqlite` of an experiment of 3.0 that is stopped.
+        database: `nni.sqlite` of a stopped experiment of NNI 3.0.
         experiment: Its directory.
-        trials: How many.
+        trials: Number of trials.
     """
     chance = random.Random(0)  # the same numbers in each run
     with closing(sqlite3.connect(database)) as connection, connection:
@@ -67,7 +67,7 @@ def _rows(
             "parameter_index": 0,
         }
         log = str(experiment / "environments" / "local-env" / "trials" / trial)
-        # As 3.0 does: nothing of the wait, and the hyper-parameters once.
+        # Like 3.0: no WAITING event, and the hyper-parameters only once.
         events = [
             (moment, trial, "RUNNING", json.dumps(parameters), log, number, None, "local-env"),
             (moment + METRICS, trial, "SUCCEEDED", None, log, number, None, "local-env"),
@@ -87,7 +87,7 @@ def _rows(
 
 
 def measure_memory(source: str, read: str) -> tuple[int, int, int]:
-    """Return how many items a read gives, what stays allocated for them, and the peak, in bytes.
+    """Return the number of items of a read, the bytes kept for them, and the peak in bytes.
 
     Args:
         source: Expression that gives an open experiment, with its class or function first.

@@ -144,9 +144,8 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         (
             _with("{name: TPE}", "{className: T, codeDirectory: algo}"),
             (
-                '3:9: tuner.className: found "T"; allowed: Class of your own, `module.Class`, '
-                "found in "
-                "codeDirectory."
+                '3:9: tuner.className: found "T"; allowed: Custom class, `module.Class`, '
+                "in codeDirectory."
             ),
         ),
         # durations
