@@ -140,7 +140,7 @@ def test_type_checkers_see_the_public_names_of_an_installed_wheel(
 
 
 def test_every_public_name_is_loaded_from_inside_the_archive(wheel: Path) -> None:
-    """The stub is read through the loader, as it is no file there."""
+    """The package reads its stub through its loader, since an archive has no files to open."""
     code = "import nnicli; print(all(getattr(nnicli, name) for name in nnicli.__all__))"
 
     output = subprocess.check_output(
