@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -42,6 +42,7 @@ from nnicli.store import (
     ExperimentDatabase,
     ExperimentPaths,
     Manifest,
+    Parents,
     Part,
     Progress,
     Registry,
@@ -157,26 +158,14 @@ def save_experiment(
     """
     target = Path(file).expanduser().absolute()
     parents = () if experiments_directory is None else (experiments_directory,)
-    found = find_experiment(experiment, experiments_directories=parents, refused=_REFUSED)
-    record = found.record
-    if record is None:
-        raise ExperimentNotFoundError(
-            f"the experiment at {found.url} has no files on this machine", exp_id=""
-        )
-    exp_id, directory = record.exp_id, record.directory
-    if directory is None or not ExperimentDatabase.of(directory).path.is_file():
-        raise ExperimentNotFoundError(
-            f"the files of experiment {exp_id} are gone, though {record.registry} has it; there is "
-            "nothing to save",
-            exp_id=exp_id,
-        )
+    record, directory = _find_files(experiment, parents)
     if os.path.lexists(target):
         raise AlreadyExistsError(
             f"{target} exists and is not written over; choose another name, or delete it first",
             path=target,
         )
     original = ExperimentDatabase.of(directory)
-    _check_name(exp_id, original)
+    _check_name(record.exp_id, original)
     with _told_of(target), staging_directory(target.parent) as folder:
         database = folder / _PATHS.database.name
         with _told_of(original.path):
@@ -189,15 +178,39 @@ def save_experiment(
             _documents(record, params, code),
             progress=progress,
         )
-    if packed.skipped:
+    _warn_of_skipped(packed.skipped)
+    logger.info("experiment %s is saved in %s", record.exp_id, target)
+    return SavedExperiment(
+        record.exp_id, target, target.stat().st_size, packed.files, packed.skipped
+    )
+
+
+def _find_files(experiment: Reference, parents: Parents) -> tuple[ExperimentRecord, Path]:
+    """Return the record of an experiment and its directory, which has a database."""
+    found = find_experiment(experiment, experiments_directories=parents, refused=_REFUSED)
+    record = found.record
+    if record is None:
+        raise ExperimentNotFoundError(
+            f"the experiment at {found.url} has no files on this machine", exp_id=""
+        )
+    directory = record.directory
+    if directory is None or not ExperimentDatabase.of(directory).path.is_file():
+        raise ExperimentNotFoundError(
+            f"the files of experiment {record.exp_id} are gone, though {record.registry} has it; "
+            "there is nothing to save",
+            exp_id=record.exp_id,
+        )
+    return record, directory
+
+
+def _warn_of_skipped(skipped: Sequence[str]) -> None:
+    if skipped:
         logger.warning(
             "%d paths are not saved, as they lead elsewhere, are mounted or are no files: %s%s",
-            len(packed.skipped),
-            ", ".join(packed.skipped[:_MOST_NAMED]),
-            " ..." if len(packed.skipped) > _MOST_NAMED else "",
+            len(skipped),
+            ", ".join(skipped[:_MOST_NAMED]),
+            " ..." if len(skipped) > _MOST_NAMED else "",
         )
-    logger.info("experiment %s is saved in %s", exp_id, target)
-    return SavedExperiment(exp_id, target, target.stat().st_size, packed.files, packed.skipped)
 
 
 def _check_name(exp_id: str, database: ExperimentDatabase) -> None:
