@@ -1,6 +1,6 @@
-"""One experiment at a manager: what it is connected to, what is asked of it, when it is over.
+"""The session of an experiment: its connection, changes to it, and its supervision.
 
-Internal: `nnicli.Experiment` is what users take.
+Internal: users work with `nnicli.Experiment`.
 """
 
 from nnicli.session.changes import (

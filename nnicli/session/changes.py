@@ -1,4 +1,4 @@
-"""Changes to a running experiment, seen through until they take effect."""
+"""Changes to a running experiment, followed until they take effect."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ _LIMITS = ("max_trial_number", "max_experiment_duration")
 def update_profile(
     session: Session, given: Mapping[str, Any], timeout_s: float
 ) -> ExperimentProfile:
-    """Change fields of the experiment; return its profile after that.
+    """Change fields of the experiment; return its new profile.
 
     Args:
         session: The experiment.
         given: Field, as `Experiment.update()` calls it -> its new value.
-        timeout_s: How long a new search space may wait for the tuner.
+        timeout_s: How long to wait for the tuner before a new search space is sent.
 
     Raises:
         InvalidValueError: A value is not allowed; nothing was sent.
@@ -50,11 +50,11 @@ def update_profile(
     fields = {name: validation.UPDATE_CHECKS[name](value) for name, value in given.items()}
     search_space = fields.pop("search_space", None)
     if search_space is not None:
-        # First of all, so that without a tuner nothing is changed.
+        # First, so that nothing is changed without a tuner.
         wait_for_tuner(session, timeout_s)
     profile = session.client.update_profile(**fields)
     if not fields.keys().isdisjoint(_LIMITS):
-        progress.note_reopening(session)
+        progress.expect_reopening(session)
     if search_space is not None:
         profile = _send_search_space(session, search_space, timeout_s)
     logger.info("experiment %s: updated %s", session.exp_id, ", ".join(given))
@@ -62,9 +62,9 @@ def update_profile(
 
 
 def wait_for_tuner(session: Session, timeout_s: float) -> None:
-    """Wait until the tuner is connected, where its log can be read.
+    """Wait until the tuner is connected, if its log can be read.
 
-    A search space or an import that is sent earlier is never answered, and lost (2.8 to 3.0, seen
+    A search space or an import that is sent earlier gets no answer and is lost (2.8 to 3.0, seen
     live).
 
     Raises:
@@ -87,7 +87,7 @@ def wait_for_tuner(session: Session, timeout_s: float) -> None:
 def _send_search_space(
     session: Session, search_space: dict[str, Any], timeout_s: float
 ) -> ExperimentProfile:
-    """Change the search space, and again where the tuner was not connected yet.
+    """Change the search space, and try again if the tuner was not connected yet.
 
     Raises:
         TunerNotReadyError: The tuner did not take it in time.
@@ -98,7 +98,7 @@ def _send_search_space(
         try:
             return session.client.update_profile(search_space=search_space)
         except UpdateNotAppliedError as error:
-            # Without the tuner's log there is no other way to learn that it is connected.
+            # Without the tuner's log, trying is the only way to find out that it is connected.
             if session.logs is not None or not _may_miss_changes(session):
                 raise
             if deadline.expired:
@@ -130,7 +130,7 @@ def _has_imported(session: Session, rows: list[dict[str, Any]]) -> bool:
     try:
         return rows in session.client.get_imported_data()
     except UnsupportedVersionError:
-        # 1.8 cannot be asked.
+        # 1.8 has no request for it.
         return False
 
 
@@ -150,7 +150,7 @@ def _tuner_not_ready(session: Session, deadline: Deadline) -> TunerNotReadyError
 
 
 def _search_space(session: Session) -> dict[str, Any]:
-    """Return the experiment's present search space, empty where its profile has none."""
+    """Return the experiment's current search space, empty if its profile has none."""
     profile = session.client.get_experiment_profile()
     space: dict[str, Any] | None = session.client.get_field(profile, "search_space")
     return space or {}
@@ -161,7 +161,7 @@ def submit_trial(session: Session, parameters: Mapping[str, Any]) -> int:
 
     Raises:
         InvalidValueError: They are not a point of the search space; nothing was sent.
-        StateError: The experiment has had all of its trials.
+        StateError: The experiment has used up its trials.
     """
     validation.check_is_in_space(parameters, _search_space(session), field="parameters")
     try:
@@ -176,27 +176,27 @@ def submit_trial(session: Session, parameters: Mapping[str, Any]) -> int:
 
 
 def kill_trial(session: Session, trial_job_id: str, timeout_s: float) -> None:
-    """Cancel a trial, again and again until it has ended.
+    """Cancel a trial, repeatedly until it has ended.
 
-    Managers answer 200 and say USER_CANCELED at once. Over SSH, up to 2.10, they kill what the
-    trial's `jobpid` names, which is nothing in its first seconds (`killChildProcesses`, seen live);
-    it then runs to its own end, and that becomes its status.
+    Managers answer 200 and say USER_CANCELED at once. Over SSH, up to 2.10, they kill the process
+    in the trial's `jobpid`, which is empty in the first seconds (`killChildProcesses`, seen live);
+    the trial then runs to its end, and its status becomes that of this end.
 
     Raises:
         TrialJobNotFoundError: The trial was not found.
-        TrialStillRunningError: It has not ended in time.
+        TrialStillRunningError: It did not end in time.
     """
     deadline = Deadline(timeout_s)
 
     def probe() -> bool | None:
         return _has_ended(session.client.get_trial_job(trial_job_id)) or None
 
-    # Never without a check before: a DELETE turns SUCCEEDED into USER_CANCELED.
+    # Never without a check first: a DELETE turns SUCCEEDED into USER_CANCELED.
     while not probe():
         if deadline.expired:
             raise TrialStillRunningError(
-                f"trial {trial_job_id} still runs {deadline.waited_s:.0f} s after its manager "
-                "was first asked to cancel it; look at get_trial_job() and its log, and try "
+                f"trial {trial_job_id} is still running {deadline.waited_s:.0f} s after its "
+                "manager was first asked to cancel it; check get_trial_job() and its log, and try "
                 "again",
                 trial_job_id=trial_job_id,
                 waited_s=deadline.waited_s,
@@ -207,5 +207,5 @@ def kill_trial(session: Session, trial_job_id: str, timeout_s: float) -> None:
 
 
 def _has_ended(trial: TrialJob) -> bool:
-    # USER_CANCELED comes with the request, the time of the end with the end.
+    # USER_CANCELED is set by the request, the end time only when the trial ends.
     return trial.is_finished and trial.endTime is not None

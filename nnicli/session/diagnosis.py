@@ -1,4 +1,4 @@
-"""Why an experiment failed, from what its manager, its tuner and its trials have written."""
+"""Why an experiment failed, by the logs of its manager, its tuner and its trials."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from nnicli.session.link import Session
 from nnicli.session.outlook import Snapshot
 from nnicli.store import has_lost_connection, platform_of
 
-# What managers say of a tuner that is lost or never came (1.9 to 3.0).
+# Words of managers about a tuner that was lost or never connected (1.9 to 3.0).
 _TUNER_WORDS = ("uner", "ispatcher")
-# 2.8 to 3.0 give up after 10 s, which nothing can change.
+# 2.8 to 3.0 give up after 10 s, which cannot be configured.
 _TOO_SLOW = "Tuner did not connect in 10 seconds"
 _MOST_CHARACTERS = 4000
-# Settings over which trials may not start.
+# Settings that may keep trials from starting.
 _DECISIVE = ("reuseMode", "trialGpuNumber", "nniManagerIp", "trialCommand")
 _KINDS = ("stderr", "trial", "stdout")
 
@@ -39,8 +39,8 @@ def failure(
     Args:
         session: The experiment.
         what: What was noticed.
-        errors: What the manager said of it.
-        crash: The traceback with which its tuner ended, empty where none was seen.
+        errors: What the manager reported.
+        crash: The traceback with which its tuner ended, empty if none was seen.
     """
     said = f"experiment {session.exp_id} cannot go on: {what}"
     if crash and not has_lost_connection(crash):
@@ -73,14 +73,14 @@ def _is_of_tuner(session: Session, errors: Sequence[str]) -> bool:
 def _too_slow() -> str:
     load, processors = os.getloadavg()[0], os.cpu_count() or 1
     return (
-        "the tuner wrote no error and had not connected after the 10 s that this manager allows "
-        f"it, so the machine is too slow or too busy (load {load:.1f} on {processors} processors), "
-        "or the tuner's imports take too long; start it again, with less else going on"
+        "the tuner logged no error and had not connected after the 10 s that this manager allows, "
+        f"so the machine is too slow or too busy (load {load:.1f} on {processors} processors), "
+        "or the tuner's imports take too long; start it again when the machine is less busy"
     )
 
 
 def nothing_succeeded(session: Session, counts: Mapping[str, int]) -> NoTrialSucceededError:
-    """Return the error for an experiment that is over without a single success."""
+    """Return the error for an experiment that is over and in which no trial succeeded."""
     counted = ", ".join(f"{number} {status}" for status, number in counts.items()) or "no trial"
     message = f"experiment {session.exp_id} is over and no trial succeeded ({counted})"
     failed = session.client.list_trial_jobs(status=TrialJobStatus.FAILED)
@@ -88,14 +88,14 @@ def nothing_succeeded(session: Session, counts: Mapping[str, int]) -> NoTrialSuc
         message += f"; {last_words(session, failed[0])}"
     elif not counts:
         message += (
-            "; the tuner generated no parameter set: see dispatcher.log, and whether "
+            "; the tuner generated no parameter set: see dispatcher.log, and check whether "
             "the search space is empty"
         )
     return NoTrialSucceededError(message)
 
 
 def no_metric(session: Session, succeeded: Sequence[TrialJob]) -> NoMetricError:
-    """Return the error for trials that succeeded, none of them with a number to compare."""
+    """Return the error for trials that succeeded without a number to compare."""
     kinds = {_kind_of_metric(trial) for trial in succeeded}
     return NoMetricError(
         f"experiment {session.exp_id} is over, {len(succeeded)} trials succeeded, and none "
@@ -103,8 +103,8 @@ def no_metric(session: Session, succeeded: Sequence[TrialJob]) -> NoMetricError:
         'nni.report_final_result() with a number, or with a dict that has a number as "default", '
         "once in every trial"
     ).with_advice(
-        "if none is wanted, pass allow_no_metric=True",
-        shell="if none is wanted, pass --allow-no-metric",
+        "if no metric is wanted, pass allow_no_metric=True",
+        shell="if no metric is wanted, pass --allow-no-metric",
     )
 
 
@@ -118,7 +118,7 @@ def _kind_of_metric(trial: TrialJob) -> str:
 
 
 def last_words(session: Session, trial: TrialJob) -> str:
-    """Return how a failed trial ended: its exit code, and the ends of its logs, as far as known."""
+    """Return how a failed trial ended: its exit code and the ends of its logs, as far as known."""
     name = f"trial {trial.trialJobId}"
     code = session.exit_code_of(trial)
     ended = f"{name} ended" + ("" if code is None else f" with exit code {code}")
@@ -126,9 +126,9 @@ def last_words(session: Session, trial: TrialJob) -> str:
         kinds = [kind for kind in _KINDS if kind in session.client.dialect.trial_files]
         texts = {kind: session.client.trial_log(trial.trialJobId, kind).strip() for kind in kinds}
     except TrialLogNotAvailableError as error:
-        return f"{ended}; what it wrote is on another machine, at {error.location}"
+        return f"{ended}; its output is on another machine, at {error.location}"
     except RestError as error:
-        # The failure is what matters; its log is an extra.
+        # The failure matters; its log is an extra.
         return f"{ended}; its log cannot be read ({error})"
     if texts["stderr"]:
         return f"{ended}, and its stderr with:\n{quote(texts['stderr'])}"
@@ -137,9 +137,9 @@ def last_words(session: Session, trial: TrialJob) -> str:
 
 
 def starvation(session: Session, snapshot: Snapshot, waited_s: float) -> str:
-    """Return what is known of an experiment of which nothing runs, though something should."""
+    """Return what is known about an experiment in which no trial runs, although one should."""
     facts = [
-        f"no trial has run for {waited_s:.0f} s ({snapshot.waiting} wait)",
+        f"no trial has run for {waited_s:.0f} s ({snapshot.waiting} waiting)",
         f"training service {platform_of(snapshot.params) or 'unknown'}",
         *(f"{key} {value}" for key, value in _settings(snapshot.params).items()),
     ]
@@ -148,21 +148,21 @@ def starvation(session: Session, snapshot: Snapshot, waited_s: float) -> str:
         text += "; the tuner has generated nothing yet, dispatcher.log may say why"
     else:
         text += (
-            "; see whether the machines can be reached and reach this one (nniManagerIp), have the "
-            "python that the trial command calls, and have as many free GPUs as a trial asks for"
+            "; check that the machines can be reached and can reach this one (nniManagerIp), have "
+            "the python that the trial command calls, and have as many free GPUs as a trial needs"
         )
     trouble = session.evidence.manager_trouble()
     return f"{text}; its manager's log says:\n{quote(trouble)}" if trouble else text
 
 
 def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings over which trials may not start; none is a secret."""
+    """Return the settings that may keep trials from starting; none is a secret."""
     services = params.get("trainingService")
     services = services if isinstance(services, list) else [services]
     found: dict[str, Any] = {}
-    for place in (params, *(service for service in services if isinstance(service, dict))):
-        found |= {key: place[key] for key in _DECISIVE if place.get(key) is not None}
-        machines = place.get("machineList")
+    for source in (params, *(service for service in services if isinstance(service, dict))):
+        found |= {key: source[key] for key in _DECISIVE if source.get(key) is not None}
+        machines = source.get("machineList")
         machines = machines if isinstance(machines, list) else []
         named = [one for one in machines if isinstance(one, dict) and one.get("pythonPath")]
         pythons = [str(one["pythonPath"]) for one in named]
@@ -171,7 +171,7 @@ def _settings(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def quote(text: str) -> str:
-    """Return the end of a log as a message may show it."""
-    # Hidden before the cut: the rest of a secret that was cut no longer looks like one.
+    """Return the end of a log, without secrets, for a message."""
+    # Redacted before the cut: half a secret would no longer be recognized.
     hidden = redact(text)
     return hidden if len(hidden) <= _MOST_CHARACTERS else f"...{hidden[-_MOST_CHARACTERS:]}"

@@ -1,4 +1,4 @@
-"""What the manager and the tuner of one run have written about a failure."""
+"""What the manager and the tuner of one run have logged about a failure."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nnicli.store import RunLogs, has_lost_connection
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the logs of one run say of a failure; nothing where they are on another machine.
+    """What the logs of one run say about a failure; nothing if they are on another machine.
 
     Attributes:
-        logs: The logs, None where they are on another machine.
+        logs: The logs, None if they are on another machine.
     """
 
     logs: RunLogs | None
@@ -20,7 +20,7 @@ class Evidence:
     def tuner_error(self) -> str:
         """Return the last traceback that the tuner wrote, empty without one.
 
-        What fails before the tuner has opened its log goes to the manager's error output.
+        A failure before the tuner has opened its log is in the manager's error output.
         """
         if self.logs is None:
             return ""
@@ -43,7 +43,7 @@ class Evidence:
         return is_cause or self.logs.errors.died_with_tuner()
 
     def crash_log(self) -> str:
-        """Return the end of what the tuner, else the manager, wrote about its failure."""
+        """Return the end of what the tuner, or else the manager, wrote about its failure."""
         if self.logs is None:
             return ""
         error, words = self.tuner_error(), self.logs.errors.words_before_traceback()

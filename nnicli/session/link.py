@@ -1,4 +1,4 @@
-"""The link to one experiment whose manager is, or was, there to be asked."""
+"""The link to one experiment and its manager."""
 
 from __future__ import annotations
 
@@ -43,23 +43,23 @@ _DIED, _STOPPED = "has died", "was stopped"
 
 
 class Session:
-    """One experiment, its manager's client, and what of it is on this machine.
+    """One experiment: its manager's client, process, directory and logs.
 
     Attributes:
-        exp_id: The experiment.
-        process: The manager, None when it is not on this machine.
-        directory: The experiment's own directory, None when it is not on this machine.
-        release: The manager's.
+        exp_id: The experiment's id.
+        process: The manager's process, None when it is not on this machine.
+        directory: The experiment directory, None when it is not on this machine.
+        release: The manager's release.
         is_view: Whether the manager only shows a stopped experiment.
         is_stopped: Whether this session has stopped it, so that only its files are left.
-        handed_parameters: What its log says of trials' hyper-parameters, None when it is not on
-            this machine.
-        logs: What this run's manager and tuner write, None where that is not on this machine.
-        evidence: What these say of a failure.
-        lead: How far the number of the next set was ahead of the number of trials before this run's
-            tuner generated its first; None where that is not known.
-        tuner_has_connected: Whether the tuner was seen to be connected.
-        reopening: Until when a limit that was raised may still be taking effect.
+        handed_parameters: The trials' hyper-parameters by the manager's log, None when that is not
+            on this machine.
+        logs: The logs of this run's manager and tuner, None when they are not on this machine.
+        evidence: What the logs say about a failure.
+        lead: By how much the number of the next parameter set exceeded the number of trials before
+            this run's tuner generated its first set; None if unknown.
+        tuner_has_connected: Whether the tuner is known to have connected.
+        reopening: Until when a raised limit may still be taking effect.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Session:
         says_view = client.get_experiment_status()["status"] == ExperimentStatus.VIEWED
         if process is None:
             return cls(client, exp_id, release=release, is_view=says_view)
-        # Its tuner and trials are recognized by it even where it was deleted by hand.
+        # It identifies the tuner and trials, even if it was deleted by hand.
         directory = Path(profile["logDir"])
         return cls(
             client,
@@ -138,16 +138,16 @@ class Session:
 
     @property
     def is_owned(self) -> bool:
-        """Whether this process started it; one that was forked from it did not."""
+        """Whether this process started it; a forked child did not."""
         return self._owner_pid == os.getpid()
 
     @property
     def client(self) -> ManagerClient:
-        """The client that speaks with the manager.
+        """The client of the manager.
 
         Raises:
-            ConnectError: The manager has ended. What listens on its port by now is a stranger, to
-                which nothing may be sent.
+            ConnectError: The manager has ended. Another program may listen on its port by now, and
+                nothing may be sent to that.
         """
         if not self.manager_is_gone():
             return self._client
@@ -156,8 +156,9 @@ class Session:
             method="",
             url=self._client.endpoint,
         ).with_advice(
-            "call stop_experiment() to end what it left, and resume_experiment() to go on",
-            shell="`nnicli reconcile --yes` ends what it left",
+            "call stop_experiment() to end the processes that it left, and resume_experiment() to "
+            "continue",
+            shell="`nnicli reconcile --yes` ends the processes that it left",
         )
 
     @property
@@ -175,7 +176,7 @@ class Session:
         self._client.close()
 
     def database(self) -> ExperimentDatabase | None:
-        """Return the experiment's files, None when they are not on this machine."""
+        """Return the experiment's database, None when it is not on this machine."""
         if self.directory is None:
             return None
         database = ExperimentDatabase.of(self.directory)
@@ -193,9 +194,9 @@ class Session:
         return self.process is not None and not self.process.is_running()
 
     def manager_end(self) -> str:
-        """Return how a manager that is gone ended, as a message says it: stopped, or died.
+        """Return how a manager that is gone ended, as words for a message: stopped, or died.
 
-        One that gives up writes STOPPED into the registry, too, and an error into its log.
+        One that gives up also writes STOPPED into the registry, but an error into its log.
         """
         try:
             entry = self.release.layout.registry().get(self.exp_id) or {}
@@ -205,17 +206,17 @@ class Session:
         return _STOPPED if is_stopped and not self.evidence.manager_error() else _DIED
 
     def exit_code_of(self, trial: TrialJob) -> int | None:
-        """Return what a trial exited with, None where that is not known."""
+        """Return a trial's exit code, None if unknown."""
         if self.directory is None or not self.runs_trials_here():
             return None
         paths = ExperimentPaths(self.directory)
         return read_exit_code(paths, self.release.layout, trial.trialJobId)
 
     def stop(self, timeouts: Timeouts) -> StopOutcome:
-        """End the experiment and all of its processes; set NNI's registry right.
+        """End the experiment and all of its processes, and update NNI's registry.
 
         Raises:
-            StopError: Something of it is still alive.
+            StopError: One of its processes is still alive.
         """
         was_stopped = self.manager_is_gone() and self.manager_end() == _STOPPED
         identity = None if self.process is None else self.process.identity
@@ -229,10 +230,10 @@ class Session:
         self.close()
         self.is_stopped = True
         if was_stopped and not outcome.survivors:
-            logger.info("experiment %s was stopped already", self.exp_id)
+            logger.info("experiment %s was already stopped", self.exp_id)
         elif outcome.how == "already gone":
             logger.warning(
-                "the manager of experiment %s had died; %d processes that it had left were ended",
+                "the manager of experiment %s had died; ended %d processes that it left",
                 self.exp_id,
                 len(outcome.survivors),
             )
@@ -242,10 +243,10 @@ class Session:
 
 
 def _lead_at_start(started: StartedManager) -> int | None:
-    """Return how far the next set's number is ahead of the trials, None where that is not certain.
+    """Return how far the next set's number is ahead of the trials, None where that is uncertain.
 
-    At a resume a manager goes on with the number that was stored last, even if sets were lost with
-    the queue (1.8 to 2.9), or with that after the last unfinished trial's (2.10 to 3.0, source).
+    After a resume a manager continues from the number that was stored last, even if sets were lost
+    with the queue (1.8 to 2.9), or from the last unfinished trial's (2.10 to 3.0, source).
     """
     if started.plan.action != "resume":
         return 0
@@ -253,24 +254,24 @@ def _lead_at_start(started: StartedManager) -> int | None:
         rows = started.client.get_job_statistics()
         number = started.client.get_experiment_profile()["nextSequenceId"]
     except RestError as error:
-        # A manager that does not answer is an error of the first wait().
+        # The first wait() reports a manager that does not answer.
         exp_id = started.plan.run.exp_id
-        logger.debug("the queue of experiment %s is not known: %s", exp_id, error)
+        logger.debug("the queue of experiment %s is unknown: %s", exp_id, error)
         return None
-    # A tuner that has not written a word has generated nothing.
+    # A tuner whose log is empty has generated nothing yet.
     if not started.logs.dispatcher.is_empty():
         return None
     return number - sum(row["trialJobNumber"] for row in rows)
 
 
 def _logs_of(process: ManagerProcess, layout: Layout, directory: Path) -> RunLogs:
-    """Return what a manager that runs already has written since it was started."""
+    """Return the logs of a running manager, from its start on."""
     paths = _paths_of(layout, directory)
     moment = process.identity.create_time
     return RunLogs(
         manager=LogPart.from_moment(paths.manager_log, moment),
         dispatcher=LogPart.from_moment(paths.dispatcher_log, moment),
-        # Its lines have no time.
+        # Its lines have no timestamps.
         errors=LogPart.from_now(paths.errors(layout)),
     )
 
@@ -279,6 +280,6 @@ def _paths_of(layout: Layout, directory: Path) -> ExperimentPaths:
     try:
         return ExperimentPaths.registered(directory, layout)
     except RegistryError as error:
-        # Only the end of a log would be looked for there.
+        # Only the manager's error output is there, which a diagnosis can do without.
         logger.warning("%s", error)
         return ExperimentPaths(directory)

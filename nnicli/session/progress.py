@@ -16,28 +16,28 @@ def count_trials(session: Session) -> dict[str, int]:
 
 
 def count_queued(session: Session, profile: ExperimentProfile, *, trials: int) -> int | None:
-    """Return how many parameter sets are generated and not submitted; None where that is not known.
+    """Return how many parameter sets are generated but not submitted yet; None if unknown.
 
-    Each set, the tuner's and a user's, gets the next number when it comes, and becomes a trial
-    when there is room (1.8 to 3.0, source).
+    Each set, from the tuner or a user, gets the next number on arrival, and becomes a trial when
+    there is room (1.8 to 3.0, source).
 
     Args:
         session: The experiment.
-        profile: The manager's profile of this moment.
+        profile: The manager's current profile.
         trials: How many trials there are.
     """
     return None if session.lead is None else profile["nextSequenceId"] - trials - session.lead
 
 
-def note_reopening(session: Session) -> None:
-    """Remember that a limit was changed, over which an experiment that is DONE goes on."""
+def expect_reopening(session: Session) -> None:
+    """Remember that a limit was changed, which may make an experiment that is DONE continue."""
     session.reopening = Deadline(_REOPENING_S)
 
 
 def may_be_reopening(session: Session) -> bool:
-    """Return whether the manager may say DONE though it has trials and time left.
+    """Return whether the manager may still say DONE although trials and time are left.
 
-    It checks its limits every second only, before 3.0 every 5 s.
+    It checks its limits only once a second, before 3.0 every 5 s.
     """
     if session.reopening.expired:
         return False
@@ -49,5 +49,5 @@ def may_be_reopening(session: Session) -> bool:
 
 
 def tuner_has_answered(session: Session) -> bool:
-    """Return whether the tuner is known to have nothing more after the last trial's end."""
+    """Return whether the tuner is known to have said, after the last trial, that it is done."""
     return session.logs is not None and session.logs.manager.tuner_has_answered()

@@ -1,4 +1,4 @@
-"""Where an experiment is read: from its manager, or from its files once that is gone."""
+"""Where an experiment is read from: its manager, or its files once the manager is gone."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ T = TypeVar("T")
 
 
 class ReadSource:
-    """Reads the experiment of one session from the best source that there is."""
+    """Reads the experiment of one session from the best source available."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
         self._has_fallen_back = False
 
     def read(self, read: Callable[[results.PairedTrials], T]) -> T:
-        """Read from the manager, or from the files when it is stopped or has died."""
+        """Read from the manager, or from the files if it was stopped or has died."""
         session = self._session
         if session.is_stopped:
             return read(results.PairedTrials(self._files_of_stopped(), session.handed_parameters))
@@ -55,7 +55,7 @@ class ReadSource:
         return FetchedLog(lambda: client.trial_log(trial_job_id, kind))
 
     def trial_log_kinds(self) -> Collection[str]:
-        """Return the kinds of a trial's logs that there are."""
+        """Return the kinds of logs that a trial may have."""
         has_files = self._trial_files() is not None
         return TRIAL_LOGS if has_files else self._session.client.dialect.trial_files
 
@@ -76,16 +76,16 @@ class ReadSource:
         return FetchedLog(lambda: session.client.get_log_file("dispatcher.log"))
 
     def is_running(self) -> bool:
-        """Return whether the manager lives, as far as that can be known."""
+        """Return whether the manager is alive, as far as can be known."""
         return not self._session.is_stopped and not self._session.manager_is_gone()
 
     def _trial_files(self) -> ExperimentDatabase | None:
-        """Return the files where they have what the trials write, else None."""
+        """Return the files if they include what the trials write, else None."""
         files = self._files()
         return files if not self.is_running() or self._session.runs_trials_here() else None
 
     def _files(self) -> ExperimentDatabase | None:
-        """Return the files as far as they are on this machine."""
+        """Return the files, None if they are not on this machine."""
         return self._files_of_stopped() if self._session.is_stopped else self._session.database()
 
     def _files_of_stopped(self) -> ExperimentDatabase:
@@ -93,7 +93,7 @@ class ReadSource:
         if files is None:
             raise NotConnectedError(
                 f"experiment {self._session.exp_id} is stopped, and its files are not on this "
-                "machine; read it before the stop, or where it ran"
+                "machine; read it before the stop, or on the machine where it ran"
             )
         return files
 
@@ -102,11 +102,11 @@ class ReadSource:
             return
         self._has_fallen_back = True
         logger.warning(
-            "the manager of experiment %s %s; its files are read instead; %s",
+            "the manager of experiment %s %s; reading its files instead; %s",
             self._session.exp_id,
             self._session.manager_end(),
             Advice(
-                "call stop_experiment() to end what it left running",
-                "what it left running is ended at the end",
+                "call stop_experiment() to end the processes that it left",
+                "the processes that it left are ended at the end",
             ),
         )

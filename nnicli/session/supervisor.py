@@ -1,4 +1,4 @@
-"""Noticing that an experiment is over, or that it cannot go on."""
+"""Detecting that an experiment is over, or that it cannot go on."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from nnicli.models import ExperimentStatus, TrialJobStatus
 from nnicli.safe_logging import get_logger
 from nnicli.session import diagnosis, progress
 from nnicli.session.link import Session
-from nnicli.session.outlook import Snapshot, may_be_over, rest_s
+from nnicli.session.outlook import Snapshot, may_be_over, settle_time_s
 from nnicli.waiting import Deadline
 
 logger = get_logger(__name__)
 
 _STOPPING = (ExperimentStatus.STOPPING, ExperimentStatus.STOPPED)
-# A tuner is started within a moment of the experiment; one that was not seen by then never was.
+# The tuner starts right after the experiment; one that has not been seen by then never started.
 _TUNER_START_S = 5.0
 _DYING_S = 0.5
-# It is checked between two answers of its manager, so one check may fall into a gap.
+# The check runs between two requests to the manager, so one alone may miss the tuner.
 _CHECKS_WITHOUT_TUNER = 2
-# Statistics cost the manager a scan of its database: while it works they are asked for so seldom
-# that they take up a small part of the time.
+# For statistics the manager scans its database: while it works they are requested so seldom that
+# they take only a small share of the time.
 _LEAST_INTERVAL_S = 2.0
 _SHARE = 0.05
 
@@ -36,7 +36,7 @@ class Supervisor:
     """Watches one session: the manager's process and status, the tuner, its sets and its trials.
 
     The status alone is not enough. A 3.0 manager whose tuner has died of an exception says RUNNING
-    for ever, a 2.10 one dies with it (seen live), and TUNER_NO_MORE_TRIAL comes before the tuner's
+    forever, a 2.10 one dies with it (seen live), and TUNER_NO_MORE_TRIAL comes before the tuner's
     last sets have run. docs/explanation/waiting.md has the whole model.
 
     Attributes:
@@ -48,7 +48,7 @@ class Supervisor:
 
         Args:
             session: The experiment.
-            patience_s: After how long without any trial that runs a warning is logged.
+            patience_s: After how many seconds without a running trial a warning is logged.
         """
         self._session = session
         self._since = Deadline(None)
@@ -57,7 +57,7 @@ class Supervisor:
         self._log_position = 0
         self._crash_found = ""
         self._last_snapshot: Snapshot | None = None
-        self._at_rest = Deadline(None)
+        self._unchanged = Deadline(None)
         self._starving = Deadline(None)
         self._next_snapshot = Deadline(0)
         self._patience_s = patience_s
@@ -66,15 +66,15 @@ class Supervisor:
 
     @property
     def exp_id(self) -> str:
-        """The experiment."""
+        """The experiment's id."""
         return self._session.exp_id
 
     def has_starved(self, limit_s: float) -> bool:
-        """Return whether trials or sets have waited for so long while none ran."""
+        """Return whether trials or sets have waited this long while none ran."""
         if self._starved_s < limit_s:
             return False
         # The last snapshot may be some seconds old.
-        self._note(self._take_snapshot(self.last_status))
+        self._record(self._take_snapshot(self.last_status))
         return self._starved_s >= limit_s
 
     @property
@@ -83,15 +83,15 @@ class Supervisor:
         return self._starving.waited_s if snapshot is not None and snapshot.is_starved else 0.0
 
     def check(self, *, allow_no_metric: bool = False) -> ExperimentStatus | None:
-        """Return the status in which no more work will be done, None while it goes on.
+        """Return the final status of an experiment that is over, None while it goes on.
 
         Args:
             allow_no_metric: Whether it may end without any number as a final metric.
 
         Raises:
-            TunerCrashedError: The tuner is gone, or does nothing more.
+            TunerCrashedError: The tuner is gone, or does nothing any more.
             ExperimentFailedError: The manager is gone, or says ERROR.
-            NoTrialSucceededError: It is over without a single success.
+            NoTrialSucceededError: It is over, and no trial succeeded.
             NoMetricError: It is over, and no trial that succeeded has a number as its metric.
             RestError: The manager does not answer.
         """
@@ -101,19 +101,20 @@ class Supervisor:
         try:
             return self._judge(allow_no_metric=allow_no_metric)
         except (ConnectError, ConnectionLostError) as error:
-            # It may have died while it was asked, and be seen to be dead a moment later.
+            # It may have died during the request, which shows only a moment later.
             if session.process is not None and session.process.wait(_DYING_S):
                 raise self._ended() from error
             raise
 
     def not_started(self, waited_s: float) -> TrialsNotStartedError:
-        """Return the error for an experiment of which no trial has run for so long."""
+        """Return the error for an experiment none of whose trials has run for this long."""
         return TrialsNotStartedError(
             f"experiment {self._session.exp_id}: {self._starvation()}",
             waited_s=waited_s,
             status=self.last_status,
         ).with_advice(
-            "it goes on, and wait() may be called again", shell="the experiment was stopped"
+            "it is still running, and wait() may be called again",
+            shell="the experiment was stopped",
         )
 
     # The end
@@ -140,7 +141,7 @@ class Supervisor:
         return self._find_end(status, allow_no_metric=allow_no_metric)
 
     def _end_of_stopping(self, status: str) -> ExperimentStatus | None:
-        """Distinguish a stop from a manager that gives up, as 3.0 does over a host out of reach."""
+        """Distinguish a stop from a manager that gives up, as 3.0 does over an unreachable host."""
         if self._session.evidence.manager_error():
             raise self._failure(f"its manager gave up and says {status}")
         return ExperimentStatus.STOPPED if status == ExperimentStatus.STOPPED else None
@@ -152,7 +153,7 @@ class Supervisor:
                 self._check_progress(status)
             return None
         snapshot = self._take_snapshot(status)
-        self._note(snapshot)
+        self._record(snapshot)
         if not may_be_over(snapshot) or not self._is_settled(snapshot):
             self._warn_of_starvation()
             return None
@@ -163,17 +164,17 @@ class Supervisor:
 
     def _check_progress(self, status: str) -> None:
         try:
-            self._note(self._take_snapshot(status))
+            self._record(self._take_snapshot(status))
         except RequestTimeoutError as error:
-            # The end does not hang on it, and a large experiment may take longer than the caller.
+            # The end does not depend on it, and a large experiment may need more time than is left.
             logger.debug("no snapshot of experiment %s: %s", self._session.exp_id, error)
             return
         self._warn_of_starvation()
 
     def _is_reopening(self) -> bool:
-        """Return whether DONE no longer holds, as a limit was raised."""
-        # In this order: the manager changes its status before it submits a trial, so the new trial
-        # that makes the raised limit look reached comes with another status.
+        """Return whether DONE no longer holds because a limit was raised."""
+        # In this order: the manager changes its status before it submits a trial, so by the time a
+        # new trial makes the raised limit look reached, the status is another.
         return (
             progress.may_be_reopening(self._session)
             or self._session.client.get_experiment_status()["status"] != ExperimentStatus.DONE
@@ -182,7 +183,7 @@ class Supervisor:
     def _take_snapshot(self, status: str) -> Snapshot:
         session, asked = self._session, Deadline(None)
         try:
-            # In this order: what is submitted in between is seen as queued, and not overlooked.
+            # In this order: a set that is submitted in between is counted as queued, not missed.
             counts = progress.count_trials(session)
             profile = session.client.get_experiment_profile()
         finally:
@@ -196,9 +197,9 @@ class Supervisor:
             is_paused=session.client.get_field(profile, "trial_concurrency") == 0,
         )
 
-    def _note(self, snapshot: Snapshot) -> None:
+    def _record(self, snapshot: Snapshot) -> None:
         if snapshot != self._last_snapshot:
-            self._at_rest = Deadline(None)
+            self._unchanged = Deadline(None)
         if not snapshot.is_starved or self._has_moved(snapshot):
             self._starving = Deadline(None)
             self._has_warned = False
@@ -211,7 +212,7 @@ class Supervisor:
     def _is_settled(self, snapshot: Snapshot) -> bool:
         if snapshot.status == ExperimentStatus.DONE:
             return True
-        return self._at_rest.waited_s >= rest_s(snapshot, self._session.release.pace)
+        return self._unchanged.waited_s >= settle_time_s(snapshot, self._session.release.pace)
 
     def _check_results(self, snapshot: Snapshot, *, allow_no_metric: bool) -> None:
         session = self._session
@@ -227,7 +228,7 @@ class Supervisor:
 
     def _check_tuner(self, status: str) -> None:
         if self._crash():
-            raise self._failure(f"nothing more comes, though its manager says {status}")
+            raise self._failure(f"nothing more comes, although its manager says {status}")
         process = self._session.process
         if process is None:
             return

@@ -1,4 +1,4 @@
-"""What callers may pass to an Experiment, checked before anything is started or sent."""
+"""Checks of what callers pass to an Experiment, before anything is started or sent."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from nnicli.units import parse_duration, to_whole
 
 # NNI's own limit in its documented formats.
 _MOST_CONCURRENT = 99_999
-# A JavaScript number holds no larger integer exactly.
+# The largest integer that a JavaScript number holds exactly.
 _MOST_TRIALS = 2**53 - 1
 
 
 def to_port(port: object) -> int:
-    """Return a port, also one that is text; None is 0, for the first free one."""
+    """Return a port as a number; None is 0, for the first free one."""
     return 0 if port is None else check_port(port)
 
 
 def check_given(value: Any, field: str) -> Any:
-    """Return the value: to update(), None would mean that nothing is to change."""
+    """Return the value unless it is None, which means "no change" to update()."""
     if value is None:
         raise InvalidValueError(f"{field}: None is not allowed", field=field, value=value)
     return value
@@ -43,7 +43,7 @@ def _check_whole(value: object, *, field: str, least: int, most: int) -> int:
     return number
 
 
-# Field of an update -> what returns its value as it is sent, or raises.
+# Field of an update -> returns the value to send, or raises.
 UPDATE_CHECKS: dict[str, Callable[[Any], Any]] = {
     "trial_concurrency": partial(
         _check_whole, field="trial_concurrency", least=0, most=_MOST_CONCURRENT
@@ -55,7 +55,7 @@ UPDATE_CHECKS: dict[str, Callable[[Any], Any]] = {
 
 
 def check_statuses(until: str | Collection[str] | None) -> set[str]:
-    """Return the statuses that end a wait as well."""
+    """Return the further statuses that end a wait."""
     wanted = {until} if isinstance(until, str) else set(until or ())
     for status in wanted:
         check_choice(status, list(map(str, ExperimentStatus)), field="until")
@@ -63,7 +63,7 @@ def check_statuses(until: str | Collection[str] | None) -> set[str]:
 
 
 def to_timeout(timeout: str | float | timedelta | None, *, field: str = "timeout") -> float | None:
-    """Return a timeout in seconds, None for none; 0 asks once."""
+    """Return a timeout in seconds, None for no limit; 0 checks once."""
     if timeout is None:
         return None
     if isinstance(timeout, int | float) and not isinstance(timeout, bool) and timeout >= 0:
@@ -72,7 +72,7 @@ def to_timeout(timeout: str | float | timedelta | None, *, field: str = "timeout
 
 
 def check_row(row: Mapping[str, Any], index: int) -> dict[str, Any]:
-    """Return one known result as it is imported."""
+    """Return one known result in the form for the import."""
     parameter, value = row.get("parameter"), row.get("value")
     number = value.get("default") if isinstance(value, Mapping) else value
     if (
@@ -94,7 +94,7 @@ def check_is_in_space(parameters: object, space: Mapping[str, Any], *, field: st
 
     Args:
         parameters: Name -> value.
-        space: The experiment's search space; empty where it has none to compare with.
+        space: The experiment's search space; empty if there is none to compare with.
         field: What the error calls the hyper-parameters.
     """
     if not isinstance(parameters, Mapping):

@@ -20,8 +20,8 @@ class WaitLimits:
 
     Attributes:
         deadline: When the time is up.
-        until: Statuses to return on as well.
-        start_s: How long trials may wait while none runs, in seconds; None: no limit.
+        until: Further statuses to return on.
+        start_s: How many seconds trials may wait while none runs; None: no limit.
         allow_no_metric: Whether trials may succeed without a number as their final metric.
     """
 
@@ -32,11 +32,11 @@ class WaitLimits:
 
 
 def wait_for_end(supervisor: Supervisor, limits: WaitLimits) -> ExperimentStatus:
-    """Wait until no more work will be done, or a limit is reached; return the last status.
+    """Wait until the experiment is over or a limit is reached; return the last status.
 
     Raises:
-        WaitTimeoutError: The time is up; the experiment goes on.
-        TrialsNotStartedError: No trial has run for `start_s`; the experiment goes on.
+        WaitTimeoutError: The time is up; the experiment is still running.
+        TrialsNotStartedError: No trial has run for `start_s`; the experiment is still running.
         ExperimentFailedError: It cannot go on; the subclasses say why.
         RestError: The manager does not answer.
     """
@@ -54,7 +54,7 @@ def wait_for_end(supervisor: Supervisor, limits: WaitLimits) -> ExperimentStatus
         if deadline.expired:
             raise WaitTimeoutError(
                 f"experiment {supervisor.exp_id} is {supervisor.last_status} after "
-                f"{deadline.waited_s:.0f} s; it goes on",
+                f"{deadline.waited_s:.0f} s; it is still running",
                 waited_s=deadline.waited_s,
                 status=supervisor.last_status,
             ).with_advice("wait() may be called again", shell="")
@@ -63,7 +63,7 @@ def wait_for_end(supervisor: Supervisor, limits: WaitLimits) -> ExperimentStatus
 
 @contextmanager
 def _in_time(supervisor: Supervisor, deadline: Deadline) -> Iterator[None]:
-    """Give a check the time that is left; one that takes longer ends the wait."""
+    """Limit a check to the time that is left; one that takes longer ends the wait."""
     try:
         with within(deadline):
             yield
@@ -71,7 +71,7 @@ def _in_time(supervisor: Supervisor, deadline: Deadline) -> Iterator[None]:
         if not deadline.expired:
             raise
         raise WaitTimeoutError(
-            f"experiment {supervisor.exp_id} could not be looked at in time: {error.message}",
+            f"experiment {supervisor.exp_id} could not be checked in time: {error.message}",
             waited_s=deadline.waited_s,
             status=supervisor.last_status,
         ) from error

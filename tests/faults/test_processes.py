@@ -296,8 +296,8 @@ def test_a_manager_that_a_forked_process_stopped_is_not_called_dead(
                 experiment.wait(timeout=20)
             experiment.stop_experiment()
 
-        assert "was stopped; its files are read instead" in caplog.text
-        assert f"experiment {experiment.exp_id} was stopped already" in caplog.text
+        assert "was stopped; reading its files instead" in caplog.text
+        assert f"experiment {experiment.exp_id} was already stopped" in caplog.text
         assert "died" not in caplog.text
 
 

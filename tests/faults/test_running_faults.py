@@ -78,7 +78,7 @@ def test_after_the_manager_s_death_reads_come_from_the_files_with_one_warning(
         experiment.get_job_statistics()
 
     assert [trial.trialJobId for trial in after] == [trial.trialJobId for trial in before]
-    assert caplog.text.count("has died; its files are read instead") == 1
+    assert caplog.text.count("has died; reading its files instead") == 1
     with pytest.raises(ConnectError):
         experiment.get_experiment_status()
 
@@ -433,7 +433,7 @@ def test_a_trial_that_cannot_be_killed_is_an_error(
         (trial,) = experiment.list_trial_jobs()
 
         with pytest.raises(
-            TrialStillRunningError, match=rf"trial {trial.trialJobId} still runs \d+ s after"
+            TrialStillRunningError, match=rf"trial {trial.trialJobId} is still running \d+ s after"
         ) as caught:
             experiment.kill_trial_job(trial.trialJobId)
 
@@ -478,7 +478,9 @@ def test_a_wait_that_is_too_short_says_so_and_changes_nothing(
 ) -> None:
     experiment.start_experiment(config)
 
-    with pytest.raises(WaitTimeoutError, match=r"is RUNNING after .* it goes on") as caught:
+    with pytest.raises(
+        WaitTimeoutError, match=r"is RUNNING after .* it is still running"
+    ) as caught:
         experiment.wait(timeout=0)
 
     assert caught.value.status == "RUNNING"
@@ -705,7 +707,9 @@ def test_trials_that_do_not_start_are_told_with_what_is_known(
     with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
         experiment.start_experiment(config)
 
-        with pytest.raises(TrialsNotStartedError, match=r"no trial has run for \d+ s \(1 wait\)"):
+        with pytest.raises(
+            TrialsNotStartedError, match=r"no trial has run for \d+ s \(1 waiting\)"
+        ):
             experiment.wait(timeout=60, start_timeout=3)
 
         assert experiment.get_experiment_status()["status"] == "RUNNING"
@@ -730,7 +734,7 @@ def test_a_look_for_trials_that_do_not_start_ends_with_the_wait(
         assert experiment.process is not None
         process = psutil.Process(experiment.process.identity.pid)
 
-        with pytest.raises(WaitTimeoutError, match="could not be looked at in time") as caught:
+        with pytest.raises(WaitTimeoutError, match="could not be checked in time") as caught:
             experiment.wait(timeout=3, start_timeout=0)
 
     assert caught.value.waited_s < 10

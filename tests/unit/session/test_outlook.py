@@ -1,11 +1,11 @@
-"""When an experiment is over, from recorded looks at it."""
+"""When an experiment is over, by snapshots of it."""
 
 from __future__ import annotations
 
 import pytest
 
 from nnicli.releases import find_release
-from nnicli.session.outlook import Snapshot, may_be_over, rest_s
+from nnicli.session.outlook import Snapshot, may_be_over, settle_time_s
 
 LOCAL = {"trialConcurrency": 4, "trainingService": {"platform": "local"}}
 
@@ -17,14 +17,14 @@ def _snapshot(
 
 
 @pytest.mark.parametrize(
-    ("look", "is_over"),
+    ("snapshot", "is_over"),
     [
-        # A grid of three at a concurrency of four: the tuner has nothing more before any trial is.
+        # A grid of three at a concurrency of four: the tuner is done before there is any trial.
         (_snapshot(queued=3), False),
         (_snapshot(queued=2, SUCCEEDED=1), False),
         (_snapshot(WAITING=3), False),
         (_snapshot(RUNNING=1, SUCCEEDED=2), False),
-        # One that a resume runs again (2.10 to 3.0), and one of which the manager knows nothing.
+        # One that a resume runs again (2.10 to 3.0), and one whose state the manager does not know.
         (_snapshot(ADD_RESUMED=1, SUCCEEDED=2), False),
         (_snapshot(UNKNOWN=1), False),
         (_snapshot(SUCCEEDED=3), True),
@@ -36,12 +36,14 @@ def _snapshot(
         (_snapshot("DONE", queued=2, SUCCEEDED=3), True),
     ],
 )
-def test_nothing_may_run_wait_or_be_queued(look: Snapshot, is_over: bool) -> None:
-    assert may_be_over(look) is is_over
+def test_an_experiment_is_over_once_nothing_runs_waits_or_is_queued(
+    snapshot: Snapshot, is_over: bool
+) -> None:
+    assert may_be_over(snapshot) is is_over
 
 
 @pytest.mark.parametrize(
-    ("version", "params", "rests"),
+    ("version", "params", "times"),
     [
         ("1.8", LOCAL, (6.0, 15.0)),
         ("v1.9", LOCAL, (6.0, 15.0)),
@@ -53,21 +55,21 @@ def test_nothing_may_run_wait_or_be_queued(look: Snapshot, is_over: bool) -> Non
         ("3.0.0", {"trainingService": [{"platform": "local"}]}, (6.0, 15.0)),
     ],
 )
-def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
-    version: str, params: dict[str, object], rests: tuple[float, float]
+def test_the_settle_time_follows_the_manager_s_interval(
+    version: str, params: dict[str, object], times: tuple[float, float]
 ) -> None:
-    """The longer one is for where the queue or the tuner's last word is not known."""
+    """The longer one applies where the queue or the tuner's last answer is unknown."""
     pace = find_release(version).pace
     certain = Snapshot("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0, is_answered=True)
     unanswered = Snapshot("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, queued=0)
     unknown = Snapshot("TUNER_NO_MORE_TRIAL", {"SUCCEEDED": 3}, params, None, is_answered=True)
 
-    assert (rest_s(certain, pace), rest_s(unanswered, pace)) == rests
-    assert rest_s(unknown, pace) == rests[1]
+    assert (settle_time_s(certain, pace), settle_time_s(unanswered, pace)) == times
+    assert settle_time_s(unknown, pace) == times[1]
 
 
 @pytest.mark.parametrize(
-    ("look", "is_starved"),
+    ("snapshot", "is_starved"),
     [
         (_snapshot("RUNNING"), True),
         (_snapshot("RUNNING", WAITING=2), True),
@@ -79,7 +81,7 @@ def test_the_rest_before_the_end_follows_the_manager_s_own_interval(
         (Snapshot("RUNNING", {"WAITING": 2}, LOCAL, 0, is_paused=True), False),
     ],
 )
-def test_an_experiment_starves_when_something_should_run_and_nothing_does(
-    look: Snapshot, is_starved: bool
+def test_an_experiment_starves_when_a_trial_should_run_and_none_does(
+    snapshot: Snapshot, is_starved: bool
 ) -> None:
-    assert look.is_starved is is_starved
+    assert snapshot.is_starved is is_starved

@@ -57,7 +57,7 @@ def _count(httpserver: HTTPServer, **numbers: int) -> None:
 def test_done_is_the_end(httpserver: HTTPServer, session: Session) -> None:
     _count(httpserver, SUCCEEDED=2)
     _say(httpserver, "DONE", "DONE")
-    progress.note_reopening(session)
+    progress.expect_reopening(session)
 
     assert Supervisor(session, patience_s=60).check() == ExperimentStatus.DONE
 
@@ -65,9 +65,9 @@ def test_done_is_the_end(httpserver: HTTPServer, session: Session) -> None:
 def test_a_trial_that_a_raised_limit_lets_start_is_waited_for(
     httpserver: HTTPServer, session: Session
 ) -> None:
-    """It was submitted between DONE and the look, and makes the raised limit look reached."""
+    """It was submitted between DONE and the check, and makes the raised limit look reached."""
     _count(httpserver, SUCCEEDED=1, RUNNING=1)
     _say(httpserver, "DONE", "RUNNING")
-    progress.note_reopening(session)
+    progress.expect_reopening(session)
 
     assert Supervisor(session, patience_s=60).check() is None
