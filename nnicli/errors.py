@@ -177,9 +177,9 @@ class NnicliError(Exception):
         return str(self.args[0])
 
     def __str__(self) -> str:
-        return self.told("python")
+        return self.text_for("python")
 
-    def told(self, face: Literal["python", "shell"]) -> str:
+    def text_for(self, face: Literal["python", "shell"]) -> str:
         """Return the text with the advice for where it shows."""
         advice = "" if self.advice is None else getattr(self.advice, face)
         if not advice:
@@ -242,9 +242,9 @@ class InvalidValueError(NnicliError, ValueError):
         self.field = field
         self.value = value
 
-    def told(self, face: Literal["python", "shell"]) -> str:
+    def text_for(self, face: Literal["python", "shell"]) -> str:
         """Return the text; in a shell an argument of ours is called by its option."""
-        text = super().told(face)
+        text = super().text_for(face)
         is_argument = self.field.isidentifier() and text.startswith(f"{self.field}: ")
         if face == "python" or not is_argument:
             return text

@@ -7,17 +7,17 @@ from contextlib import contextmanager
 
 import click
 
-from nnicli.cli.output import json_option, print_json, say, telling_errors
+from nnicli.cli.output import json_option, print_json, print_result, reporting_errors
 
 
 @click.command(short_help="Save an experiment as one file.")
 @click.argument("experiment", metavar="EXPERIMENT")
 @click.argument("file", metavar="FILE")
-@click.option("--code", is_flag=True, help="Save the folders with the trials' code, too.")
-@click.option("--trials", is_flag=True, help="Save what the trials have written, too.")
-@click.option("--experiments-directory", metavar="DIR", help="Where else to look for it.")
+@click.option("--code", is_flag=True, help="Also save the trials' code directories.")
+@click.option("--trials", is_flag=True, help="Also save what the trials wrote.")
+@click.option("--experiments-directory", metavar="DIR", help="Another directory to search.")
 @json_option
-@telling_errors
+@reporting_errors
 def save(
     experiment: str,
     file: str,
@@ -27,10 +27,11 @@ def save(
     experiments_directory: str | None,
     as_json: bool,
 ) -> None:
-    """Save an experiment in FILE, a zip archive with checksums.
+    """Save an experiment to FILE, a zip archive with checksums.
 
-    Config, search space, database, logs and tuner checkpoints are saved. One that runs is saved as
-    it is at this moment, and goes on. FILE holds all that the config says, passwords included.
+    The archive has the config, search space, database, logs and tuner checkpoints. A running
+    experiment is saved in its current state and continues. FILE contains the whole config,
+    passwords included.
     """
     from nnicli import save_experiment
     from nnicli.units import format_size
@@ -56,26 +57,26 @@ def save(
         )
     else:
         size = format_size(saved.size)
-        say(f"saved {saved.exp_id} in {saved.path} ({saved.files} files, {size})")
+        print_result(f"saved {saved.exp_id} in {saved.path} ({saved.files} files, {size})")
 
 
-@click.command(short_help="Load an experiment that was saved.")
+@click.command(short_help="Load a saved experiment.")
 @click.argument("file", metavar="FILE")
 @click.option(
     "--experiments-directory",
     metavar="DIR",
-    help="Parent of the experiment's folder.  [default: ~/nni-experiments]",
+    help="Parent of the experiment directory.  [default: ~/nni-experiments]",
 )
 @click.option("--code-directory", metavar="DIR", help="Where the trials' code is on this machine.")
 @json_option
-@telling_errors
+@reporting_errors
 def load(
     file: str, *, experiments_directory: str | None, code_directory: str | None, as_json: bool
 ) -> None:
     """Load the experiment in FILE, so that it can be viewed and resumed on this machine.
 
-    What `nnictl experiment save` wrote is loaded, too. A resume runs the commands in the config, so
-    load only what you trust.
+    Archives from `nnictl experiment save` can be loaded too. Resuming runs the commands in the
+    config, so load only archives that you trust.
     """
     from nnicli import load_experiment
 
@@ -97,12 +98,12 @@ def load(
             }
         )
     else:
-        say(f"loaded {loaded.exp_id} into {loaded.directory}")
+        print_result(f"loaded {loaded.exp_id} into {loaded.directory}")
 
 
 @contextmanager
 def _progress(title: str) -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on a terminal, and warnings above it."""
+    """Show a progress bar on a terminal, and warnings above it."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     from nnicli.cli.consoles import open_messages

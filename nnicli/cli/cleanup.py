@@ -1,4 +1,4 @@
-"""`nnicli experiment delete` and `prune`, and `nnicli reconcile`: shown first, done when told."""
+"""`nnicli experiment delete` and `prune`, and `nnicli reconcile`, which ask before they act."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nnicli.cli.output import (
     format_time,
     json_option,
     print_json,
-    say,
-    tell,
-    telling_errors,
+    print_message,
+    print_result,
+    reporting_errors,
 )
 from nnicli.cli.selection import parents_option
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from nnicli import Deletion, Finding
 
-_YES = click.option("--yes", is_flag=True, help="Do it without asking.")
+_YES = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 
 
 @click.command(short_help="Delete experiments.")
 @click.argument("experiments", metavar="EXPERIMENT...", nargs=-1, required=True)
 @click.option("--dry-run", is_flag=True, help="Only show what would be deleted.")
-@click.option("--stop", is_flag=True, help="Stop those that run.")
+@click.option("--stop", is_flag=True, help="Stop running experiments first.")
 @_YES
 @parents_option
 @json_option
-@telling_errors
+@reporting_errors
 def delete(
     experiments: Sequence[str],
     *,
@@ -44,10 +44,10 @@ def delete(
     parents: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Delete these experiments: folders, links to them, entries in NNI's registry.
+    """Delete experiments: their directories, links to these, and their entries in NNI's registry.
 
-    Links inside are not followed. On a terminal it shows what goes and asks, with --json too;
-    elsewhere, and with --yes, it deletes at once.
+    Links inside the directories are not followed. On a terminal the command shows what would be
+    deleted and asks, with --json too; otherwise, or with --yes, it deletes at once.
     """
     from nnicli import delete_experiments
     from nnicli.cli.consoles import open_messages
@@ -68,19 +68,21 @@ def delete(
 
 
 @click.command(short_help="Delete stopped experiments by age, status or size.")
-@click.option("--older-than", metavar="DURATION", help="Ended longer ago, such as 30d.")
+@click.option("--older-than", metavar="DURATION", help="Ended longer ago than this, such as 30d.")
 @click.option(
     "--status",
     "statuses",
     metavar="STATUS",
     multiple=True,
-    help="What the registry says, such as ERROR; may be given again.",
+    help="Has this status in NNI's registry, such as ERROR; may be repeated.",
 )
-@click.option("--larger-than", metavar="SIZE", help="With more on disk, such as 500MB.")
+@click.option(
+    "--larger-than", metavar="SIZE", help="Uses more disk space than this, such as 500MB."
+)
 @_YES
 @parents_option
 @json_option
-@telling_errors
+@reporting_errors
 def prune(
     *,
     older_than: str | None,
@@ -90,9 +92,10 @@ def prune(
     parents: Sequence[str],
     as_json: bool,
 ) -> None:
-    """Delete the experiments that fulfil every condition, and of which nothing runs.
+    """Delete stopped experiments that meet every condition.
 
-    It shows what would go. On a terminal it asks then; elsewhere it deletes only with --yes.
+    The command shows what would be deleted. On a terminal it then asks; otherwise it deletes only
+    with --yes.
     """
     from nnicli import delete_experiments, prune_experiments
     from nnicli.units import parse_size
@@ -115,35 +118,35 @@ def prune(
     _show_deletions(plans, as_json=as_json)
     if plans and not as_json and _can_ask():
         _require_yes(f"Delete {_count(plans)}?")
-        # Those that were shown, and no others that fulfil the conditions by now.
+        # Only those shown, not others that meet the conditions by now.
         shown = [plan.record.directory for plan in plans if plan.record.directory is not None]
         deleted = delete_experiments(shown, experiments_directories=parents)
         _show_deletions(deleted, as_json=False)
     elif plans:
-        tell("nothing was deleted; --yes deletes them")
+        print_message("nothing was deleted; pass --yes to delete them")
 
 
 @click.command(short_help="Find and repair errors in NNI's registry.")
 @_YES
 @parents_option
 @json_option
-@telling_errors
+@reporting_errors
 def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
-    r"""Find what killed managers and launchers left, and what NNI's registry says wrongly.
+    """Find and repair errors in NNI's registry, and what killed processes left behind.
 
     \b
-    ghost      registered, and not on disk
-    stray      on disk, and not registered
-    stale      noted as if it ran, and no manager lives
+    ghost      registered, but not on disk
+    stray      on disk, but not registered
+    stale      registered as running, but its manager is gone
     orphans    tuners and trials that outlived their manager
-    idle       a manager whose launcher was killed before it got its experiment
-    lost       a manager whose experiment is nowhere on disk
-    unstarted  what is left of a start that was cut short
+    idle       a manager whose launcher was killed before sending the experiment
+    lost       a manager whose experiment is not on disk
+    unstarted  files of an interrupted start
     leftover   a temporary file of a killed nnicli
 
-    It shows them, and on a terminal it asks; elsewhere it repairs only with --yes. The exit code
-    is 1 when something is left.
-    """
+    The command shows what it finds. On a terminal it then asks; otherwise it repairs only with
+    --yes. The exit code is 1 if anything is left to repair.
+    """  # noqa: D301 - click needs the character itself
     from nnicli import reconcile_experiments
 
     found = reconcile_experiments(repair=yes, experiments_directories=parents)
@@ -154,7 +157,7 @@ def reconcile(*, yes: bool, parents: Sequence[str], as_json: bool) -> None:
         found = reconcile_experiments(repair=True, experiments_directories=parents)
         _show_findings(found, as_json=False)
     elif repairable and not yes:
-        tell("nothing was changed; --yes repairs what can be repaired")
+        print_message("nothing was changed; pass --yes to repair what can be repaired")
     if not all(finding.repaired for finding in found):
         raise SystemExit(Exit.FAILED)
 
@@ -165,7 +168,7 @@ def _can_ask() -> bool:
 
 def _require_yes(question: str) -> None:
     if not click.confirm(question, err=True):
-        tell("nothing was changed")
+        print_message("nothing was changed")
         raise SystemExit(Exit.FAILED)
 
 
@@ -180,9 +183,9 @@ def _show_deletions(deletions: Sequence[Deletion], *, as_json: bool) -> None:
     if as_json:
         print_json([_deletion_document(deletion) for deletion in deletions])
     elif not deletions:
-        tell("no experiment fulfils the conditions")
+        print_message("no experiment meets the conditions")
     elif deletions[0].is_done:
-        say(f"deleted {_count(deletions)}")
+        print_result(f"deleted {_count(deletions)}")
     else:
         from nnicli.cli.consoles import open_output
 
@@ -205,12 +208,12 @@ def _print_deletions(deletions: Sequence[Deletion], console: Console) -> None:
 
     table = new_table("id", "status", "ended")
     table.add_column("size", justify="right", no_wrap=True)
-    table.add_column("what is deleted", overflow="fold")
+    table.add_column("to be deleted", overflow="fold")
     for deletion in deletions:
         record = deletion.record
         table.add_row(
             record.exp_id,
-            "runs" if deletion.processes else record.registry_status or record.status,
+            "running" if deletion.processes else record.registry_status or record.status,
             format_time(record.ended_at),
             format_size(deletion.size),
             [str(path) for path in deletion.paths] or "its entry in the registry",
@@ -222,7 +225,7 @@ def _show_findings(found: Sequence[Finding], *, as_json: bool) -> None:
     if as_json:
         print_json([_finding_document(finding) for finding in found])
     elif not found:
-        say("NNI's registry is right, and nothing is left running")
+        print_result("NNI's registry is correct, and nothing is left running")
     else:
         _print_findings(found)
 

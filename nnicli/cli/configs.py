@@ -9,7 +9,7 @@ import click
 
 from nnicli.cli.exits import Exit
 from nnicli.cli.ignoring import ignoring
-from nnicli.cli.output import print_json, say, tell, tell_error, write_data
+from nnicli.cli.output import print_error, print_json, print_message, print_result, write_data
 
 if TYPE_CHECKING:
     from nnicli.config import Conversion, Target
@@ -79,7 +79,7 @@ def validate(
         from nnicli.cli.problems import to_annotation
 
         for problem in problems:
-            say(to_annotation(problem))
+            print_result(to_annotation(problem))
     else:
         _print_problems(problems, number_of_files=len(files))
     raise SystemExit(_exit_code(problems, strict=strict))
@@ -128,10 +128,10 @@ def _print_problems(problems: list[Problem], *, number_of_files: int) -> None:
         console.print(f"... and {len(problems) - _MOST_PRINTED} more; --json prints them all")
     errors = sum(problem.severity == "error" for problem in problems)
     found = f"{_count(errors, 'error')}, {_count(len(problems) - errors, 'warning')}"
-    tell(f"{found} in {_count(number_of_files, 'file')}")
+    print_message(f"{found} in {_count(number_of_files, 'file')}")
     advice = how_to_ignore(problems)
     if advice is not None:
-        tell(advice[1])
+        print_message(advice[1])
 
 
 def _count(number: int, what: str) -> str:
@@ -168,7 +168,7 @@ def convert(
     try:
         conversion = convert_config(file, to)
     except ConfigError as error:
-        tell_error(error.told("shell"))
+        print_error(error.text_for("shell"))
         raise SystemExit(Exit.USAGE) from error
     if as_json:
         _print_conversion(conversion)
@@ -213,7 +213,7 @@ def _write(text: str, output: str | None, *, force: bool) -> None:
 def _print_notes(conversion: Conversion) -> None:
     for note in conversion.notes:
         position = f"line {note.line}: " if note.line and note.rule != "assumed" else ""
-        tell(f"{note.rule}: {position}{note.location}: {note.message}")
+        print_message(f"{note.rule}: {position}{note.location}: {note.message}")
 
 
 @click.command(short_help="Print a JSON schema.")

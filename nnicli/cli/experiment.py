@@ -1,4 +1,4 @@
-"""`nnicli experiment`: the experiments of this machine, whether their managers live or not."""
+"""`nnicli experiment`: the experiments on this machine, running or not."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from nnicli.cli.output import (
     format_time,
     json_option,
     print_json,
-    say,
-    tell,
-    telling_errors,
+    print_message,
+    print_result,
+    reporting_errors,
     write_data,
 )
 from nnicli.cli.selection import find_url, parents_option, selected, with_experiment
@@ -27,28 +27,28 @@ if TYPE_CHECKING:
     from nnicli.cli.selection import Selected
     from nnicli.results import ExportFormat
 
-# In which the whole config is told once more, piece by piece and partly as text (1.x to 2.1).
+# Repeats the whole config, in pieces and partly as text (1.x to 2.1).
 _REPEATS = "clusterMetaData"
 _SPACE = "searchSpace"
 
 
 @click.group(short_help="List, show, export, save and delete experiments.")
 def experiment() -> None:
-    """List, show, export, save and delete experiments, from their files where those suffice.
+    """List, show, export, save and delete experiments, without their managers where possible.
 
-    EXPERIMENT is an id, a unique prefix of one, an experiment's own folder, its nni.sqlite, an
-    archive, or its manager's address: http://host[:port][/prefix], or :port on this machine.
-    Without it, the only experiment that runs is meant, else the only one that there is.
+    EXPERIMENT is an id or a unique prefix of one, an experiment directory, its nni.sqlite, an
+    archive, or a manager's address: http://host[:port][/prefix], or :port on this machine. It
+    defaults to the only running experiment, else to the only one that exists.
     """
 
 
 @experiment.command("list", short_help="List experiments.")
-@click.option("--all", "is_all", is_flag=True, help="Those without a manager, too.")
+@click.option("--all", "is_all", is_flag=True, help="Include experiments without a manager.")
 @parents_option
 @json_option
-@telling_errors
+@reporting_errors
 def list_(*, is_all: bool, parents: Sequence[str], as_json: bool) -> None:
-    """List the experiments that run; with --all, every one that a registry or a folder tells of."""
+    """List running experiments; with --all, all that are registered or on disk."""
     from nnicli import list_experiments
 
     records = list_experiments(experiments_directories=parents)
@@ -60,17 +60,17 @@ def list_(*, is_all: bool, parents: Sequence[str], as_json: bool) -> None:
         _print_records(shown)
     hidden = len(records) - len(shown)
     if not shown:
-        tell("no experiment runs" if not is_all else "no experiment is known here")
+        print_message("no running experiments" if not is_all else "no experiments found")
     if hidden:
-        tell(f"{hidden} without a manager; --all lists them, too")
+        print_message(f"{hidden} without a manager; use --all to list them")
 
 
 @experiment.command("show", short_help="Show an experiment and its config.")
 @with_experiment
 @json_option
-@telling_errors
+@reporting_errors
 def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
-    """Show what is known of an experiment, and its config without its secrets."""
+    """Show an experiment's details, and its config without secrets."""
     import yaml
 
     with selected(experiment, parents) as one:
@@ -80,42 +80,46 @@ def show(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> No
         print_json({**_record_document(one.record), "profile": profile})
         return
     _print_facts(one, {"config": ""})
-    say(yaml.safe_dump(profile["params"], sort_keys=False, allow_unicode=True).rstrip("\n"))
+    print_result(
+        yaml.safe_dump(profile["params"], sort_keys=False, allow_unicode=True).rstrip("\n")
+    )
 
 
-@experiment.command("status", short_help="Tell how far an experiment is.")
+@experiment.command("status", short_help="Show an experiment's progress.")
 @with_experiment
 @json_option
-@telling_errors
+@reporting_errors
 def status(experiment: str | None, *, parents: Sequence[str], as_json: bool) -> None:
-    """Tell an experiment's status, from its manager if that lives, and how many trials it has."""
+    """Show an experiment's status, from its manager if it is running, and count its trials."""
     with selected(experiment, parents) as one:
         record = one.record
-        said, errors = _ask_status(one)
+        shown, errors = _ask_status(one)
         statistics = one.reader.get_job_statistics()
     counts = {row["trialJobStatus"]: row["trialJobNumber"] for row in statistics}
     if as_json:
         document = _record_document(record)
-        print_json({**document, "status": said, "errors": errors, "trials": counts})
+        print_json({**document, "status": shown, "errors": errors, "trials": counts})
         return
     trials = ", ".join(f"{number} {name}" for name, number in counts.items()) or "none yet"
-    noted = record.registry_status
-    if not record.is_running and noted not in (None, said):
-        said = f"{said} (its manager is gone; the registry still says {noted})"
-    facts = {"status": said, "trials": trials}
+    registered = record.registry_status
+    if not record.is_running and registered not in (None, shown):
+        shown = f"{shown} (its manager is gone; the registry still says {registered})"
+    facts = {"status": shown, "trials": trials}
     _print_facts(one, {**facts, **({"errors": "; ".join(errors)} if errors else {})})
 
 
-@experiment.command("export", short_help="Write the results of an experiment to a file.")
+@experiment.command("export", short_help="Export an experiment's results.")
 @with_experiment
-@click.option("-t", "--type", "kind", type=click.Choice(["csv", "json"]), help="Form of the file.")
-@click.option("-f", "--filename", metavar="FILE", help="The file.  [default: standard output]")
-@click.option("-i", "--intermediate", is_flag=True, help="Add the intermediate metrics.")
-@click.option("--json", "as_json", is_flag=True, help="The same as --type json.")
 @click.option(
-    "--csv-escape", is_flag=True, help="Put a ' before text that a spreadsheet would compute."
+    "-t", "--type", "kind", type=click.Choice(["csv", "json"]), help="Format of the file."
 )
-@telling_errors
+@click.option("-f", "--filename", metavar="FILE", help="Write to FILE.  [default: standard output]")
+@click.option("-i", "--intermediate", is_flag=True, help="Include intermediate metrics.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --type json.")
+@click.option(
+    "--csv-escape", is_flag=True, help="Put a ' before text that a spreadsheet would evaluate."
+)
+@reporting_errors
 def export(
     experiment: str | None,
     *,
@@ -126,11 +130,11 @@ def export(
     as_json: bool,
     csv_escape: bool,
 ) -> None:
-    """Write the parameters and the final metric of every trial that succeeded with one.
+    """Export the parameters and final metric of every succeeded trial that has one.
 
-    The form is that of nnictl. Without --type it is what FILE ends in, .csv or .json, else csv.
-    Results come from trials: where those are not yours, open csv in a spreadsheet only if it was
-    written with --csv-escape. `import --csv-escape` reads it back.
+    The format is nnictl's. Without --type it follows the ending of FILE, .csv or .json, else it is
+    csv. Results come from trials: if you do not trust these, open csv in a spreadsheet only if it
+    was written with --csv-escape. `import --csv-escape` reads it back.
     """
     chosen: Literal["csv", "json"] | None = "json" if as_json else kind
     with selected(experiment, parents) as one:
@@ -141,7 +145,7 @@ def export(
                 intermediate=intermediate,
                 csv_escape=csv_escape,
             )
-            tell(f"wrote {filename}")
+            print_message(f"wrote {filename}")
             return
         text = one.reader.export_text(
             chosen or "csv", intermediate=intermediate, csv_escape=csv_escape
@@ -149,14 +153,18 @@ def export(
     write_data(text if text.endswith("\n") else f"{text}\n")
 
 
-@experiment.command("import", short_help="Tell a running experiment known results.")
+@experiment.command("import", short_help="Import known results into a running experiment.")
 @with_experiment
 @click.option(
-    "-f", "--filename", metavar="FILE", required=True, help="json or csv as `export` writes it."
+    "-f",
+    "--filename",
+    metavar="FILE",
+    required=True,
+    help="JSON or CSV file as `export` writes it.",
 )
-@click.option("--csv-escape", is_flag=True, help="It was written with this option.")
+@click.option("--csv-escape", is_flag=True, help="FILE was written with this option.")
 @json_option
-@telling_errors
+@reporting_errors
 def import_(
     experiment: str | None,
     *,
@@ -165,9 +173,9 @@ def import_(
     csv_escape: bool,
     as_json: bool,
 ) -> None:
-    """Tell the tuner of a running experiment results that are known already.
+    """Import known results into the tuner of a running experiment.
 
-    All of them have to be points of its search space; if one is not, nothing is sent.
+    Every result must be a point of its search space; otherwise nothing is sent.
     """
     from pathlib import Path
 
@@ -181,7 +189,7 @@ def import_(
     rows = parse_export(text, kind, csv_escape=csv_escape)
     if url is None:
         raise NotConnectedError(
-            f"experiment {exp_id} has no manager, and only a tuner that runs takes results; "
+            f"experiment {exp_id} is not running, and only a running tuner accepts results; "
             "resume it first"
         )
     connected = Experiment()
@@ -194,7 +202,7 @@ def import_(
     if as_json:
         print_json({"exp_id": exp_id, "imported": len(rows)})
     else:
-        say(f"imported {len(rows)} results into experiment {exp_id}")
+        print_result(f"imported {len(rows)} results into experiment {exp_id}")
 
 
 def _kind_by_name(filename: str) -> ExportFormat | None:
@@ -242,10 +250,10 @@ def _record_document(record: ExperimentRecord) -> dict[str, Any]:
 
 
 def presentable_params(params: dict[str, Any]) -> dict[str, Any]:
-    """Return a config as it may be shown; names in a search space are no secrets."""
+    """Return a config that is safe to show; names in a search space are not secrets."""
     from nnicli.config import cut_depth, mask_secrets
 
-    # A database may have been made by anybody.
+    # Anybody may have written the database.
     params = cut_depth(params)
     space = {_SPACE: params[_SPACE]} if _SPACE in params else {}
     rest = {key: value for key, value in params.items() if key not in (_SPACE, _REPEATS)}
@@ -258,7 +266,7 @@ def _print_records(records: Sequence[ExperimentRecord]) -> None:
     table = new_table("id", "status", "started", "NNI")
     table.add_column("port", justify="right", no_wrap=True)
     table.add_column("name", overflow="fold")
-    table.add_column("folder", overflow="fold")
+    table.add_column("directory", overflow="fold")
     for record in records:
         table.add_row(
             record.exp_id,
@@ -274,7 +282,7 @@ def _print_records(records: Sequence[ExperimentRecord]) -> None:
 
 
 def _short(directory: Path | None) -> str:
-    """Return a folder as people write it."""
+    """Return a directory with ~ for the home directory."""
     from nnicli.user_home import find_user_home
 
     if directory is None:
@@ -303,10 +311,10 @@ def _print_facts(one: Selected, more: dict[str, str]) -> None:
         "started": format_time(record.started_at),
         "ended": format_time(record.ended_at),
         **({"read from": one.place} if one.place is not None else {}),
-        "folder": str(record.directory or ""),
+        "directory": str(record.directory or ""),
         **more,
     }
     width = max(map(len, facts)) + 1
     for name, value in facts.items():
         if value or name in more:
-            say(f"{name + ':':<{width}} {printable_line(value)}".rstrip())
+            print_result(f"{name + ':':<{width}} {printable_line(value)}".rstrip())

@@ -1,4 +1,4 @@
-"""`--ignore`: the option that turns checks of configs off."""
+"""`--ignore`: the option that turns off checks of configs."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ ignoring = click.option(
     "--ignore",
     multiple=True,
     metavar="RULE",
-    help="Turn a check off, by the name in brackets that its problems have; may be repeated.",
+    help="Turn off a check, by the name in brackets after its problems; may be repeated.",
 )

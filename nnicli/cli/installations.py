@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from nnicli.cli.exits import Exit
-from nnicli.cli.output import print_json, tell_error
+from nnicli.cli.output import print_error, print_json
 
 if TYPE_CHECKING:
     from nnicli import FoundInstallation
@@ -34,7 +34,7 @@ def installations(*, as_json: bool) -> None:
     elif found:
         _print_table(found)
     if not any(one.is_usable for one in found):
-        tell_error(_HINT)
+        print_error(_HINT)
         raise SystemExit(Exit.FAILED)
 
 

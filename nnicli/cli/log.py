@@ -1,4 +1,4 @@
-"""`nnicli log`: what a manager, its tuner and its trials wrote."""
+"""`nnicli log`: the logs of a manager, its tuner and its trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nnicli.cli.output import LogWriter, print_json, tell, telling_errors
+from nnicli.cli.output import LogWriter, print_json, print_message, reporting_errors
 from nnicli.cli.selection import selected, with_experiment
 from nnicli.errors import NnicliError
 
@@ -21,13 +21,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 _TRIAL_LOGS = ("stdout", "stderr", "trial")
 
 
-@click.group(short_help="Print what a manager, its tuner and its trials wrote.")
+@click.group(short_help="Print the logs of a manager, its tuner or its trials.")
 def log() -> None:
-    """Print what a manager, its tuner and its trials wrote, from the experiment's files.
+    """Print the logs of a manager, its tuner or its trials, from the experiment's files.
 
-    EXPERIMENT is an id, a unique prefix of one, an experiment's own folder, its nni.sqlite, an
-    archive, or its manager's address: http://host[:port][/prefix], or :port on this machine.
-    Without it, the only experiment that runs is meant, else the only one that there is.
+    EXPERIMENT is an id or a unique prefix of one, an experiment directory, its nni.sqlite, an
+    archive, or a manager's address: http://host[:port][/prefix], or :port on this machine. It
+    defaults to the only running experiment, else to the only one that exists.
     """
 
 
@@ -35,44 +35,60 @@ def _with_portion(command: F) -> F:
     for option in (
         click.option("--json", "as_json", is_flag=True, help="Print one JSON document."),
         click.option(
-            "-f", "--follow", "is_followed", is_flag=True, help="Go on until its writer has ended."
+            "-f",
+            "--follow",
+            "is_followed",
+            is_flag=True,
+            help="Follow the log until its writer has exited.",
         ),
-        click.option("-T", "--tail", type=click.IntRange(min=0), metavar="N", help="Last lines."),
-        click.option("-H", "--head", type=click.IntRange(min=0), metavar="N", help="First lines."),
+        click.option(
+            "-T",
+            "--tail",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Print only the last N lines.",
+        ),
+        click.option(
+            "-H",
+            "--head",
+            type=click.IntRange(min=0),
+            metavar="N",
+            help="Print only the first N lines.",
+        ),
     ):
         command = option(command)
     return with_experiment(command)
 
 
-@log.command(short_help="What the manager printed.")
+@log.command(short_help="Print the manager's standard output.")
 @_with_portion
-@telling_errors
+@reporting_errors
 def stdout(experiment: str | None, **options: Any) -> None:
     """Print the manager's standard output."""
     _print(experiment, "stdout", *_manager_log("stdout"), **options)
 
 
-@log.command(short_help="What the manager printed about its failures.")
+@log.command(short_help="Print the manager's standard error.")
 @_with_portion
-@telling_errors
+@reporting_errors
 def stderr(experiment: str | None, **options: Any) -> None:
-    """Print the manager's standard error output, where early failures show."""
+    """Print the manager's standard error, which shows early failures."""
     _print(experiment, "stderr", *_manager_log("stderr"), **options)
 
 
-@log.command(short_help="What the manager logs.")
+@log.command(short_help="Print the manager's log.")
 @_with_portion
-@telling_errors
+@reporting_errors
 def manager(experiment: str | None, **options: Any) -> None:
-    """Print the manager's own log."""
+    """Print the manager's log, nnimanager.log."""
     _print(experiment, "manager", *_manager_log("log"), **options)
 
 
-@log.command(short_help="What the tuner's process logs.")
+@log.command(short_help="Print the log of the tuner's process.")
 @_with_portion
-@telling_errors
+@reporting_errors
 def dispatcher(experiment: str | None, **options: Any) -> None:
-    """Print the log of the tuner's process, with the traceback of a tuner that failed."""
+    """Print the log of the tuner's process, dispatcher.log, which shows why a tuner failed."""
     _print(
         experiment,
         "dispatcher",
@@ -82,7 +98,7 @@ def dispatcher(experiment: str | None, **options: Any) -> None:
     )
 
 
-@log.command(short_help="What a trial wrote.")
+@log.command(short_help="Print the logs of a trial.")
 @_with_portion
 @click.option(
     "--trial",
@@ -96,14 +112,14 @@ def dispatcher(experiment: str | None, **options: Any) -> None:
 @click.option(
     "--kind",
     type=click.Choice(_TRIAL_LOGS),
-    help="Only this one; `trial` is what NNI logs inside the trial.  [default: all, labelled]",
+    help="Print only this log; `trial` is NNI's own.  [default: all, labelled]",
 )
-@telling_errors
+@reporting_errors
 def trial(experiment: str | None, *, trial_id: str, kind: str | None, **options: Any) -> None:
-    """Print what a trial wrote: its standard output, its standard error and NNI's trial.log.
+    """Print the logs of a trial: its standard output, standard error and NNI's trial.log.
 
-    What a trial prints after it has imported nni is in trial.log (1.9 to 3.0), so all logs that
-    have text are shown.
+    After importing nni, a trial's output goes to trial.log (1.9 to 3.0), so all logs that are not
+    empty are printed.
     """
     if kind is None:
         _print_all(experiment, trial_id, **options)
@@ -119,7 +135,7 @@ def trial(experiment: str | None, *, trial_id: str, kind: str | None, **options:
 
 _Read = Callable[..., str]
 _Follow = Callable[..., Iterator[str]]
-# What is there is followed for no time, which tells it piece by piece: a log may have gigabytes.
+# Following with this timeout reads what exists piece by piece: a log may have gigabytes.
 _AS_IT_IS = 0.0
 
 
@@ -175,7 +191,7 @@ def _print_all(
     is_followed: bool,
     as_json: bool,
 ) -> None:
-    """Print every log of a trial that has text, each below its name, as `tail` does with files."""
+    """Print every non-empty log of a trial below its name, as `tail` does for several files."""
     _check_portion(head, is_followed=is_followed, as_json=as_json)
     with selected(experiment, parents) as one:
         if is_followed:
@@ -194,7 +210,7 @@ def _print_all(
                 for piece in _pieces_of(one.reader, trial_id, kind, head=head, tail=tail)
             )
         else:
-            tell(f"trial {trial_id} has written nothing")
+            print_message(f"the logs of trial {trial_id} are empty")
 
 
 def _pieces_of(
@@ -206,7 +222,7 @@ def _pieces_of(
 
 
 def _print_labelled(pieces: Iterable[tuple[str, str]]) -> None:
-    """Print pieces of several logs, with a log's name where another one comes before."""
+    """Print pieces of several logs, with a log's name wherever the log changes."""
     previous, log = None, LogWriter()
     for kind, piece in pieces:
         if kind != previous:
@@ -220,11 +236,11 @@ def _print_labelled(pieces: Iterable[tuple[str, str]]) -> None:
 def _follow_all(
     reader: ExperimentReader, trial_id: str, tail: int | None
 ) -> Iterator[tuple[str, str]]:
-    """Return the name and the text of each piece that a trial writes, until it has ended."""
+    """Yield the log's name and the text of each piece that a trial writes, until it ends."""
     follows = {kind: reader.follow_trial_log(trial_id, kind, tail=tail) for kind in _TRIAL_LOGS}
     pieces: SimpleQueue[tuple[str, str | BaseException | None]] = SimpleQueue()
     for kind, follow in follows.items():
-        # Each waits for its own file; whoever ends the command does not wait for them.
+        # Each waits for its own file; the command can exit without waiting for them.
         threading.Thread(target=_pass_on, args=(kind, follow, pieces), daemon=True).start()
     left = len(follows)
     while left:

@@ -24,20 +24,20 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 """The option of every command that can print a JSON document."""
 
 
-def say(text: str) -> None:
+def print_result(text: str) -> None:
     """Print lines of a result on standard output."""
     _write_line(printable(text))
 
 
-def tell(text: str) -> None:
+def print_message(text: str) -> None:
     """Print a message on standard error."""
     sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()
 
 
-def tell_error(text: str) -> None:
+def print_error(text: str) -> None:
     """Print on standard error why a command failed."""
-    tell(f"nnicli: {text}")
+    print_message(f"nnicli: {text}")
 
 
 def write_data(text: str) -> None:
@@ -111,7 +111,7 @@ def format_time(moment: datetime | None) -> str:
     return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def telling_errors(command: F) -> F:
+def reporting_errors(command: F) -> F:
     """Make a command print its errors on standard error and exit with their exit code."""
 
     @functools.wraps(command)
@@ -119,12 +119,12 @@ def telling_errors(command: F) -> F:
         try:
             return command(*arguments, **options)
         except NnicliError as error:
-            tell_error(error.told("shell"))
+            print_error(error.text_for("shell"))
             raise SystemExit(code_for(error)) from error
         except OSError as error:
             if error.filename is None:
                 raise
-            tell_error(f"{error.filename}: {error.strerror}")
+            print_error(f"{error.filename}: {error.strerror}")
             raise SystemExit(Exit.FAILED) from error
 
     return run  # type: ignore[return-value]  # it has the command's own signature

@@ -11,7 +11,7 @@ import click
 
 from nnicli.cli.exits import HELP, code_for, code_for_signal, describe_signal
 from nnicli.cli.ignoring import ignoring
-from nnicli.cli.output import print_json, tell, tell_error
+from nnicli.cli.output import print_error, print_json, print_message
 from nnicli.cli.streams import OutputError
 from nnicli.errors import ConfigError, NnicliError, TrialsNotStartedError, WaitTimeoutError
 from nnicli.printable import printable_line
@@ -70,7 +70,7 @@ def run(config: str, *, as_json: bool, **options: Any) -> None:
     except OutputError as error:
         _print_failure(report)
         kept = f"; `nnicli experiment export {report.exp_id}` prints them" if report.exp_id else ""
-        tell_error(f"could not print the results: {error.message}{kept}")
+        print_error(f"could not print the results: {error.message}{kept}")
         raise SystemExit(report.exit_code or error.exit_code) from error
     _print_failure(report)
     _print_next_steps(report)
@@ -85,7 +85,7 @@ def _print_next_steps(report: Report) -> None:
     commands = [
         f"`{_program()} {command.format(report.exp_id)}`" for command in ("trial ls {}", further)
     ]
-    tell(f"results are in {report.directory}; next: {' or '.join(commands)}")
+    print_message(f"results are in {report.directory}; next: {' or '.join(commands)}")
 
 
 def _program() -> str:
@@ -114,13 +114,13 @@ def _print_failure(report: Report) -> None:
     if isinstance(error, ConfigError) and error.problems:
         # The first line counts the problems; each of them is printed with its own line.
         title, *_ = report.error_text.splitlines()
-        tell_error(title)
+        print_error(title)
         for problem in error.problems:
             print_problem(open_messages(), problem)
         if error.advice is not None:
-            tell_error(error.advice.shell)
+            print_error(error.advice.shell)
     elif report.error_text:
-        tell_error(report.error_text)
+        print_error(report.error_text)
 
 
 def _run(config: str, report: Report, messages: Console, **options: Any) -> None:
@@ -135,7 +135,7 @@ def _run(config: str, report: Report, messages: Console, **options: Any) -> None
         try:
             _run_experiment(config, report, messages, interrupts, **options)
         except NnicliError as error:
-            report.error, report.error_text = error, error.told("shell")
+            report.error, report.error_text = error, error.text_for("shell")
             report.exit_code = code_for(error, starts_manager=True)
         except Interrupted as error:
             report.error = error

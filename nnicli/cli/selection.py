@@ -1,4 +1,4 @@
-"""Which experiment a command is about."""
+"""The experiment that a command acts on."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ parents_option = click.option(
     "parents",
     metavar="DIR",
     multiple=True,
-    help="Another parent of experiments' folders to search; may be given again.",
+    help="Another parent of experiment directories to search; may be repeated.",
 )
 """The option of every command that searches for experiments."""
 
 
 def with_experiment(command: F) -> F:
-    """Give a command the argument and the option by which an experiment is chosen."""
+    """Add the argument and the option that select an experiment to a command."""
     argument = click.argument("experiment", metavar="[EXPERIMENT]", required=False)
     return argument(parents_option(command))
 
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """The experiment that a command is about.
+    """The experiment that a command acts on.
 
     Attributes:
-        record: What is known of it.
-        reader: Its trials, logs and results, from its manager where its address was given, else
-            from its files.
-        place: The archive or the database that was given, None for all else.
+        record: Its record.
+        reader: Its trials, logs and results, from its manager if an address was given, else from
+            its files.
+        place: The archive or the database that was given, otherwise None.
     """
 
     record: ExperimentRecord
@@ -49,7 +49,7 @@ class Selected:
 
 
 def find_url(experiment: str | None, parents: Sequence[str]) -> tuple[str, str | None]:
-    """Return the id, else the reference, of an experiment, and its manager's address if it runs."""
+    """Return an experiment's id or else its reference, and its manager's address if it runs."""
     found = _find(experiment, parents)
     if found.kind == "address":
         return found.url or "", found.url
@@ -60,15 +60,15 @@ def find_url(experiment: str | None, parents: Sequence[str]) -> tuple[str, str |
 
 @contextmanager
 def selected(experiment: str | None, parents: Sequence[str]) -> Iterator[Selected]:
-    """Open the experiment that is meant, to be read.
+    """Open the selected experiment for reading.
 
     Args:
-        experiment: A reference; None: the only one that runs, else the only one that there is.
-        parents: Further parents of experiments' folders.
+        experiment: A reference; None: the only running one, else the only one that exists.
+        parents: Further parents of experiment directories.
 
     Raises:
-        ExperimentNotFoundError: There is none, or its files are not there.
-        InvalidValueError: There are several.
+        ExperimentNotFoundError: The experiment or its files were not found.
+        InvalidValueError: Several experiments match.
         RestError: No manager answers at the address.
     """
     found = _find(experiment, parents)
@@ -119,7 +119,7 @@ def _record_at(experiment: Any) -> ExperimentRecord:
 
 
 def _record_in(reader: ExperimentReader) -> ExperimentRecord:
-    """Return the record of an experiment that this machine knows nothing of but its profile."""
+    """Return the record of an experiment of which only the profile is known."""
     from nnicli import ExperimentRecord
     from nnicli.store import platform_of
     from nnicli.units import from_epoch_ms

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from nnicli.cli.output import print_json, tell, telling_errors
+from nnicli.cli.output import print_json, print_message, reporting_errors
 from nnicli.cli.selection import selected, with_experiment
 
 if TYPE_CHECKING:
@@ -23,16 +23,18 @@ def trial() -> None:
 
 @trial.command("ls", short_help="List trials.")
 @with_experiment
-@click.option("--status", "statuses", multiple=True, help="Only those in this status.")
+@click.option(
+    "--status", "statuses", multiple=True, help="Only trials with this status; may be repeated."
+)
 @click.option("--head", type=click.IntRange(min=1), metavar="N", help="Only the N best.")
 @click.option("--tail", type=click.IntRange(min=1), metavar="N", help="Only the N worst.")
 @click.option(
     "--mode",
     type=click.Choice(["maximize", "minimize"]),
-    help="What is best.  [default: the tuner's optimize_mode]",
+    help="Which metrics are best.  [default: the tuner's optimize_mode]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-@telling_errors
+@reporting_errors
 def ls(
     experiment: str | None,
     *,
@@ -43,11 +45,11 @@ def ls(
     mode: Mode | None,
     as_json: bool,
 ) -> None:
-    """List trials in the order in which they were made; with --head or --tail, the best first.
+    """List trials in order of creation; with --head or --tail, the best first.
 
-    EXPERIMENT is an id, a unique prefix of one, an experiment's own folder, its nni.sqlite, an
-    archive, or its manager's address: http://host[:port][/prefix], or :port on this machine.
-    Without it, the only experiment that runs is meant, else the only one that there is.
+    EXPERIMENT is an id or a unique prefix of one, an experiment directory, its nni.sqlite, an
+    archive, or a manager's address: http://host[:port][/prefix], or :port on this machine. It
+    defaults to the only running experiment, else to the only one that exists.
     """
     from nnicli import TrialJobStatus
     from nnicli.choices import check_choice
@@ -60,7 +62,7 @@ def ls(
         direction = _direction(reader.get_experiment_profile(), mode, is_needed=bool(head or tail))
         every = reader.list_trial_jobs()
     wanted = {status.upper() for status in statuses}
-    # A release of NNI that we do not know may have another one.
+    # An unknown release of NNI may have other statuses.
     known = dict.fromkeys((*map(str, TrialJobStatus), *(one.status for one in every)))
     for status in wanted:
         check_choice(status, known, field="status")
@@ -72,7 +74,7 @@ def ls(
     elif shown:
         open_output().print(trial_table(shown, ranked[0] if ranked else None))
     else:
-        tell("no trial")
+        print_message("no trials")
 
 
 def _portion(ranked: list[TrialJob], head: int | None, tail: int | None) -> list[TrialJob]:
@@ -86,7 +88,5 @@ def _direction(profile: ExperimentProfile, mode: Mode | None, *, is_needed: bool
 
     direction = mode or optimize_mode(profile)
     if direction is None and is_needed:
-        raise click.UsageError(
-            "the tuner's classArgs have no optimize_mode to tell the best by; pass --mode."
-        )
+        raise click.UsageError("the tuner's classArgs do not set optimize_mode; pass --mode.")
     return direction

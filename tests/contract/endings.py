@@ -1,6 +1,6 @@
 """How experiments end: every set was run, or the right error explains why nothing more comes.
 
-What the tuner handed out is counted in the manager's own log, so that no trial can be lost unseen.
+The sets that the tuner generated are counted in the manager's log, so that no trial can get lost.
 """
 
 from __future__ import annotations

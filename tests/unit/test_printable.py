@@ -91,7 +91,7 @@ def test_advice_is_told_in_the_words_of_the_face() -> None:
         return NnicliError(message).with_advice("pass nni=PATH", shell="pass --nni PATH")
 
     assert str(make("no NNI")) == "no NNI; pass nni=PATH"
-    assert make("no NNI").told("shell") == "no NNI; pass --nni PATH"
+    assert make("no NNI").text_for("shell") == "no NNI; pass --nni PATH"
     assert str(make("failed:\nlog")) == "failed:\nlog\npass nni=PATH"
 
 

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, example, given, settings, strategies as st
 from nnicli import open_experiment
 from nnicli.cli import main
 from nnicli.cli.consoles import SafeConsole, SafeTable
-from nnicli.cli.output import LogWriter, print_json, say, tell, write_data
+from nnicli.cli.output import LogWriter, print_json, print_message, print_result, write_data
 from nnicli.cli.streams import guard_streams
 from tests.unit.cli.test_records import make_experiment
 
@@ -263,7 +263,7 @@ def test_whatever_is_printed_only_writes(
     log.write(text)
     log.write(piece)
     log.close()
-    for write in (say, tell, write_data, print_json, SafeConsole().print):
+    for write in (print_result, print_message, write_data, print_json, SafeConsole().print):
         write(text)
     SafeConsole().print(table)
 

@@ -105,7 +105,7 @@ def test_prune_in_a_script_deletes_only_when_told(directory: Path) -> None:
     result = run("experiment", "prune", "--larger-than", "1B")
     assert (result.exit_code, result.stderr) == (
         0,
-        "nothing was deleted; --yes deletes them\n",
+        "nothing was deleted; pass --yes to delete them\n",
     )
     assert "recorded" in result.stdout
     assert directory.exists()
@@ -128,7 +128,7 @@ def test_a_terminal_is_asked_before_anything_is_deleted(
     refused = run("experiment", *command, answer="n\n")
     assert refused.exit_code == 1
     assert "Delete 1 experiment (" in refused.stderr
-    assert "what is deleted" in refused.output
+    assert "to be deleted" in refused.output
     assert "nothing was changed" in refused.stderr
     assert directory.exists()
 
@@ -168,12 +168,12 @@ def test_reconcile_shows_and_mends_when_told(directory: Path) -> None:
     assert (finding["kind"], finding["exp_id"]) == ("stale", "recorded")
     assert (finding["repairable"], finding["repaired"]) == (True, False)
     assert finding["directory"] == str(directory)
-    assert "nothing was changed; --yes repairs" in run("reconcile").stderr
+    assert "nothing was changed; pass --yes to repair" in run("reconcile").stderr
 
     (repaired,) = document_of("reconcile", "--yes")
     assert repaired["repaired"]
     assert Registry().read()["recorded"]["status"] == "STOPPED"
-    assert run("reconcile").stdout == "NNI's registry is right, and nothing is left running\n"
+    assert run("reconcile").stdout == "NNI's registry is correct, and nothing is left running\n"
 
 
 @pytest.mark.usefixtures("directory", "terminal")

@@ -73,7 +73,7 @@ def test_without_any_experiment_that_is_said() -> None:
     result = run("experiment", "list", "--all")
 
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "no experiment is known here\n"
+    assert result.stderr == "no experiments found\n"
     assert document_of("experiment", "list", "--all") == []
     assert run("trial", "ls").exit_code == 1
 
@@ -154,7 +154,7 @@ def test_the_list_hides_what_does_not_run(directory: Path) -> None:
     result = run("experiment", "list")
 
     assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == "no experiment runs\n1 without a manager; --all lists them, too\n"
+    assert result.stderr == "no running experiments\n1 without a manager; use --all to list them\n"
     assert document_of("experiment", "list") == []
     assert directory.is_dir()
 
@@ -379,7 +379,10 @@ def test_an_import_needs_a_manager(directory: Path, tmp_path: Path) -> None:
     result = run("experiment", "import", "-f", str(path))
 
     assert result.exit_code == 4
-    assert "experiment recorded has no manager" in result.stderr
+    assert (
+        "experiment recorded is not running, and only a running tuner accepts results"
+        in result.stderr
+    )
     assert directory.is_dir()
 
 
@@ -471,7 +474,7 @@ def test_the_best_and_the_worst_are_listed_by_a_direction(directory: Path) -> No
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        (["--head", "1"], "no optimize_mode to tell the best by; pass --mode"),
+        (["--head", "1"], "the tuner's classArgs do not set optimize_mode; pass --mode."),
         (["--head", "1", "--tail", "1", "--mode", "minimize"], "--head and --tail cannot be used"),
         (["--head", "0"], "0 is not in the range"),
     ],
@@ -488,7 +491,7 @@ def test_trials_are_chosen_by_status(directory: Path) -> None:
     failed = document_of("trial", "ls", "--status", "failed")
 
     assert {trial["status"] for trial in failed} == {"FAILED"}
-    assert run("trial", "ls", "--status", "WAITING").stderr == "no trial\n"
+    assert run("trial", "ls", "--status", "WAITING").stderr == "no trials\n"
     assert directory.is_dir()
 
 
@@ -555,7 +558,7 @@ def test_all_that_a_trial_wrote_is_printed_with_its_origin(directory: Path, opti
     folder.mkdir(parents=True)
 
     assert recorded.trial_log_kinds(trial) == []
-    assert run("log", "trial", option, trial).stderr == f"trial {trial} has written nothing\n"
+    assert run("log", "trial", option, trial).stderr == f"the logs of trial {trial} are empty\n"
 
     (folder / "trial.stdout").write_text("")
     (folder / "trial.stderr").write_text("Traceback\nKeyError: 1")

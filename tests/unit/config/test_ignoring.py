@@ -105,7 +105,7 @@ def test_the_error_says_how_to_turn_its_checks_off(write_config: WriteConfig) ->
     assert str(caught.value).endswith(
         "\nif a check is wrong here, turn it off: ignore=['range', 'unknown-key']"
     )
-    assert caught.value.told("shell").endswith(
+    assert caught.value.text_for("shell").endswith(
         "\nif a check is wrong here, turn it off: --ignore range --ignore unknown-key"
     )
 
