@@ -147,3 +147,28 @@ def test_the_recipes_name_files_that_exist() -> None:
 
     assert [name for name in named if not (ROOT / name).exists()] == []
     assert len(named) > 20
+
+
+def test_every_decision_is_in_the_index() -> None:
+    directory = ROOT / "docs" / "decisions"
+    notes = sorted(directory.glob("0*.md"))
+    titles = [note.read_text("utf-8").splitlines()[0].removeprefix("# ") for note in notes]
+
+    rows = [
+        f"| [{title[:4]}]({note.name}) | {title[6:]} |"
+        for note, title in zip(notes, titles, strict=True)
+    ]
+
+    assert "\n".join(rows) in (directory / "index.md").read_text("utf-8")
+    assert [title[:4] for title in titles] == [note.name[:4] for note in notes]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.stem)
+def test_prose_is_wrapped(document: Path) -> None:
+    """Tables and code keep their lines, and so does what has no space to break at."""
+    text = re.sub(r"^```.*?^```", "", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    long = [
+        line for line in text.splitlines() if len(line) > 100 and not line.lstrip().startswith("|")
+    ]
+
+    assert [line for line in long if " " in line.strip().lstrip("-*# ")] == []

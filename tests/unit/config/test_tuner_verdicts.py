@@ -16,6 +16,9 @@ from nnicli.errors import Problem
 from tests.tuners.spaces import CASES
 from tests.tuners.verdicts import DATA, Verdict, read_verdicts, recorded_cases
 
+# Each judges thousands of search spaces.
+pytestmark = pytest.mark.slow
+
 _BY_JAVASCRIPT = "the class tells floats from integers, but the manager makes integers of them"
 _SENSELESS = "the tuner takes it and draws senseless values"
 _ONE_BY_ONE = "a rare value, for which a rule of its own is not worth while"
@@ -90,7 +93,6 @@ def test_the_probe_runs_in_the_python_of_the_oldest_manager() -> None:
     assert ast.parse(text, feature_version=(3, 7)).body
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("release", _RELEASES)
 def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
     """At least 99 in 100, and each difference is known."""
@@ -107,7 +109,6 @@ def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
     ] == []
 
 
-@pytest.mark.slow
 def test_every_difference_is_still_there() -> None:
     """A reason that is no longer needed hides the next mistake."""
     differing = {
