@@ -1,4 +1,4 @@
-"""`nnicli validate`, `convert` and `schema` as processes of their own."""
+"""`nnicli validate`, `convert` and `schema`, run as processes."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def test_a_check_can_be_turned_off(project: Path) -> None:
     assert (accepted.returncode, accepted.stdout) == (0, "")
 
 
-def test_a_check_that_is_not_one_is_bad_usage(project: Path) -> None:
+def test_an_unknown_check_is_bad_usage(project: Path) -> None:
     result = _run("validate", "--ignore", "rnage", "good.yml", cwd=project)
 
     assert result.returncode == 2
     assert "--ignore: 'rnage' is not a check; did you mean 'range'?" in result.stderr
 
 
-def test_a_clean_file_says_so(project: Path) -> None:
+def test_a_file_without_problems_is_reported_as_such(project: Path) -> None:
     result = _run("validate", "good.yml", cwd=project)
 
     assert (result.returncode, result.stdout) == (0, "")
@@ -116,13 +116,13 @@ def test_warnings_fail_only_when_asked(project: Path) -> None:
         (),
     ],
 )
-def test_bad_usage_and_unreadable_files_have_a_code_of_their_own(
+def test_bad_usage_and_unreadable_files_have_their_own_code(
     project: Path, arguments: tuple[str, ...]
 ) -> None:
     assert _run("validate", *arguments, cwd=project).returncode == 2
 
 
-def test_the_release_decides(project: Path) -> None:
+def test_the_result_depends_on_the_release(project: Path) -> None:
     (project / "grid.yml").write_text(HEAD.replace("TPE", "GridSearch") + SPACE)
 
     new = _run("validate", "grid.yml", cwd=project)
@@ -158,7 +158,7 @@ def test_github_gets_annotations(project: Path) -> None:
     )
 
 
-def test_convert_prints_the_config_and_tells_the_rest_apart(project: Path) -> None:
+def test_convert_prints_the_config_on_stdout_and_notes_on_stderr(project: Path) -> None:
     result = _run("convert", "v1.yml", cwd=project)
 
     assert result.returncode == 0
@@ -169,7 +169,7 @@ def test_convert_prints_the_config_and_tells_the_rest_apart(project: Path) -> No
 
 
 @pytest.mark.slow
-def test_convert_writes_a_file_for_the_owner_only_and_replaces_none(project: Path) -> None:
+def test_convert_writes_a_file_for_the_owner_only_and_overwrites_nothing(project: Path) -> None:
     first = _run("convert", "v1.yml", "--output", "v2.yml", cwd=project)
     second = _run("convert", "v1.yml", "--output", "v2.yml", cwd=project)
     forced = _run("convert", "v1.yml", "--output", "v2.yml", "--force", cwd=project)
@@ -194,12 +194,12 @@ def test_convert_fails_when_something_is_lost(project: Path) -> None:
 def test_convert_as_json(project: Path) -> None:
     result = _run("convert", "v1.yml", "--json", cwd=project)
 
-    told = json.loads(result.stdout)
-    assert (told["format"], told["config"]["trialCodeDirectory"]) == ("v2", ".")
-    assert [note["rule"] for note in told["notes"]] == ["dropped"]
+    document = json.loads(result.stdout)
+    assert (document["format"], document["config"]["trialCodeDirectory"]) == ("v2", ".")
+    assert [note["rule"] for note in document["notes"]] == ["dropped"]
 
 
-def test_convert_reads_no_nonsense(project: Path) -> None:
+def test_convert_refuses_a_broken_file(project: Path) -> None:
     (project / "broken.yml").write_text("a: [1\n")
 
     result = _run("convert", "broken.yml", cwd=project)
@@ -217,7 +217,7 @@ def test_schemas_are_printed(project: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_validate_knows_what_is_registered_where_it_is_to_run(
+def test_validate_knows_the_algorithms_registered_with_its_nni(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake_nni = FakeInstallation.create(tmp_path / "nni")
@@ -238,7 +238,7 @@ def test_validate_knows_what_is_registered_where_it_is_to_run(
     assert 'tuner.name: found "Mine"' in only_a_release.stdout
 
 
-def test_validate_needs_the_nni_that_it_is_given(project: Path) -> None:
+def test_validate_fails_without_the_nni_that_was_named(project: Path) -> None:
     missing = _run("validate", "--nni", str(project), "good.yml", cwd=project)
     both = _run("validate", "--nni", ".", "--nni-version", "3.0", "good.yml", cwd=project)
 

@@ -1,4 +1,4 @@
-"""A damaged file ends a command with 1, and what concerns a manager with 4."""
+"""A command exits with 1 over a damaged file, and with 4 over a manager."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ def test_codes(error: NnicliError, code: Exit) -> None:
     assert code_for(error) == code
 
 
-def test_a_start_that_fails_over_the_registry_is_one_without_a_manager() -> None:
-    """`nnicli run` with 1 says that the experiment failed, and here it never began."""
+def test_a_start_that_fails_over_the_registry_exits_as_without_a_manager() -> None:
+    """Exit code 1 of `nnicli run` means that the experiment failed; here it never started."""
     assert code_for(RegistryError("damaged"), starts_manager=True) == Exit.NO_MANAGER
 
 
 def test_a_file_has_no_url() -> None:
-    """A handler of RestError reads `url`, which of a file was an empty text."""
+    """Handlers of RestError read `url`, which was empty for a file."""
     error = DecodingError("a damaged file")
 
     assert not isinstance(error, RestError)

@@ -1,4 +1,4 @@
-"""Whatever is in names, ids, parameters, logs and registries, a terminal is only written on."""
+"""Text from names, ids, parameters, logs and registries never controls a terminal."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ HOSTILE = (
 
 
 class Screen(io.TextIOWrapper):
-    """A terminal that notes what is written on it."""
+    """A terminal that records what is written to it."""
 
     def __init__(self, *, is_terminal: bool = True, encoding: str = "utf-8") -> None:
         super().__init__(io.BytesIO(), encoding=encoding, write_through=True)
@@ -80,8 +80,8 @@ Shell = Callable[..., tuple[int, str]]
 
 @pytest.fixture
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """Return a function that runs a command on a terminal; it returns the code and the screen."""
-    # One that knows no colours, so that nothing that is seen is rich's own.
+    """Return a function that runs a command on a terminal and returns its code and the screen."""
+    # Without colours, so that rich adds no escape sequences of its own.
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.chdir(tmp_path)
 
@@ -99,7 +99,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def unsafe(text: str) -> set[str]:
-    """Return the characters of a text that steer a terminal, or deceive its reader."""
+    """Return the characters of a text that control a terminal or deceive its reader."""
     return {
         character
         for character in text
@@ -110,7 +110,7 @@ def unsafe(text: str) -> set[str]:
 
 @pytest.fixture
 def hostile(home: Path) -> Path:
-    """Give the registry, the names of folders, a database and its logs every hostile text."""
+    """Put every hostile text into the registry, directory names, a database and its logs."""
     parent = home / "nni-experiments"
     entries = {
         f"{number}{text[:40]}": {
@@ -148,7 +148,7 @@ def hostile(home: Path) -> Path:
             "update TrialJobEvent set event = ? where event = 'FAILED'", (text.upper(),)
         )
     for number, text in enumerate(HOSTILE):
-        # No name of a file has these.
+        # File names cannot contain these.
         name = f"f{number}{text[:40]}".translate({ord("/"): "_", 0: "_", 0xD800: "_"})
         (parent / name / "db").mkdir(parents=True)
         shutil.copyfile(directory / "db" / "nni.sqlite", parent / name / "db" / "nni.sqlite")
@@ -187,7 +187,7 @@ VERBS = (
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_verb_steers_a_terminal(verb: str, hostile: Path, shell: Shell) -> None:
+def test_no_verb_controls_a_terminal(verb: str, hostile: Path, shell: Shell) -> None:
     text = "".join(HOSTILE[:-2]).replace("\ud800", "")
     arguments = [part.format(id=hostile, text=text) for part in verb.split(" ")]
 
@@ -200,8 +200,8 @@ def test_no_verb_steers_a_terminal(verb: str, hostile: Path, shell: Shell) -> No
 
 
 @pytest.mark.parametrize("verb", [*VERBS[:13], "reconcile"])
-def test_no_verb_fails_for_want_of_a_character(verb: str, hostile: Path, shell: Shell) -> None:
-    """LANG=C, and an output that is no terminal."""
+def test_no_verb_fails_over_the_encoding(verb: str, hostile: Path, shell: Shell) -> None:
+    """LANG=C, and output to something other than a terminal."""
     arguments = [part.format(id=hostile) for part in verb.split(" ")]
 
     code, screen = shell(*arguments, is_terminal=False, encoding="ascii")
@@ -210,7 +210,7 @@ def test_no_verb_fails_for_want_of_a_character(verb: str, hostile: Path, shell: 
     assert screen
 
 
-def test_a_lone_surrogate_ends_nothing_for_the_others(hostile: Path, shell: Shell) -> None:
+def test_a_lone_surrogate_does_not_affect_other_experiments(hostile: Path, shell: Shell) -> None:
     code, screen = shell("experiment", "list", "--all", is_terminal=False)
 
     assert code == 0
@@ -229,15 +229,15 @@ def test_json_stays_json(verb: str, hostile: Path, shell: Shell) -> None:
     assert unsafe(screen) == set()
 
 
-def test_a_log_is_raw_where_no_terminal_reads_it(hostile: Path, shell: Shell) -> None:
-    """As `git` and `journalctl` do it: a file is to have what was written."""
+def test_a_log_is_raw_unless_written_to_a_terminal(hostile: Path, shell: Shell) -> None:
+    """As with `git` and `journalctl`, a file gets the log unchanged."""
     code, text = shell("log", "dispatcher", str(hostile), is_terminal=False)
 
     assert code == 0
     assert text == f"{open_experiment(hostile).dispatcher_log()}\n"
 
 
-def test_a_log_tells_no_secret_on_a_terminal(hostile: Path, shell: Shell) -> None:
+def test_a_log_on_a_terminal_does_not_show_secrets(hostile: Path, shell: Shell) -> None:
     log = hostile / "log" / "nnimanager.log"
     log.write_text('value: {"passwd":"hunter2"}\n')
 
@@ -248,7 +248,7 @@ def test_a_log_tells_no_secret_on_a_terminal(hostile: Path, shell: Shell) -> Non
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200)
 @given(text=st.text(), piece=st.text())
 @example(text="\x1b[2J\udc80\x00\r", piece="\x9b")
-def test_whatever_is_printed_only_writes(
+def test_printed_text_never_controls_the_terminal(
     text: str, piece: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")

@@ -1,4 +1,4 @@
-"""`nnicli experiment save|load|delete|prune` and `nnicli reconcile`, also on a terminal."""
+"""`nnicli experiment save|load|delete|prune` and `reconcile`, in scripts and on terminals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.unit.store.recordings import load_recording
 
 @pytest.fixture
 def directory(home: Path) -> Path:
-    """Return the folder of a stopped experiment that is registered."""
+    """Return the directory of a stopped, registered experiment."""
     parent = home / "nni-experiments"
     parent.mkdir()
     directory = load_recording("3.0", parent).database.directory
@@ -63,7 +63,7 @@ def test_an_experiment_is_saved_deleted_and_loaded(directory: Path, tmp_path: Pa
     assert (directory / "db" / "nni.sqlite").is_file()
 
 
-def test_what_was_done_is_told_in_words(directory: Path, tmp_path: Path) -> None:
+def test_actions_are_reported_in_words(directory: Path, tmp_path: Path) -> None:
     file = str(tmp_path / "saved.zip")
 
     assert run("experiment", "save", "recorded", file).stdout.startswith("saved recorded in ")
@@ -73,7 +73,7 @@ def test_what_was_done_is_told_in_words(directory: Path, tmp_path: Path) -> None
     assert "can be viewed and not resumed" in result.stderr
 
 
-def test_errors_are_told_with_their_exit_code(directory: Path, tmp_path: Path) -> None:
+def test_errors_are_reported_with_their_exit_code(directory: Path, tmp_path: Path) -> None:
     file = tmp_path / "saved.zip"
     file.write_text("no archive", "utf-8")
 
@@ -101,7 +101,7 @@ def test_a_dry_run_deletes_nothing(directory: Path) -> None:
     assert directory.exists()
 
 
-def test_prune_in_a_script_deletes_only_when_told(directory: Path) -> None:
+def test_prune_in_a_script_deletes_only_with_yes(directory: Path) -> None:
     result = run("experiment", "prune", "--larger-than", "1B")
     assert (result.exit_code, result.stderr) == (
         0,
@@ -122,9 +122,7 @@ def test_prune_in_a_script_deletes_only_when_told(directory: Path) -> None:
     [["delete", "recorded"], ["delete", "recorded", "--json"], ["prune", "--larger-than", "1B"]],
     ids=" ".join,
 )
-def test_a_terminal_is_asked_before_anything_is_deleted(
-    directory: Path, command: list[str]
-) -> None:
+def test_delete_and_prune_ask_first_on_a_terminal(directory: Path, command: list[str]) -> None:
     refused = run("experiment", *command, answer="n\n")
     assert refused.exit_code == 1
     assert "Delete 1 experiment (" in refused.stderr
@@ -145,7 +143,7 @@ def test_a_terminal_is_asked_before_anything_is_deleted(
 def test_prune_deletes_what_was_shown_and_no_more(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another experiment may fulfil the conditions by the time of the answer."""
+    """Another experiment may meet the conditions by the time of the answer."""
     other = directory.parent / "other"
 
     def agree(*_: object, **__: object) -> bool:
@@ -161,7 +159,7 @@ def test_prune_deletes_what_was_shown_and_no_more(
     assert (directory.exists(), other.exists()) == (False, True)
 
 
-def test_reconcile_shows_and_mends_when_told(directory: Path) -> None:
+def test_reconcile_shows_and_repairs_with_yes(directory: Path) -> None:
     Registry().update("recorded", status="RUNNING")
 
     (finding,) = document_of("reconcile", exit_code=1)

@@ -1,4 +1,4 @@
-"""`nnicli installations` as a process of its own."""
+"""`nnicli installations`, run as a process."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_json_is_a_list_for_machines(tmp_path: Path) -> None:
     assert "does not tell its release" in found["problem"]
 
 
-def test_without_any_it_says_what_to_do(tmp_path: Path) -> None:
+def test_without_an_installation_it_says_what_to_do(tmp_path: Path) -> None:
     result = _run(nni=tmp_path)
 
     assert result.returncode == 1

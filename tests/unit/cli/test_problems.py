@@ -1,4 +1,4 @@
-"""Problems as people see them: the line and the caret, and never a secret."""
+"""Problems as they are shown: with the line and a caret, and never a secret."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_line_is_shown_without_secrets(line: str, masked: str) -> None:
         "trainingService: {platform: openpai, host: 'https://your_user:hunter2@h'}\n",
     ],
 )
-def test_no_problem_shows_a_secret_in_any_form(tmp_path: Path, text: str) -> None:
+def test_problems_never_show_a_secret_in_any_form(tmp_path: Path, text: str) -> None:
     file = tmp_path / "config.yml"
     file.write_text(text)
 
@@ -77,7 +77,7 @@ def test_no_problem_shows_a_secret_in_any_form(tmp_path: Path, text: str) -> Non
     assert not any("hunter2" in text for text in shown)
 
 
-def test_the_caret_stands_below_wide_characters(tmp_path: Path) -> None:
+def test_the_caret_is_in_the_right_column_after_wide_characters(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
     file.write_text(HEAD + "searchSpace: {'実験': {_type: uniform, _value: [2, 1]}}\n", "utf-8")
 
@@ -85,20 +85,20 @@ def test_the_caret_stands_below_wide_characters(tmp_path: Path) -> None:
     _, line, caret = _shown(problem).splitlines()
 
     assert line == "    5 | searchSpace: {'実験': {_type: uniform, _value: [2, 1]}}"
-    # Two characters before it take two places each.
+    # Two characters before it are two columns wide.
     assert caret.index("^") == line.index("_value") + 2
 
 
-def test_a_file_that_is_gone_or_a_mapping_has_no_excerpt(tmp_path: Path) -> None:
+def test_a_missing_file_or_a_mapping_does_not_have_an_excerpt(tmp_path: Path) -> None:
     gone = Problem(tmp_path / "gone.yml", 1, 1, "a", "is wrong", "type")
-    mapping = Problem(None, None, None, "a", "is wrong", "type", suggestion="mend it")
+    mapping = Problem(None, None, None, "a", "is wrong", "type", suggestion="fix it")
 
     assert excerpt(gone) is excerpt(mapping) is None
-    assert _shown(mapping) == "error: a: is wrong [type]\n        mend it\n"
+    assert _shown(mapping) == "error: a: is wrong [type]\n        fix it\n"
 
 
 @pytest.mark.parametrize("break_", ["\u2028", "\u2029", "\x85", "\r\n", "\r"])
-def test_the_line_is_that_of_the_place_whatever_breaks_lines(tmp_path: Path, break_: str) -> None:
+def test_the_excerpt_is_the_right_line_with_any_line_break(tmp_path: Path, break_: str) -> None:
     file = tmp_path / "config.yml"
     file.write_bytes(f'experimentName: "a{break_}  b"\ntrialConcurrency: 0\n'.encode())
 
@@ -108,8 +108,8 @@ def test_the_line_is_that_of_the_place_whatever_breaks_lines(tmp_path: Path, bre
 
 
 @pytest.mark.slow
-def test_many_problems_of_a_large_file_are_shown_in_no_time(tmp_path: Path) -> None:
-    """Each looked through the whole file, which took minutes."""
+def test_many_problems_in_a_large_file_are_shown_quickly(tmp_path: Path) -> None:
+    """Each used to read the whole file, which took minutes."""
     file = tmp_path / "config.yml"
     space = "".join(f"  p{number}: {{_type: uniform, _value: [1, 0]}}\n" for number in range(9000))
     file.write_text(f"searchSpace:\n{space}")
@@ -129,7 +129,7 @@ def test_a_long_line_is_cut(tmp_path: Path) -> None:
     assert len(line) == 200
 
 
-def test_annotations_escape_what_would_end_them() -> None:
+def test_annotations_escape_their_separators() -> None:
     problem = Problem(Path("a:b,c.yml"), 1, 2, "x", "50% of\nit", "type", suggestion="y")
 
     assert to_annotation(problem) == (
@@ -150,7 +150,7 @@ def test_annotations_escape_what_would_end_them() -> None:
 def test_the_value_of_a_misspelt_key_is_shown_unless_it_may_be_secret(
     tmp_path: Path, field: str, shown: str
 ) -> None:
-    """Hiding what is harmless hid the very line that was to be corrected."""
+    """Hiding harmless values hid the very line to correct."""
     file = tmp_path / "config.yml"
     file.write_text(f"{HEAD}{SPACE}{field}\n")
 

@@ -1,4 +1,4 @@
-"""`nnicli experiment`, `trial` and `log` over experiments whose managers are gone, or not."""
+"""`nnicli experiment`, `trial` and `log`, on running and stopped experiments."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def run(*arguments: str) -> Result:
 
 
 def document_of(*arguments: str) -> Any:
-    """Return what a command that succeeds prints as JSON."""
+    """Return the JSON document that a successful command prints."""
     result = run(*arguments, "--json")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def make_experiment(parent: Path, exp_id: str) -> Path:
-    """Put a recorded experiment and its logs into a folder; return its own one."""
+    """Put a recorded experiment with its logs into a directory; return the experiment directory."""
     directory = parent / exp_id
-    for folder in ("db", "log"):
-        (directory / folder).mkdir(parents=True)
+    for name in ("db", "log"):
+        (directory / name).mkdir(parents=True)
     shutil.copyfile(RECORDINGS / "3.0" / "store-nni.sqlite", directory / "db" / "nni.sqlite")
     for name in ("nnimanager", "nnictl_stdout", "nnictl_stderr", "dispatcher"):
         (directory / "log" / f"{name}.log").write_text(f"{name} 1\n{name} 2\n")
@@ -69,7 +69,7 @@ def running(tmp_path: Path) -> Iterator[Experiment]:
 # Which experiment
 
 
-def test_without_any_experiment_that_is_said() -> None:
+def test_without_an_experiment_the_list_says_so() -> None:
     result = run("experiment", "list", "--all")
 
     assert (result.exit_code, result.stdout) == (0, "")
@@ -87,7 +87,7 @@ def test_an_unknown_experiment_is_1_and_says_what_to_do(directory: Path) -> None
     assert directory.is_dir()
 
 
-def test_several_experiments_are_2_and_named(directory: Path) -> None:
+def test_several_experiments_are_2_and_are_listed(directory: Path) -> None:
     make_experiment(directory.parent, "other")
 
     result = run("trial", "ls")
@@ -97,7 +97,9 @@ def test_several_experiments_are_2_and_named(directory: Path) -> None:
     assert {"recorded", "other"} <= set(result.stderr.replace(",", " ").split())
 
 
-def test_one_id_in_two_folders_is_2_and_told_by_folder(directory: Path, tmp_path: Path) -> None:
+def test_one_id_in_two_directories_is_2_and_both_are_listed(
+    directory: Path, tmp_path: Path
+) -> None:
     copy = make_experiment(tmp_path / "copies", "recorded")
     parent = str(copy.parent)
 
@@ -111,7 +113,7 @@ def test_one_id_in_two_folders_is_2_and_told_by_folder(directory: Path, tmp_path
 
 
 def test_trials_whose_parameters_are_not_known_are_marked(directory: Path) -> None:
-    """Of all trials 2 and 7 reported nothing."""
+    """Only trials 2 and 7 reported nothing."""
     log = directory / "log" / "nnimanager.log"
     by_number = {one["sequence_id"]: one for one in document_of("trial", "ls")}
     log.write_text(
@@ -126,7 +128,7 @@ def test_trials_whose_parameters_are_not_known_are_marked(directory: Path) -> No
     assert table.count("(not confirmed)") == table.count("(never read by the trial)") == 1
 
 
-def test_an_experiment_is_named_by_id_folder_or_file(tmp_path: Path) -> None:
+def test_an_experiment_is_named_by_id_directory_or_file(tmp_path: Path) -> None:
     directory = make_experiment(tmp_path / "elsewhere", "recorded")
     names = [str(directory), str(directory / "db" / "nni.sqlite")]
 
@@ -135,7 +137,7 @@ def test_an_experiment_is_named_by_id_folder_or_file(tmp_path: Path) -> None:
     assert len(document_of("trial", "ls", "recorded", *parent)) == 11
 
 
-def test_an_experiment_without_its_folder_is_told(home: Path) -> None:
+def test_an_experiment_without_its_directory_is_reported(home: Path) -> None:
     registry = home / "nni-experiments" / ".experiment"
     registry.parent.mkdir()
     registry.write_text('{"ghost": {"id": "ghost", "status": "STOPPED"}}')
@@ -150,7 +152,7 @@ def test_an_experiment_without_its_folder_is_told(home: Path) -> None:
 # The experiments
 
 
-def test_the_list_hides_what_does_not_run(directory: Path) -> None:
+def test_the_list_hides_stopped_experiments(directory: Path) -> None:
     result = run("experiment", "list")
 
     assert (result.exit_code, result.stdout) == (0, "")
@@ -159,7 +161,7 @@ def test_the_list_hides_what_does_not_run(directory: Path) -> None:
     assert directory.is_dir()
 
 
-def test_the_list_tells_of_all(directory: Path) -> None:
+def test_the_list_can_show_all(directory: Path) -> None:
     (row,) = [
         line for line in run("experiment", "list", "--all").stdout.splitlines() if "STOPPED" in line
     ]
@@ -173,8 +175,8 @@ def test_the_list_tells_of_all(directory: Path) -> None:
     assert document["pid"] is None
 
 
-def test_a_name_is_printed_as_it_is(directory: Path) -> None:
-    """In square brackets the library that draws tables would see a style."""
+def test_a_name_is_printed_unchanged(directory: Path) -> None:
+    """Rich would take text in square brackets for a style."""
     entry = {"id": "recorded", "status": "STOPPED", "experimentName": "[red]mnist[/red]"}
     (directory.parent / ".experiment").write_text(json.dumps({"recorded": entry}))
 
@@ -183,7 +185,7 @@ def test_a_name_is_printed_as_it_is(directory: Path) -> None:
 
 @pytest.mark.parametrize(("name", "shown"), [("bs:100:x", "bs:100:x"), (5, " 5 ")])
 def test_a_name_is_text_without_emoji(directory: Path, name: Any, shown: str) -> None:
-    """Nothing keeps other programs from writing a number."""
+    """Other programs may write a number."""
     entry = {"id": "recorded", "status": "STOPPED", "experimentName": name}
     (directory.parent / ".experiment").write_text(json.dumps({"recorded": entry}))
 
@@ -193,7 +195,7 @@ def test_a_name_is_text_without_emoji(directory: Path, name: Any, shown: str) ->
     assert shown in result.stdout
 
 
-def test_a_damaged_registry_is_told_and_the_folders_are_listed(directory: Path) -> None:
+def test_a_damaged_registry_is_reported_and_the_directories_are_listed(directory: Path) -> None:
     (directory.parent / ".experiment").write_text("{")
 
     result = run("experiment", "list", "--all")
@@ -202,7 +204,7 @@ def test_a_damaged_registry_is_told_and_the_folders_are_listed(directory: Path) 
     assert "recorded" in result.stdout
 
 
-def test_show_tells_the_config_without_its_secrets(directory: Path) -> None:
+def test_show_prints_the_config_without_its_secrets(directory: Path) -> None:
     result = run("experiment", "show")
 
     assert result.exit_code == 0
@@ -214,7 +216,7 @@ def test_show_tells_the_config_without_its_secrets(directory: Path) -> None:
     assert directory.is_dir()
 
 
-def test_a_config_that_is_nested_400_deep_is_shown_to_where_it_makes_sense() -> None:
+def test_a_config_nested_400_deep_is_cut_off() -> None:
     from nnicli.cli.experiment import presentable_params
 
     params: dict[str, Any] = {}
@@ -258,7 +260,7 @@ def test_the_status_counts_trials(directory: Path) -> None:
     assert (document["status"], document["errors"]) == ("STOPPED", [])
 
 
-def test_a_manager_that_died_is_told(directory: Path) -> None:
+def test_a_dead_manager_is_reported(directory: Path) -> None:
     entry = {"id": "recorded", "status": "RUNNING", "port": 8080}
     (directory.parent / ".experiment").write_text(json.dumps({"recorded": entry}))
 
@@ -305,7 +307,7 @@ def test_results_go_to_a_file(
 
 
 @pytest.mark.parametrize("name", ["results", "results.txt"])
-def test_without_a_type_and_a_known_ending_results_are_csv(
+def test_without_a_type_or_a_known_ending_results_are_csv(
     directory: Path, tmp_path: Path, name: str
 ) -> None:
     path = tmp_path / name
@@ -359,9 +361,7 @@ def test_known_results_are_imported(running: Experiment, tmp_path: Path) -> None
     ]
 
 
-def test_results_outside_of_the_search_space_are_not_sent(
-    running: Experiment, tmp_path: Path
-) -> None:
+def test_results_outside_the_search_space_are_not_sent(running: Experiment, tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
     path.write_text('[{"parameter": {"x": 0.5}, "value": 1}, {"parameter": {"x": 5}, "value": 1}]')
 
@@ -386,7 +386,7 @@ def test_an_import_needs_a_manager(directory: Path, tmp_path: Path) -> None:
     assert directory.is_dir()
 
 
-def test_a_missing_file_of_results_is_told(directory: Path, tmp_path: Path) -> None:
+def test_a_missing_results_file_is_reported(directory: Path, tmp_path: Path) -> None:
     result = run("experiment", "import", "-f", str(tmp_path / "nope.json"))
 
     assert result.exit_code == 1
@@ -426,10 +426,8 @@ def test_parameters_are_printed_without_emoji(directory: Path) -> None:
         ({"WAITING": 1, "UNKNOWN": 1, "ADD_RESUMED": 2}, 8, "0 of 8 trials done, 0 running"),
     ],
 )
-def test_progress_counts_what_has_ended(
-    counts: dict[str, int], total: int | None, text: str
-) -> None:
-    """A trial that a resume submits again is ADD_RESUMED for a moment (2.10 and later)."""
+def test_progress_counts_ended_trials(counts: dict[str, int], total: int | None, text: str) -> None:
+    """A trial resubmitted by a resume is ADD_RESUMED for a moment (2.10 and later)."""
     assert describe(Snapshot("RUNNING", counts, total, None, 0)) == text
 
 
@@ -437,7 +435,7 @@ def test_progress_counts_what_has_ended(
     ("version", "params"),
     [("1.9", {"maxTrialNum": 7}), ("3.0.0", {"maxTrialNumber": 7, "maxTrialNum": 99})],
 )
-def test_progress_knows_the_limit_by_its_name_in_the_release(
+def test_progress_shows_the_limit_whatever_the_release_calls_it(
     version: str, params: dict[str, Any]
 ) -> None:
     experiment = SimpleNamespace(
@@ -449,7 +447,7 @@ def test_progress_knows_the_limit_by_its_name_in_the_release(
     assert Watcher(cast("Experiment", experiment)).take_snapshot("RUNNING").total == 7
 
 
-def test_progress_and_warnings_are_told_without_emoji() -> None:
+def test_progress_and_warnings_are_printed_without_emoji() -> None:
     output = io.StringIO()
     console = SafeConsole(file=output)
     record = logging.LogRecord("nnicli", logging.WARNING, "", 0, "bs:100:x", None, None)
@@ -487,7 +485,7 @@ def test_bad_usage_is_2(directory: Path, options: list[str], text: str) -> None:
     assert directory.is_dir()
 
 
-def test_trials_are_chosen_by_status(directory: Path) -> None:
+def test_trials_are_filtered_by_status(directory: Path) -> None:
     failed = document_of("trial", "ls", "--status", "failed")
 
     assert {trial["status"] for trial in failed} == {"FAILED"}
@@ -522,11 +520,11 @@ def test_logs_are_printed(directory: Path, command: str, name: str) -> None:
     assert directory.is_dir()
 
 
-def test_what_a_trial_wrote_is_printed(directory: Path) -> None:
+def test_the_log_of_a_trial_is_printed(directory: Path) -> None:
     trial = open_experiment(directory).list_trial_jobs()[0].trialJobId
-    folder = directory / "environments" / "local-env" / "trials" / trial
-    folder.mkdir(parents=True)
-    (folder / "trial.stderr").write_text("Traceback\nKeyError: 1")
+    logs = directory / "environments" / "local-env" / "trials" / trial
+    logs.mkdir(parents=True)
+    (logs / "trial.stderr").write_text("Traceback\nKeyError: 1")
 
     arguments = ("log", "trial", "--trial", trial, "--kind", "stderr")
 
@@ -535,10 +533,10 @@ def test_what_a_trial_wrote_is_printed(directory: Path) -> None:
     assert document_of(*arguments)["text"] == "Traceback\nKeyError: 1"
 
 
-def test_a_log_that_is_too_large_for_one_text_is_printed_whole(
+def test_a_log_too_large_for_one_text_is_printed_completely(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Logs have gigabytes, and sometimes no line end at all."""
+    """Logs may have gigabytes, and not a single line end."""
     monkeypatch.setattr("nnicli.store.logs.reader._LARGEST_TEXT", 1 << 20)
     log = directory / "log" / "nnimanager.log"
     log.write_text("first\n" + "x" * (3 << 20))
@@ -550,19 +548,19 @@ def test_a_log_that_is_too_large_for_one_text_is_printed_whole(
 
 
 @pytest.mark.parametrize("option", ["--trial", "--trial-id", "--trial_id"])
-def test_all_that_a_trial_wrote_is_printed_with_its_origin(directory: Path, option: str) -> None:
-    """What a trial prints is in trial.log once it has imported nni, and stdout is empty then."""
+def test_all_logs_of_a_trial_are_printed_with_their_names(directory: Path, option: str) -> None:
+    """After importing nni a trial prints to trial.log, and its stdout is empty."""
     recorded = open_experiment(directory)
     trial = recorded.list_trial_jobs()[0].trialJobId
-    folder = directory / "environments" / "local-env" / "trials" / trial
-    folder.mkdir(parents=True)
+    logs = directory / "environments" / "local-env" / "trials" / trial
+    logs.mkdir(parents=True)
 
     assert recorded.trial_log_kinds(trial) == []
     assert run("log", "trial", option, trial).stderr == f"the logs of trial {trial} are empty\n"
 
-    (folder / "trial.stdout").write_text("")
-    (folder / "trial.stderr").write_text("Traceback\nKeyError: 1")
-    (folder / "trial.log").write_text("printed\n")
+    (logs / "trial.stdout").write_text("")
+    (logs / "trial.stderr").write_text("Traceback\nKeyError: 1")
+    (logs / "trial.log").write_text("printed\n")
     labelled = "==> stderr <==\nTraceback\nKeyError: 1\n\n==> trial <==\nprinted\n"
 
     assert recorded.trial_log_kinds(trial) == ["stderr", "trial"]
@@ -580,7 +578,7 @@ def test_all_that_a_trial_wrote_is_printed_with_its_origin(directory: Path, opti
 
 
 @pytest.mark.parametrize("option", [["--json"], ["--head", "1"]])
-def test_following_prints_all_from_somewhere_on(directory: Path, option: list[str]) -> None:
+def test_following_prints_everything_from_a_given_line(directory: Path, option: list[str]) -> None:
     result = run("log", "stdout", "--follow", *option)
 
     assert result.exit_code == 2
@@ -589,8 +587,8 @@ def test_following_prints_all_from_somewhere_on(directory: Path, option: list[st
 
 
 @pytest.mark.parametrize("verb", ["trial ls", "experiment prune"])
-def test_a_status_that_is_misspelt_is_bad_usage(directory: Path, verb: str) -> None:
-    """It was taken for one that no trial is in, with exit code 0."""
+def test_a_misspelt_status_is_bad_usage(directory: Path, verb: str) -> None:
+    """It used to be taken for a status without trials, with exit code 0."""
     word = "SUCEEDED" if verb == "trial ls" else "STOPED"
 
     result = run(*verb.split(), "--status", word.lower())
@@ -601,7 +599,7 @@ def test_a_status_that_is_misspelt_is_bad_usage(directory: Path, verb: str) -> N
     assert directory.is_dir()
 
 
-def test_without_any_experiment_that_is_said_by_every_verb() -> None:
+def test_without_an_experiment_every_verb_says_so() -> None:
     result = run("experiment", "status")
 
     assert result.exit_code == 1

@@ -24,7 +24,7 @@ from tests.unit.store.recordings import load_recording
 
 References = Mapping[str, str]
 
-FILES = ("id", "prefix", "folder", "database")
+FILES = ("id", "prefix", "directory", "database")
 ADDRESSES = ("address", "port")
 KINDS = (*FILES, "archive", *ADDRESSES)
 # Verb -> its arguments and the kinds that it serves; {} is the reference.
@@ -43,7 +43,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "delete": (("experiment", "delete", "{}", "--dry-run"), FILES),
 }
 REFUSALS = {
-    ("import", "archive"): (4, "has no manager, and only a tuner that runs takes results"),
+    ("import", "archive"): (4, "is not running, and only a running tuner accepts results"),
     ("save", "archive"): (2, "is an archive, which cannot be used here; the experiment is saved"),
     ("delete", "archive"): (2, "is an archive, which cannot be used here; delete the file itself"),
     ("delete", "address"): (2, "is the address of a manager, which cannot be used here; pass its"),
@@ -70,7 +70,7 @@ def references(running: Experiment, home: Path, tmp_path: Path) -> References:
     return {
         "id": exp_id,
         "prefix": exp_id[:5],
-        "folder": str(directory),
+        "directory": str(directory),
         "database": str(directory / "db" / "nni.sqlite"),
         "archive": str(archive),
         "address": str(running.endpoint),

@@ -1,4 +1,4 @@
-"""`nnicli run` as a process of its own, on a fake NNI."""
+"""`nnicli run`, run as a process on a fake NNI."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_results_go_to_stdout_and_progress_to_stderr(
     assert len(set(lines)) == len(lines), "a line for each change only"
 
 
-def test_the_last_line_says_where_the_results_are_and_what_to_do_next(
+def test_the_last_line_shows_where_the_results_are_and_what_to_do_next(
     installation: FakeInstallation, config: Path, home: Path
 ) -> None:
     result = _run(installation, config)
@@ -130,7 +130,7 @@ def test_json_is_one_strict_document(installation: FakeInstallation, config: Pat
     assert document["error"] is None
 
 
-def test_json_has_text_for_what_json_has_no_number_for(
+def test_json_has_text_for_numbers_that_json_lacks(
     installation: FakeInstallation, config: Path
 ) -> None:
     _replace(
@@ -143,7 +143,7 @@ def test_json_has_text_for_what_json_has_no_number_for(
     assert document["trials"][0]["metric"] == {"default": 1, "loss": "nan"}
 
 
-def test_without_a_direction_no_best_is_made_up(
+def test_without_a_direction_no_best_trial_is_shown(
     installation: FakeInstallation, config: Path
 ) -> None:
     _replace(config, "  classArgs: {optimize_mode: minimize}\n", "")
@@ -154,10 +154,10 @@ def test_without_a_direction_no_best_is_made_up(
     assert "No best trial: the tuner's classArgs do not set optimize_mode." in result.stdout
 
 
-def test_a_missing_direction_is_no_reason_where_no_trial_has_a_number(
+def test_a_missing_direction_is_not_mentioned_if_no_trial_has_a_number(
     installation: FakeInstallation, config: Path
 ) -> None:
-    """The error says why there is no best trial: none has a metric to compare."""
+    """The error explains why there is not a best trial: none has a metric to compare."""
     _replace(config, "  classArgs: {optimize_mode: minimize}\n", "")
     _replace(config.with_name("trial.py"), 'parameters["x"]', '"no number"')
 
@@ -168,7 +168,7 @@ def test_a_missing_direction_is_no_reason_where_no_trial_has_a_number(
     assert "No best trial" not in result.stdout
 
 
-def test_an_error_in_the_config_is_2_and_names_the_place(
+def test_an_error_in_the_config_is_2_and_shows_its_position(
     installation: FakeInstallation, config: Path
 ) -> None:
     _replace(config, "maxTrialNumber: 3", "maxTrialNumbr: 3")
@@ -185,10 +185,10 @@ def test_an_error_in_the_config_is_2_and_names_the_place(
     assert installation.starts() == 0
 
 
-def test_a_check_that_is_wrong_is_turned_off_as_the_error_says(
+def test_a_wrong_check_can_be_turned_off_as_the_error_says(
     installation: FakeInstallation, config: Path
 ) -> None:
-    """A fork of NNI may know more keys."""
+    """A fork of NNI may have more keys."""
     config.write_text(CONFIG + "newerThanThis: 1\n")
 
     refused = _run(installation, config)
@@ -199,7 +199,7 @@ def test_a_check_that_is_wrong_is_turned_off_as_the_error_says(
     assert run.returncode == 0, run.stderr
 
 
-def test_the_problems_of_a_config_are_in_the_json(
+def test_the_json_contains_the_problems_of_a_config(
     installation: FakeInstallation, config: Path
 ) -> None:
     _replace(config, "TPE", "TEP")
@@ -327,7 +327,7 @@ def test_a_signal_stops_cleanly_at_any_moment(
 
 @contextmanager
 def _running(command: list[str]) -> Iterator[subprocess.Popen[str]]:
-    """Run a command that is asked to end, if it has not yet, after whatever the test did."""
+    """Run a command, and terminate it after the test if it is still running."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -388,7 +388,7 @@ def _closed_terminal() -> Iterator[int]:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         (["--port", "80"], "65535; without --port it is the first free one from 8080"),
         (["--port", "80"], "--port: 80 is not allowed; allowed: an integer from 1025 to 65535"),
@@ -400,15 +400,15 @@ def _closed_terminal() -> Iterator[int]:
     ],
 )  # fmt: skip
 def test_errors_speak_the_language_of_the_shell(
-    tmp_path: Path, config: Path, options: list[str], told: str
+    tmp_path: Path, config: Path, options: list[str], message: str
 ) -> None:
-    """Python's names mean nothing to who typed options."""
+    """Python's names mean nothing to a user who typed options."""
     slow = FakeInstallation.create(tmp_path / "slow", behaviour=Behaviour(never_ready=True))
 
     result = _run(slow, config, *options)
 
     assert result.returncode in (2, 4)
-    assert told in result.stderr
+    assert message in result.stderr
     for word in ("Experiment(", "Timeouts(", "None", "_directory", "url_prefix", "()"):
         assert word not in result.stderr
 
@@ -417,7 +417,7 @@ def test_errors_speak_the_language_of_the_shell(
 def test_results_that_cannot_be_printed_are_an_error(
     installation: FakeInstallation, config: Path, form: list[str]
 ) -> None:
-    """A full disk under a redirected output cost the results without a word."""
+    """With output redirected to a full disk, the results were silently lost."""
     with _full_disk() as output:
         result = subprocess.run(
             _command(installation, config, *form),
@@ -437,7 +437,7 @@ def test_results_that_cannot_be_printed_are_an_error(
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["schema", "v1"]])
-def test_an_output_that_is_full_is_told(arguments: list[str]) -> None:
+def test_a_full_output_is_reported(arguments: list[str]) -> None:
     with _full_disk() as output:
         result = subprocess.run(
             [sys.executable, "-m", "nnicli", *arguments],
@@ -472,7 +472,7 @@ def test_the_results_fit_any_encoding(installation: FakeInstallation, config: Pa
     "broken", [_full_disk, _pipe_without_reader, _pipe_that_nobody_reads, _closed_terminal]
 )
 @pytest.mark.parametrize("how", ["limit", "twice"])
-def test_messages_that_cannot_be_written_do_not_keep_it_from_stopping(
+def test_messages_that_cannot_be_written_do_not_prevent_a_stop(
     installation: FakeInstallation,
     config: Path,
     broken: Callable[[], AbstractContextManager[int]],
@@ -497,7 +497,7 @@ def test_messages_that_cannot_be_written_do_not_keep_it_from_stopping(
     assert child.returncode in {"limit": (1,), "twice": (129, 143)}[how]
 
 
-def test_without_standard_error_it_runs(installation: FakeInstallation, config: Path) -> None:
+def test_it_runs_without_standard_error(installation: FakeInstallation, config: Path) -> None:
     command = shlex.join(_command(installation, config))
 
     result = subprocess.run(
@@ -519,7 +519,7 @@ def test_nohup_is_respected(installation: FakeInstallation, config: Path) -> Non
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["run", "--help"]])
-def test_help_loads_nothing_that_only_a_run_needs(arguments: list[str]) -> None:
+def test_help_does_not_load_what_only_a_run_needs(arguments: list[str]) -> None:
     code = (
         "import sys; from nnicli.cli import main\n"
         f"try: main({arguments!r})\n"
@@ -562,7 +562,7 @@ def test_without_a_number_as_metric_the_exit_code_is_1_unless_allowed(
     assert allowed.stdout.count("SUCCEEDED") == refused.stdout.count("SUCCEEDED") == 3
 
 
-def test_trials_that_do_not_start_end_the_run_after_the_time_that_was_given(
+def test_trials_that_do_not_start_end_the_run_after_the_given_time(
     installation: FakeInstallation, config: Path
 ) -> None:
     installation.set_behaviour(Behaviour(submit_delay_s=600))

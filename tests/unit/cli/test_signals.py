@@ -1,4 +1,4 @@
-"""Signals as exceptions, in this process."""
+"""Signals raised as exceptions, in this process."""
 
 from __future__ import annotations
 
