@@ -15,7 +15,11 @@ from nnicli.cli.output import json_option, print_json, print_result, reporting_e
 @click.argument("file", metavar="FILE")
 @click.option("--code", is_flag=True, help="Also save the trials' code directories.")
 @click.option("--trials", is_flag=True, help="Also save what the trials wrote.")
-@click.option("--experiments-directory", metavar="DIR", help="Another directory to search.")
+@click.option(
+    "--experiments-directory",
+    metavar="DIR",
+    help="Another parent of experiment directories to search.",
+)
 @json_option
 @reporting_errors
 def save(

@@ -101,7 +101,7 @@ def describe(snapshot: Snapshot, *, with_done: bool = True) -> str:
         parts.append(f"{snapshot.failed} failed")
     if snapshot.best is not None:
         trial, value = snapshot.best
-        parts.append(f"best {value:.6g} ({described_parameters(trial)})")
+        parts.append(f"best {value:.6g} ({describe_parameters(trial)})")
     return ", ".join(parts)
 
 
@@ -117,7 +117,7 @@ _CAVEATS = {
 }
 
 
-def described_parameters(trial: TrialJob) -> str:
+def describe_parameters(trial: TrialJob) -> str:
     """Return a trial's parameters in one short line, noting if it may not have run with them."""
     caveat = _CAVEATS.get(trial.parameters_status)
     parameters = brief_parameters(trial.parameters)

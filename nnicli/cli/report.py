@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from nnicli import ConfigError, TrialJob
-from nnicli.cli.display import described_parameters
+from nnicli.cli.display import describe_parameters
 from nnicli.cli.problems import to_document as to_problem_document
 from nnicli.cli.trials import trial_table
 from nnicli.results import Mode, rank_trials, trials_table
@@ -51,7 +51,7 @@ def print_report(console: Console, report: Report) -> None:
         console.print(f"... and {hidden} more; --json prints them all")
     if best is not None:
         value = best.final_value
-        parameters = described_parameters(best)
+        parameters = describe_parameters(best)
         console.print(
             f"Best trial ({report.mode}): {best.trialJobId} with {value:.6g}", style="bold"
         )

@@ -7,7 +7,7 @@ from rich.table import Table
 
 from nnicli import TrialJob
 from nnicli.cli.consoles import SafeTable
-from nnicli.cli.display import described_parameters
+from nnicli.cli.display import describe_parameters
 from nnicli.units import format_duration
 
 
@@ -29,7 +29,7 @@ def trial_table(trials: list[TrialJob], best: TrialJob | None) -> Table:
             trial.status,
             "" if trial.final_value is None else f"{trial.final_value:.6g}",
             "" if duration is None else format_duration(duration.total_seconds()),
-            described_parameters(trial),
+            describe_parameters(trial),
             style="bold green" if is_best else None,
         )
     return table

@@ -212,7 +212,7 @@ class Manager:
             self.profile["endTime"] = self.profile["endTime"] or now_ms()
             self._store_profile()
             self._set_status("STOPPED")
-        # In view mode there is no tuner to wait for (2.7, seen live).
+        # View mode runs without a tuner, so nothing waits for one (2.7, seen live).
         self.tuner_stopped.set()
         self._registry.finish()
         self.journal.close()
