@@ -465,7 +465,7 @@ class Experiment(ExperimentReader):
 
         Raises:
             InvalidValueError: They are not a point of the search space; nothing was sent.
-            StateError: The experiment is only viewed, or has had all of its trials.
+            StateError: The experiment is only viewed, or has used up its trials.
         """
         return submit_trial(self._steerable(), parameters)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from nnicli.errors import RegistryError
 
 ADVICE = (
-    "NNI keeps its registry of experiments in the home directory, whatever folder they are in; set "
-    "HOME to a folder that you may write, for example: HOME=/tmp/nni nnicli ..."
+    "NNI keeps its registry in the home directory, wherever the experiments are; set HOME to a "
+    "directory that you can write to, for example: HOME=/tmp/nni nnicli ..."
 )
-"""What to do where the home directory is of no use."""
+"""What to do if the home directory cannot be used."""
 
 
 def user_home() -> Path:
@@ -19,19 +19,19 @@ def user_home() -> Path:
 
     Raises:
         RegistryError: There is none: HOME is not set, and the user has no passwd entry, as in
-            containers that run with any uid. No NNI keeps its registry anywhere else.
+            containers that run with an arbitrary uid. NNI keeps its registry nowhere else.
     """
     try:
         return Path.home()
     except RuntimeError as error:
         raise RegistryError(
-            f"there is no home directory: HOME is not set, and user {os.getuid()} has no passwd "
+            f"home directory not found: HOME is not set, and user {os.getuid()} has no passwd "
             f"entry. {ADVICE}"
         ) from error
 
 
 def find_user_home() -> Path | None:
-    """Return this user's home directory, None where there is none."""
+    """Return this user's home directory, None if there is none."""
     try:
         return user_home()
     except RegistryError:

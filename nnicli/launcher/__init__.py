@@ -1,4 +1,4 @@
-"""All about the manager's process: find it, start it, know it again, end it.
+"""The manager's process: finding, starting, recognizing and ending it.
 
 Internal: it may change in any release.
 """

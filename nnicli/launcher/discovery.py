@@ -1,4 +1,4 @@
-"""Every NNI on this machine that can be found without being told where it is."""
+"""Every NNI on this machine that can be found in the usual places."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnicli.user_home import find_user_home
 _NODE_TIMEOUT_S = 5.0
 _LARGEST_LIST = 1 << 20
 _AT_ONCE = 8
-# Folders of environments, from where they are listed.
+# Where environments are, relative to the home and the working directory.
 _IN_HOME = (".virtualenvs/*", ".pyenv/versions/*", ".conda/envs/*", "*conda3", "*conda3/envs/*")
 _IN_WORKING_DIRECTORY = (".venv", "venv", "env")
 
@@ -29,12 +29,12 @@ class FoundInstallation:
 
     Attributes:
         path: Root of its environment, as it was found.
-        version: Its release, None where it cannot be told.
-        python_version: Of the Python in which its tuner runs, such as `3.7.16`, None where it
-            cannot be told.
-        node_version: Of its node.js, such as `v10.22.1`, None where that does not run.
-        problem: Why it cannot be used and what to do, empty where it can.
-        installation: What `Experiment(nni=...)` takes, None where it is incomplete.
+        version: Its release, None if unknown.
+        python_version: The version of the Python that runs its tuner, such as `3.7.16`, None if
+            unknown.
+        node_version: The version of its node.js, such as `v10.22.1`, None if that does not run.
+        problem: Why it cannot be used and what to do, empty if it can.
+        installation: The value for `Experiment(nni=...)`, None if it is incomplete.
     """
 
     path: Path
@@ -46,21 +46,21 @@ class FoundInstallation:
 
     @property
     def is_usable(self) -> bool:
-        """Whether managers can be started of it."""
+        """Whether it can start managers."""
         return not self.problem
 
 
 def find_installations() -> list[FoundInstallation]:
-    """Return the NNIs of this machine, the one that is used by default first.
+    """Return the NNIs of this machine, the default one first.
 
-    Looked at are, in this order: the variable NNICLI_NNI, the running interpreter's environment,
-    VIRTUAL_ENV and CONDA_PREFIX, each `python3` on PATH, pyenv's versions, the environments of
-    conda and virtualenvwrapper, user installs, and `.venv` in the working directory. Nothing of an
-    NNI is imported; of its programs only `node --version` runs.
+    The places searched are, in this order: the variable NNICLI_NNI, the running interpreter's
+    environment, VIRTUAL_ENV and CONDA_PREFIX, each `python3` on PATH, pyenv's versions, the
+    environments of conda and virtualenvwrapper, user installs, and `.venv` in the working
+    directory. Nothing of an NNI is imported; of its programs only `node --version` runs.
     """
     found: dict[str, FoundInstallation] = {}
     for place in dict.fromkeys(_places()):
-        one = _look_at(place)
+        one = _examine(place)
         if one is not None:
             # One environment may be reached by several names.
             entry = one.installation.entry if one.installation else one.path
@@ -77,11 +77,11 @@ def _places() -> Iterator[Path]:
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX"):
         if environ.get(name):
             yield Path(environ[name])
-    for folder in map(Path, environ.get("PATH", "").split(os.pathsep)):
-        if folder.name == "shims":
-            yield from _matches(folder.parent, "versions/*")
-        elif folder.name in ("bin", "Scripts"):
-            yield folder.parent
+    for directory in map(Path, environ.get("PATH", "").split(os.pathsep)):
+        if directory.name == "shims":
+            yield from _matches(directory.parent, "versions/*")
+        elif directory.name in ("bin", "Scripts"):
+            yield directory.parent
     if environ.get("PYENV_ROOT"):
         yield from _matches(Path(environ["PYENV_ROOT"]), "versions/*")
     if (home := find_user_home()) is not None:
@@ -98,9 +98,9 @@ def _places_in(home: Path) -> Iterator[Path]:
     yield home / ".local"
 
 
-def _matches(folder: Path, pattern: str) -> list[Path]:
+def _matches(directory: Path, pattern: str) -> list[Path]:
     try:
-        return sorted(folder.glob(pattern))
+        return sorted(directory.glob(pattern))
     except OSError:
         return []
 
@@ -113,16 +113,16 @@ def _listed_by_conda(home: Path) -> Iterator[Path]:
     yield from (Path(line) for line in text.splitlines() if line.strip())
 
 
-def _look_at(place: Path) -> FoundInstallation | None:
-    """Return the NNI at a place, None where there is none at all."""
+def _examine(place: Path) -> FoundInstallation | None:
+    """Return the NNI at a place, None if there is none."""
     try:
         installation = find_installation(place)
     except InstallationNotFoundError as error:
-        if "there is no NNI at" in str(error):
+        if "no NNI found at" in str(error):
             return None
         return FoundInstallation(place, None, None, None, str(error), None)
     except OSError:
-        # A folder that may not be read.
+        # A directory that may not be read.
         return None
     try:
         _ = installation.release
@@ -150,9 +150,9 @@ def _python_version(installation: NniInstallation) -> str | None:
         key, _, value = line.partition("=")
         if key.strip() in ("version", "version_info"):
             return ".".join(value.strip().split(".")[:3])
-    for folder in (*installation.entry.parents, *_matches(installation.prefix, "lib/python3.*")):
-        if folder.name.startswith("python3."):
-            return folder.name.removeprefix("python")
+    for directory in (*installation.entry.parents, *_matches(installation.prefix, "lib/python3.*")):
+        if directory.name.startswith("python3."):
+            return directory.name.removeprefix("python")
     return None
 
 

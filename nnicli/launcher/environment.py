@@ -1,4 +1,4 @@
-"""The environment in which a manager, and so its tuner and local trials, runs."""
+"""The environment of a manager, which its tuner and local trials inherit."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from nnicli.launcher import marks
 from nnicli.launcher.installation import NniInstallation
 
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# Of another Python, or for other versions of node: one that a manager's own node does not know, or
-# a script that is not there, ends it at once (16.14 and 18.15, seen live).
+# For another Python, or for other versions of node: an option that the manager's node does not
+# know, or a missing script, ends it at once (16.14 and 18.15, seen live).
 _FOREIGN = frozenset(("PYTHONHOME", "__PYVENV_LAUNCHER__", "VIRTUAL_ENV", "NODE_OPTIONS"))
-# What else managers set for their tuners and trials (1.8 to 3.0, `nnimanager.js`, `env_vars.py`).
+# Further variables that managers set for their tuners and trials (1.8 to 3.0, `nnimanager.js`,
+# `env_vars.py`).
 _OTHERS_OF_NNI = frozenset(
     (
         "SDK_PROCESS",
@@ -28,7 +29,7 @@ _OTHERS_OF_NNI = frozenset(
         "NNI_TRIAL_COMMAND_CHANNEL",
     )
 )
-# Where a tuner or a trial of an outer experiment starts this one, those are the outer one's.
+# If a tuner or a trial of an outer experiment starts this one, these belong to the outer one.
 _LEFT_OUT = _FOREIGN | marks.VARIABLES | _OTHERS_OF_NNI
 
 
@@ -37,11 +38,11 @@ def manager_environment(
 ) -> dict[str, str]:
     """Return the environment for the manager of an installation.
 
-    The installation's own Python comes first in PATH: up to 2.7 the tuner runs whatever `python3`
+    The installation's Python comes first in PATH: up to 2.7 the tuner runs whatever `python3`
     is there, and trials do in every release. With a proxy and websockets 15 or newer the tuner
-    would look for the manager through the proxy (2.8 to 3.0, seen live), so loopback is excepted.
+    would look for the manager through the proxy (2.8 to 3.0, seen live), so loopback is excluded.
     NODE_OPTIONS is left out, for trials too: a trial that runs node sets it in its own command.
-    The caller's own variables stay, whatever their names, but for those that NNI itself sets.
+    The caller's other variables stay, whatever their names, except those that NNI itself sets.
     """
     child = {name: value for name, value in environ.items() if name not in _LEFT_OUT}
     path = environ.get("PATH", os.defpath)
@@ -49,6 +50,6 @@ def manager_environment(
     if installation.is_virtual:
         child["VIRTUAL_ENV"] = str(installation.prefix)
     for name in ("no_proxy", "NO_PROXY"):
-        excepted = [host for host in child.get(name, "").split(",") if host]
-        child[name] = ",".join(dict.fromkeys((*excepted, *_LOOPBACK)))
+        excluded = [host for host in child.get(name, "").split(",") if host]
+        child[name] = ",".join(dict.fromkeys((*excluded, *_LOOPBACK)))
     return child

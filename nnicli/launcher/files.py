@@ -1,4 +1,4 @@
-"""What a launcher has on disk of the experiment that it starts."""
+"""The files of an experiment that is being started."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ logger = get_logger(__name__)
 
 
 def generate_experiment_id(experiments_directory: Path) -> str:
-    """Return an id in NNI's form that is not a name there: a manager would append to it (3.0)."""
+    """Return an unused id in NNI's form: a manager would append to an existing directory (3.0)."""
     while True:
         exp_id = random_name()
         if not (experiments_directory / exp_id).exists():
@@ -32,19 +32,19 @@ def generate_experiment_id(experiments_directory: Path) -> str:
 
 
 def random_name() -> str:
-    """Return a name such as NNI gives to experiments and launcher directories."""
+    """Return a name in the form that NNI gives to experiments and launcher directories."""
     return "".join(random.SystemRandom().sample(string.ascii_lowercase + string.digits, 8))
 
 
 @dataclass
 class LaunchFiles:
-    """What the launcher has on disk of one run.
+    """The launcher's files and directories of one run.
 
     Attributes:
-        layout: Where things lie.
-        run: The run as far as it is known; a manager of 1.x generates the id, which comes last.
-        is_new: Whether the experiment is made by this start.
-        new: Directories that are deleted again when the start fails.
+        layout: Where the files are.
+        run: The run as far as known; a 1.x manager generates the id, so it comes last.
+        is_new: Whether this start creates the experiment.
+        new: Directories that are deleted if the start fails.
     """
 
     layout: Layout
@@ -54,7 +54,7 @@ class LaunchFiles:
 
     @property
     def paths(self) -> ExperimentPaths:
-        """The experiment's paths; those in its own directory count once its id is known."""
+        """The experiment's paths; those in its directory are valid once its id is known."""
         return ExperimentPaths(
             self.run.experiments_directory / self.run.exp_id,
             self.layout.launcher_directory(self.run.launcher_name),
@@ -62,20 +62,20 @@ class LaunchFiles:
 
     @property
     def place(self) -> Path:
-        """The directory that is claimed for the start: the experiment's, else the launcher's."""
+        """The directory to claim for the start: the experiment's, or else the launcher's."""
         return self.run.directory or self.error_output.parent
 
     @property
     def error_output(self) -> Path:
-        """The file with what the manager writes about its failures."""
+        """The file to which the manager prints errors."""
         return self.paths.errors(self.layout)
 
     def run_logs(self, *, is_before: bool) -> RunLogs:
         """Return the logs of the run that starts.
 
         Args:
-            is_before: Whether nothing of it is written yet, so that all there is is of earlier
-                runs; else the id was generated meanwhile, and all is of this one.
+            is_before: Whether the run has not written anything yet, so that everything in them is
+                from earlier runs; otherwise the id is new, and everything is from this run.
         """
         part = LogPart.from_now if is_before else LogPart
         paths = self.paths
@@ -90,11 +90,11 @@ class LaunchFiles:
         return [paths.errors(self.layout), *manager, paths.output(self.layout)]
 
     def marks(self, process: ManagerProcess) -> ProcessMarks:
-        """Return what the processes of the experiment are recognized by."""
+        """Return how the processes of the experiment are recognized."""
         return ProcessMarks(self.run.exp_id, self.run.directory, process.identity)
 
     def make_directories(self) -> None:
-        """Create what is missing, for the owner only: it may hold the config, with passwords."""
+        """Create missing directories, for the owner only: the config there may hold passwords."""
         directory, output_directory = self.run.directory, self.error_output.parent
         try:
             self.run.experiments_directory.mkdir(parents=True, exist_ok=True)
@@ -118,8 +118,8 @@ class LaunchFiles:
                 shell="or pass --experiments-directory",
             ) from error
 
-    def take_over(self, exp_id: str) -> None:
-        """Take in the id that the manager generated, and the directory that it created for it."""
+    def adopt_id(self, exp_id: str) -> None:
+        """Adopt the id that the manager generated, and the directory that it created for it."""
         self.run = replace(self.run, exp_id=exp_id)
         directory = self.run.experiments_directory / exp_id
         if self.is_new:
@@ -127,19 +127,19 @@ class LaunchFiles:
             directory.chmod(0o700)
 
     def remove_new(self) -> None:
-        """Delete what a start that failed has made, but nothing that is mounted there."""
+        """Delete the directories of a failed start, but nothing that is mounted there."""
         for directory in self.new:
             try:
                 remove_tree(directory)
             except FileNotFoundError:
                 continue
             except OSError as error:
-                # The failure that led here is the one to raise.
-                logger.warning("the directory of a start that failed is still there: %s", error)
+                # The original failure is the one to raise.
+                logger.warning("could not delete the directory of a failed start: %s", error)
 
     @contextmanager
     def open_output(self) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
-        """Open the files for what the manager prints."""
+        """Open the files for the manager's output."""
         paths = self.paths
         with ExitStack() as stack:
             try:
@@ -149,12 +149,12 @@ class LaunchFiles:
                 )
             except OSError as error:
                 raise LaunchError(
-                    f"the manager's log {error.filename} cannot be written: {error.strerror}"
+                    f"could not write the manager's log {error.filename}: {error.strerror}"
                 ) from error
             yield stdout, stderr
 
     def write_config(self, content: Mapping[str, Any]) -> None:
-        """Write what a resume by nnicli or nnictl reads, in the releases that need it."""
+        """Write the config that a resume by nnicli or nnictl reads, in releases that need it."""
         path = self.paths.kept_config(self.layout)
         if path is None:
             return
@@ -162,7 +162,7 @@ class LaunchFiles:
             with open(path, "w", encoding="utf-8", opener=_open_for_owner) as file:
                 json.dump(content, file)
         except OSError as error:
-            raise LaunchError(f"{path} cannot be written: {error.strerror}") from error
+            raise LaunchError(f"could not write {path}: {error.strerror}") from error
 
 
 def _open_for_owner(path: str, flags: int) -> int:

@@ -23,16 +23,16 @@ _STDOUT = 1
 
 @dataclass(frozen=True, slots=True)
 class RunningManager:
-    """A manager's process, and what it has open or was told.
+    """A manager's process, described by its command line and its open files.
 
     Attributes:
         identity: The process.
-        exp_id: Its experiment; None where that cannot be seen.
-        experiments_directory: Parent of the experiment's folder; None where that cannot be seen.
-        port: Where it listens, None where that cannot be seen.
+        exp_id: The id of its experiment; None if unknown.
+        experiments_directory: Parent of the experiment directory; None if unknown.
+        port: Where it listens; None if unknown.
         url_prefix: Path below which it serves, empty for none.
-        version: Its NNI's release, None where that cannot be seen.
-        output: The folder of the file that it prints to; None where that cannot be seen.
+        version: Its NNI's release; None if unknown.
+        output: The directory of the file that it prints to; None if unknown.
     """
 
     identity: ProcessIdentity
@@ -44,11 +44,11 @@ class RunningManager:
     output: Path | None = None
 
     def runs(self, exp_id: str, directory: Path | None) -> bool:
-        """Return whether this is the manager of the experiment in this folder.
+        """Return whether this is the manager of the experiment in this directory.
 
         Args:
             exp_id: The experiment.
-            directory: Its own folder, None where it is not known.
+            directory: The experiment directory, None if unknown.
         """
         if self.exp_id != exp_id:
             return False
@@ -58,7 +58,7 @@ class RunningManager:
 
     @property
     def directory(self) -> Path | None:
-        """The experiment's own folder, None where that cannot be seen."""
+        """The experiment directory, None if unknown."""
         if self.exp_id is None or self.experiments_directory is None:
             return None
         return self.experiments_directory / self.exp_id
@@ -71,12 +71,12 @@ class RunningManager:
 
     @property
     def is_view(self) -> bool:
-        """Whether it was told to show a stopped experiment only."""
+        """Whether it was started only to show a stopped experiment."""
         return marks.is_view(self.identity.argv)
 
     @property
     def is_ours(self) -> bool:
-        """Whether this user runs it, with this HOME: its registry is ours."""
+        """Whether it runs as this user and with this HOME, so that its registry is ours."""
         try:
             process = psutil.Process(self.identity.pid)
             home = process.environ().get("HOME", "")
@@ -87,8 +87,8 @@ class RunningManager:
     def find_launcher(self) -> ProcessIdentity | None:
         """Return the Python that started it, None when that is gone.
 
-        Whoever loses its parent is given to the first process of the system, or to one that was
-        made for that; neither is a Python that waits for a manager.
+        An orphan is adopted by the first process of the system, or by one that exists for that;
+        neither is a Python that waits for a manager.
         """
         try:
             parent = psutil.Process(self.identity.pid).parent()
@@ -102,36 +102,40 @@ class RunningManager:
 
 
 def find_managers() -> list[RunningManager]:
-    """Return every manager that runs on this machine, as far as this user may see it.
+    """Return the running managers of this machine that this user can see.
 
     Raises:
-        UnsupportedPlatformError: No process can be seen.
+        UnsupportedPlatformError: Processes are not visible.
     """
     check_processes()
     found = []
     for process in psutil.process_iter(["cmdline"]):
         if not marks.is_manager(process.info["cmdline"] or ()):
             continue
-        # The list may be older than a process of the same number.
+        # The pid may have been reused since the list was read.
         identity = identify(process.pid)
-        if identity is not None and marks.is_manager(identity.argv) and _works_beside(identity):
-            found.append(_look_at(identity))
+        if (
+            identity is not None
+            and marks.is_manager(identity.argv)
+            and _runs_next_to_entry(identity)
+        ):
+            found.append(_describe(identity))
     return found
 
 
-def _works_beside(identity: ProcessIdentity) -> bool:
-    """Return whether a process works in the folder of its `main.js`, as every manager does.
+def _runs_next_to_entry(identity: ProcessIdentity) -> bool:
+    """Return whether a process runs in the directory of its `main.js`, as every manager does.
 
-    Where that may not be seen, its command line has to do.
+    Where that is not visible, the command line has to suffice.
     """
     try:
-        folder = psutil.Process(identity.pid).cwd()
+        directory = psutil.Process(identity.pid).cwd()
     except psutil.AccessDenied:
         return True
     except psutil.NoSuchProcess:
         return False
     # The installation may have been deleted since.
-    return _is_same(folder.removesuffix(" (deleted)"), str(_entry_of(identity).parent))
+    return _is_same(directory.removesuffix(" (deleted)"), str(_entry_of(identity).parent))
 
 
 def _entry_of(identity: ProcessIdentity) -> Path:
@@ -142,16 +146,16 @@ def _is_same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def _look_at(identity: ProcessIdentity) -> RunningManager:
+def _describe(identity: ProcessIdentity) -> RunningManager:
     arguments = marks.manager_arguments(identity.argv)
     exp_id, parent = arguments.get("exp_id"), arguments.get("experiments_directory")
     if parent is not None and not Path(parent).is_absolute():
-        # It counts from a working directory that may not be readable.
+        # It is relative to a working directory that may not be readable.
         parent = None
     opened = _open_files(identity.pid)
     own = next(filter(None, map(ExperimentPaths.of_open_file, opened.values())), None)
-    # A manager of 1.x that has made up the id itself is not told it, but has its files open; and
-    # one that was told no folder has it below a HOME that only it knows.
+    # A 1.x manager that generated the id itself does not have it on its command line, but has its
+    # files open; without a directory on the command line, that is below a HOME that only it knows.
     if own is not None and exp_id in (None, own.directory.name):
         exp_id, parent = own.directory.name, parent or str(own.directory.parent)
     port = arguments.get("port")
@@ -167,7 +171,7 @@ def _look_at(identity: ProcessIdentity) -> RunningManager:
 
 
 def _open_files(pid: int) -> dict[int, Path]:
-    """Return descriptor -> file of what a process has open, as far as that may be seen."""
+    """Return descriptor -> open file of a process, as far as visible."""
     try:
         return {file.fd: Path(file.path) for file in psutil.Process(pid).open_files()}
     except (psutil.NoSuchProcess, psutil.AccessDenied):
@@ -184,11 +188,11 @@ def _version_at(entry: Path) -> str | None:
 def find_local_manager(endpoint: str, exp_id: str) -> ManagerProcess | None:
     """Return the manager that listens at an endpoint, None when it is not on this machine.
 
-    It counts only when it is known to be that experiment's: behind a loopback port may as well be
-    a tunnel to another machine.
+    It counts only if it is known to run that experiment: a loopback port may also be a tunnel to
+    another machine.
     """
     listener = _find_listening_manager(endpoint)
-    if listener is None or _look_at(listener).exp_id != exp_id:
+    if listener is None or _describe(listener).exp_id != exp_id:
         return None
     return ManagerProcess.find(listener)
 
@@ -203,16 +207,16 @@ def _find_listening_manager(endpoint: str) -> ProcessIdentity | None:
 
 
 def find_local_addresses(endpoint: str) -> list[str]:
-    """Return the addresses, with their prefix, of this machine's managers on an endpoint's port."""
+    """Return the addresses, prefix included, of this machine's managers on an endpoint's port."""
     listener = _find_listening_manager(endpoint)
-    url = _look_at(listener).url if listener is not None else None
+    url = _describe(listener).url if listener is not None else None
     return [] if url is None else [url]
 
 
 def explain_silence(endpoint: str) -> str:
-    """Return why a manager does not answer and what helps, empty where it is not on this machine.
+    """Return why a manager does not answer and what to do, empty if it is not on this machine.
 
-    Whether it hangs or is busy cannot be seen from outside; whether it is suspended can.
+    Hanging and being busy look the same from outside; being suspended does not.
     """
     manager = _find_listening_manager(endpoint)
     process = find_process(manager) if manager is not None else None
@@ -225,11 +229,11 @@ def explain_silence(endpoint: str) -> str:
     if is_suspended:
         return (
             f"the manager hangs: its process (pid {process.pid}) is alive but suspended; "
-            f"`kill -CONT {process.pid}` lets it go on"
+            f"`kill -CONT {process.pid}` resumes it"
         )
     return (
         f"the manager hangs: its process (pid {process.pid}) is alive but does not answer; try "
-        "again later, or stop the experiment, which ends the process by force if need be"
+        "again later, or stop the experiment, which kills the process if necessary"
     )
 
 
@@ -239,5 +243,5 @@ def is_viewing(process: ManagerProcess) -> bool:
 
 
 def is_new(process: ManagerProcess) -> bool:
-    """Return whether a manager was started to begin a new experiment."""
+    """Return whether a manager was started to create an experiment."""
     return marks.creates_experiment(process.identity.argv)

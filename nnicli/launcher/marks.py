@@ -1,4 +1,4 @@
-"""What marks a process as an experiment's: its environment, or the command line of its manager."""
+"""How the processes of an experiment are recognized: by their environment or command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from nnicli.errors import ProcessIdentity
 from nnicli.releases import GENERATIONS, Action
 
-# What managers set for their trials, and for their tuners (1.8 to 3.0, `nnimanager.js`,
+# The variables that managers set for trials and for tuners (1.8 to 3.0, `nnimanager.js`,
 # `env_vars.py`).
 _TRIAL_ID, _TRIAL_DIRECTORIES = "NNI_EXP_ID", ("NNI_SYS_DIR", "NNI_OUTPUT_DIR")
 _TUNER_LOGS = "NNI_LOG_DIRECTORY"
@@ -23,7 +23,7 @@ _PORT_FLAGS = frozenset(flag for flag, field in _FIELDS.items() if field == "por
 
 
 def _flags_of(action: Action) -> frozenset[tuple[str, str]]:
-    """Return the pairs of flag and value that only managers with this action have."""
+    """Return the pairs of flag and value that only managers with this action get."""
     pairs = (
         set(_in_pairs(row.actions[action])) - set(_in_pairs(row.actions["resume"]))
         for row in GENERATIONS
@@ -40,15 +40,14 @@ _CREATE_FLAGS, _VIEW_FLAGS = _flags_of("create"), _flags_of("view")
 
 @dataclass(frozen=True, slots=True)
 class ProcessMarks:
-    """What the processes of one experiment are recognized by once their manager is gone.
+    """How the processes of one experiment are recognized once their manager is gone.
 
     Attributes:
-        exp_id: Trials carry it in their environment. Empty before a manager of 1.x has reported
-            the id that it generated.
-        directory: The experiment's own directory, None without an id; trials and tuners carry a
-            path below it in their environment.
-        manager: The manager, which leads the process group of all of them; None where it is not
-            known which process that was.
+        exp_id: Trials have it in their environment. Empty until a 1.x manager has reported the id
+            that it generated.
+        directory: The experiment directory, None without an id; trials and tuners have a path
+            below it in their environment.
+        manager: The manager, which leads the process group of all of them; None if unknown.
     """
 
     exp_id: str
@@ -60,7 +59,7 @@ class ProcessMarks:
         if self.directory is None:
             return False
         if environ.get(_TRIAL_ID) == self.exp_id:
-            # Ids are unique within one directory only, so a directory that is named has to agree.
+            # Ids are unique within one directory only, so the directory has to match if it is set.
             named = _trial_directory(environ)
             return named is None or _is_below(named, self.directory)
         logs = environ.get(_TUNER_LOGS)
@@ -68,7 +67,7 @@ class ProcessMarks:
 
 
 def directory_in(environ: Mapping[str, str]) -> Path | None:
-    """Return the experiment's directory by the environment of its tuner or a trial, else None."""
+    """Return the experiment directory by the environment of a tuner or trial, None if not set."""
     exp_id, named = environ.get(_TRIAL_ID), _trial_directory(environ)
     if exp_id and named:
         return next((parent for parent in Path(named).parents if parent.name == exp_id), None)
@@ -90,23 +89,23 @@ def is_tuner(argv: Sequence[str]) -> bool:
 
 
 def is_manager(argv: Sequence[str]) -> bool:
-    """Return whether this command line runs a manager, and is not that of an editor or a search."""
+    """Return whether this command line runs a manager, as opposed to an editor or a search."""
     return not _PORT_FLAGS.isdisjoint(argv) and manager_entry(argv) is not None
 
 
 def manager_entry(argv: Sequence[str]) -> Path | None:
-    """Return the `main.js` that a command line runs, by its whole path as every launcher has it."""
+    """Return the `main.js` that a command line runs; every launcher passes an absolute path."""
     paths = (Path(argument) for argument in argv)
     return next((path for path in paths if path.name == "main.js" and path.is_absolute()), None)
 
 
 def manager_arguments(argv: Sequence[str]) -> dict[str, str]:
-    """Return what a manager got on its command line, by the fields of `Generation.flags`."""
+    """Return the values on a manager's command line, by the fields of `Generation.flags`."""
     return {_FIELDS[flag]: value for flag, value in pairwise(argv) if flag in _FIELDS}
 
 
 def creates_experiment(argv: Sequence[str]) -> bool:
-    """Return whether a manager was started to begin a new experiment."""
+    """Return whether a manager was started to create an experiment."""
     return not _CREATE_FLAGS.isdisjoint(pairwise(argv))
 
 

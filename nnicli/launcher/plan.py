@@ -1,4 +1,4 @@
-"""What is to be started: an experiment's run with what its manager is sent."""
+"""What to start: an experiment's run with the requests for its manager."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from nnicli.launcher.installation import NniInstallation
 from nnicli.releases import Action
 from nnicli.store import Run
 
-# Optional for the manager in every release; nnictl passes it since 1.5.
+# Optional for the manager in every release; nnictl has passed it since 1.5.
 _NODE_OPTIONS = ("--max-old-space-size=4096",)
 
 
 @dataclass(frozen=True, slots=True)
 class StartPlan:
-    """What is to be started, handed on from the caller to the end of the start.
+    """What to start, passed from the caller to the end of the start.
 
-    A start fills in what only it knows (the port, the id of a new experiment, the process) by
+    The start fills in what it decides itself (the port, the id of a new experiment, the process) by
     `replace()`, so each of these is in one place.
 
     Attributes:
         action: `create`, `resume` or `view`.
         run: The run; with port 0 it gets the first free one.
-        requests: What the manager is sent before and at the start; it heeds the body of the POST
-            only where the action is `create`.
-        log_level: In the config's words: fatal, error, warning, info, debug or trace.
-        stored_config: What is kept for a resume where the database is not enough.
+        requests: The requests to the manager before and at the start; it uses the body of the POST
+            only if the action is `create`.
+        log_level: One of the config's levels: fatal, error, warning, info, debug or trace.
+        stored_config: What is kept for a resume in releases whose database is not enough.
     """
 
     action: Action

@@ -1,4 +1,4 @@
-"""TCP ports on this machine: which are free, who holds one, and keeping one for a start."""
+"""TCP ports on this machine: finding free ones, finding a holder, reserving one for a start."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnicli.launcher.process import identify
 from nnicli.units import to_whole
 
 FIRST_PORT = 8080
-"""Where the search for a free port begins: NNI's own default."""
+"""Where the search for a free port begins: NNI's default."""
 
 _LOWEST, _HIGHEST = 1025, 65_535
 _LOOPBACK = "127.0.0.1"
@@ -24,7 +24,7 @@ _LOOPBACK_TIMEOUT_S = 5.0
 
 
 def check_port(port: object) -> int:
-    """Return the port, also of one that is text.
+    """Return the port as a number, also if it is text.
 
     Raises:
         InvalidValueError: It is not an integer from 1025 to 65535; managers refuse lower ones.
@@ -36,8 +36,8 @@ def check_port(port: object) -> int:
             field="port",
             value=port,
         ).with_advice(
-            f"None is the first free one from {FIRST_PORT}",
-            shell=f"without --port it is the first free one from {FIRST_PORT}",
+            f"None is the first free port from {FIRST_PORT}",
+            shell=f"without --port it is the first free port from {FIRST_PORT}",
         )
     return number
 
@@ -48,7 +48,7 @@ def is_free(port: int) -> bool:
         for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):  # noqa: S104 - what node binds
             try:
                 probe = stack.enter_context(socket.socket(family, socket.SOCK_STREAM))
-                # As node does; without it a port in TIME_WAIT would look busy.
+                # As node sets it; without it a port in TIME_WAIT would look busy.
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 if family == socket.AF_INET6:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
@@ -63,7 +63,7 @@ def is_free(port: int) -> bool:
 
 
 def check_loopback() -> None:
-    """Refuse a machine on which nothing can be reached at 127.0.0.1.
+    """Refuse a machine on which 127.0.0.1 is not reachable.
 
     Raises:
         LaunchError: The loopback interface does not work.
@@ -76,18 +76,18 @@ def check_loopback() -> None:
             pass
     except OSError as error:
         raise LaunchError(
-            f"nothing can be reached at {_LOOPBACK} ({error.strerror or error}), where nnicli "
-            "speaks with the managers that it starts; bring the loopback interface up: "
+            f"{_LOOPBACK} is not reachable ({error.strerror or error}), where nnicli connects to "
+            "the managers that it starts; bring the loopback interface up: "
             "ip link set lo up"
         ) from error
 
 
 def find_listener(port: int) -> ProcessIdentity | None:
-    """Return the process that listens on a port, or None where that cannot be seen."""
+    """Return the process that listens on a port, None if unknown."""
     try:
         connections = psutil.net_connections("tcp")
     except psutil.AccessDenied:
-        # macOS shows the sockets of other processes to root alone.
+        # macOS shows the sockets of other processes only to root.
         return None
     for connection in connections:
         if _is_listening(connection, port) and connection.pid is not None:
@@ -96,7 +96,7 @@ def find_listener(port: int) -> ProcessIdentity | None:
 
 
 def listens(pid: int, port: int) -> bool | None:
-    """Return whether this process listens on this port, None where that cannot be seen."""
+    """Return whether this process listens on this port, None if unknown."""
     try:
         connections = psutil.Process(pid).net_connections("tcp")
     except psutil.NoSuchProcess:
@@ -107,12 +107,12 @@ def listens(pid: int, port: int) -> bool | None:
 
 
 def _is_listening(connection: Any, port: int) -> bool:
-    # psutil types the address of a socket without one as an empty tuple.
+    # psutil types the address of an unbound socket as an empty tuple.
     return bool(connection.status == psutil.CONN_LISTEN and connection.laddr.port == port)
 
 
 def port_in_use_error(port: int) -> PortInUseError:
-    """Return the error that names who holds the port."""
+    """Return the error that names the process that holds the port."""
     owner = find_listener(port)
     holder = "another process" if owner is None else str(owner)
     return PortInUseError(
@@ -126,10 +126,9 @@ def port_in_use_error(port: int) -> PortInUseError:
 def reserve(port: int) -> Iterator[bool]:
     """Keep other nnicli processes off a port while a manager is started on it.
 
-    Yields whether the port was free and could be kept. A socket in the kernel's abstract name
-    space needs no file and vanishes with its process, whatever ends that. Where the system has
-    no such sockets, a start that loses the race finds out from its manager and takes the next
-    port.
+    Yields whether the port was free and could be reserved. A socket in the kernel's abstract
+    namespace needs no file and vanishes with its process, however that ends. On systems without
+    such sockets, a start that loses the race notices it by its manager and takes the next port.
     """
     with ExitStack() as stack:
         if os.uname().sysname == "Linux":
@@ -143,5 +142,5 @@ def reserve(port: int) -> Iterator[bool]:
 
 
 def candidates(port: int) -> Iterator[int]:
-    """Return the ports to try in turn: the given one alone, with 0 all from the default on."""
+    """Return the ports to try: only the given one, or for 0 all from the default on."""
     return iter((port,)) if port else iter(range(FIRST_PORT, _HIGHEST + 1))

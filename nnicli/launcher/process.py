@@ -1,4 +1,4 @@
-"""Processes that are who they are thought to be."""
+"""Processes, identified before they are signalled."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from nnicli.errors import ProcessIdentity, UnsupportedPlatformError
 from nnicli.launcher.marks import is_tuner
 from nnicli.waiting import Deadline, poll_until
 
-# The kernel counts the time of creation in hundredths of a second, and psutil keeps the boot time
-# that it is added to, so within a process it is exact.
+# The kernel counts creation times in hundredths of a second, and psutil keeps the boot time that
+# they are relative to, so within one process they are exact.
 _CREATE_TIME_TOLERANCE_S = 0.001
-# How long the kernel may take to end what got SIGKILL.
+# How long the kernel may take to end a process after SIGKILL.
 _KILL_TIMEOUT_S = 5.0
 
 
 def check_processes() -> None:
-    """Refuse a machine on which processes cannot be seen.
+    """Refuse a machine whose processes are not visible.
 
     Raises:
         UnsupportedPlatformError: /proc is not mounted.
     """
     if sys.platform == "linux" and not Path(psutil.PROCFS_PATH, "self").exists():
         raise UnsupportedPlatformError(
-            f"{psutil.PROCFS_PATH} is not mounted, so it cannot be seen which managers run; mount "
-            f"it: mount -t proc proc {psutil.PROCFS_PATH}"
+            f"{psutil.PROCFS_PATH} is not mounted, so nnicli cannot see which managers are "
+            f"running; mount it: mount -t proc proc {psutil.PROCFS_PATH}"
         )
 
 
 def identify(pid: int) -> ProcessIdentity | None:
-    """Return who has this pid now, None when nobody has or it is a zombie."""
+    """Return the identity of the process with this pid, None if there is none or it is a zombie."""
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:
@@ -57,10 +57,10 @@ def _read_argv(process: psutil.Process) -> tuple[str, ...]:
 
 
 def find_process(identity: ProcessIdentity) -> psutil.Process | None:
-    """Return the live process of this identity, None when it is gone or the pid is another's.
+    """Return the live process of this identity, None when it is gone or the pid was reused.
 
-    A pid counts only with the same time of creation, or with the same command line: the clock may
-    have been set between two processes that looked.
+    A pid counts only with the same creation time, or with the same command line: the clock may
+    have been set between the two readings.
     """
     found = identify(identity.pid)
     if found is None:
@@ -77,10 +77,10 @@ def find_process(identity: ProcessIdentity) -> psutil.Process | None:
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Hold back Ctrl-C and the like while a process is born and nothing knows yet how to end it.
+    """Hold back Ctrl-C and the like, as while a process is spawned and its undo is not set up yet.
 
-    Their Python handlers are swapped, not the signals blocked: a blocked signal would stay blocked
-    in the child, which then could never be asked to end.
+    The Python handlers are swapped instead of blocking the signals: a blocked signal would stay
+    blocked in the child, which then could never be asked to end.
     """
     if threading.current_thread() is not threading.main_thread():
         # Python runs its handlers in the main thread only.
@@ -105,7 +105,7 @@ def uninterrupted() -> Iterator[None]:
 
 class _DetachablePopen(subprocess.Popen[bytes]):
     def __del__(self) -> None:
-        """Say nothing: an experiment may outlive the object that started it."""
+        """Do not warn: an experiment may outlive the object that started it."""
 
 
 class ManagerProcess:
@@ -131,7 +131,7 @@ class ManagerProcess:
         stdout: IO[bytes],
         stderr: IO[bytes],
     ) -> ManagerProcess:
-        """Start a manager as the leader of a session of its own.
+        """Start a manager as the leader of a new session.
 
         The tuner and local trials stay in its process group in every release, so the group shows
         what belongs to it; and a Ctrl-C in the caller's terminal does not reach it.
@@ -145,7 +145,7 @@ class ManagerProcess:
             stderr=stderr,
             start_new_session=True,
         )
-        # A child that is dead already still has its pid, as a zombie, until it is waited for.
+        # Even a dead child keeps its pid, as a zombie, until it is waited for.
         create_time = psutil.Process(child.pid).create_time()
         return cls(ProcessIdentity(child.pid, create_time, tuple(argv)), child=child)
 
@@ -156,23 +156,23 @@ class ManagerProcess:
 
     @property
     def _child(self) -> subprocess.Popen[bytes] | None:
-        # In a process that was forked from the parent, waitpid() takes a living manager for a dead
-        # one, as it is not a child there.
+        # In a forked copy of this process the manager is not a child, so waitpid() would report it
+        # as dead.
         return self._popen if self._parent_pid == os.getpid() else None
 
     @property
     def returncode(self) -> int | None:
-        """Exit code, None while it runs or where it is not a child of ours."""
+        """Exit code, None while it runs or if it is not a child of this process."""
         return self._child.poll() if self._child is not None else None
 
     def is_running(self) -> bool:
-        """Return whether it lives; a zombie does not."""
+        """Return whether it is alive; a zombie is not."""
         if self._child is not None:
             return self._child.poll() is None
         return find_process(self.identity) is not None
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait for its end; return whether it came in time."""
+        """Wait for its end; return whether it ended in time."""
         if self._child is not None:
             try:
                 self._child.wait(timeout_s)
@@ -183,7 +183,7 @@ class ManagerProcess:
         return process is None or not wait_for_end([process], timeout_s)
 
     def terminate(self) -> None:
-        """Ask it with SIGTERM to end."""
+        """Ask it to end, with SIGTERM."""
         if (process := self._find()) is not None:
             _signal(process.terminate)
 
@@ -207,7 +207,7 @@ class ManagerProcess:
         return None
 
     def descendants(self) -> list[psutil.Process]:
-        """Return everything below it that lives."""
+        """Return its living descendants."""
         process = self._find()
         return _descendants(process) if process is not None else []
 
@@ -223,7 +223,7 @@ def _descendants(process: psutil.Process) -> list[psutil.Process]:
 
 
 def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> list[psutil.Process]:
-    """End processes with SIGTERM, after the grace with SIGKILL; return what lives even then."""
+    """End processes with SIGTERM, then SIGKILL; return those that are still alive."""
     alive = list(processes)
     for process in alive:
         _signal(process.terminate)
@@ -234,7 +234,7 @@ def end_processes(processes: Iterable[psutil.Process], *, grace_s: float) -> lis
 
 
 def wait_for_end(processes: Iterable[psutil.Process], timeout_s: float) -> list[psutil.Process]:
-    """Wait until all of them are gone; return those that live when the time is up."""
+    """Wait until all of them are gone; return those still alive when the time is up."""
     alive = list(processes)
 
     def all_gone() -> bool | None:
@@ -246,7 +246,7 @@ def wait_for_end(processes: Iterable[psutil.Process], timeout_s: float) -> list[
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Return whether this very process still runs; one that is only not yet reaped does not."""
+    """Return whether this process is running; one that waits to be reaped is not."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
@@ -254,6 +254,6 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def _signal(send: Callable[[], None]) -> None:
-    # psutil compares the time of creation before it signals, so a reused pid gets nothing.
+    # psutil compares the creation time before it signals, so a reused pid gets nothing.
     with suppress(psutil.NoSuchProcess):
         send()

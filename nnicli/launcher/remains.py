@@ -1,4 +1,4 @@
-"""What outlives the manager of an experiment, found and ended."""
+"""Finding and ending processes that outlive the manager of an experiment."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from nnicli.errors import ManagerStillAliveError, ProcessIdentity
 from nnicli.launcher.marks import ProcessMarks
 from nnicli.launcher.process import end_processes, find_process, identify, is_alive
 
-# A trial that outlived its manager may want to save something; its deaf children want nothing.
+# A trial that outlived its manager may want to save something; its deaf children do not.
 _GRACE_S = 1.0
-# What is ended may have started more in the meantime, so the search is repeated.
+# A process may start others before it ends, so the search is repeated.
 _SWEEPS = 10
 
 
 def reap(
     marks: ProcessMarks, *, below: Iterable[psutil.Process] = ()
 ) -> tuple[ProcessIdentity, ...]:
-    """End what has outlived its manager; return what that was.
+    """End the processes that outlived their manager; return them.
 
     Args:
-        marks: What the processes are recognized by.
-        below: What was seen below the manager while it lived.
+        marks: How the processes are recognized.
+        below: Descendants of the manager that were seen while it was alive.
 
     Raises:
-        ManagerStillAliveError: Something lives even after SIGKILL.
+        ManagerStillAliveError: A process is alive even after SIGKILL.
     """
     ended: dict[int, ProcessIdentity] = {}
     known = set(below)
@@ -46,25 +46,26 @@ def reap(
             if identity is not None:
                 raise still_alive(identity, f"a process of experiment {marks.exp_id}")
     raise still_alive(
-        next(reversed(ended.values())), f"experiment {marks.exp_id} starts ever new processes; one"
+        next(reversed(ended.values())),
+        f"experiment {marks.exp_id} keeps starting new processes; one",
     )
 
 
 def still_alive(identity: ProcessIdentity, what: str) -> ManagerStillAliveError:
     """Return the error for a process that SIGKILL did not end."""
     return ManagerStillAliveError(
-        f"{what}, {identity}, is still alive after SIGKILL; it may hang in the kernel, on a lost "
-        "network disk for instance",
+        f"{what}, {identity}, is still alive after SIGKILL; it may hang in the kernel, for example "
+        "on a network file system that is gone",
         identity=identity,
     )
 
 
 def _find_remains(marks: ProcessMarks, known: Iterable[psutil.Process]) -> set[psutil.Process]:
-    """Return what lives of an experiment, with everything below it."""
+    """Return the living processes of an experiment, with their descendants."""
     remains = {process for process in known if is_alive(process)}
     group = None if marks.manager is None else _group_of(marks.manager)
     for process in psutil.process_iter():
-        if _is_in_group(process, group) or _carries(process, marks):
+        if _is_in_group(process, group) or _has_marks(process, marks):
             remains.add(process)
     for process in tuple(remains):
         try:
@@ -79,14 +80,14 @@ def _find_remains(marks: ProcessMarks, known: Iterable[psutil.Process]) -> set[p
 
 
 def _group_of(manager: ProcessIdentity) -> ProcessIdentity | None:
-    """Return the leader of the group, None when the group's number may be another's by now."""
+    """Return the leader of the group, None if its number may have been reused."""
     current = identify(manager.pid)
     return manager if current is None or find_process(manager) is not None else None
 
 
 def _is_in_group(process: psutil.Process, leader: ProcessIdentity | None) -> bool:
     try:
-        # No process gets the number of a living group as its pid, so the members of this one are
+        # No process gets the number of an existing group as its pid, so the members of this one are
         # younger than its leader.
         return (
             leader is not None
@@ -97,7 +98,7 @@ def _is_in_group(process: psutil.Process, leader: ProcessIdentity | None) -> boo
         return False
 
 
-def _carries(process: psutil.Process, marks: ProcessMarks) -> bool:
+def _has_marks(process: psutil.Process, marks: ProcessMarks) -> bool:
     """Return whether the environment of a process names the experiment, as far as it is visible."""
     try:
         return marks.are_in(process.environ())

@@ -1,4 +1,4 @@
-"""A stopped experiment, and how it is opened once more."""
+"""Reopening a stopped experiment."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ logger = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class StoppedExperiment:
-    """A stopped experiment on this machine that is to be opened once more.
+    """A stopped experiment on this machine that is about to be reopened.
 
     Attributes:
         exp_id: Its id.
-        installation: The NNI that is to open it.
-        directory: Its own directory, of its id's name.
-        launcher_name: Name of its launcher directory, empty where there is none.
-        database: Its records.
+        installation: The NNI to open it with.
+        directory: The experiment directory, named by the id.
+        launcher_name: Name of its launcher directory, empty if there is none.
+        database: Its database.
     """
 
     exp_id: str
@@ -59,8 +59,8 @@ class StoppedExperiment:
         """Return the experiment in a directory.
 
         Args:
-            directory: Its own directory.
-            installation: The NNI that is to open it; its registry names the launcher directory.
+            directory: The experiment directory.
+            installation: The NNI to open it with; its registry names the launcher directory.
 
         Raises:
             RegistryError: The registry cannot be read.
@@ -87,8 +87,8 @@ class StoppedExperiment:
         Args:
             action: `resume` or `view`.
             port: The manager's port, 0 for the first free one.
-            url_prefix: Path below which it is to serve, empty for none.
-            debug: Whether it is to log at the level debug; else at that of the config.
+            url_prefix: Path below which it serves, empty for none.
+            debug: Whether it logs at the level debug; else at that of the config.
 
         Raises:
             LaunchError: The config that was stored for a resume is needed and cannot be read.
@@ -112,10 +112,10 @@ class StoppedExperiment:
         )
 
     def prepare_resume(self) -> None:
-        """Make sure that a resume works, and warn where it would do nothing.
+        """Make sure that a resume works, and warn if it would do nothing.
 
         Raises:
-            UnsupportedVersionError: Another generation of NNI made the experiment.
+            UnsupportedVersionError: Another generation of NNI created the experiment.
             LaunchError: The database cannot be written.
         """
         self._check_release()
@@ -124,39 +124,39 @@ class StoppedExperiment:
             repair_search_space(self.database.path)
 
     def _check_release(self) -> None:
-        """Refuse a manager whose release cannot go on with this database.
+        """Refuse a manager whose release cannot continue with this database.
 
         Raises:
             UnsupportedVersionError: The tables have other columns than that release writes, or the
-                config is in another format. Resuming a 2.x experiment with 3.0 ends in ERROR (seen
-                live).
+                config is in the other format. Resuming a 2.x experiment with 3.0 ends in ERROR
+                (seen live).
         """
         columns = self.database.trial_event_columns()
         is_v1 = "trainingService" not in self._params()
         if columns == self._layout.trial_event_columns and is_v1 == self._layout.has_v1_profile:
             return
         raise UnsupportedVersionError(
-            f"experiment {self.exp_id} was made by another generation of NNI than "
-            f"{self.installation.version} at {self.installation.prefix}, which cannot resume it "
+            f"experiment {self.exp_id} was created by another generation of NNI; the NNI "
+            f"{self.installation.version} at {self.installation.prefix} cannot resume it "
             f"(its table TrialJobEvent has {len(columns)} columns, not "
             f"{len(self._layout.trial_event_columns)}, and its config is in the "
-            f"{'v1' if is_v1 else 'v2'} format); pass Experiment(nni=PATH) with the NNI that made "
-            "it, or only view it"
+            f"{'v1' if is_v1 else 'v2'} format); pass Experiment(nni=PATH) with the NNI that "
+            "created it, or only view it"
         )
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Keep everybody else from giving it a manager, which two on one database would damage.
+        """Keep others from starting a manager for it: two would damage the database.
 
         Raises:
-            StateError: It has a manager, or is just given one.
+            StateError: It has a manager, or one is being started.
         """
         with claimed(self.directory):
             _check_is_stopped(self.exp_id, self.directory)
             yield
 
     def _stored_config(self) -> dict[str, Any]:
-        """Return the config that was kept beside the database, empty where there is none to keep.
+        """Return the config that was kept with the database, empty if this release keeps none.
 
         Raises:
             LaunchError: It is needed and cannot be read.
@@ -183,22 +183,22 @@ class StoppedExperiment:
         return config
 
     def _requests(self, action: Action, config: Mapping[str, Any]) -> StartRequests:
-        """Return what the manager is told when it reopens the experiment.
+        """Return the requests with which the manager reopens the experiment.
 
-        A view needs, and bears, no metadata: one that gets any ends (1.9, seen live).
+        A view does without metadata, and has to: one that gets any exits (1.9, seen live).
         """
         requests = reopen_requests(self._params(), config, self.installation.release.config)
         return replace(requests, metadata=()) if action == "view" else requests
 
     def _warn_of_spent_budget(self) -> None:
-        """Log a warning where a resume would do nothing, with the update to call then."""
+        """Log a warning if a resume would do nothing, with the update to call."""
         dialect = self.installation.release.dialect
         profile = self.database.get_experiment_profile()
         params = profile["params"]
         most_trials = dialect.read("max_trial_number", params)
         if most_trials is not None and len(self.database.list_trial_jobs()) >= most_trials:
             logger.warning(
-                "experiment %s has had all of its %s trials; call update_trailnum() with a higher "
+                "experiment %s has used up its %s trials; call update_trailnum() with a higher "
                 "number after the resume",
                 self.exp_id,
                 most_trials,

@@ -1,4 +1,4 @@
-"""Starting a manager: every step has its undo until the experiment runs."""
+"""Starting a manager: every step can be undone until the experiment runs."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class StartedManager:
 
     Attributes:
         plan: What was started, with the port, the id and the process that it got.
-        process: The manager.
-        client: Speaks with it.
-        release: Its NNI's release.
-        logs: What it and its tuner write. Logs are appended to, so after a resume there are older
-            lines before.
+        process: The manager's process.
+        client: The manager's client.
+        release: The manager's release.
+        logs: The logs of the manager and its tuner. Logs are appended to, so after a resume they
+            begin with older lines.
     """
 
     plan: StartPlan
@@ -68,14 +68,14 @@ def start_manager(
 ) -> Iterator[StartedManager]:
     """Start a manager and its experiment; after a failure nothing of it is left.
 
-    The caller takes the manager over inside the `with`; what is raised there undoes the start, so
-    no interrupt can fall into a gap between the two.
+    The caller takes the manager over inside the `with`; an exception there undoes the start, so
+    there is no gap between the two for an interrupt to fall into.
 
     Args:
-        installation: The NNI to start it of.
-        plan: What is to be started.
-        connection: How its manager is reached, at an endpoint that the start decides. Its
-            credentials are sent before it is known that our own manager is the one that answers.
+        installation: The NNI whose manager is started.
+        plan: What to start.
+        connection: How to reach the manager, at an endpoint that the start decides. Its
+            credentials are sent before it is certain that our own manager is the one that answers.
 
     Raises:
         LaunchError: It could not be started; the subclasses say why.
@@ -90,12 +90,12 @@ def start_manager(
         ports.check_port(plan.run.port)
     start = _Start(installation, plan, connection)
     start.check()
-    # What is kept from others stays so until nothing of a failed start is left.
+    # Ports and claims are held until nothing of a failed start is left.
     with ExitStack() as held, ExitStack() as undo:
         try:
             yield _start_on_some_port(start, held, undo)
         except BaseException:
-            # A second Ctrl-C waits until nothing is left.
+            # A second Ctrl-C is delivered once nothing is left.
             with uninterrupted():
                 undo.close()
             raise
@@ -104,7 +104,7 @@ def start_manager(
 
 @dataclass(frozen=True, slots=True)
 class _Start:
-    """What every attempt has in common, whichever port it is on."""
+    """What all attempts of a start have in common, whatever their port."""
 
     installation: NniInstallation
     plan: StartPlan
@@ -120,14 +120,14 @@ class _Start:
         prefix = check_prefix(self.plan.run.url_prefix)
         if prefix and "url_prefix" not in self.release.launch.flags:
             raise InvalidValueError(
-                f"url_prefix: NNI {self.installation.version} serves below no prefix, which takes "
-                "2.3 or later; leave it out, or use a newer NNI",
+                f"url_prefix: NNI {self.installation.version} cannot serve below a prefix; leave "
+                "it out, or use NNI 2.3 or later",
                 field="url_prefix",
                 value=prefix,
             )
 
     def run_on(self, port: int) -> Run:
-        """Return the run on this port, with its id where the launcher chooses it."""
+        """Return the run on this port, with its id if the launcher chooses it."""
         run = self.plan.run
         exp_id = run.exp_id
         if not exp_id and not self.release.launch.chooses_id:
@@ -152,11 +152,11 @@ def _start_on_some_port(start: _Start, held: ExitStack, undo: ExitStack) -> Star
         except PortInUseError as error:
             if given:
                 raise
-            logger.debug("%s; the next one is tried", error)
+            logger.debug("%s; trying the next one", error)
             undo.close()
             held.close()
     raise PortInUseError(
-        f"no port from {ports.FIRST_PORT} on is free; stop something, or pass a port",
+        f"no free port from {ports.FIRST_PORT} on; stop another program, or pass a port",
         port=ports.FIRST_PORT,
     )
 
@@ -172,7 +172,7 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
     undo.callback(files.remove_new)
     files.make_directories()
     if files.is_new:
-        # An experiment that there is already was claimed before it was looked at.
+        # An existing experiment was claimed before it was read.
         held.enter_context(claimed(files.place))
     undo.callback(_restore_entry, registry, files, previous)
     argv = replace(start.plan, run=files.run).argv(start.installation)
@@ -190,11 +190,11 @@ def _start_on(port: int, start: _Start, held: ExitStack, undo: ExitStack) -> Sta
     undo.callback(client.close)
     launch = _Launch(start.plan, argv, process, files)
     if files.run.exp_id:
-        # The manager takes some 0.4 s to come up; the registry is written meanwhile.
+        # The manager needs some 0.4 s to come up; the registry is written meanwhile.
         launch.register(registry, previous)
     launch.wait_until_ready(client, deadline)
     if not files.run.exp_id:
-        files.take_over(str(client.get_experiment_profile()["id"]))
+        files.adopt_id(str(client.get_experiment_profile()["id"]))
         logs = files.run_logs(is_before=False)
         launch.register(registry, previous)
     launch.hand_over(client)
@@ -210,7 +210,7 @@ def _kill(process: ManagerProcess, files: LaunchFiles, timeout_s: float) -> None
 
 @dataclass(frozen=True, slots=True)
 class _Launch:
-    """One manager between its spawn and the moment when its experiment runs."""
+    """One manager, from its spawn until its experiment runs."""
 
     plan: StartPlan
     argv: list[str]
@@ -219,7 +219,7 @@ class _Launch:
 
     @property
     def run(self) -> Run:
-        """The run as far as it is known; an id that the manager generates comes last."""
+        """The run as far as known; an id that the manager generates comes last."""
         return self.files.run
 
     def register(self, registry: Registry, previous: Mapping[str, Any] | None) -> None:
@@ -229,7 +229,7 @@ class _Launch:
         registry.ensure(self.run.exp_id, {**(previous or {}), **entry})
 
     def confirm(self, registry: Registry) -> None:
-        """Write what a later command needs: the entry, should it be lost, and the config."""
+        """Write what later commands need: the entry, if it was lost, and the config."""
         run, entry = self.run, self.files.layout.encode_run(self.run)
         # Ten starts at once lost entries under NNI's lock alone (seen live).
         found = registry.get(run.exp_id)
@@ -255,8 +255,8 @@ class _Launch:
                 raise self._exited_error("before it was ready")
             if client.poll_status(_READY_PROBE_TIMEOUT_S) is None:
                 return None
-            # A process that took the port in the gap would answer in our manager's place, and the
-            # POST would go to a stranger.
+            # A process that took the port in the meantime would answer in our manager's place, and
+            # would get the POST.
             is_ours = ports.listens(self.run.pid, self.run.port)
             return None if is_ours is False else True
 
@@ -281,22 +281,22 @@ class _Launch:
             exp_id = client.start_experiment(requests.profile)
         except RestError as error:
             if not self.process.is_running():
-                raise self._exited_error("while the experiment was handed over") from error
+                raise self._exited_error("while the experiment was being sent") from error
             raise LaunchError(
-                f"the manager did not take the experiment: {error}{self._log_hint()}",
+                f"the manager did not accept the experiment: {error}{self._log_hint()}",
                 argv=self.argv,
                 log_tail=self._log_tail(),
             ) from error
         if self.plan.action == "create" and exp_id != self.run.exp_id:
             raise LaunchError(
-                f"the manager on port {self.run.port} says that it runs experiment {exp_id!r}, "
-                f"not {self.run.exp_id!r}",
+                f"the manager on port {self.run.port} reports experiment {exp_id!r}, expected "
+                f"{self.run.exp_id!r}",
                 argv=self.argv,
             )
-        # A manager that goes down over its experiment answers the POST all the same.
+        # A manager that crashes over its experiment still answers the POST.
         is_answering = client.poll_status(_READY_PROBE_TIMEOUT_S) is not None
         if not is_answering and self.process.wait(_READY_PROBE_TIMEOUT_S):
-            raise self._exited_error("right after the experiment was handed over")
+            raise self._exited_error("right after the experiment was sent")
 
     def _exited_error(self, when: str) -> LaunchError:
         log_tail = self._log_tail()
@@ -331,8 +331,8 @@ def _spawn(
         )
     except OSError as error:
         raise LaunchError(
-            f"{argv[0]} could not be started: {error.strerror}; it may be built for another "
-            "system, so reinstall nni in that environment",
+            f"could not start {argv[0]}: {error.strerror}; it may be built for another system, "
+            "so reinstall nni in that environment",
             argv=argv,
         ) from error
 
@@ -348,5 +348,5 @@ def _restore_entry(
         else:
             registry.ensure(files.run.exp_id, previous)
     except RegistryError as error:
-        # The failure that led here is the one to report.
+        # The original failure is the one to report.
         logger.warning("experiment %s may be left in NNI's registry: %s", files.run.exp_id, error)

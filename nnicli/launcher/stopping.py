@@ -39,15 +39,15 @@ logger = get_logger(__name__)
 
 # How long a process that got SIGKILL may still look alive.
 _DYING_S = 0.2
-# How long the kernel may take to end what got SIGKILL.
+# How long the kernel may take to end a process after SIGKILL.
 _KILL_TIMEOUT_S = 5.0
-# A lock of NNI's that a dead process has left counts for 2 s.
+# NNI's lock, when a dead process has left it, holds for 2 s.
 _LOCK_TIMEOUT_S = 3.0
-# How often the tree below a stopping manager is looked at: parents go, and children lose their
-# place in it.
+# How often the process tree below a stopping manager is read: parents end, and their children are
+# then no longer in it.
 _WATCH_INTERVAL_S = 0.5
 _PORT_INTERVAL_S = 0.1
-# What a reverse proxy says of a manager that is gone.
+# What a reverse proxy answers for a manager that is gone.
 _GATEWAY_ERRORS = (502, 503, 504)
 
 How = Literal["asked", "killed", "already gone"]
@@ -61,11 +61,12 @@ class StopOutcome:
         exp_id: The experiment.
         how: `asked`: the manager ended by itself after it was asked to. `killed`: it did not, and
             got SIGKILL. `already gone`: it had died before.
-        returncode: The manager's exit code, None where it is not known. It says nothing about
-            success: 2.7 ends with 1 after a stop in good order, so of a manager that was `asked`
-            the repr leaves it out.
+        returncode: The manager's exit code, None if unknown. It says nothing about success: 2.7
+            exits with 1 after a regular stop, so the repr leaves it out for a manager that was
+            `asked`.
         waited_s: Seconds from the call until nothing was left.
-        survivors: What had outlived the manager and was ended: tuner, trials, their children.
+        survivors: Processes that outlived the manager and were ended: tuner, trials, their
+            children.
     """
 
     exp_id: str
@@ -93,19 +94,19 @@ def stop_experiment(
     layout: Layout,
     timeout_s: float,
 ) -> StopOutcome:
-    """End an experiment and all of its processes; set NNI's registry right.
+    """End an experiment and all of its processes, and update NNI's registry.
 
     Args:
-        client: Speaks with its manager.
-        process: The manager; None where it is on another machine.
-        marks: What the experiment's processes are recognized by.
-        layout: Whose registry has it.
+        client: The manager's client.
+        process: The manager's process; None if it is on another machine.
+        marks: How the experiment's processes are recognized.
+        layout: The layout whose registry lists the experiment.
         timeout_s: How long the manager may take before it gets SIGKILL, or on another machine
             before the stop has failed.
 
     Raises:
-        StopError: Something of it is still alive.
-        StopNotSupportedError: It is on another machine, and its release has no request to stop.
+        StopError: One of its processes is still alive.
+        StopNotSupportedError: It is on another machine, and its release cannot be asked to stop.
     """
     if process is None:
         return _stop_remote(client, marks.exp_id, timeout_s)
@@ -124,7 +125,7 @@ def stop_experiment(
 
 
 def _record_stop(layout: Layout, exp_id: str) -> None:
-    """Write the end into NNI's registry where the manager did not."""
+    """Record the end in NNI's registry unless the manager has."""
     registry = layout.registry()
     try:
         entry = registry.get(exp_id)
@@ -134,21 +135,21 @@ def _record_stop(layout: Layout, exp_id: str) -> None:
         if not fields.items() <= entry.items():
             registry.update(exp_id, **fields)
     except RegistryError as error:
-        # The experiment is stopped all the same, which is what was asked for.
+        # The experiment is stopped nevertheless, as requested.
         logger.warning("experiment %s is stopped, but not recorded as such: %s", exp_id, error)
 
 
 def _stop_remote(client: ManagerClient, exp_id: str, timeout_s: float) -> StopOutcome:
-    """Stop a manager on another machine, where nothing but a request reaches it."""
+    """Stop a manager on another machine, which only a request can reach."""
     if not client.can_be_stopped:
         raise StopNotSupportedError(
-            f"the manager at {client.endpoint} cannot be stopped from here: NNI before 2.1 has "
-            "no request for it, and the process is not on this machine; end it there, with "
-            "nnicli or with a SIGTERM to its pid"
+            f"the manager at {client.endpoint} cannot be stopped from here: NNI before 2.1 does "
+            "not have a request for that, and the process is not on this machine; end it there, "
+            "with nnicli or with a SIGTERM to its pid"
         )
     deadline = Deadline(timeout_s)
     with suppress(ConnectionLostError, RequestTimeoutError):
-        # 2.1 to 2.7 answer late, and 2.4 to 2.7 drop the connection as a matter of course.
+        # 2.1 to 2.7 answer late, and 2.4 to 2.7 always drop the connection.
         client.stop_experiment()
 
     def is_gone() -> bool | None:
@@ -181,16 +182,16 @@ def stop_manager(
 
     Args:
         process: The manager; it may be dead already.
-        marks: What its processes are recognized by.
-        ask: Asks the manager to end; when that fails it gets SIGTERM. None: it gets SIGKILL at
+        marks: How its processes are recognized.
+        ask: Asks the manager to end; if that fails it gets SIGTERM. None: it gets SIGKILL at
             once, as before the start POST, where 2.2 and 2.3 hang on anything softer.
         timeout_s: How long it may take before it gets SIGKILL.
 
     Raises:
-        ManagerStillAliveError: Something lives even after SIGKILL.
+        ManagerStillAliveError: A process is alive even after SIGKILL.
 
-    Whatever interrupts it, a second Ctrl-C for instance, makes it end everything at once, and is
-    raised after that.
+    If it is interrupted, by a second Ctrl-C for instance, it ends everything at once and raises the
+    interrupt after that.
     """
     deadline = Deadline(timeout_s)
     total = Deadline(None)
@@ -201,7 +202,7 @@ def stop_manager(
     except ManagerStillAliveError:
         raise
     except BaseException:
-        # A second Ctrl-C, or a caller's log handler that fails: what is left is done at once.
+        # A second Ctrl-C, or a failing log handler of the caller: end the rest at once.
         with uninterrupted():
             _kill(process)
             reap(marks, below=below)
@@ -222,7 +223,7 @@ def _end_manager(
     below: set[psutil.Process],
     deadline: Deadline,
 ) -> How:
-    """End the manager by the ladder; add what was under it to `below`."""
+    """Ask the manager to end, then kill it; add its descendants to `below`."""
     if not process.is_running():
         return "already gone"
     below.update(process.descendants())
@@ -232,11 +233,11 @@ def _end_manager(
         except RestError as error:
             if _has_just_died(process, error):
                 return "already gone"
-            logger.debug("the manager could not be asked to stop (%s), so it gets SIGTERM", error)
+            logger.debug("could not ask the manager to stop (%s); sending SIGTERM", error)
             process.terminate()
         while not deadline.expired:
             if process.wait(min(_WATCH_INTERVAL_S, deadline.remaining_s)):
-                # A signal to what is dying of a kill -9 does not fail.
+                # A signal to a process that is dying of a kill -9 does not fail.
                 was_killed = process.returncode == -signal.SIGKILL
                 return "already gone" if was_killed else "asked"
             below.update(process.descendants())
@@ -255,8 +256,8 @@ def _kill(process: ManagerProcess) -> None:
 def _has_just_died(process: ManagerProcess, error: RestError) -> bool:
     """Return whether the manager was dead before it could be asked.
 
-    Right after a kill -9 it still looks alive, and may even take a connection. A lost connection
-    alone says nothing: 2.4 to 2.7 drop the one that asks them to stop.
+    Right after a kill -9 it still looks alive, and may even accept a connection. A lost connection
+    alone proves nothing: 2.4 to 2.7 drop the one that asks them to stop.
     """
     if not process.wait(_DYING_S):
         return False

@@ -1,4 +1,4 @@
-"""What an installation has beyond its release: registered algorithms and Python packages."""
+"""What an installation has besides its release: registered algorithms and Python packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nnicli.user_home import user_home
 logger = get_logger(__name__)
 
 _LOOK_TIMEOUT_S = 20.0
-# find_spec of a top-level name locates the module and runs none of it.
+# find_spec of a top-level name locates the module without running any of it.
 _FIND = (
     "import importlib.util, sys\n"
     "print(*(n for n in sys.argv[1:] if importlib.util.find_spec(n) is None))\n"
@@ -27,10 +27,10 @@ _KINDS = ("tuner", "assessor", "advisor")
 
 
 def target_of(installation: NniInstallation) -> Target:
-    """Return what an installation has in its environment, for checks of configs.
+    """Return what is in an installation's environment, for checks of configs.
 
     Nothing of NNI or of an algorithm is imported: its registry is read as plain YAML, and its
-    Python is asked for modules only where a config needs some.
+    Python is run only to look up the modules that a config needs.
     """
     row = installation.release.algorithms
     environ = manager_environment(installation, os.environ)
@@ -51,10 +51,10 @@ def target_of(installation: NniInstallation) -> Target:
 def _registry_path(
     installation: NniInstallation, row: AlgorithmRegistry, environ: Mapping[str, str]
 ) -> Path:
-    if row.is_beside_manager:
+    if row.is_next_to_manager:
         return installation.entry.parent / "config" / row.file
     if row.variable and row.variable in environ:
-        # As its tuner sees it, whose working directory that is.
+        # As the tuner resolves it, whose working directory this is.
         return Path(installation.entry.parent, environ[row.variable], row.file)
     is_own = installation.is_virtual or (installation.prefix / "conda-meta").is_dir()
     directory = installation.prefix / "nni" if is_own else user_home() / ".config" / "nni"
@@ -67,7 +67,9 @@ def _read_registry(path: Path, row: AlgorithmRegistry) -> dict[str, dict[str, st
     document = read_file(path)
     if not isinstance(document.data, dict):
         problems = "; ".join(problem.message for problem in document.problems)
-        logger.warning("registered algorithms are not known: %s: %s", path, problems or "no list")
+        logger.warning(
+            "could not read the registered algorithms: %s: %s", path, problems or "not a mapping"
+        )
         return {}
     return {kind: _names(document.data.get(f"{kind}s"), row) for kind in _KINDS}
 
@@ -75,7 +77,7 @@ def _read_registry(path: Path, row: AlgorithmRegistry) -> dict[str, dict[str, st
 def _names(algorithms: Any, row: AlgorithmRegistry) -> dict[str, str]:
     names: dict[str, str] = {}
     for algorithm in algorithms if isinstance(algorithms, list) else ():
-        # Up to 2.5 NNI's own are in it, too.
+        # Up to 2.5 it also lists NNI's own.
         if not isinstance(algorithm, dict) or algorithm.get("source") == "nni":
             continue
         class_name = algorithm.get(row.class_key)
@@ -93,7 +95,7 @@ def _find_missing(
     try:
         answer = subprocess.run(
             argv,
-            # As a tuner is started, so that it finds what a tuner would find.
+            # Started as a tuner is, so that it finds what a tuner would find.
             cwd=directory,
             env=dict(environ),
             stdin=subprocess.DEVNULL,
@@ -103,6 +105,6 @@ def _find_missing(
             check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
-        logger.warning("%s could not be asked for the packages of an algorithm: %s", python, error)
+        logger.warning("could not look up the packages of an algorithm with %s: %s", python, error)
         return frozenset()
     return frozenset(answer.stdout.split())

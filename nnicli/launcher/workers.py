@@ -1,4 +1,4 @@
-"""Tuners and trials, known by what their manager has put into their environment."""
+"""Tuners and trials, recognized by the environment that their manager has set."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from nnicli.launcher.process import check_processes, identify
 
 @dataclass(frozen=True, slots=True)
 class WorkerProcess:
-    """A process that works for an experiment.
+    """A tuner or trial process of an experiment.
 
     Attributes:
         identity: The process.
-        directory: The experiment's own folder, as the process was told.
+        directory: The experiment directory, by the environment of the process.
     """
 
     identity: ProcessIdentity
     directory: Path
 
     def works_for(self, directory: Path) -> bool:
-        """Return whether it belongs to the experiment in this folder."""
+        """Return whether it belongs to the experiment in this directory."""
         return os.path.realpath(self.directory) == os.path.realpath(directory)
 
 
 def find_workers() -> list[WorkerProcess]:
-    """Return every tuner and trial on this machine, as far as this user may see them.
+    """Return every tuner and trial on this machine that this user can see.
 
-    Children of a trial inherit its environment and are found with it. This process and those that
-    it runs in are left out.
+    The children of a trial inherit its environment and are found with it. This process and its
+    parents are left out.
     """
     check_processes()
     own = psutil.Process()

@@ -1,4 +1,4 @@
-"""What nnicli knows of each NNI release.
+"""What nnicli knows about each NNI release.
 
 Internal: it may change in any release.
 """

@@ -1,4 +1,4 @@
-"""Where each release keeps registered algorithms: one row a family, newest last."""
+"""Where each release keeps registered algorithms: one row per family, newest last."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class AlgorithmRegistry:
     Attributes:
         since: First release of the family.
         file: Name of the file.
-        is_beside_manager: Whether it is in `config` beside main.js; otherwise it is in the
-            environment's `nni` folder, or in the user's `~/.config/nni` where that is neither a
+        is_next_to_manager: Whether it is in `config` next to main.js; otherwise it is in the
+            environment's `nni` directory, or in the user's `~/.config/nni` if that is neither a
             virtual nor a conda environment.
-        variable: Environment variable that names another folder, empty where none does.
+        variable: Environment variable that names another directory, empty if there is none.
         name_key: Key of an algorithm's name in it.
         class_key: Key of its class.
         registers_extras: Whether built-in algorithms with packages of their own are in it, too.
@@ -25,7 +25,7 @@ class AlgorithmRegistry:
 
     since: str
     file: str
-    is_beside_manager: bool
+    is_next_to_manager: bool
     variable: str
     name_key: str
     class_key: str
@@ -35,7 +35,7 @@ class AlgorithmRegistry:
 _1_8 = AlgorithmRegistry(
     since="1.8",
     file="installed_packages.yml",
-    is_beside_manager=True,
+    is_next_to_manager=True,
     variable="",
     name_key="name",
     class_key="class_name",
@@ -44,7 +44,7 @@ _1_8 = AlgorithmRegistry(
 _2_0 = AlgorithmRegistry(
     since="2.0",
     file="registered_algorithms.yml",
-    is_beside_manager=False,
+    is_next_to_manager=False,
     variable="",
     name_key="builtinName",
     class_key="className",

@@ -1,4 +1,4 @@
-"""How managers of each release are started: one row a family, newest last."""
+"""How managers of each release are started: one row per family, newest last."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from nnicli.versions import ReleaseTable
 
 Action = Literal["create", "resume", "view"]
 
-# The tuner's interpreter. A bare name, found through PATH: the manager puts it into a shell command
-# unquoted, so a path with a space would break (2.8 to 3.0, seen live).
+# The tuner's interpreter. A bare name, found through PATH: the manager puts it unquoted into a
+# shell command, where a path with a space would break (2.8 to 3.0, seen live).
 _PYTHON = "python3"
 
 
@@ -22,13 +22,13 @@ class Generation:
 
     Attributes:
         since: First release of the family.
-        flags: Field of a Run, `log_level` or `python` -> flag; what has no flag here, or is empty,
-            is not passed.
-        actions: Action -> its arguments. A flag that is not meant must be absent: up to 2.5 the
+        flags: Field of a Run, `log_level` or `python` -> flag; a field without a flag, or with an
+            empty value, is not passed.
+        actions: Action -> its arguments. Flags that are not wanted must be absent: up to 2.5 the
             manager exits over `--readonly false` and `--foreground false` (seen live).
-        platforms: The config's training services that the manager calls otherwise.
-        log_levels: The config's log level -> the manager's.
-        chooses_id: Whether the manager makes up the id of a new experiment.
+        platforms: The config's training service -> the manager's name, where they differ.
+        log_levels: The config's log level -> the manager's, where they differ.
+        chooses_id: Whether the manager generates the id of a new experiment.
     """
 
     since: str
@@ -39,7 +39,7 @@ class Generation:
     chooses_id: bool
 
     def arguments(self, action: Action, run: Run, *, log_level: str) -> list[str]:
-        """Return what stands behind `main.js` on the manager's command line."""
+        """Return the arguments after `main.js` on the manager's command line."""
         values: dict[str, object] = {
             "port": run.port,
             "exp_id": run.exp_id,
@@ -83,7 +83,7 @@ _2_3 = replace(_2_0, since="2.3", flags={**_2_0.flags, "url_prefix": "--url_pref
 _2_7 = replace(
     _2_3,
     since="2.7",
-    # The parser is strict from here on, and wants these names.
+    # The parser is strict from here on, and expects these names.
     flags={
         "port": "--port",
         "exp_id": "--experiment-id",

@@ -1,4 +1,4 @@
-"""How often managers of each release look at their trials: one row a family, newest last."""
+"""How often managers of each release poll their trials: one row per family, newest last."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from typing import Any
 
 from nnicli.versions import ReleaseTable
 
-# The training services of 3.0 that it has from 2.x; they are looked at as seldom as there.
+# The training services that 3.0 took from 2.x; it polls them as seldom as 2.x does.
 _SLOW_IN_3 = ("kubeflow", "frameworkcontroller")
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often the managers of a family look at their trials and submit what is queued.
+    """How often the managers of a family poll their trials and submit queued ones.
 
     Attributes:
         since: First release of the family.
-        interval_s: The profile's `params` -> seconds between two looks.
+        interval_s: The profile's `params` -> seconds between two polls.
     """
 
     since: str

@@ -1,4 +1,4 @@
-"""One NNI release with its row of every table."""
+"""One NNI release with its row of each table."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from nnicli.releases.pace import PACES, Pace
 from nnicli.rest import DIALECTS, Dialect
 from nnicli.store import LAYOUTS, Layout
 
-# More releases than a machine has; a manager elsewhere may claim to be any.
+# More releases than a machine has; a manager on another machine may claim to be any.
 _MOST_RELEASES = 64
 
 
 @dataclass(frozen=True, slots=True)
 class NniRelease:
-    """What nnicli knows of a release.
+    """What nnicli knows about a release.
 
     Attributes:
         version: As its package or its manager spells it, such as `2.10.1`.
-        config: What its configs may hold.
+        config: What its configs may contain.
         launch: How its managers are started.
-        dialect: How they want things said over HTTP.
-        layout: Where they leave an experiment's files.
+        dialect: How its managers spell things over HTTP.
+        layout: Where its managers keep an experiment's files.
         algorithms: Where it keeps the algorithms that users registered.
-        pace: How often its managers look at their trials.
+        pace: How often its managers poll their trials.
     """
 
     version: str
@@ -41,9 +41,9 @@ class NniRelease:
 
 @lru_cache(_MOST_RELEASES)
 def find_release(version: str) -> NniRelease:
-    """Return all that is known of a release.
+    """Return what nnicli knows about a release.
 
-    A release newer than any known one gets the newest rows and a warning, logged once a process.
+    A release newer than all known ones gets the newest rows, and a warning once per process.
 
     Raises:
         UnsupportedVersionError: The release is older than 1.8, or not a release number.

@@ -170,7 +170,7 @@ def submit_trial(session: Session, parameters: Mapping[str, Any]) -> int:
         if _LIMIT_REACHED not in error.server_message:
             raise
         raise StateError(
-            f"experiment {session.exp_id} has had all of its trials; call update_trailnum() with "
+            f"experiment {session.exp_id} has used up its trials; call update_trailnum() with "
             "a higher number, and submit the trial again"
         ) from error
 

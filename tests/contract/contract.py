@@ -432,7 +432,7 @@ class ManagerContract:
         assert experiment.wait(timeout=LIMIT_S) == ExperimentStatus.DONE
         trials = experiment.list_trial_jobs()
         assert [trial.status for trial in trials] == ["SUCCEEDED", "SUCCEEDED"]
-        with pytest.raises(StateError, match=r"has had all of its trials; call update_trailnum\("):
+        with pytest.raises(StateError, match=r"has used up its trials; call update_trailnum\("):
             experiment.submit_trial({"x": 7.5})
         assert 7 <= trials[1].hyperParameters[0].parameters["x"] <= 8
         assert read_all(open_experiment(exp_id)) == read_all(experiment)
@@ -595,7 +595,7 @@ class ManagerContract:
         monkeypatch.setattr(ManagerClient, "start_experiment", refuse)
         port = free_port()
 
-        with pytest.raises(LaunchError, match="did not take the experiment: no"):
+        with pytest.raises(LaunchError, match="did not accept the experiment: no"):
             experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL), port)
 
         assert not is_alive(pids[0])

@@ -207,7 +207,9 @@ def test_a_prefix_that_the_release_does_not_support_is_refused_before_any_spawn(
     installation = FakeInstallation.create(tmp_path / "old", version="2.2")
     experiment = Experiment(nni=installation.prefix, url_prefix="a")
 
-    with pytest.raises(InvalidValueError, match=r"url_prefix: NNI 2\.2 serves below no prefix"):
+    with pytest.raises(
+        InvalidValueError, match=r"url_prefix: NNI 2\.2 cannot serve below a prefix"
+    ):
         experiment.start_experiment(write_config(tmp_path / "project", PLAIN_TRIAL))
 
     assert installation.starts() == 0
@@ -235,7 +237,9 @@ def test_a_manager_without_a_stop_request_must_be_stopped_on_its_machine(
     experiment = Experiment()
     experiment.connect_experiment(httpserver.url_for(""))
 
-    with pytest.raises(StopNotSupportedError, match=r"NNI before 2\.1 has no request for it"):
+    with pytest.raises(
+        StopNotSupportedError, match=r"NNI before 2\.1 does not have a request for that"
+    ):
         experiment.stop_experiment()
 
     assert experiment.exp_id == "aBcD"

@@ -109,7 +109,7 @@ def test_a_home_that_cannot_be_written_is_reported_with_what_to_set(
     home.chmod(0o700)
     assert answer.returncode == 4
     assert "Permission denied" in answer.stderr
-    assert "set HOME to a folder that you may write" in answer.stderr
+    assert "set HOME to a directory that you can write to" in answer.stderr
     assert installation.starts() == 0
 
 
@@ -122,7 +122,7 @@ def test_a_loopback_that_is_down_is_reported_at_once(
     answer = _nnicli("run", config, "--nni", installation.prefix, within=("unshare", "--net"))
 
     assert answer.returncode == 4
-    assert "nothing can be reached at 127.0.0.1" in answer.stderr
+    assert "127.0.0.1 is not reachable" in answer.stderr
     assert "ip link set lo up" in answer.stderr
     assert installation.starts() == 0
 

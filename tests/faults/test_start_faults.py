@@ -59,29 +59,29 @@ def _experiment(installation: FakeInstallation, timeouts: Timeouts = DEFAULT) ->
         (
             Behaviour(exits_after_post=4),
             ManagerExitedError,
-            r"right after the experiment was handed over \(exit code 4\)",
+            r"right after the experiment was sent \(exit code 4\)",
         ),
         (
             Behaviour(rejects_post=Rejection(500, "Bad training service platform: lokal")),
             LaunchError,
-            "did not take the experiment: .*Bad training service platform: lokal",
+            "did not accept the experiment: .*Bad training service platform: lokal",
         ),
         (Behaviour(never_ready=True), StartTimeoutError, "did not become ready within"),
         (Behaviour(answers_html=True), StartTimeoutError, "did not become ready within"),
         (
             Behaviour(never_answers=("POST /experiment",)),
             LaunchError,
-            "did not take the experiment: .*no answer",
+            "did not accept the experiment: .*no answer",
         ),
         (
             Behaviour(resets=("POST /experiment",)),
             LaunchError,
-            "did not take the experiment: ",
+            "did not accept the experiment: ",
         ),
         (
             Behaviour(truncates=("POST /experiment",)),
             LaunchError,
-            "did not take the experiment: ",
+            "did not accept the experiment: ",
         ),
     ],
 )
@@ -278,7 +278,7 @@ def test_a_full_disk_is_told_with_the_file(
 
     monkeypatch.setattr("nnicli.launcher.files._open_for_owner", refuse)
 
-    with pytest.raises(LaunchError, match=r"nnictl_stdout\.log cannot be written: No space left"):
+    with pytest.raises(LaunchError, match=r"could not write .*nnictl_stdout\.log: No space left"):
         _experiment(installation).start_experiment(config)
 
     assert installation.starts() == 0
@@ -309,7 +309,7 @@ def test_a_node_that_cannot_run_is_told(
 
 
 def test_no_installation_is_told_before_the_config_is_read(tmp_path: Path) -> None:
-    with pytest.raises(InstallationNotFoundError, match="there is no NNI at"):
+    with pytest.raises(InstallationNotFoundError, match="no NNI found at"):
         Experiment(nni=tmp_path / "none").start_experiment(tmp_path / "none.yml")
 
 

@@ -243,5 +243,5 @@ def test_validate_fails_without_the_nni_that_was_named(project: Path) -> None:
     both = _run("validate", "--nni", ".", "--nni-version", "3.0", "good.yml", cwd=project)
 
     assert (missing.returncode, both.returncode) == (2, 2)
-    assert "there is no NNI at" in missing.stderr
+    assert "no NNI found at" in missing.stderr
     assert "--nni and --nni-version are mutually exclusive" in both.stderr

@@ -44,7 +44,7 @@ def test_json_is_a_list_for_machines(tmp_path: Path) -> None:
     assert result.returncode == 1
     (found,) = [one for one in json.loads(result.stdout) if one["path"] == str(tmp_path / "env")]
     assert found["is_usable"] is False
-    assert "does not tell its release" in found["problem"]
+    assert "has an unknown release" in found["problem"]
 
 
 def test_without_an_installation_it_says_what_to_do(tmp_path: Path) -> None:

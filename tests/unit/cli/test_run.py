@@ -244,7 +244,7 @@ def test_no_nni_is_4(config: Path, tmp_path: Path) -> None:
     result = _run(FakeInstallation(tmp_path / "none", "3.0"), config)
 
     assert result.returncode == 4
-    assert "there is no NNI at" in result.stderr
+    assert "no NNI found at" in result.stderr
     assert "pip install nni==3.0" in result.stderr
 
 

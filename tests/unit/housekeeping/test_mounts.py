@@ -176,7 +176,7 @@ files.remove_new()
     done = run_mounted([], code, tmp_path / "experiments", share)
 
     assert done.returncode == 0
-    assert "the directory of a start that failed is still there" in done.stderr
+    assert "could not delete the directory of a failed start" in done.stderr
     assert (share / "precious").read_text() == "data"
 
 

@@ -1,4 +1,4 @@
-"""What is found on a machine, made of folders that look like environments."""
+"""Which installations are found, on directories that look like environments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnicli.errors import InstallationNotFoundError
 
 
 def make_2_x(prefix: Path, *, version: str = "2.10.1", python: str = "3.9") -> Path:
-    """Lay out a virtual environment of 2.0 or later as pip leaves it."""
+    """Create a virtual environment of 2.0 or later as pip leaves it."""
     packages = prefix / "lib" / f"python{python}" / "site-packages"
     (packages / "nni_node").mkdir(parents=True)
     (packages / "nni_node" / "main.js").touch()
@@ -21,7 +21,7 @@ def make_2_x(prefix: Path, *, version: str = "2.10.1", python: str = "3.9") -> P
 
 
 def make_1_x(prefix: Path, *, version: str = "1.9", python: str = "3.7") -> Path:
-    """Lay out a virtual environment of 1.x, whose manager lies beside all packages."""
+    """Create a virtual environment of 1.x, whose manager is outside the packages."""
     (prefix / "lib" / f"python{python}" / "site-packages" / f"nni-{version}.dist-info").mkdir(
         parents=True
     )
@@ -46,7 +46,7 @@ def finish(prefix: Path, python: str) -> Path:
 
 @pytest.fixture(autouse=True)
 def nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what this machine has: the running environment, PATH and the working directory."""
+    """Hide what this machine has: the running environment, PATH and the working directory."""
     monkeypatch.setattr("sys.prefix", str(tmp_path / "running"))
     monkeypatch.setenv("PATH", "/nowhere/bin")
     monkeypatch.delenv("PYENV_ROOT", raising=False)
@@ -58,7 +58,7 @@ def nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("part", ["", "bin/python3", "nni"])
-def test_an_environment_of_1_x_its_python_and_its_folder_name_the_same(
+def test_a_1_x_environment_its_python_and_its_directory_lead_to_the_same_nni(
     tmp_path: Path, part: str
 ) -> None:
     prefix = make_1_x(tmp_path / "old env")
@@ -72,8 +72,8 @@ def test_an_environment_of_1_x_its_python_and_its_folder_name_the_same(
     assert found.is_virtual
 
 
-def test_the_folder_of_algorithms_that_2_x_makes_is_no_manager(tmp_path: Path) -> None:
-    """`<prefix>/nni` is there in every environment in which 2.x ran."""
+def test_the_algorithms_directory_of_2_x_is_not_a_manager(tmp_path: Path) -> None:
+    """`<prefix>/nni` exists in every environment in which 2.x ran."""
     prefix = make_2_x(tmp_path / "env")
     (prefix / "nni").mkdir()
 
@@ -81,16 +81,16 @@ def test_the_folder_of_algorithms_that_2_x_makes_is_no_manager(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("old", [False, True], ids=["2.x", "1.x"])
-def test_the_layouts_of_windows_are_recognised(tmp_path: Path, old: bool) -> None:
+def test_the_layouts_on_windows_are_recognized(tmp_path: Path, old: bool) -> None:
     prefix = tmp_path / "env"
     packages = prefix / "Lib" / "site-packages"
-    folder = prefix / "nni" if old else packages / "nni_node"
+    manager = prefix / "nni" if old else packages / "nni_node"
     scripts = prefix / "Scripts"
-    for directory in (folder, scripts, packages / "nni-2.3.dist-info"):
+    for directory in (manager, scripts, packages / "nni-2.3.dist-info"):
         directory.mkdir(parents=True)
-    (folder / "main.js").touch()
+    (manager / "main.js").touch()
     (scripts / "python.exe").touch(mode=0o755)
-    node = scripts / "node.exe" if old else folder / "node.exe"
+    node = scripts / "node.exe" if old else manager / "node.exe"
     make_node(node)
 
     found = find_installation(scripts / "python.exe")
@@ -98,9 +98,7 @@ def test_the_layouts_of_windows_are_recognised(tmp_path: Path, old: bool) -> Non
     assert (found.version, found.node, found.bin_directory) == ("2.3", node, scripts)
 
 
-def test_a_user_install_runs_in_its_own_python(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_user_install_runs_in_its_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prefix = make_2_x(tmp_path / "local")
     (prefix / "bin" / "python3").unlink()
     system = tmp_path / "system" / "bin"
@@ -112,7 +110,7 @@ def test_a_user_install_runs_in_its_own_python(
     assert find_installation(prefix).bin_directory == system
 
 
-def test_a_user_install_of_another_python_than_python3_is_refused(
+def test_a_user_install_for_a_python_other_than_python3_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its tuner is started as `python3`, which would be the wrong one."""
@@ -124,14 +122,14 @@ def test_a_user_install_of_another_python_than_python3_is_refused(
         (system / name).touch(mode=0o755)
     monkeypatch.setenv("PATH", str(system))
 
-    with pytest.raises(InstallationNotFoundError, match="belongs to no environment"):
+    with pytest.raises(InstallationNotFoundError, match="is not in an environment"):
         find_installation(prefix)
 
 
-# All of them
+# All installations of a machine
 
 
-def test_every_place_is_looked_at_once_and_in_order(
+def test_every_place_is_searched_once_and_in_order(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     named = make_1_x(tmp_path / "named")
@@ -167,17 +165,17 @@ def test_every_place_is_looked_at_once_and_in_order(
     assert all(one.is_usable and one.node_version == "v10.22.1" for one in found)
 
 
-def test_a_machine_without_any_has_none() -> None:
+def test_a_machine_without_nni_has_no_installations() -> None:
     assert find_installations() == []
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("change", "problem"),
     [
         (lambda prefix: (prefix / "bin/node").unlink(), "missing or not executable"),
         (lambda prefix: (prefix / "bin/node").chmod(0o644), "missing or not executable"),
         (lambda prefix: (prefix / "bin/node").write_text("#!/bin/sh\nexit 1\n"), "does not run"),
-        (lambda prefix: (prefix / "bin/python3").unlink(), "belongs to no environment"),
+        (lambda prefix: (prefix / "bin/python3").unlink(), "is not in an environment"),
         (
             lambda prefix: (prefix / "lib/python3.7/site-packages/nni-1.9.dist-info").rename(
                 prefix / "lib/python3.7/site-packages/nni-1.6.dist-info"
@@ -187,8 +185,8 @@ def test_a_machine_without_any_has_none() -> None:
     ],
     ids=["no node", "node not executable", "node does not run", "no python", "too old"],
 )
-def test_what_cannot_be_used_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: object, why: str
+def test_an_unusable_installation_names_the_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: object, problem: str
 ) -> None:
     prefix = make_1_x(tmp_path / "env")
     monkeypatch.setenv("NNICLI_NNI", str(prefix))
@@ -198,4 +196,4 @@ def test_what_cannot_be_used_says_why(
     (found,) = find_installations()
 
     assert not found.is_usable
-    assert why in found.problem
+    assert problem in found.problem

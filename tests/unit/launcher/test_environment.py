@@ -18,7 +18,7 @@ def test_the_installation_s_python_comes_first_in_path(tmp_path: Path) -> None:
     assert child["PATH"] == f"{tmp_path}/bin:/usr/bin:/bin"
 
 
-def test_virtual_env_names_the_target_and_not_the_caller(tmp_path: Path) -> None:
+def test_virtual_env_is_that_of_the_installation(tmp_path: Path) -> None:
     """The tuner of 1.7 to 1.9 looks for its manager there (seen live on 1.9)."""
     (tmp_path / "pyvenv.cfg").touch()
 
@@ -27,13 +27,13 @@ def test_virtual_env_names_the_target_and_not_the_caller(tmp_path: Path) -> None
     assert child["VIRTUAL_ENV"] == str(tmp_path)
 
 
-def test_outside_a_virtual_environment_none_is_named(tmp_path: Path) -> None:
+def test_outside_a_virtual_environment_virtual_env_is_not_set(tmp_path: Path) -> None:
     child = manager_environment(_installation(tmp_path), {"VIRTUAL_ENV": "/callers/venv"})
 
     assert "VIRTUAL_ENV" not in child
 
 
-def test_loopback_is_excepted_from_proxies_beside_what_was_excepted(tmp_path: Path) -> None:
+def test_loopback_is_added_to_the_hosts_without_a_proxy(tmp_path: Path) -> None:
     environ = {"https_proxy": "http://proxy:3128", "no_proxy": "intern.example,localhost"}
 
     child = manager_environment(_installation(tmp_path), environ)
@@ -43,8 +43,8 @@ def test_loopback_is_excepted_from_proxies_beside_what_was_excepted(tmp_path: Pa
     assert child["https_proxy"] == "http://proxy:3128"
 
 
-def test_variables_of_the_user_stay(tmp_path: Path) -> None:
-    """Only what NNI itself sets may be another experiment's; the rest is for tuner and trials."""
+def test_the_user_s_variables_stay(tmp_path: Path) -> None:
+    """Only variables that NNI sets may belong to another experiment; the rest are the user's."""
     own = dict.fromkeys(("NNI_DATA_ROOT", "NNI_HOME", "NNI_TRACE_FLAG", "NNI_", "nni"), "mine")
 
     child = manager_environment(_installation(tmp_path), own)
@@ -65,8 +65,8 @@ def test_variables_that_nni_sets_are_left_out(name: str, tmp_path: Path) -> None
     assert name not in manager_environment(_installation(tmp_path), {name: "outer"})
 
 
-def test_what_belongs_to_an_outer_trial_or_another_python_is_left_out(tmp_path: Path) -> None:
-    """A trial may start an experiment, whose processes must not count as the outer one's."""
+def test_variables_of_an_outer_trial_or_another_python_are_left_out(tmp_path: Path) -> None:
+    """A trial may start an experiment, whose processes must not pass for the outer one's."""
     environ = {"NNI_EXP_ID": "outer", "PYTHONHOME": "/opt/py", "NNI_CONFIG_DIR": "/algos", "X": "1"}
 
     child = manager_environment(_installation(tmp_path), environ)
@@ -76,7 +76,7 @@ def test_what_belongs_to_an_outer_trial_or_another_python_is_left_out(tmp_path: 
 
 
 def test_options_for_other_versions_of_node_are_left_out(tmp_path: Path) -> None:
-    """Node 16.14 of 2.10.1 ends over --openssl-legacy-provider (seen live)."""
+    """Node 16.14 of 2.10.1 exits over --openssl-legacy-provider (seen live)."""
     environ = {"NODE_OPTIONS": "--openssl-legacy-provider", "NODE_EXTRA_CA_CERTS": "/ca.pem"}
 
     child = manager_environment(_installation(tmp_path), environ)

@@ -1,4 +1,4 @@
-"""What marks a process as an experiment's, by its environment and its manager's command line."""
+"""How the processes of an experiment are recognized, by environment and command line."""
 
 from __future__ import annotations
 
@@ -35,10 +35,8 @@ def test_a_manager_is_recognized_by_the_command_line_of_every_row(row: Generatio
 
 @every_row
 @pytest.mark.parametrize("action", ["create", "resume", "view"])
-def test_every_row_s_command_line_says_what_the_manager_does(
-    row: Generation, action: Action
-) -> None:
-    """Up to 2.6 a view is a kind of resume, and has its flags as well."""
+def test_the_command_line_of_every_row_shows_the_action(row: Generation, action: Action) -> None:
+    """Up to 2.6 a view is a kind of resume, and has its flags too."""
     argv = _argv(row, action)
 
     assert marks.creates_experiment(argv) == (action == "create")
@@ -70,7 +68,7 @@ def test_an_editor_or_a_search_is_not_a_manager(argv: list[str]) -> None:
         ({}, False),
     ],
 )
-def test_an_id_counts_only_with_a_directory_that_agrees(
+def test_an_id_counts_only_with_a_matching_directory(
     environ: dict[str, str], is_marked: bool
 ) -> None:
     """Ids are unique within one experiments directory only."""
@@ -78,7 +76,7 @@ def test_an_id_counts_only_with_a_directory_that_agrees(
 
 
 def test_without_a_directory_nothing_is_marked() -> None:
-    """An id that a manager of 1.x has not reported yet is empty, and would fit every process."""
+    """An id that a 1.x manager has not reported yet is empty, and would match every process."""
     assert not ProcessMarks("", None, None).are_in({"NNI_EXP_ID": ""})
 
 
@@ -93,12 +91,12 @@ def test_without_a_directory_nothing_is_marked() -> None:
         ({}, None),
     ],
 )
-def test_tuner_and_trials_name_their_experiment_s_directory(
+def test_tuner_and_trials_name_their_experiment_directory(
     environ: dict[str, str], directory: Path | None
 ) -> None:
     assert marks.directory_in(environ) == directory
 
 
-def test_a_tuner_is_recognized_below_the_shell_that_runs_it() -> None:
+def test_a_tuner_is_recognized_and_its_shell_is_not() -> None:
     assert marks.is_tuner(["python3", "-m", "nni", "--exp_params", "e30="])
     assert not marks.is_tuner(["sh", "-c", "python3 -m nni --exp_params e30="])

@@ -25,7 +25,7 @@ def test_allowed_ports(port: int | str) -> None:
 
 
 @pytest.mark.parametrize("port", [0, 80, 1024, 65_536, -1, True, " 8080", "+8080", 8080.0])
-def test_other_ports_are_refused_with_the_range(port: Any) -> None:
+def test_other_ports_are_refused_and_the_range_is_named(port: Any) -> None:
     with pytest.raises(InvalidValueError, match="an integer from 1025 to 65535") as caught:
         ports.check_port(port)
 
@@ -34,7 +34,9 @@ def test_other_ports_are_refused_with_the_range(port: Any) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "::1", "::"])
-def test_a_port_is_busy_wherever_somebody_listens(host: str, free_port: Callable[[], int]) -> None:
+def test_a_port_is_busy_on_whatever_address_it_is_used(
+    host: str, free_port: Callable[[], int]
+) -> None:
     port = free_port()
 
     with _listen(host, port):
@@ -43,7 +45,7 @@ def test_a_port_is_busy_wherever_somebody_listens(host: str, free_port: Callable
 
 
 def test_a_port_in_time_wait_is_free(free_port: Callable[[], int]) -> None:
-    """Right after a stop the manager's connections linger there; node binds all the same."""
+    """Right after a stop the manager's connections linger there; node binds nevertheless."""
     port = free_port()
     with _listen("127.0.0.1", port) as server, socket.create_connection(("127.0.0.1", port)):
         connection, _ = server.accept()
@@ -64,7 +66,7 @@ def test_the_error_names_the_holder(free_port: Callable[[], int]) -> None:
     assert "stop it, or pass another port" in str(error)
 
 
-def test_who_listens_can_be_asked_for(free_port: Callable[[], int]) -> None:
+def test_whether_a_process_listens_on_a_port(free_port: Callable[[], int]) -> None:
     port, other = free_port(), free_port()
     with _listen("::", port):
         assert ports.listens(os.getpid(), port)

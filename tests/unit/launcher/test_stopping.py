@@ -1,4 +1,4 @@
-"""The stop ladder and the reaping, on real processes that misbehave on request."""
+"""Stopping and reaping, on real processes that misbehave on request."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _DEAF = (
 
 
 class Programs:
-    """Python programs that sleep, each known to be set up before a test goes on."""
+    """Python programs that sleep, each ready before the test continues."""
 
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         self._directory = directory
@@ -42,14 +42,14 @@ class Programs:
         self._awaited: list[Path] = []
 
     def sleeper(self, *, deaf: bool = False, starts: str = "") -> str:
-        """Return the code of one; deaf ones ignore SIGINT and SIGTERM."""
+        """Return the code of a program that sleeps; a deaf one ignores SIGINT and SIGTERM."""
         ready = self._directory / f"ready{len(self._awaited)}"
         self._awaited.append(ready)
         setup = _DEAF if deaf else ""
         return f"{setup}{starts}\nopen({str(ready)!r}, 'w').close()\nimport time; time.sleep(600)"
 
     def hidden_child(self, *, deaf: bool = False, session: bool = True) -> str:
-        """Return code that starts one with an empty environment, in a session of its own."""
+        """Return code that starts one with an empty environment, by default in a new session."""
         options = f"env={{}}, start_new_session={session}"
         code = self.sleeper(deaf=deaf)
         return (
@@ -57,7 +57,7 @@ class Programs:
         )
 
     def run(self, code: str, **environ: str) -> subprocess.Popen[bytes]:
-        """Start a program in a session of its own; it ends with the test at the latest."""
+        """Start a program in a new session; it ends with the test at the latest."""
         child = subprocess.Popen(
             [sys.executable, "-c", code], env={**os.environ, **environ}, start_new_session=True
         )
@@ -162,9 +162,7 @@ def test_without_asking_it_is_killed_at_once(programs: Programs, directory: Path
     assert (outcome.how, outcome.returncode) == ("killed", -signal.SIGKILL)
 
 
-def test_a_manager_that_had_died_leaves_only_what_it_started(
-    programs: Programs, directory: Path
-) -> None:
+def test_the_orphans_of_a_dead_manager_are_ended(programs: Programs, directory: Path) -> None:
     child = programs.run(programs.sleeper())
     process, marks = _manager(child, directory)
     child.kill()
@@ -178,8 +176,8 @@ def test_a_manager_that_had_died_leaves_only_what_it_started(
     assert orphan.wait(5) == -signal.SIGKILL
 
 
-def test_everything_that_is_known_by_a_trace_is_ended(programs: Programs, directory: Path) -> None:
-    """A trial, the tuner, and a child in a session and with an environment of its own."""
+def test_every_process_with_a_mark_is_ended(programs: Programs, directory: Path) -> None:
+    """A trial, the tuner, and a child with its own session and environment."""
     trial = programs.run(programs.sleeper(), **_trial_environment(directory))
     tuner = programs.run(programs.sleeper(), NNI_LOG_DIRECTORY=str(directory / "log"))
     with_child = programs.sleeper(starts=programs.hidden_child())
@@ -198,7 +196,7 @@ def test_everything_that_is_known_by_a_trace_is_ended(programs: Programs, direct
     assert not is_alive(child)
 
 
-def test_what_left_the_tree_is_ended_if_it_was_seen_in_it(
+def test_a_process_that_left_the_tree_is_ended_if_it_was_seen_there(
     programs: Programs, directory: Path
 ) -> None:
     """The child drops its environment and session, and its parent, a shell, ends on SIGTERM."""
@@ -225,14 +223,14 @@ def test_the_process_group_is_ended_after_its_leader(programs: Programs, directo
     assert [survivor.pid for survivor in outcome.survivors] == [member.pid]
 
 
-@pytest.mark.parametrize("neighbour", ["another id", "another folder"])
+@pytest.mark.parametrize("neighbour", ["another id", "another directory"])
 def test_a_neighbour_is_left_alone(
     programs: Programs, directory: Path, tmp_path: Path, neighbour: str
 ) -> None:
     """Ids are unique within one experiments directory only."""
     environment = {
         "another id": _trial_environment(directory.parent / "zZzZ9999", "zZzZ9999"),
-        "another folder": _trial_environment(tmp_path / "other home" / EXP_ID),
+        "another directory": _trial_environment(tmp_path / "other home" / EXP_ID),
     }[neighbour]
     child = programs.run(programs.sleeper(), **environment)
 
@@ -257,7 +255,7 @@ def test_a_reused_pid_gets_no_signal(programs: Programs, directory: Path) -> Non
 
 
 def test_the_caller_itself_is_never_ended(directory: Path) -> None:
-    """A trial may stop its own experiment; the call has to come back."""
+    """A trial may stop its own experiment; the call has to return."""
     code = (
         "from pathlib import Path\n"
         "from nnicli.errors import ProcessIdentity\n"
@@ -278,7 +276,7 @@ def test_the_caller_itself_is_never_ended(directory: Path) -> None:
     assert result.stdout == "()\n"
 
 
-def test_an_abandoned_process_object_says_nothing(programs: Programs, tmp_path: Path) -> None:
+def test_an_abandoned_process_object_does_not_warn(programs: Programs, tmp_path: Path) -> None:
     """An experiment may outlive the object that started it; ResourceWarning would fail here."""
     argv = [sys.executable, "-c", programs.sleeper()]
     with (tmp_path / "out").open("wb") as out:
@@ -302,15 +300,15 @@ def test_an_abandoned_process_object_says_nothing(programs: Programs, tmp_path: 
         ("already gone", None, "<StopOutcome aBcD: already gone in 1.5 s, 0 survivors ended>"),
     ],
 )
-def test_the_exit_code_is_shown_of_managers_that_were_not_stopped_in_good_order(
+def test_the_exit_code_of_a_regular_stop_is_not_shown(
     how: Literal["asked", "already gone"], returncode: int | None, shown: str
 ) -> None:
-    """2.7 ends with 1 after a stop in good order, which looks like a failure."""
+    """2.7 exits with 1 after a regular stop, which would look like a failure."""
     assert repr(StopOutcome("aBcD", how, returncode, 1.5)).startswith(shown)
 
 
 def test_an_outcome_shows_no_command_line() -> None:
-    """The tuner's has the whole config in base64, SSH passwords included."""
+    """The tuner's command line has the whole config in base64, SSH passwords included."""
     tuner = ProcessIdentity(1, 2.0, ("python3", "-m", "nni", "--exp_params", "aHVudGVyMg=="))
 
     outcome = StopOutcome("aBcD1234", "killed", -9, 1.25, survivors=(tuner,) * 40)

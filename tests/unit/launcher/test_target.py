@@ -1,4 +1,4 @@
-"""What an installation has beyond its release, read without importing any of it."""
+"""What an installation has besides its release, read without importing any of it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ def test_a_virtual_environment_has_its_own_registered_algorithms(
     assert not target.registers_extras
 
 
-def test_another_python_has_those_of_its_user(tmp_path: Path, home: Path) -> None:
+def test_outside_a_virtual_environment_the_user_s_algorithms_are_used(
+    tmp_path: Path, home: Path
+) -> None:
     installation = _make(tmp_path / "env", "3.0")
     (tmp_path / "env" / "pyvenv.cfg").unlink()
     _write(home / ".config" / "nni" / "registered_algorithms.yml")
@@ -65,7 +67,7 @@ def test_another_python_has_those_of_its_user(tmp_path: Path, home: Path) -> Non
 
 
 @pytest.mark.parametrize(("version", "expected"), [("2.3", ()), ("2.4", tuple(MINE))])
-def test_a_variable_names_the_folder_since_2_4(
+def test_a_variable_names_the_directory_since_2_4(
     tmp_path: Path,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -78,7 +80,7 @@ def test_a_variable_names_the_folder_since_2_4(
     assert target_of(_make(tmp_path / "env", version)).names("tuner") == expected
 
 
-def test_the_first_releases_have_them_beside_their_manager(tmp_path: Path) -> None:
+def test_the_first_releases_keep_algorithms_next_to_the_manager(tmp_path: Path) -> None:
     installation = _make(tmp_path / "env", "1.9")
     _write(
         installation.entry.parent / "config" / "installed_packages.yml",
@@ -92,14 +94,14 @@ def test_the_first_releases_have_them_beside_their_manager(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize("text", ["- a\n", "tuners: [\n", "!!python/object:os.system x\n", ""])
-def test_a_damaged_list_is_none_with_a_warning(
+def test_a_damaged_list_counts_as_empty_with_a_warning(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str
 ) -> None:
     _write(tmp_path / "env" / "nni" / "registered_algorithms.yml", text)
     installation = _make(tmp_path / "env", "3.0")
 
     assert target_of(installation).names("tuner") == ()
-    assert "registered algorithms are not known" in caplog.text
+    assert "could not read the registered algorithms" in caplog.text
 
 
 def test_a_list_that_is_a_pipe_does_not_hang(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_list_that_is_a_pipe_does_not_hang(tmp_path: Path) -> None:
 def test_missing_modules_are_found_without_importing_any(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As with PYTHONPATH, the tuner finds more than the environment's own folder has."""
+    """With PYTHONPATH the tuner finds more than the environment contains."""
     _write(tmp_path / "more" / "raises_when_imported.py", "raise RuntimeError('it was imported')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "more"))
     target = target_of(_make(tmp_path / "env", "3.0"))
@@ -122,7 +124,7 @@ def test_missing_modules_are_found_without_importing_any(
     assert missing == {"is_not_there"}
 
 
-def test_of_a_python_that_does_not_run_nothing_is_known(
+def test_a_python_that_does_not_run_reports_no_missing_modules(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     installation = _make(tmp_path / "env", "3.0")
@@ -132,4 +134,4 @@ def test_of_a_python_that_does_not_run_nothing_is_known(
     python.chmod(0o755)
 
     assert target_of(installation).find_missing(("is_not_there",)) == frozenset()
-    assert "could not be asked" in caplog.text
+    assert "could not look up the packages of an algorithm" in caplog.text
