@@ -902,7 +902,9 @@ def test_a_2_x_experiment_is_not_resumed_with_3_0_but_viewed(
         first.start_experiment(config)
         exp_id = str(first.exp_id)
 
-    with pytest.raises(UnsupportedVersionError, match=f"experiment {exp_id} was made by another"):
+    with pytest.raises(
+        UnsupportedVersionError, match=f"experiment {exp_id} was created by another generation"
+    ):
         experiment.resume_experiment(exp_id)
 
     experiment.view_experiment(exp_id)

@@ -302,7 +302,10 @@ def test_a_node_that_cannot_run_is_told(
 ) -> None:
     (installation.nni_node / "node").write_bytes(b"\x7fELF of another machine")
 
-    with pytest.raises(LaunchError, match=r"could not be started: .*; it may be built for another"):
+    with pytest.raises(
+        LaunchError,
+        match=r"could not start .*: .*; it may be built for another system, so reinstall nni",
+    ):
         _experiment(installation).start_experiment(config)
 
     nothing_is_left()
