@@ -1,4 +1,4 @@
-"""Values of which only a few are allowed, and what was probably meant by another one."""
+"""Values of which only a few are allowed, with suggestions for others."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nnicli.printable import printable_line
 
 
 def check_choice(value: object, allowed: Collection[str], *, field: str) -> None:
-    """Refuse a value that is not one of the allowed ones.
+    """Refuse a value that is not allowed.
 
     Raises:
-        InvalidValueError: It is none of them; the message says which was probably meant.
+        InvalidValueError: It is not allowed; the message suggests the closest that is.
     """
     if value in allowed:
         return

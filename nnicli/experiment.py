@@ -80,47 +80,46 @@ logger = get_logger(__name__)
 
 T = TypeVar("T")
 
-# How often wait() starts a manager again whose tuner was too slow for it.
+# How often wait() restarts a manager whose tuner connected too slowly.
 _SPARE_STARTS = 2
 
 
 _REFUSED: Mapping[Kind, Advice] = {
-    "archive": Advice("load_experiment() makes it an experiment of this machine", "load it first"),
-    "address": Advice("connect_experiment() connects to a manager that runs", "pass its id"),
+    "archive": Advice("load it first with load_experiment()", "load it first"),
+    "address": Advice("connect_experiment() connects to a running manager", "pass its id"),
 }
 
 
 class Experiment(ExperimentReader):
-    """One NNI experiment: start it, or connect to it, then read and steer it.
+    """One NNI experiment: start it or connect to it, then read and control it.
 
     An instance is new, connected or stopped. Only a connected one can be updated; only one that is
     not connected can start, resume, view or connect. After `stop_experiment()`, or when its
-    manager has died, reads are answered from the experiment's files.
+    manager has died, it reads from the experiment's files.
 
     Without `with` or `stop_experiment()` the experiment outlives the Python process. Its manager
-    listens on all interfaces without any authentication, and no NNI release can be
-    configured otherwise: anyone who reaches the port can stop it, or run commands.
+    listens on all interfaces without any authentication, which cannot be configured in any NNI
+    release: anyone who reaches the port can stop it, or run commands.
 
     `with` stops what it started, also when SIGTERM or SIGHUP would end the script: the experiment
-    is stopped first, and the process ends by the signal after that. A handler of the script's own
-    is left alone, and so is everything in threads other than the main one. A process that was
-    forked inside the block reads, and leaves the experiment running unless it calls
-    `stop_experiment()`.
+    is stopped first, then the signal ends the process. Handlers that the script has set are left
+    alone, and so are threads other than the main one. A process that was forked inside the block
+    can read, and leaves the experiment running unless it calls `stop_experiment()`.
 
     Args:
-        nni: The NNI to start managers of: a virtual environment, a `python` in one, the directory
+        nni: The NNI that starts managers: a virtual environment, a `python` in one, the directory
             of its `main.js`, or a found installation. None: the variable NNICLI_NNI, else the
             environment of the running interpreter.
-        experiments_directory: Parent of the experiments' directories. It beats the config's own
-            `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
+        experiments_directory: Parent of the experiments' directories. It takes precedence over the
+            config's `experimentWorkingDirectory`; None: that one, else NNI's `~/nni-experiments`.
         url_prefix: Path below which a started manager serves, such as `team/a`.
         headers: Sent with each request, for managers behind a reverse proxy.
         auth: User and password for basic authentication there, or a function that takes each
             request and returns the one to send, for tokens that expire.
         verify: Whether to check TLS certificates there, or the path of a CA bundle.
-        timeouts: Limits for everything that is waited for.
-        handle_signals: Whether `with` takes over SIGTERM and SIGHUP where nobody else does.
-        max_answer_bytes: A longer answer of a manager is a ResponseError, so that none fills the
+        timeouts: Limits for requests and waits.
+        handle_signals: Whether `with` handles SIGTERM and SIGHUP, unless the script does.
+        max_answer_bytes: A longer answer from a manager is a ResponseError, so that none fills the
             memory.
     """
 
@@ -151,14 +150,14 @@ class Experiment(ExperimentReader):
             timeouts=timeouts,
             max_answer_bytes=max_answer_bytes,
         )
-        # The one that it is connected to, or that it has stopped.
+        # That of the experiment that it is connected to, or that it has stopped.
         self._session: Session | None = None
         self._supervisor: Supervisor | None = None
         self._reads: ReadSource | None = None
         self._spare_starts = _SPARE_STARTS
         self._handle_signals = handle_signals
-        # Held while this instance gets or loses its experiment. The thread that holds it may come
-        # again: a signal handler of the script's own runs in the middle of whatever it interrupts.
+        # Held while this instance gets or loses its experiment. Its holder may acquire it again, as
+        # the script's signal handlers run in the middle of what they interrupt.
         self._changing = threading.RLock()
         self._blocks: list[ExitStack] = []
 
@@ -195,7 +194,7 @@ class Experiment(ExperimentReader):
 
     @property
     def process(self) -> ManagerProcess | None:
-        """The manager's process, None when it is not on this machine or there is none."""
+        """The manager's process, None if there is none on this machine."""
         return self._live.process if self._live else None
 
     # Start, connect, leave, stop
@@ -211,9 +210,9 @@ class Experiment(ExperimentReader):
         """Start an experiment and connect to it.
 
         Args:
-            config_file: Path of a YAML or JSON config, or the config itself as a mapping. Its
-                relative paths count from its own directory, those of a mapping from the working
-                directory.
+            config_file: Path of a YAML or JSON config, or the config itself as a mapping. Relative
+                paths in it are resolved against its own directory, those in a mapping against the
+                working directory.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
             debug: Set the config's `debug`, and the manager's log level to debug.
@@ -223,7 +222,7 @@ class Experiment(ExperimentReader):
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             ConfigError: The config has errors; all of them are listed, and nothing was started.
-            InvalidValueError: The port is out of range, or `ignore` names what is not a check.
+            InvalidValueError: The port is out of range, or `ignore` has an unknown check.
             LaunchError: The manager could not be started; nothing of it is left.
             RegistryError: NNI's registry cannot be read or written.
         """
@@ -245,10 +244,10 @@ class Experiment(ExperimentReader):
     def resume_experiment(
         self, exp_id: Reference, port: int | str | None = None, debug: bool = False
     ) -> None:
-        """Go on with a stopped experiment and connect to it.
+        """Resume a stopped experiment and connect to it.
 
-        One that has no trials or time left is resumed all the same, with a logged warning that
-        names the update to call.
+        One that has used up its trials or its time is resumed too, with a logged warning that names
+        the update to call.
 
         Args:
             exp_id: The experiment's id or a unique prefix of it, its own directory, or its
@@ -260,10 +259,10 @@ class Experiment(ExperimentReader):
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             ExperimentNotFoundError: No such experiment is on this machine.
-            InvalidValueError: Several are meant, or the reference is an archive, or the address
-                of a manager, which has the experiment already.
-            StateError: The experiment has a manager that still runs.
-            UnsupportedVersionError: Another generation of NNI made the experiment.
+            InvalidValueError: The reference is ambiguous, an archive, or the address of a manager,
+                which is running the experiment already.
+            StateError: The experiment still has a running manager.
+            UnsupportedVersionError: Another generation of NNI created the experiment.
             LaunchError: The manager could not be started; the experiment is as it was.
         """
         with self._connecting():
@@ -281,16 +280,16 @@ class Experiment(ExperimentReader):
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             ExperimentNotFoundError: No such experiment is on this machine.
-            InvalidValueError: Several are meant, or the reference is an archive, or the address
-                of a manager, which has the experiment already.
-            StateError: The experiment has a manager that still runs.
+            InvalidValueError: The reference is ambiguous, an archive, or the address of a manager,
+                which is running the experiment already.
+            StateError: The experiment still has a running manager.
             LaunchError: The manager could not be started; the experiment is as it was.
         """
         with self._connecting():
             self._reopen(exp_id, port, "view")
 
     def connect_experiment(self, endpoint: str) -> None:
-        """Connect to a manager that runs already.
+        """Connect to a running manager.
 
         Args:
             endpoint: Its URL, `http://host:port`, with the URL prefix if it has one.
@@ -298,8 +297,8 @@ class Experiment(ExperimentReader):
         Raises:
             AlreadyConnectedError: This instance has an experiment.
             InvalidValueError: The endpoint is not such a URL.
-            RestError: No manager answers there; the error names the right address where a manager
-                is found near it.
+            RestError: No manager answers there; the error names the right address if a manager is
+                found near it.
         """
         with self._connecting():
             connection = self._connection.at(endpoint)
@@ -316,7 +315,7 @@ class Experiment(ExperimentReader):
             self._enter(session)
 
     def disconnect(self) -> None:
-        """Forget the experiment and leave it running."""
+        """Disconnect from the experiment and leave it running."""
         if self._session is not None:
             self._session.close()
         self._session = self._supervisor = self._reads = None
@@ -325,14 +324,14 @@ class Experiment(ExperimentReader):
         """Stop the experiment; nothing of it is left running on this machine.
 
         Returns:
-            How the manager ended, and which processes had outlived it and were ended: after a
-            manager that died by itself the tuner, the trials and their children.
+            How the manager ended, and which processes had outlived it and were ended: if the
+            manager had died, the tuner, the trials and their children.
 
         Raises:
             NotConnectedError: There is no experiment.
-            StopError: Something of it is still alive.
-            StopNotSupportedError: It is on another host, and its release (1.x, 2.0) knows no
-                request to stop; it goes on.
+            StopError: One of its processes is still alive.
+            StopNotSupportedError: It is on another machine, and its release (1.x, 2.0) cannot be
+                asked to stop; it is still running.
         """
         with self._changing:
             outcome = self._connected().stop(self._connection.timeouts)
@@ -352,12 +351,12 @@ class Experiment(ExperimentReader):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop what this process started with this instance, leave what it only connected to."""
+        """Stop an experiment that this process started; only disconnect from any other."""
         with self._blocks.pop():
             try:
                 self._leave()
             except SystemExit:
-                # A signal may come in the moment before they are held back.
+                # A signal may come right before they are held back.
                 self._leave()
                 raise
 
@@ -377,7 +376,7 @@ class Experiment(ExperimentReader):
             return {"status": ExperimentStatus.STOPPED.value, "errors": []}
         return self._connected().client.get_experiment_status()
 
-    # Steer
+    # Control
 
     def update_concurrency(self, value: int | str) -> None:
         """Change how many trials run at once; 0 pauses the experiment."""
@@ -388,7 +387,7 @@ class Experiment(ExperimentReader):
         self.update(max_experiment_duration=check_given(value, "max_experiment_duration"))
 
     def update_searchspace(self, filename: str | os.PathLike[str]) -> None:
-        """Replace the search space by that of a JSON or YAML file.
+        """Replace the search space with that of a JSON or YAML file.
 
         Trials that the tuner has generated already keep the old one.
         """
@@ -397,7 +396,7 @@ class Experiment(ExperimentReader):
     def update_trailnum(self, value: int | str) -> None:
         """Change how many trials there may be; a higher number reopens an experiment that is DONE.
 
-        The name is NNI's own.
+        The name is NNI's.
         """
         self.update(max_trial_number=check_given(value, "max_trial_number"))
 
@@ -427,7 +426,7 @@ class Experiment(ExperimentReader):
             StateError: The experiment is only viewed.
             InvalidValueError: A value is not allowed; nothing was sent.
             SearchSpaceError: The search space is missing or not valid; nothing was sent.
-            UpdateNotAppliedError: The manager said 200, and the value did not change.
+            UpdateNotAppliedError: The manager answered 200, and the value did not change.
             TunerNotReadyError: The search space needs the tuner, which did not connect.
             RestError: The manager could not be reached or refused.
         """
@@ -438,27 +437,27 @@ class Experiment(ExperimentReader):
             "search_space": search_space,
         }
         given = {name: value for name, value in fields.items() if value is not None}
-        return update_profile(self._steerable(), given, self._connection.timeouts.tuner_s)
+        return update_profile(self._controllable(), given, self._connection.timeouts.tuner_s)
 
     def kill_trial_job(self, trial_job_id: str) -> None:
-        """Cancel a trial that waits or runs, and wait for its end; one that has ended stays so.
+        """Cancel a waiting or running trial, and wait for its end; an ended one is left as it is.
 
-        A manager that cannot reach the trial yet says USER_CANCELED all the same, and lets it run
-        on; so it is asked again until the trial has ended, for `Timeouts.kill_s`.
+        A manager that cannot reach the trial yet still says USER_CANCELED, and lets it run on; so
+        the request is repeated until the trial has ended, for up to `Timeouts.kill_s`.
 
         Raises:
             TrialJobNotFoundError: The experiment has no such trial.
             StateError: The experiment is only viewed.
-            TrialStillRunningError: The trial has not ended in time; it may still do so.
+            TrialStillRunningError: The trial did not end in time; it may still do so.
         """
-        kill_trial(self._steerable(), trial_job_id, self._connection.timeouts.kill_s)
+        kill_trial(self._controllable(), trial_job_id, self._connection.timeouts.kill_s)
 
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
-        """Queue a trial with parameters of the caller's own; return its sequence id.
+        """Queue a trial with the given parameters; return its sequence id.
 
-        It waits behind the trials that the tuner has generated already, and counts as one of
-        `max_trial_number`: below that limit, but with too many before it, it waits until
-        `update_trailnum()` makes room.
+        It waits behind the trials that the tuner has already generated, and counts towards
+        `max_trial_number`: with too many trials before it, it waits until `update_trailnum()`
+        raises that limit.
 
         Args:
             parameters: Name -> value, a point of the experiment's search space.
@@ -467,20 +466,20 @@ class Experiment(ExperimentReader):
             InvalidValueError: They are not a point of the search space; nothing was sent.
             StateError: The experiment is only viewed, or has used up its trials.
         """
-        return submit_trial(self._steerable(), parameters)
+        return submit_trial(self._controllable(), parameters)
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Send the tuner results that are known already.
+        """Send known results to the tuner.
 
         Args:
             rows: `{"parameter": {...}, "value": number or dict with "default"}` each.
 
         Raises:
-            InvalidValueError: A row has another form, or is not a point of the search space;
-                nothing was sent.
+            InvalidValueError: A row does not have this form, or is not a point of the search
+                space; nothing was sent.
             TunerNotReadyError: The tuner did not connect in time; nothing was sent.
         """
-        import_data(self._steerable(), rows, self._connection.timeouts.tuner_s)
+        import_data(self._controllable(), rows, self._connection.timeouts.tuner_s)
 
     # Wait
 
@@ -492,15 +491,15 @@ class Experiment(ExperimentReader):
         start_timeout: str | float | timedelta | None = None,
         allow_no_metric: bool = False,
     ) -> ExperimentStatus:
-        """Wait until no more work will be done, and return the status at the end.
+        """Wait until the experiment is over, and return its last status.
 
-        The manager's process and status, the tuner's process and log, its sets of
-        hyper-parameters and the trials are watched.
+        It watches the manager's process and status, the tuner's process and log, its parameter sets
+        and the trials.
 
         Args:
-            timeout: Seconds, a timedelta or text such as `2h`; None: no limit. A manager that does
-                not answer is not waited for any longer, but for at least a second.
-            until: A status, or several, to return on as well.
+            timeout: Seconds, a timedelta or text such as `2h`; None: no limit. It also limits how
+                long a manager that does not answer is waited for, to no less than a second.
+            until: A further status, or several, to return on.
             start_timeout: How long trials may wait while none runs, in the same forms; None: no
                 limit. After `Timeouts.trial_s` a warning is logged in any case.
             allow_no_metric: Whether trials may succeed without a number as their final metric.
@@ -511,13 +510,13 @@ class Experiment(ExperimentReader):
 
         Raises:
             NotConnectedError: There is no manager to wait for.
-            WaitTimeoutError: The time is up; the experiment goes on.
-            TrialsNotStartedError: No trial has run for `start_timeout`; the experiment goes on.
-            TunerCrashedError: The tuner is gone or makes nothing more, whatever the status says.
-            TunerTooSlowError: The tuner was too slow for the 10 s that 2.8 to 3.0 allow it, also
-                after the manager was started again, twice at most and only where it was started
-                here.
-            NoTrialSucceededError: It is over without a single success.
+            WaitTimeoutError: The time is up; the experiment is still running.
+            TrialsNotStartedError: No trial has run for `start_timeout`; the experiment is still
+                running.
+            TunerCrashedError: The tuner is gone or stopped generating, whatever the status says.
+            TunerTooSlowError: The tuner took longer to connect than the 10 s that 2.8 to 3.0 allow.
+                A manager that this process started is first restarted, at most twice.
+            NoTrialSucceededError: It is over, and no trial succeeded.
             NoMetricError: It is over, and no trial that succeeded has a number as its metric.
             ExperimentFailedError: The manager is gone, or says ERROR.
             RestError: The manager does not answer, by the limits of `Timeouts`.
@@ -535,7 +534,7 @@ class Experiment(ExperimentReader):
             except TunerTooSlowError as error:
                 if not session.is_owned or self._spare_starts == 0 or limits.deadline.expired:
                     raise
-                session = self._start_again(error)
+                session = self._restart(error)
 
     # How it is done
 
@@ -544,17 +543,17 @@ class Experiment(ExperimentReader):
             self._supervisor = Supervisor(session, patience_s=self._connection.timeouts.trial_s)
         return self._supervisor
 
-    def _start_again(self, reason: TunerTooSlowError) -> Session:
-        """Start the manager again, where possible on the same port, as nothing has run yet."""
+    def _restart(self, reason: TunerTooSlowError) -> Session:
+        """Restart the manager, if possible on the same port; nothing has run yet."""
         with self._changing:
             session, spare_starts = self._connected(), self._spare_starts - 1
             logger.warning("%s", reason)
-            logger.warning("the manager of experiment %s is started again", session.exp_id)
+            logger.warning("restarting the manager of experiment %s", session.exp_id)
             self.stop_experiment()
             try:
                 self.resume_experiment(session.exp_id, session.port)
             except PortInUseError as error:
-                logger.warning("%s; another port is taken", error)
+                logger.warning("%s; using another port", error)
                 self.resume_experiment(session.exp_id)
             self._spare_starts = spare_starts
             return self._connected()
@@ -568,11 +567,11 @@ class Experiment(ExperimentReader):
 
     @contextmanager
     def _connecting(self) -> Iterator[None]:
-        """Keep other threads from giving this instance an experiment, too."""
+        """Keep other threads from changing the experiment of this instance."""
         if not self._changing.acquire(blocking=False):
             raise AlreadyConnectedError(
-                "another thread is just giving this instance an experiment, or stopping the one "
-                "that it has; use another Experiment()"
+                "another thread is starting, connecting or stopping an experiment with this "
+                "instance; use another Experiment()"
             )
         try:
             self._require_unconnected()
@@ -616,7 +615,7 @@ class Experiment(ExperimentReader):
             self._start(installation, plan)
 
     def _start(self, installation: NniInstallation, plan: StartPlan) -> None:
-        # A manager has no use for credentials, and another program may take its port first.
+        # The manager ignores credentials, and another program may take its port first.
         connection = self._connection.without_credentials()
         with start_manager(installation, plan, connection=connection) as started:
             self._enter(Session.of_started(started))
@@ -649,7 +648,7 @@ class Experiment(ExperimentReader):
             "connect_experiment() first"
         )
 
-    def _steerable(self) -> Session:
+    def _controllable(self) -> Session:
         session = self._connected()
         if session.is_view:
             raise StateError(

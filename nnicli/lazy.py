@@ -1,4 +1,4 @@
-"""Names that a package loads when they are first used."""
+"""Packages whose names are loaded on first use."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def attach_stub(
 ) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
     """Return the `__getattr__` and `__dir__` of a package whose names are those of its stub.
 
-    The stub is `__init__.pyi` beside `__init__.py`: the imports that type checkers and editors
+    The stub is `__init__.pyi` next to `__init__.py`: the imports that type checkers and editors
     read. `__all__` has its names, after those that `__init__.py` itself defines.
     """
     module = sys.modules[package]
@@ -40,11 +40,11 @@ def attach_stub(
 
 def _read_imports(package: str) -> dict[str, str]:
     """Return name -> the module that the stub imports it from."""
-    # Those who only import the package do not wait for these.
+    # Imported here, so that importing the package alone stays fast.
     import ast  # noqa: PLC0415
     import pkgutil  # noqa: PLC0415
 
-    # Through the package's loader, as the stub may lie inside an archive.
+    # Read through the package's loader, as the stub may be in an archive.
     stub = pkgutil.get_data(package, "__init__.pyi")
     if stub is None:
         raise ImportError(f"{package} cannot be loaded without its __init__.pyi", name=package)

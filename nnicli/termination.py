@@ -1,4 +1,4 @@
-"""SIGTERM and SIGHUP in a `with`, held back until what was started in it is stopped."""
+"""Holding back SIGTERM and SIGHUP in a `with` until its experiment is stopped."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasa
 class _Guard:
     """Turns a signal that would end the process into SystemExit, and delivers it at the end.
 
-    There is one for the process, as there is one handler for a signal. It counts the blocks that
-    are open, so blocks may be nested.
+    There is one per process, as a signal has one handler. It counts the open blocks, so blocks may
+    be nested.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class _Guard:
             self._pid, self._received, self._stopping = os.getpid(), None, 0
             self._is_due = False
             for number in _SIGNALS:
-                # A handler of the script's own decides what happens, and nohup's SIG_IGN stays.
+                # A handler that the script has set decides what happens, and nohup's SIG_IGN stays.
                 if signal.getsignal(number) is signal.SIG_DFL:
                     signal.signal(number, self._handle)
         self._open += 1
@@ -41,7 +41,7 @@ class _Guard:
         if self._open > 0 or not _is_main_thread():
             return
         for number in _SIGNALS:
-            # Bound methods are equal, and not the same.
+            # Bound methods are equal, but not identical.
             if signal.getsignal(number) == self._handle:
                 signal.signal(number, signal.SIG_DFL)
         if self._received is not None and os.getpid() == self._pid:
@@ -58,17 +58,17 @@ class _Guard:
 
     def _handle(self, number: int, _frame: FrameType | None) -> None:
         if self._open == 0 or os.getpid() != self._pid:
-            # The block was left in another thread, or this is a child that was forked in it.
+            # The block was left in another thread, or this is a forked child.
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         self._received, self._is_due = number, True
         self._raise_due()
 
     def _raise_due(self) -> None:
-        """Unwind the blocks, unless one of them is just being left: then once that is done."""
+        """Unwind the blocks; if one of them is being left, once that is done."""
         if self._is_due and not self._stopping and self._received is not None:
             self._is_due = False
-            # asyncio and threads let this one through, and no other but KeyboardInterrupt.
+            # asyncio and threads let only this one and KeyboardInterrupt through.
             raise SystemExit(128 + self._received)
 
 
@@ -77,10 +77,10 @@ _guard = _Guard()
 
 @contextmanager
 def termination_held_back() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP unwind what is inside, and end the process after that as ever.
+    """Let SIGTERM and SIGHUP unwind the block, and end the process as usual after that.
 
-    Only signals that would end the process at once are taken over, and only in the main thread,
-    where Python runs its handlers. After the block the process gets the signal that came.
+    Only signals that would end the process at once are handled, and only in the main thread, where
+    Python runs its handlers. After the block the signal is delivered again.
     """
     if not _is_main_thread():
         yield
@@ -94,9 +94,9 @@ def termination_held_back() -> Iterator[None]:
 
 @contextmanager
 def stopping() -> Iterator[None]:
-    """Hold signals back inside: a stop that is cut off would leave things behind.
+    """Hold back signals during a stop: one that is interrupted would leave processes behind.
 
-    Python handles signals in the main thread, so a stop in another one is not cut off, and need
+    Python handles signals in the main thread, so a stop in another one is not interrupted, and need
     not keep the main thread from being unwound.
     """
     with _guard.stopping() if _is_main_thread() else nullcontext():

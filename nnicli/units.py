@@ -1,4 +1,4 @@
-"""Durations, points in time and sizes, between people's words and machines' numbers."""
+"""Durations, points in time and sizes, converted between text and numbers."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ALLOWED = "allowed: a number with a unit, such as '90s', '30m', '2h' or '1d', a
 
 
 def to_whole(value: object) -> int | None:
-    """Return an integer, also of text of nothing but ASCII digits, as NNI's own nnicli took it.
+    """Return an integer, given as such or as text of ASCII digits, which NNI's own nnicli took.
 
-    None for everything else, and for text that is longer than any number that is sent.
+    None for everything else, and for text longer than any number that is sent.
     """
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         return int(value)
@@ -34,15 +34,15 @@ def parse_duration(value: object, *, field: str = "duration") -> int:
 
     Args:
         value: Text such as `90s`, `30m`, `1.5h` or `2d`, a timedelta, or a number of seconds.
-        field: How an error names the value.
+        field: The name of the value in an error.
 
     Raises:
-        InvalidValueError: It is none of these, not above zero, or more than a hundred years.
+        InvalidValueError: It is none of these, not above zero, or over a hundred years.
     """
     seconds = _to_seconds(value)
     if seconds is None or not 0 < seconds <= _LONGEST_S:
         raise InvalidValueError(
-            f"{field}: {value!r} is no duration; {_ALLOWED}", field=field, value=value
+            f"{field}: {value!r} is not a duration; {_ALLOWED}", field=field, value=value
         )
     return math.ceil(seconds)
 
@@ -78,7 +78,7 @@ def parse_memory(value: object) -> int:
         size = value
     if not 0 < size < math.inf:
         raise InvalidValueError(
-            f"{value!r} is no size of memory; allowed: a number with a unit, such as '8gb' or "
+            f"{value!r} is not a size of memory; allowed: a number with a unit, such as '8gb' or "
             "'512mb', or a number of MB",
             field="memory",
             value=value,
@@ -99,15 +99,15 @@ def format_duration(seconds: float) -> str:
 
 
 def parse_size(value: str, *, field: str = "size") -> int:
-    """Return a size in bytes, of text such as `500MB`, `1.5 GB` or `1000`; a MB has 10^6 bytes.
+    """Return the size in bytes of text such as `500MB`, `1.5 GB` or `1000`; 1 MB is 10^6 bytes.
 
     Raises:
-        InvalidValueError: It is no size.
+        InvalidValueError: It is not a size.
     """
     match = _SIZE.fullmatch(value)
     if match is None:
         raise InvalidValueError(
-            f"{field}: {value!r} is no size; allowed: a number with a unit, such as '500MB' or "
+            f"{field}: {value!r} is not a size; allowed: a number with a unit, such as '500MB' or "
             "'1.5GB'",
             field=field,
             value=value,
@@ -124,7 +124,7 @@ def format_size(size: int) -> str:
 
 
 def from_epoch_ms(milliseconds: int | None) -> datetime | None:
-    """Return a manager's timestamp as an aware UTC datetime, None for none or for no such year."""
+    """Return a manager's timestamp as an aware UTC datetime, None if absent or out of range."""
     if milliseconds is None:
         return None
     try:

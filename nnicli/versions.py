@@ -11,21 +11,21 @@ from nnicli.safe_logging import get_logger
 logger = get_logger(__name__)
 
 NEWEST_KNOWN = "3.0"
-"""The newest NNI release that nnicli knows; a newer one is treated as this one."""
+"""The newest NNI release that nnicli knows; newer ones are treated like it."""
 
-# A development install says 999.0.0-developing (2.2 and later).
+# The release of a development install is 999.0.0-developing (2.2 and later).
 _NUMBER = re.compile(r"v?(\d+(?:\.\d+)*)(?:[.+-]?[a-z].*)?", re.ASCII)
 _DEVELOPING = 999
-# Newer releases that were reported: once a process is enough.
+# Newer releases that were already reported in this process.
 _reported: set[tuple[int, ...]] = set()
 
 
 class VersionedRow(Protocol):
-    """A row of a table whose rows hold from one release until the next row's."""
+    """A row of a table, valid from its release until that of the next row."""
 
     @property
     def since(self) -> str:
-        """First release for which the row holds."""
+        """First release for which the row is valid."""
 
 
 Row = TypeVar("Row", bound=VersionedRow)
@@ -48,10 +48,9 @@ class ReleaseTable(tuple[Row, ...]):  # noqa: SLOT001 - it has a field of its ow
         return table
 
     def row_for(self, version: str) -> Row:
-        """Return the row that holds for a release: the last one that is not newer.
+        """Return the row for a release: the last one that is not newer.
 
-        A release newer than NEWEST_KNOWN gets the newest row and a logged warning, which comes
-        once a process.
+        A release newer than NEWEST_KNOWN gets the newest row, and a warning once per process.
 
         Raises:
             UnsupportedVersionError: The release is older than every row, or not a release number.
@@ -70,9 +69,9 @@ class ReleaseTable(tuple[Row, ...]):  # noqa: SLOT001 - it has a field of its ow
 
 
 def parse_version(text: str) -> tuple[int, ...]:
-    """Return a release as numbers that compare: `2.10.1` -> (2, 10, 1), `v1.5` -> (1, 5).
+    """Return a release as comparable numbers: `2.10.1` -> (2, 10, 1), `v1.5` -> (1, 5).
 
-    Trailing zeros are left out, as managers call `3.0` 3.0.0.
+    Trailing zeros are dropped, as managers of `3.0` say 3.0.0.
 
     Raises:
         ValueError: The text is not a release number.

@@ -1,4 +1,4 @@
-"""How long things may take, and how to wait for them."""
+"""Timeouts, deadlines and polling."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# A look that begins when the time is up gets this long: a wait of 0 s asks once.
-_LAST_LOOK_S = 1.0
+# A probe that begins when the time is up gets this long, so that a wait of 0 s asks once.
+_LAST_PROBE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Limits in seconds for everything that nnicli waits for.
 
-    A limit holds for a whole request: connection, all tries, pauses between them, and the answer to
-    its last byte. What makes several requests ends with the first that fails, so a manager that
-    hangs costs one limit; an update, whose lost answer is settled by reading back, costs two. In a
-    `wait(timeout=...)` and other calls with a limit of their own no request lasts longer than that.
+    A limit applies to a whole request: connection, all tries, pauses between them, and the answer
+    to its last byte. A call of several requests ends with the first that fails, so a manager that
+    hangs costs one limit; an update, whose lost answer is settled by reading back, costs two. In
+    `wait(timeout=...)` and other calls with their own limit no request lasts longer than that.
 
     Attributes:
         connect_s: TCP connection to the manager.
-        read_s: An ordinary request.
+        read_s: A regular request.
         scan_s: A request for which the manager scans its whole database, such as
             `list_trial_jobs()`; at 100,000 trials the first byte takes 6 to 9 s.
         start_s: From the spawn until the manager is ready; a cold disk takes over 4 s.
@@ -34,9 +34,9 @@ class Timeouts:
             up after 10 s.
         stop_s: From asking the manager to stop until SIGKILL; it allows itself 60 s.
         kill_s: From the first request to cancel a trial until it has ended; before 3.0 a manager
-            looks at its trials every 5 s, and over SSH it cannot reach them in their first seconds.
-        trial_s: From the moment when something could run until a trial does; after that a warning
-            is logged with what is known.
+            polls its trials every 5 s, and over SSH it cannot reach them in their first seconds.
+        trial_s: From the moment when a trial could run until one does; after that a warning with
+            the known facts is logged.
     """
 
     connect_s: float = 5.0
@@ -50,7 +50,7 @@ class Timeouts:
 
 
 class Deadline:
-    """A point on the monotonic clock by which something has to be done."""
+    """A point in time on the monotonic clock."""
 
     def __init__(self, timeout_s: float | None) -> None:
         """Start the clock; None never expires."""
@@ -64,7 +64,7 @@ class Deadline:
 
     @property
     def remaining_s(self) -> float:
-        """Seconds that are left, never below zero; infinite without a limit."""
+        """Seconds left, never below zero; infinite without a limit."""
         if self._timeout_s is None:
             return float("inf")
         return max(0.0, self._timeout_s - self.waited_s)
@@ -75,7 +75,7 @@ class Deadline:
         return self.remaining_s <= 0
 
     def sleep(self, seconds: float) -> None:
-        """Sleep that long, or for what is left if that is less."""
+        """Sleep that long, or for the time left if that is shorter."""
         time.sleep(min(seconds, self.remaining_s))
 
 
@@ -84,11 +84,11 @@ _enclosing: ContextVar[Deadline | None] = ContextVar("enclosing", default=None)
 
 @contextmanager
 def within(deadline: Deadline) -> Iterator[None]:
-    """Bound every request in the block by a deadline, beside the request's own limit.
+    """Bound every request in the block by a deadline, in addition to the request's limit.
 
-    A second is left even when the time is up, so that a wait of 0 s can ask once.
+    Even when the time is up a second is left, so that a wait of 0 s can ask once.
     """
-    token = _enclosing.set(bounded(max(deadline.remaining_s, _LAST_LOOK_S)))
+    token = _enclosing.set(bounded(max(deadline.remaining_s, _LAST_PROBE_S)))
     try:
         yield
     finally:
@@ -96,9 +96,9 @@ def within(deadline: Deadline) -> Iterator[None]:
 
 
 def bounded(limit_s: float) -> Deadline:
-    """Return the deadline of something that starts now and may take so long.
+    """Return the deadline for an operation that starts now and may take this long.
 
-    In a block of `within()` it is that block's deadline where that comes first.
+    In a block of `within()` it is that block's deadline if that comes first.
     """
     enclosing = _enclosing.get()
     return Deadline(limit_s if enclosing is None else min(limit_s, enclosing.remaining_s))
@@ -107,8 +107,8 @@ def bounded(limit_s: float) -> Deadline:
 def poll_until(probe: Callable[[], T | None], *, deadline: Deadline, interval_s: float) -> T | None:
     """Return the first answer of `probe` that is not None, or None when the time is up.
 
-    The probe is asked at least once, and once more at the very end. Its requests are bounded by the
-    deadline.
+    The probe is called at least once, and once more at the very end. Its requests are bounded by
+    the deadline.
     """
     while True:
         last_chance = deadline.expired

@@ -362,7 +362,7 @@ def test_an_update_that_is_never_answered_but_done_counts(
         ("update_concurrency", 1.5, InvalidValueError, "1.5 is not allowed"),
         ("update_trailnum", 0, InvalidValueError, "an integer from 1"),
         ("update_trailnum", None, InvalidValueError, "None is not allowed"),
-        ("update_duration", "soon", InvalidValueError, "'soon' is no duration"),
+        ("update_duration", "soon", InvalidValueError, "'soon' is not a duration"),
         ("update_duration", "0s", InvalidValueError, "above zero"),
         ("update_duration", "-5m", InvalidValueError, "no duration"),
         ("update_duration", True, InvalidValueError, "no duration"),
@@ -618,7 +618,7 @@ def test_a_manager_whose_tuner_was_too_slow_is_started_again(
     assert (experiment.exp_id, experiment.port) == before
     assert len(experiment.list_trial_jobs()) == 3
     assert "the machine is too slow or too busy (load" in caplog.text
-    assert f"the manager of experiment {experiment.exp_id} is started again" in caplog.text
+    assert f"restarting the manager of experiment {experiment.exp_id}" in caplog.text
 
 
 def test_a_tuner_that_is_too_slow_every_time_is_an_error(
@@ -633,7 +633,7 @@ def test_a_tuner_that_is_too_slow_every_time_is_an_error(
     with pytest.raises(TunerTooSlowError, match="too slow or too busy"):
         experiment.wait(timeout=110)
 
-    assert caplog.text.count("is started again") == 2
+    assert caplog.text.count("restarting the manager of experiment") == 2
 
 
 def test_a_manager_that_was_only_connected_to_is_not_started_again(

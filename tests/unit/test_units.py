@@ -45,8 +45,10 @@ def test_durations_are_whole_seconds_rounded_up(value: Any, seconds: int) -> Non
      float("nan"), float("inf"), "99999999999d", timedelta(0)],
 )  # fmt: skip
 def test_anything_else_is_refused_with_what_is_allowed(value: Any) -> None:
-    """NNI itself takes `1_0s` and digits of other scripts, which its manager then cannot read."""
-    with pytest.raises(InvalidValueError, match=r"limit: .* is no duration; allowed: ") as caught:
+    """NNI itself accepts `1_0s` and digits of other scripts, which its manager cannot read."""
+    with pytest.raises(
+        InvalidValueError, match=r"limit: .* is not a duration; allowed: "
+    ) as caught:
         parse_duration(value, field="limit")
 
     assert caught.value.field == "limit"
@@ -98,8 +100,10 @@ def test_sizes_are_read(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "MB", "-1", "1 PB", "1e3", "1MiB", "a lot"])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(InvalidValueError, match=r"larger_than: .* is no size; allowed: a number"):
+def test_text_that_is_not_a_size_is_refused(text: str) -> None:
+    with pytest.raises(
+        InvalidValueError, match=r"larger_than: .* is not a size; allowed: a number"
+    ):
         parse_size(text, field="larger_than")
 
 
@@ -107,7 +111,7 @@ def test_what_is_no_size_is_refused(text: str) -> None:
     ("size", "text"),
     [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345, "12.3 kB"), (1_678_812_524, "1.7 GB")],
 )
-def test_sizes_are_told(size: int, text: str) -> None:
+def test_sizes_for_people(size: int, text: str) -> None:
     assert format_size(size) == text
 
 
@@ -121,5 +125,7 @@ def test_sizes_are_told(size: int, text: str) -> None:
         *(("\u0664", None), ("\u00b2", None), ("9" * 5_000, None), (None, None), (b"2", None)),
     ],
 )
-def test_digits_are_an_integer_and_nothing_else_is(value: object, number: int | None) -> None:
+def test_only_integers_and_text_of_ascii_digits_are_whole_numbers(
+    value: object, number: int | None
+) -> None:
     assert units.to_whole(value) == number

@@ -35,7 +35,7 @@ def test_spellings_of_a_release(text: str, numbers: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "latest", "<html>", "3.", "-1.0"])
-def test_nonsense_is_refused(text: str) -> None:
+def test_other_text_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not an NNI release number"):
         parse_version(text)
 
@@ -56,11 +56,13 @@ def test_releases_compare_as_numbers_and_not_as_text() -> None:
 @pytest.mark.parametrize(
     ("version", "since"), [("1.8", "1.8"), ("2.9", "1.8"), ("2.10.1", "2.10"), ("3.0.0", "3.0")]
 )
-def test_the_last_row_that_is_not_newer_holds(version: str, since: str) -> None:
+def test_the_row_is_the_last_one_that_is_not_newer(version: str, since: str) -> None:
     assert ROWS.row_for(version).since == since
 
 
-def test_a_development_build_is_the_newest_and_expected(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_development_build_counts_as_the_newest_without_a_warning(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level(logging.WARNING):
         row = ROWS.row_for("999.0.0-developing")
 
@@ -68,8 +70,8 @@ def test_a_development_build_is_the_newest_and_expected(caplog: pytest.LogCaptur
     assert caplog.text == ""
 
 
-@pytest.mark.parametrize("version", ["1.7", "no release"])
-def test_what_no_row_holds_for_is_unsupported(version: str) -> None:
+@pytest.mark.parametrize("version", ["1.7", "not a release"])
+def test_a_release_without_a_row_is_unsupported(version: str) -> None:
     with pytest.raises(UnsupportedVersionError):
         ROWS.row_for(version)
 
@@ -77,7 +79,7 @@ def test_what_no_row_holds_for_is_unsupported(version: str) -> None:
 def test_a_newer_release_is_treated_as_the_newest_and_reported_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Six warnings at each start hid what they said; managers say 3.1.0 where packages say 3.1."""
+    """Six warnings at each start were too many; managers say 3.1.0 where packages say 3.1."""
     with caplog.at_level(logging.WARNING):
         rows = [ROWS.row_for(version).since for version in ("3.1", "3.1.0", "v3.1")]
 

@@ -8,7 +8,7 @@ from nnicli.waiting import Deadline, bounded, poll_until, within
 
 
 class Clock:
-    """A clock that only sleeping moves."""
+    """A clock that advances only by sleeping."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -64,7 +64,7 @@ def test_polling_returns_the_first_answer_that_is_not_none(clock: Clock) -> None
 
 
 def test_polling_asks_once_more_at_the_very_end(clock: Clock) -> None:
-    """What comes true during the last sleep is still seen."""
+    """A change during the last sleep is still noticed."""
     asked = []
 
     def probe() -> bool | None:
@@ -81,7 +81,7 @@ def test_polling_gives_up_when_the_time_is_up(clock: Clock) -> None:
     assert clock.now == 102
 
 
-def test_without_a_block_only_the_own_limit_holds(clock: Clock) -> None:
+def test_outside_a_block_only_the_request_s_limit_applies(clock: Clock) -> None:
     assert clock.slept == []
     assert bounded(7).remaining_s == 7
 
@@ -99,7 +99,7 @@ def test_without_a_block_only_the_own_limit_holds(clock: Clock) -> None:
     ],
 )
 @pytest.mark.usefixtures("clock")
-def test_the_nearest_of_all_deadlines_around_holds(
+def test_the_nearest_enclosing_deadline_applies(
     limits: tuple[float | None, ...], own_s: float, expected_s: float
 ) -> None:
     with ExitStack() as blocks:
@@ -111,7 +111,7 @@ def test_the_nearest_of_all_deadlines_around_holds(
     assert bounded(own_s).remaining_s == own_s
 
 
-def test_a_probe_is_bounded_by_what_it_is_for(clock: Clock) -> None:
+def test_a_probe_is_bounded_by_the_deadline_of_the_polling(clock: Clock) -> None:
     limits: list[float] = []
 
     poll_until(

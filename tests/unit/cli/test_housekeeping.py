@@ -83,8 +83,8 @@ def test_errors_are_reported_with_their_exit_code(directory: Path, tmp_path: Pat
         (["experiment", "load", str(file)], 1, "is damaged, or no saved experiment"),
         (["experiment", "delete", "nosuch"], 1, "there is no experiment 'nosuch'"),
         (["experiment", "prune"], 2, "prune needs a condition"),
-        (["experiment", "prune", "--larger-than", "much"], 2, "'much' is no size"),
-        (["experiment", "prune", "--older-than", "long"], 2, "'long' is no duration"),
+        (["experiment", "prune", "--larger-than", "much"], 2, "'much' is not a size"),
+        (["experiment", "prune", "--older-than", "long"], 2, "'long' is not a duration"),
     ):
         result = run(*arguments)
         assert (result.exit_code, result.stdout) == (exit_code, "")

@@ -217,7 +217,7 @@ def test_the_json_contains_the_problems_of_a_config(
     [
         (["--port", "80"], "an integer from 1025 to 65535"),
         (["--port", "many"], "'many' is not a valid integer"),
-        (["--timeout", "soon"], "--timeout: 'soon' is no duration"),
+        (["--timeout", "soon"], "--timeout: 'soon' is not a duration"),
         (["--ignore", "rnage"], "ignore: 'rnage' is not a check; did you mean 'range'?"),
         (["--ignore", "syntax"], "ignore: 'syntax' cannot be turned off"),
         (["--no-such"], "No such option"),
