@@ -1,4 +1,4 @@
-"""What can be read of an experiment, whether its manager lives or not."""
+"""The read methods of every experiment, whether its manager is running or not."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ T = TypeVar("T")
 
 
 class ExperimentReader(ABC):
-    """The read methods that a live experiment and a recorded one have in common."""
+    """The read methods that live and recorded experiments have in common."""
 
     @abstractmethod
     def _read(self, read: Callable[[results.PairedTrials], T]) -> T:
-        """Return what is read from the best source that there is."""
+        """Return the result of reading from the best source available."""
 
     @abstractmethod
     def _trial_log(self, trial_job_id: str, kind: str) -> Log:
@@ -36,7 +36,7 @@ class ExperimentReader(ABC):
 
     @abstractmethod
     def _known_trial_logs(self) -> Collection[str]:
-        """Return the kinds of a trial's logs that there are."""
+        """Return the available kinds of a trial's logs."""
 
     @abstractmethod
     def _manager_log(self, kind: str) -> Log:
@@ -48,7 +48,7 @@ class ExperimentReader(ABC):
 
     @abstractmethod
     def _is_running(self) -> bool:
-        """Return whether the manager lives, as far as that can be known."""
+        """Return whether the manager is running, as far as that is known."""
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the experiment's profile: `params` is its config, `execDuration` in seconds."""
@@ -62,12 +62,12 @@ class ExperimentReader(ABC):
         """Return one trial.
 
         Raises:
-            TrialJobNotFoundError: The experiment has no such trial.
+            TrialJobNotFoundError: The experiment does not have this trial.
         """
         return self._read(lambda source: source.get_trial_job(trial_job_id))
 
     def list_trial_jobs(self) -> list[TrialJob]:
-        """Return all trials in the order in which they were made."""
+        """Return all trials in the order in which they were created."""
         return self._read(lambda source: source.list_trial_jobs())
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
@@ -82,7 +82,7 @@ class ExperimentReader(ABC):
         return self._read(lambda source: source.get_job_metrics(trial_job_id))
 
     def export_data(self) -> list[TrialResult]:
-        """Return the parameters and the final metric of every trial that succeeded with one."""
+        """Return the parameters and final metric of every succeeded trial that has one."""
         return self._read(lambda source: source.export_data())
 
     def write_export(
@@ -93,19 +93,20 @@ class ExperimentReader(ABC):
         intermediate: bool = False,
         csv_escape: bool = False,
     ) -> None:
-        """Write the results of `export_data()` to a file, in the form in which nnictl does.
+        """Write the results of `export_data()` to a file, in nnictl's format.
 
-        A file that is there already is replaced in one step and keeps its mode; a link stays, and
-        what it leads to is replaced. A device or a pipe is written to.
+        An existing file is replaced in one step and keeps its mode; a link is kept, and its target
+        is replaced. A device or a pipe is written to.
 
         Args:
             path: The file.
-            kind: `csv` or `json`; None: what the name ends in.
-            intermediate: Whether to add the metrics that were reported on the way.
-            csv_escape: Whether csv is to be opened by a spreadsheet, as with `export_text()`.
+            kind: `csv` or `json`; None: by the suffix of the name.
+            intermediate: Whether to add intermediate metrics.
+            csv_escape: Whether to make csv safe for spreadsheets, as in `export_text()`.
 
         Raises:
-            InvalidValueError: The kind is neither, or not given and not in the name.
+            InvalidValueError: The kind is neither, or is not given and does not follow from the
+                name.
             OSError: The file cannot be written.
         """
         target = Path(path)
@@ -127,11 +128,11 @@ class ExperimentReader(ABC):
 
         Args:
             kind: `csv` or `json`.
-            intermediate: Whether to add the metrics that were reported on the way.
-            csv_escape: Whether text in csv that a spreadsheet would take for a formula, as it
-                begins with `=`, `+`, `-`, `@`, a tab or a line end, gets a `'` before it. Text that
+            intermediate: Whether to add intermediate metrics.
+            csv_escape: Whether to put a `'` before text in csv that a spreadsheet would evaluate as
+                a formula, as it begins with `=`, `+`, `-`, `@`, a tab or a line end. Text that
                 begins with `'` gets another one, so that `parse_export(..., csv_escape=True)` and
-                `import --csv-escape` read all of it back. Numbers stay as they are.
+                `import --csv-escape` can read all of it back. Numbers are not changed.
         """
         return self._read(
             lambda source: results.export_text(
@@ -143,11 +144,11 @@ class ExperimentReader(ABC):
         """Return the trial with the best final metric.
 
         Args:
-            metric: Key in the final metric, where trials report a dict.
-            mode: `maximize` or `minimize`; None: the tuner's own `optimize_mode`.
+            metric: Key in the final metric, if trials report a dict.
+            mode: `maximize` or `minimize`; None: the tuner's `optimize_mode`.
 
         Raises:
-            InvalidValueError: No mode was given, and the config has none.
+            InvalidValueError: No mode was given, and the config does not have one.
             NoTrialSucceededError: No trial has a number as this metric.
         """
         return self._read(lambda source: results.best_trial(source, metric=metric, mode=mode))
@@ -160,33 +161,33 @@ class ExperimentReader(ABC):
         head: int | None = None,
         tail: int | None = None,
     ) -> str:
-        """Return one kind of what a trial wrote; empty before it wrote.
+        """Return one of a trial's logs; empty if nothing was written yet.
 
-        `trial_log_kinds()` tells which kinds have text.
+        `trial_log_kinds()` returns the kinds that have text.
 
         Args:
             trial_job_id: The trial.
             kind: `stdout`, `stderr` or `trial`, which is what NNI logs inside the trial.
-            head: Only so many lines from the beginning.
-            tail: Only so many lines from the end.
+            head: Only the first `head` lines.
+            tail: Only the last `tail` lines.
 
         Raises:
             InvalidValueError: The kind is none of these, or a number of lines is not allowed.
-            TrialJobNotFoundError: The experiment has no such trial.
-            TrialLogNotAvailableError: It ran on another machine, from which its log is not to be
-                had; `location` says where it is.
+            TrialJobNotFoundError: The experiment does not have this trial.
+            TrialLogNotAvailableError: It ran on another machine, and its log is not available;
+                `location` says where it is.
         """
         return self._trial_log(trial_job_id, kind).text(head=head, tail=tail)
 
     def trial_log_kinds(self, trial_job_id: str) -> list[str]:
         """Return the kinds of a trial's logs that have text: `stdout`, `stderr`, `trial`.
 
-        What a trial prints after it has imported nni is in `trial`: NNI takes its standard output
-        over (1.9 to 3.0, seen live).
+        What a trial prints after importing nni is in `trial`, as NNI takes over its standard output
+        (1.9 to 3.0, seen live).
 
         Raises:
-            TrialJobNotFoundError: The experiment has no such trial.
-            TrialLogNotAvailableError: It ran on another machine, and its logs are not here.
+            TrialJobNotFoundError: The experiment does not have this trial.
+            TrialLogNotAvailableError: It ran on another machine, and its logs are not available.
         """
         return [
             kind
@@ -197,13 +198,13 @@ class ExperimentReader(ABC):
     def manager_log(
         self, kind: str = "log", *, head: int | None = None, tail: int | None = None
     ) -> str:
-        """Return what the manager wrote; empty before it wrote.
+        """Return one of the manager's logs; empty if nothing was written yet.
 
         Args:
-            kind: `log`, its own log; `stdout` or `stderr`, what it printed, where a failure shows
-                that comes before its log is open.
-            head: Only so many lines from the beginning.
-            tail: Only so many lines from the end.
+            kind: `log`, its own log; `stdout` or `stderr`, its output, which shows failures that
+                come before its log is open.
+            head: Only the first `head` lines.
+            tail: Only the last `tail` lines.
 
         Raises:
             InvalidValueError: The kind is none of these, or a number of lines is not allowed.
@@ -211,11 +212,11 @@ class ExperimentReader(ABC):
         return self._manager_log(kind).text(head=head, tail=tail)
 
     def dispatcher_log(self, *, head: int | None = None, tail: int | None = None) -> str:
-        """Return what the tuner's process wrote; empty before it wrote.
+        """Return the log of the tuner's process; empty if nothing was written yet.
 
         Args:
-            head: Only so many lines from the beginning.
-            tail: Only so many lines from the end.
+            head: Only the first `head` lines.
+            tail: Only the last `tail` lines.
 
         Raises:
             InvalidValueError: A number of lines is not allowed.
@@ -230,21 +231,21 @@ class ExperimentReader(ABC):
         tail: int | None = None,
         timeout: float | None = None,
     ) -> Iterator[str]:
-        """Return what a trial writes, piece by piece, until it has ended.
+        """Return one of a trial's logs in pieces, as it is written, until the trial has ended.
 
-        A log that is replaced or cut meanwhile is followed into its new beginning.
+        If the log is replaced or truncated meanwhile, it is followed from its new beginning.
 
         Args:
             trial_job_id: The trial.
             kind: `stdout`, `stderr` or `trial`.
-            tail: Only so many lines of what is there already.
+            tail: Of the lines already written, only the last `tail`.
             timeout: Seconds after which to end in any case.
 
         Raises:
             InvalidValueError: The kind is none of these, or the number of lines is not allowed.
-            TrialJobNotFoundError: The experiment has no such trial.
-            TrialLogNotAvailableError: It ran on another machine, from which its log is not to be
-                had; `location` says where it is.
+            TrialJobNotFoundError: The experiment does not have this trial.
+            TrialLogNotAvailableError: It ran on another machine, and its log is not available;
+                `location` says where it is.
         """
         return self._trial_log(trial_job_id, kind).follow(
             deadline=Deadline(timeout),
@@ -257,11 +258,11 @@ class ExperimentReader(ABC):
     def follow_manager_log(
         self, kind: str = "log", *, tail: int | None = None, timeout: float | None = None
     ) -> Iterator[str]:
-        """Return what the manager writes, piece by piece, until it has ended.
+        """Return one of the manager's logs in pieces, as it is written, until it has ended.
 
         Args:
             kind: `log`, `stdout` or `stderr`.
-            tail: Only so many lines of what is there already.
+            tail: Of the lines already written, only the last `tail`.
             timeout: Seconds after which to end in any case.
 
         Raises:
@@ -274,10 +275,10 @@ class ExperimentReader(ABC):
     def follow_dispatcher_log(
         self, *, tail: int | None = None, timeout: float | None = None
     ) -> Iterator[str]:
-        """Return what the tuner's process writes, piece by piece, until the manager has ended.
+        """Return the log of the tuner's process in pieces, until the manager has ended.
 
         Args:
-            tail: Only so many lines of what is there already.
+            tail: Of the lines already written, only the last `tail`.
             timeout: Seconds after which to end in any case.
 
         Raises:
@@ -289,5 +290,5 @@ class ExperimentReader(ABC):
 
 
 def _has_text(log: Log) -> bool:
-    # Its first line may have gigabytes.
+    # Reads only the first piece, as the first line may have gigabytes.
     return any(log.follow(deadline=Deadline(0), is_complete=lambda: True))

@@ -1,4 +1,4 @@
-"""An experiment read from its files, without any manager."""
+"""Read an experiment from its files, without a manager."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ T = TypeVar("T")
 
 
 class RecordedExperiment(ExperimentReader):
-    """An experiment as its files have it; `open_experiment()` returns one.
+    """An experiment read from its files; `open_experiment()` returns one.
 
-    It has the read methods and the models of `Experiment`, and answers as the manager of the
-    experiment's own release (1.8 to 3.0) would. Each read opens the files anew and closes them, so
-    it may be used beside a living manager, and sees what that has written meanwhile. Nothing is
-    changed and nothing is left beside the files.
+    It has the read methods and the models of `Experiment`, and answers as a manager of the
+    experiment's release (1.8 to 3.0) would. Each read opens the files and closes them again, so it
+    may be used while a manager is running, and sees what that has written meanwhile. No file is
+    changed, and none is left behind.
 
-    A file that is no database of an experiment raises DecodingError.
+    Reads raise DecodingError if the file is not the database of an experiment.
     """
 
     def __init__(self, database: ExperimentDatabase) -> None:
-        """Take the records of an experiment."""
+        """Read from the records of an experiment."""
         self._database = database
         log = HandedParameters(ExperimentPaths(database.directory).manager_log)
         self._source = PairedTrials(database, log)
@@ -47,7 +47,7 @@ class RecordedExperiment(ExperimentReader):
 
     @property
     def directory(self) -> Path:
-        """The experiment's own folder, and no link to it."""
+        """The experiment directory, with links resolved."""
         return self._database.directory
 
     @property
@@ -55,7 +55,7 @@ class RecordedExperiment(ExperimentReader):
         """The experiment's id; it is read from the database.
 
         Raises:
-            ExperimentNotFoundError: The experiment was never started, and has none.
+            ExperimentNotFoundError: The experiment was never started, so it does not have one.
         """
         return self.get_experiment_profile()["id"]
 
@@ -81,21 +81,21 @@ class RecordedExperiment(ExperimentReader):
 def open_experiment(
     experiment: Reference, *, experiments_directories: Parents = ()
 ) -> RecordedExperiment:
-    """Return an experiment to be read from its files.
+    """Open an experiment to read from its files.
 
     Args:
-        experiment: Its id or a unique prefix of it, its own directory, its `nni.sqlite`, its
-            archive, or the address of its manager on this machine. An archive is unpacked into a
-            temporary directory, which is deleted with what this returns.
-        experiments_directories: Where to look for an id first, before NNI's default directories
-            and those that NNI's registries name.
+        experiment: Its id or a unique prefix of it, its directory, its `nni.sqlite`, its archive,
+            or the address of its manager on this machine. An archive is unpacked into a temporary
+            directory, which is deleted together with the returned object.
+        experiments_directories: Experiments directories to search first for an id, before NNI's
+            defaults and those that NNI's registries name.
 
     Raises:
-        ExperimentNotFoundError: There is none; the message lists the places.
-        InvalidValueError: The reference means several; the message lists them.
+        ExperimentNotFoundError: The experiment was not found; the message says where it looked.
+        InvalidValueError: The reference is ambiguous; the message lists the experiments.
         ArchiveError: The archive is damaged.
-        DecodingError: There is a file that is no database of an experiment, or a place that may
-            not be looked at.
+        DecodingError: The file is not the database of an experiment, or permission to look at the
+            path was denied.
     """
     found = find_experiment(experiment, preferred=experiments_directories)
     if found.kind == "archive" and found.path is not None:
@@ -104,7 +104,7 @@ def open_experiment(
         database = ExperimentDatabase(found.path)
     else:
         database = ExperimentDatabase.of(found.directory.resolve())
-    # A file that is something else is reported here, and not by the first read.
+    # Report a file that is something else now, not on the first read.
     database.trial_event_columns()
     return RecordedExperiment(database)
 
@@ -120,6 +120,6 @@ def _open_archive(archive: Path) -> RecordedExperiment:
 
 
 def _close_in(pid: int, stack: ExitStack) -> None:
-    # A process that was forked does not own the files.
+    # A forked process does not own the files.
     if os.getpid() == pid:
         stack.close()

@@ -1,4 +1,4 @@
-"""What needs both an experiment's files and the machine's processes.
+"""Work on experiments that needs both their files and the machine's processes.
 
 Internal: it may change in any release.
 """

@@ -1,4 +1,4 @@
-"""Experiments saved as one file, and loaded in another place."""
+"""Save an experiment to one file, and load it somewhere else."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ _ELSEWHERE = Advice(
 # Relative to the experiment's directory.
 _PATHS = ExperimentPaths(Path())
 _COPIED = tuple(map(str, _PATHS.database_files))
-# What NNI has of an experiment beside the files of its trials.
+# NNI's own files of an experiment, without those of its trials.
 _RECORDS = (
     str(_PATHS.database.parent),
     str(_PATHS.log_directory),
@@ -76,24 +76,23 @@ _RECORDS = (
 )
 _MOST_NAMED = 5
 _REFUSED: Mapping[Kind, Advice] = {
-    "archive": Advice("the experiment is saved already", "the experiment is saved already"),
+    "archive": Advice("it is already saved", "it is already saved"),
 }
-# Under which a config names folders of code: in the v2 format, and in v1.
+# Keys of code directories in a config: in the v2 format, and in v1.
 _CODE_KEYS = ("trialCodeDirectory", "codeDirectory", "codeDir")
 
 
 @dataclass(frozen=True, slots=True)
 class SavedExperiment:
-    """An experiment that was saved.
+    """A saved experiment.
 
     Attributes:
         exp_id: The experiment.
         path: The archive.
         size: The archive's size in bytes.
-        files: How many files are in it.
-        skipped: Paths of what is not in it, as no archive can hold it: links that lead out of
-            their folder, sockets and the like, names that some system cannot have; and what is
-            mounted there.
+        files: The number of files in it.
+        skipped: Paths left out, as an archive cannot hold them: links that lead out of their
+            directory, sockets and the like, names that are not valid on every system; and mounts.
     """
 
     exp_id: str
@@ -105,13 +104,14 @@ class SavedExperiment:
 
 @dataclass(frozen=True, slots=True)
 class LoadedExperiment:
-    """An experiment that was loaded.
+    """A loaded experiment.
 
     Attributes:
         exp_id: The experiment.
-        directory: Its own folder.
-        code_directory: Where its trials look for their code; None where the config names none.
-        has_code: Whether that folder is there, without which it can be viewed and not resumed.
+        directory: The experiment directory.
+        code_directory: Where its trials look for their code; None if the config names none.
+        has_code: Whether that directory exists; without it the experiment can be viewed, but not
+            resumed.
     """
 
     exp_id: str
@@ -130,45 +130,45 @@ def save_experiment(
     timeout_s: float = 60.0,
     progress: Progress | None = None,
 ) -> SavedExperiment:
-    """Save an experiment as one file, from which any machine can view and resume it.
+    """Save an experiment to one file, from which any machine can view and resume it.
 
     The file is a zip archive with checksums: config, search space, database, logs and the tuner's
-    checkpoints. It holds all that the config says, passwords included, and is the owner's alone.
-    An experiment that runs is saved as it is at one moment, and goes on.
+    checkpoints. It contains the whole config, passwords included, and only its owner may read it.
+    A running experiment is saved in its current state and continues.
 
     Args:
-        experiment: Its id or a unique prefix of it, its own folder, its `nni.sqlite`, or the
+        experiment: Its id or a unique prefix of it, its directory, its `nni.sqlite`, or the
             address of its manager on this machine.
-        file: The archive, in a folder that exists; nothing is written over.
-        include_code: Save the folders with the trials' code, and with a tuner's own.
-        include_trials: Save what trials have written, too.
-        experiments_directory: Where else to look for the experiment.
-        timeout_s: How long a running experiment may get in the way of a consistent copy of its
-            database.
-        progress: Is told the bytes that are done, and all that there are to do.
+        file: The archive, in a directory that exists; an existing file is not overwritten.
+        include_code: Also save the directories of the trials' code and of a tuner's.
+        include_trials: Also save what the trials wrote.
+        experiments_directory: Another directory to search for the experiment.
+        timeout_s: How long to try for a consistent copy of the database of a running experiment.
+        progress: Called with the bytes done and the bytes in total.
 
     Raises:
-        ExperimentNotFoundError: There is no such experiment, or its files are gone.
-        InvalidValueError: The reference means several experiments, or is an archive already.
-        AlreadyExistsError: There is something of the archive's name.
-        ArchiveError: Something cannot be read or written; no archive is left.
-        StateError: It is written to too often for a copy in time, stop it first; or its folder is
-            not named by its id.
-        DecodingError: Its database is none.
+        ExperimentNotFoundError: The experiment, or its files, were not found.
+        InvalidValueError: The reference is ambiguous, or is an archive.
+        AlreadyExistsError: The archive already exists.
+        ArchiveError: A file cannot be read or written; no archive is left.
+        StateError: It writes too often for a copy in time, so stop it first; or its directory is
+            not named after its id.
+        DecodingError: Its database is damaged, or is something else.
     """
     target = Path(file).expanduser().absolute()
     parents = () if experiments_directory is None else (experiments_directory,)
     record, directory = _find_files(experiment, parents)
     if os.path.lexists(target):
         raise AlreadyExistsError(
-            f"{target} exists and is not written over; choose another name, or delete it first",
+            f"{target} already exists; refusing to overwrite it; choose another name, or delete it "
+            "first",
             path=target,
         )
     original = ExperimentDatabase.of(directory)
     _check_name(record.exp_id, original)
-    with _told_of(target), staging_directory(target.parent) as folder:
-        database = folder / _PATHS.database.name
-        with _told_of(original.path):
+    with _as_archive_error(target), staging_directory(target.parent) as staging:
+        database = staging / _PATHS.database.name
+        with _as_archive_error(original.path):
             copy_database(original.path, database, timeout_s=timeout_s)
         params = ExperimentDatabase(database).get_experiment_profile()["params"]
         code = _code_of(params, target) if include_code else {}
@@ -179,7 +179,7 @@ def save_experiment(
             progress=progress,
         )
     _warn_of_skipped(packed.skipped)
-    logger.info("experiment %s is saved in %s", record.exp_id, target)
+    logger.info("saved experiment %s in %s", record.exp_id, target)
     return SavedExperiment(
         record.exp_id, target, target.stat().st_size, packed.files, packed.skipped
     )
@@ -196,7 +196,7 @@ def _find_files(experiment: Reference, parents: Parents) -> tuple[ExperimentReco
     directory = record.directory
     if directory is None or not ExperimentDatabase.of(directory).path.is_file():
         raise ExperimentNotFoundError(
-            f"the files of experiment {record.exp_id} are gone, though {record.registry} has it; "
+            f"the files of experiment {record.exp_id} are gone, though it is in {record.registry}; "
             "there is nothing to save",
             exp_id=record.exp_id,
         )
@@ -206,7 +206,8 @@ def _find_files(experiment: Reference, parents: Parents) -> tuple[ExperimentReco
 def _warn_of_skipped(skipped: Sequence[str]) -> None:
     if skipped:
         logger.warning(
-            "%d paths are not saved, as they lead elsewhere, are mounted or are no files: %s%s",
+            "skipped %d paths that are mounts, special files, links that lead out of their "
+            "directory, or not valid names on every system: %s%s",
             len(skipped),
             ", ".join(skipped[:_MOST_NAMED]),
             " ..." if len(skipped) > _MOST_NAMED else "",
@@ -214,18 +215,18 @@ def _warn_of_skipped(skipped: Sequence[str]) -> None:
 
 
 def _check_name(exp_id: str, database: ExperimentDatabase) -> None:
-    """Refuse a folder with another name than its experiment, which no NNI can resume."""
+    """Refuse a directory not named after its experiment, which NNI could not resume."""
     recorded = database.get_experiment_profile().get("id")
     if recorded != exp_id:
         raise StateError(
-            f"{database.directory} is named {exp_id!r}, and the experiment in its database is "
-            f"{recorded!r}; rename the folder back to {recorded!r}, and save that experiment"
+            f"{database.directory} is named {exp_id!r}, but the experiment in its database is "
+            f"{recorded!r}; rename the directory back to {recorded!r}, and save that experiment"
         )
 
 
 @contextmanager
-def _told_of(file: Path) -> Iterator[None]:
-    """Raise what the system says of files as an ArchiveError that names this one."""
+def _as_archive_error(file: Path) -> Iterator[None]:
+    """Raise an OSError or an SQLite error as an ArchiveError that names this file."""
     try:
         yield
     except NnicliError:
@@ -235,14 +236,14 @@ def _told_of(file: Path) -> Iterator[None]:
 
 
 def _code_of(params: Mapping[str, Any], archive: Path) -> dict[str, Path]:
-    """Return folder of the archive -> folder of code that a config names."""
-    folders = code_directories(params)
-    if missing := [folder for folder in folders if not folder.is_dir()]:
+    """Return directory in the archive -> code directory that the config names."""
+    directories = code_directories(params)
+    if missing := [directory for directory in directories if not directory.is_dir()]:
         raise ArchiveError(
-            f"the code cannot be saved: there is no folder {missing[0]}; save without code",
+            f"the code cannot be saved: directory {missing[0]} not found; save without code",
             path=archive,
         )
-    return {f"{CODE_PART}/{number}": folder for number, folder in enumerate(folders)}
+    return {f"{CODE_PART}/{number}": directory for number, directory in enumerate(directories)}
 
 
 def _parts(
@@ -253,27 +254,27 @@ def _parts(
     *,
     include_trials: bool,
 ) -> list[Part]:
-    def is_not_asked_for(name: str) -> bool:
+    def is_left_out(name: str) -> bool:
         is_record = name.split("/", maxsplit=1)[0] in _RECORDS
-        # An experiment that was loaded has its code in its own folder.
+        # A loaded experiment has its code in the experiment directory.
         return name in _COPIED or name == CODE_PART or not (is_record or include_trials)
 
     launcher = launcher_directory(record)
-    # A folder of code may be one above the experiments.
-    experiments = {os.path.realpath(place) for place in (directory, directory.parent)}
+    # A code directory may contain the experiments directory.
+    experiments = {os.path.realpath(path) for path in (directory, directory.parent)}
     return [
-        Part(EXPERIMENT_PART, directory, is_not_asked_for),
+        Part(EXPERIMENT_PART, directory, is_left_out),
         Part(f"{EXPERIMENT_PART}/{_PATHS.database}", database),
         *([] if launcher is None else [Part(LAUNCHER_PART, launcher)]),
         *(
-            Part(name, folder, partial(_is_one_of, experiments, os.path.realpath(folder)))
-            for name, folder in code.items()
+            Part(name, path, partial(_is_one_of, experiments, os.path.realpath(path)))
+            for name, path in code.items()
         ),
     ]
 
 
-def _is_one_of(places: Collection[str], root: str, name: str) -> bool:
-    return f"{root}/{name}" in places
+def _is_one_of(paths: Collection[str], root: str, name: str) -> bool:
+    return f"{root}/{name}" in paths
 
 
 def _documents(
@@ -285,35 +286,38 @@ def _documents(
         layout=layout_of(record).since,
         entry=dict(record.raw),
         homes=list(dict.fromkeys((str(user_home()), os.path.realpath(user_home())))),
-        code={name: str(folder) for name, folder in code.items()},
+        code={name: str(path) for name, path in code.items()},
         launcher="" if launcher_directory(record) is None else LAUNCHER_PART,
     )
     return {
         "config.json": json.dumps(params, indent=2),
-        # Up to 2.1 it is JSON text.
+        # JSON text up to 2.1.
         "search_space.json": space if isinstance(space, str) else json.dumps(space, indent=2),
         MANIFEST: manifest.to_json(),
     }
 
 
 def code_directories(params: Mapping[str, Any]) -> list[Path]:
-    """Return the folders of code that a config names, the trials' first; none lies in another."""
+    """Return the code directories that a config names, the trials' first; none is inside another.
+
+    Relative paths are left out.
+    """
     named = [Path(text) for text in _named_code(params) if os.path.isabs(text)]  # noqa: PTH117 - text
-    folders: list[Path] = []
-    for folder in named:
-        if not any(folder.is_relative_to(other) for other in folders):
-            folders.append(folder)
-    return folders
+    directories: list[Path] = []
+    for directory in named:
+        if not any(directory.is_relative_to(other) for other in directories):
+            directories.append(directory)
+    return directories
 
 
 def _named_code(value: Any) -> Iterator[str]:
-    """Return what stands under the keys for code anywhere in a config, the outermost first."""
+    """Return the values of the code keys anywhere in a config, the outermost first."""
     if isinstance(value, list):
         for item in value:
             yield from _named_code(item)
     if not isinstance(value, dict):
         return
-    # What 1.x keeps of the trial's config.
+    # How 1.x keeps the trial's config.
     if value.get("key") in _CODE_KEYS:
         yield str(value.get("value"))
     yield from (str(value[key]) for key in _CODE_KEYS if key in value)
@@ -329,32 +333,32 @@ def load_experiment(
     code_directory: str | os.PathLike[str] | None = None,
     progress: Progress | None = None,
 ) -> LoadedExperiment:
-    """Load an experiment that was saved, so that it can be viewed and resumed here.
+    """Load a saved experiment, so that it can be viewed and resumed on this machine.
 
-    Every path in its records that led to its folder, its code or its owner's home leads to those of
-    this machine then. Archives of `nnictl experiment save` are loaded, too; they have no checksums
-    but zip's own. A resume runs the commands in the config, so load only what you trust.
+    Paths in its records to its directory, its code and its owner's home are changed to those on
+    this machine. Archives from `nnictl experiment save` can be loaded too; they have only zip's own
+    checksums. Resuming runs the commands in the config, so load only archives that you trust.
 
     Args:
         file: The archive.
-        experiments_directory: Parent of the experiment's folder; None: `~/nni-experiments`.
-        code_directory: Where the trials' code is on this machine; None: code that is in the archive
-            goes into the experiment's own folder.
-        progress: Is told the bytes that are done, and all that there are to do.
+        experiments_directory: Parent of the experiment directory; None: `~/nni-experiments`.
+        code_directory: Where the trials' code is on this machine; None: code in the archive is put
+            into the experiment directory.
+        progress: Called with the bytes done and the bytes in total.
 
     Raises:
-        ArchiveError: The archive is missing, damaged or hostile, names another experiment than its
-            database, or there is no room for it.
-        AlreadyExistsError: An experiment of that id is here already.
-        StateError: An experiment of that id runs here.
-        InvalidValueError: There is no such code directory.
+        ArchiveError: The archive is missing, damaged or hostile, its id is not that of the
+            experiment in its database, or the disk is full.
+        AlreadyExistsError: An experiment with this id already exists here.
+        StateError: An experiment with this id is running here.
+        InvalidValueError: The code directory does not exist.
         RegistryError: NNI's registry cannot be read or written.
-        DecodingError: The database in it is none.
+        DecodingError: The database in it is damaged, or is something else.
     """
     path = Path(file).expanduser().absolute()
     parent = Path(experiments_directory or user_home() / "nni-experiments").expanduser().absolute()
     code = None if code_directory is None else _check_code_directory(code_directory)
-    with _told_of(path), open_archive(path) as archive:
+    with _as_archive_error(path), open_archive(path) as archive:
         load = _Load(read_manifest(archive), parent, code)
         load.check_is_free()
         with ExitStack() as stack:
@@ -362,7 +366,7 @@ def load_experiment(
             archive.unpack(load.targets(archive), progress=progress)
             load.relocate(path)
             load.publish()
-    logger.info("experiment %s is loaded from %s", load.manifest.exp_id, path)
+    logger.info("loaded experiment %s from %s", load.manifest.exp_id, path)
     return load.result()
 
 
@@ -370,7 +374,7 @@ def _check_code_directory(given: str | os.PathLike[str]) -> Path:
     code = Path(given).expanduser().absolute()
     if not code.is_dir():
         raise InvalidValueError(
-            f"code_directory: there is no folder {code}; pass the one with the trials' code",
+            f"code_directory: directory {code} not found; pass the one with the trials' code",
             field="code_directory",
             value=str(given),
         )
@@ -378,7 +382,7 @@ def _check_code_directory(given: str | os.PathLike[str]) -> Path:
 
 
 class _Load:
-    """One experiment on its way from an archive to its place."""
+    """The loading of one experiment from an archive."""
 
     def __init__(self, manifest: Manifest, parent: Path, code: Path | None) -> None:
         self.manifest = manifest
@@ -398,23 +402,24 @@ class _Load:
         for manager in find_managers():
             if manager.runs(exp_id, self._directory):
                 raise StateError(
-                    f"experiment {exp_id} runs here (pid {manager.identity.pid}), and nothing is "
-                    "loaded over it; stop and delete it first"
+                    f"experiment {exp_id} is running here (pid {manager.identity.pid}); refusing "
+                    "to overwrite it; stop and delete it first"
                 ).with_advice(_ELSEWHERE.python, shell=_ELSEWHERE.shell)
         if os.path.lexists(self._directory):
             raise AlreadyExistsError(
-                f"{self._directory} exists and is not written over; delete that experiment first",
+                f"{self._directory} already exists; refusing to overwrite it; delete that "
+                "experiment first",
                 path=self._directory,
             ).with_advice(_ELSEWHERE.python, shell=_ELSEWHERE.shell)
         registry = self._layout.registry()
         if registry.get(exp_id) is not None:
             raise AlreadyExistsError(
-                f"{registry.path} has an experiment {exp_id} already; delete that one first",
+                f"{registry.path} already has an experiment {exp_id}; delete that one first",
                 path=registry.path,
             )
 
     def make_room(self, stack: ExitStack) -> None:
-        """Make the folders in which everything is put together."""
+        """Make the staging directories."""
         _make_parents(self._parent, stack)
         self._staged = stack.enter_context(staging_directory(self._parent)) / self.manifest.exp_id
         if self._launcher is not None:
@@ -423,63 +428,63 @@ class _Load:
             self._staged_launcher = room / self._launcher.name
 
     def targets(self, archive: ArchiveReader) -> dict[str, Path]:
-        """Return folder of the archive -> what is made of it."""
+        """Return directory in the archive -> where to unpack it."""
         targets = {EXPERIMENT_PART: self._staged}
         if self._staged_launcher is not None:
             targets[self.manifest.launcher] = self._staged_launcher
-        # Only the trials' own code, the first, can be elsewhere on this machine.
+        # Only the trials' code, which is the first, can be somewhere else on this machine.
         inside = [
             *self.manifest.code,
-            *([SEARCH_SPACE_PART] if archive.has_folder(SEARCH_SPACE_PART) else []),
+            *([SEARCH_SPACE_PART] if archive.has_directory(SEARCH_SPACE_PART) else []),
         ]
         if self._code is not None:
             inside = [name for name in inside if name != next(iter(self.manifest.code), None)]
         return targets | {name: self._staged / name for name in inside}
 
     def relocate(self, archive: Path) -> None:
-        """Change every path in the records to the place where it leads now."""
+        """Change every path in the records to the new one."""
         database = ExperimentDatabase.of(self._staged)
         if not database.path.is_file():
             raise ArchiveError(f"{archive} cannot be loaded: it has no database", path=archive)
         profile = database.get_experiment_profile()
         if profile.get("id") != self.manifest.exp_id:
             raise ArchiveError(
-                f"{archive} cannot be loaded: it says that it holds experiment "
-                f"{self.manifest.exp_id!r}, and its database holds {profile.get('id')!r}; save it "
-                "again from a folder of that name",
+                f"{archive} cannot be loaded: its manifest is of experiment "
+                f"{self.manifest.exp_id!r}, but its database is of {profile.get('id')!r}; save it "
+                "again from a directory of that name",
                 path=archive,
             )
-        # 1.x keeps it in one of these folders, 2.0 in the other.
+        # 1.x keeps it in the launcher directory, 2.0 in the experiment directory.
         kept = self._staged_launcher or self._staged
         document = _read_config(kept / KEPT_CONFIG)
         config = document.get(CONFIG_KEY, {})
-        places = self._places(profile["params"], config, recorded_directories(database.path))
-        relocation = Relocation(places, parent=str(self._parent))
+        paths = self._new_paths(profile["params"], config, recorded_directories(database.path))
+        relocation = Relocation(paths, parent=str(self._parent))
         relocate_database(database.path, relocation)
         if document:
-            # Without a logDir, that NNI would look in its default folder.
+            # Without a logDir, NNI would look in its default directory.
             config = relocation.config({**config, "logDir": ""})
             (kept / KEPT_CONFIG).write_text(json.dumps({**document, CONFIG_KEY: config}))
 
-    def _places(
+    def _new_paths(
         self, params: Mapping[str, Any], config: Mapping[str, Any], directories: Iterable[str]
     ) -> dict[str, str]:
-        """Return old place -> new place."""
-        places = dict.fromkeys(self.manifest.homes, str(user_home()))
-        places |= dict.fromkeys(directories, str(self._directory))
-        recorded = [str(folder) for folder in code_directories(params)]
-        for name, noted in self.manifest.code.items():
-            places[noted or next(iter(recorded), "")] = str(self._directory / name)
+        """Return old path -> new path."""
+        paths = dict.fromkeys(self.manifest.homes, str(user_home()))
+        paths |= dict.fromkeys(directories, str(self._directory))
+        recorded = [str(directory) for directory in code_directories(params)]
+        for name, saved in self.manifest.code.items():
+            paths[saved or next(iter(recorded), "")] = str(self._directory / name)
         if self._code is not None and recorded:
-            places[recorded[0]] = str(self._code)
+            paths[recorded[0]] = str(self._code)
         space = str(config.get("searchSpacePath", ""))
         inside = f"{SEARCH_SPACE_PART}/{Path(space).name}"
         if (self._staged / inside).is_file():
-            places[space] = str(self._directory / inside)
-        return places
+            paths[space] = str(self._directory / inside)
+        return paths
 
     def publish(self) -> None:
-        """Put it all in its place, and into NNI's registry; after a failure nothing is there."""
+        """Move everything into place and register it; if that fails, nothing is left."""
         exp_id, registry = self.manifest.exp_id, self._layout.registry()
         with ExitStack() as undo:
             if self._staged_launcher is not None and self._launcher is not None:
@@ -500,7 +505,7 @@ class _Load:
             experiments_directory=self._parent,
             params=ExperimentDatabase.of(self._directory).get_experiment_profile()["params"],
             launcher_name=self._launcher_name,
-            noted=self.manifest.entry,
+            recorded=self.manifest.entry,
         )
 
     def result(self) -> LoadedExperiment:
@@ -509,8 +514,8 @@ class _Load:
         has_code = code is not None and code.is_dir()
         if not has_code:
             logger.warning(
-                "experiment %s can be viewed and not resumed: there is no folder %s with its "
-                "trials' code; %s",
+                "experiment %s can be viewed and not resumed: directory %s with its trials' code "
+                "not found; %s",
                 self.manifest.exp_id,
                 code,
                 Advice(
@@ -521,24 +526,24 @@ class _Load:
         return LoadedExperiment(self.manifest.exp_id, self._directory, code, has_code)
 
 
-def _make_parents(folder: Path, stack: ExitStack) -> None:
-    """Make a folder and those around it; those that are empty in the end go again."""
-    missing = [place for place in (folder, *folder.parents) if not place.exists()]
-    for place in reversed(missing):
-        place.mkdir(exist_ok=True)
-        stack.callback(_remove_if_empty, place)
+def _make_parents(directory: Path, stack: ExitStack) -> None:
+    """Make a directory with its parents; those still empty when the stack closes are removed."""
+    missing = [path for path in (directory, *directory.parents) if not path.exists()]
+    for path in reversed(missing):
+        path.mkdir(exist_ok=True)
+        stack.callback(_remove_if_empty, path)
 
 
-def _remove_if_empty(folder: Path) -> None:
+def _remove_if_empty(directory: Path) -> None:
     with suppress(OSError):
-        folder.rmdir()
+        directory.rmdir()
 
 
 def _read_config(path: Path) -> dict[str, Any]:
-    """Return what a launcher has kept for a resume, empty where it has kept nothing.
+    """Return the document that a launcher kept for a resume; empty if there is none.
 
     Raises:
-        DecodingError: It is none.
+        DecodingError: It does not contain a config.
     """
     return read_kept_config(path) if path.is_file() else {}
 
@@ -547,5 +552,5 @@ def _unregister(registry: Registry, exp_id: str) -> None:
     try:
         registry.remove(exp_id)
     except RegistryError as error:
-        # The failure that led here is the one to tell.
+        # The failure that led here is the one to report.
         logger.warning("experiment %s may be left in NNI's registry: %s", exp_id, error)

@@ -1,4 +1,4 @@
-"""What a start has left that was cut short before its experiment had begun."""
+"""Find what is left of starts that were interrupted before their experiment began."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from nnicli.store import LAYOUTS, ExperimentDatabase, ExperimentPaths
 from nnicli.user_home import user_home
 from nnicli.waiting import Deadline, poll_until
 
-# As NNI and nnicli make them up: eight different ones in all that choose the id before the start.
+# As NNI and nnicli generate them; without repetition wherever the id is chosen before the start.
 _ID = re.compile(r"[A-Za-z0-9]{8}")
-# What a launcher, and a manager without an experiment, put into the experiment's folder (1.8 to
+# What a launcher, and a manager without an experiment, put into the experiment directory (1.8 to
 # 3.0, seen live).
 _PATHS = ExperimentPaths(Path())
 _OWN_DIRECTORIES = {
@@ -33,19 +33,19 @@ _OWN_FILES = {
         *_PATHS.database_files,
     )
 }
-# How long a manager may take until it answers; it is asked at once, and has most often.
+# How long to wait for a manager's answer; most answer at once.
 _ANSWER_S = 10.0
 _ANSWER_INTERVAL_S = 0.1
 
 
 def waits_for_experiment(manager: RunningManager, connection: Connection) -> bool:
-    """Return whether a manager never got its experiment, and does whatever a stranger POSTs.
+    """Return whether a manager never got its experiment, and would run what any stranger POSTs.
 
-    One that does not answer is judged by its records.
+    A manager that does not answer is judged by its records.
 
     Args:
         manager: The manager.
-        connection: How managers are reached, each at its own endpoint.
+        connection: How to connect to managers, each at its own endpoint.
     """
     url = manager.url
     if url is None:
@@ -62,8 +62,8 @@ def waits_for_experiment(manager: RunningManager, connection: Connection) -> boo
             return manager.directory is None or has_no_experiment(manager.directory)
         if status["status"] != "INITIALIZED":
             return False
-        # Up to 2.1 a view says INITIALIZED for ever, and this is empty before the POST; later
-        # there is no profile at all (1.9, 2.10.1, 3.0, seen live).
+        # Up to 2.1 a view says INITIALIZED for ever, and the profile is empty before the POST;
+        # later releases do not have a profile by then (1.9, 2.10.1, 3.0, seen live).
         return "startTime" not in client.get_experiment_profile()
     except ResponseError:
         return True
@@ -74,22 +74,22 @@ def waits_for_experiment(manager: RunningManager, connection: Connection) -> boo
 
 
 def has_no_experiment(directory: Path) -> bool:
-    """Return whether the records of an experiment have none, or are not there yet."""
+    """Return whether an experiment directory has no experiment in its database, or no database."""
     database = ExperimentDatabase.of(directory)
     try:
         database.get_experiment_profile()
     except ExperimentNotFoundError:
         return True
     except DecodingError:
-        # Killed before it made its tables.
+        # The manager was killed before it made its tables.
         return database.path.stat().st_size == 0
     return False
 
 
 def is_bare(directory: Path) -> bool:
-    """Return whether a folder holds what a start makes before its experiment begins, and no more.
+    """Return whether a directory has only what a start makes before its experiment begins.
 
-    It is this user's, and no link.
+    It must belong to this user, and must not be a link.
     """
     if directory.is_symlink() or directory.lstat().st_uid != os.getuid():
         return False
@@ -97,15 +97,15 @@ def is_bare(directory: Path) -> bool:
         return False
     found = list(_names_below(directory))
     if not found:
-        # Somebody's own folder may be empty and have a name of eight letters, too.
-        is_made_up = len(set(directory.name)) == len(directory.name)
-        return is_made_up and any(map(str.isdigit, directory.name))
+        # A directory of the user's may be empty and have a name of eight letters, too.
+        is_generated = len(set(directory.name)) == len(directory.name)
+        return is_generated and any(map(str.isdigit, directory.name))
     is_own = all(name in _OWN_FILES or name in _OWN_DIRECTORIES for name in found)
     return is_own and has_no_experiment(directory)
 
 
-def find_bare_folders(parents: Iterable[Path]) -> Iterator[Path]:
-    """Return the folders of starts that were cut short, in these parents."""
+def find_bare_directories(parents: Iterable[Path]) -> Iterator[Path]:
+    """Return the experiment directories of interrupted starts in these parents."""
     for parent in parents:
         try:
             children = sorted(parent.iterdir())
@@ -120,7 +120,7 @@ def find_bare_folders(parents: Iterable[Path]) -> Iterator[Path]:
 
 
 def find_bare_launcher_directories() -> Iterator[Path]:
-    """Return the launcher directories that belong to no experiment and have no config."""
+    """Return the launcher directories without an experiment and without a config."""
     for layout in LAYOUTS:
         parent = user_home() / layout.launcher_parent
         if not layout.launcher_parent or not parent.is_dir():
@@ -136,8 +136,8 @@ def _is_bare_launcher_directory(path: Path, names: Iterable[str]) -> bool:
     return bool(is_own) and set(_names_below(path)) <= set(names)
 
 
-def _names_below(folder: Path) -> Iterator[str]:
-    """Return the paths of everything in a folder and its folders, relative to it."""
-    for place, folders, files in os.walk(folder):
-        for name in (*folders, *files):
-            yield os.path.relpath(os.path.join(place, name), folder)  # noqa: PTH118 - both are text
+def _names_below(directory: Path) -> Iterator[str]:
+    """Return the paths of everything below a directory, relative to it."""
+    for path, directories, files in os.walk(directory):
+        for name in (*directories, *files):
+            yield os.path.relpath(os.path.join(path, name), directory)  # noqa: PTH118 - both are text

@@ -1,4 +1,4 @@
-"""Experiments deleted: all of their files and links, and nothing else."""
+"""Delete experiments: all of their files and links, and nothing else."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ from nnicli.store import (
     claimed,
     remove_abandoned,
     staging_directory,
-    to_folder,
+    to_directory,
 )
 from nnicli.units import parse_duration
 from nnicli.waiting import Timeouts
 
 logger = get_logger(__name__)
 
-# One of them is in the folder of every experiment whose start came so far as to make one.
+# At least one of them is in every experiment directory that a start has made.
 _PATHS = ExperimentPaths(Path())
 _MARKS = (
     _PATHS.database,
@@ -57,14 +57,14 @@ _REFUSED: Mapping[Kind, Advice] = {
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """What goes, or has gone, with an experiment.
+    """The deletion of an experiment, planned or done.
 
     Attributes:
         record: The experiment.
-        paths: Its folders, and links to them, that are deleted.
+        paths: The directories, and links to them, that are deleted.
         size: The bytes in them.
-        processes: What still works for it.
-        is_done: Whether it is gone; not after a dry run.
+        processes: The processes that still work for it.
+        is_done: Whether it was deleted; False after a dry run.
     """
 
     record: ExperimentRecord
@@ -82,34 +82,34 @@ def delete_experiments(
     experiments_directories: Parents = (),
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
 ) -> list[Deletion]:
-    """Delete experiments: their folders, links to them, and their entries in NNI's registry.
+    """Delete experiments: their directories, links to these, and their entries in NNI's registry.
 
-    Links inside are deleted and not followed. What an experiment has on other machines, and code
-    outside of its folder, stays. A folder in which something is mounted is refused: NNI leaves its
-    NFS share mounted there after kubeflow experiments. Before anything is deleted, all of them are
-    looked at.
+    Links inside are deleted, not followed. Files on other machines, and code outside of the
+    experiment directory, are kept. A directory that contains a mount is refused: NNI leaves its NFS
+    share mounted there after kubeflow experiments. All experiments are checked before anything is
+    deleted.
 
     Args:
-        experiments: Ids or unique prefixes of them, experiments' own folders, or their databases.
-        dry_run: Only tell what would be deleted.
-        stop_running: Stop those that run; without it they are an error.
-        experiments_directories: Further parents of experiments' folders to search.
-        timeouts: Limits for the stop.
+        experiments: Ids or unique prefixes of them, experiment directories, or their databases.
+        dry_run: Only report what would be deleted.
+        stop_running: Stop running experiments; without it they are an error.
+        experiments_directories: Further experiments directories to search.
+        timeouts: Limits for stopping.
 
     Raises:
-        ExperimentNotFoundError: There is none of an id or in a folder; nothing was deleted.
-        InvalidValueError: A reference means several, or is an archive or a manager's address;
+        ExperimentNotFoundError: An experiment was not found; nothing was deleted.
+        InvalidValueError: A reference is ambiguous, or is an archive or a manager's address;
             nothing was deleted.
-        StateError: One runs, or processes of it do; it was not deleted, and if it did so from the
-            beginning nothing was.
-        StopError: One cannot be stopped; it is not deleted.
-        DeletionError: Something is mounted in a folder, and `path` is where: if it was so from the
-            beginning, nothing was deleted. Or a file cannot be deleted.
+        StateError: An experiment is running, or has processes; it was not deleted. If that was so
+            from the beginning, nothing was.
+        StopError: An experiment could not be stopped; it was not deleted.
+        DeletionError: A directory contains a mount, whose location is `path`; if that was so from
+            the beginning, nothing was deleted. Or a file could not be deleted.
         RegistryError: NNI's registry cannot be read or written.
     """
     named = [experiments] if isinstance(experiments, str | os.PathLike) else list(experiments)
     parents = list(experiments_directories)
-    # One may be named twice.
+    # The same experiment may be given twice.
     chosen = {
         (record.exp_id, record.directory): record
         for one in named
@@ -138,22 +138,23 @@ def prune_experiments(
     dry_run: bool = True,
     experiments_directories: Parents = (),
 ) -> list[Deletion]:
-    """Delete stopped experiments that fulfil every condition that is given.
+    """Delete stopped experiments that meet every given condition.
 
-    Only those count that NNI's registry of this user has, whose files are there, and of which
-    nothing runs. One in whose folder something is mounted is left, with a logged warning.
+    Only experiments in this user's NNI registry count, whose files exist and that have no running
+    process. One whose directory contains a mount is skipped, with a logged warning.
 
     Args:
-        older_than: Ended, else written to, longer ago than that: `30d`, a timedelta or seconds.
-        statuses: What the registry says of them, such as `ERROR` or `STOPPED`.
-        larger_than: Their files together have more bytes than that.
-        dry_run: Only tell what would be deleted, which is the default.
-        experiments_directories: Further parents of experiments' folders to search.
+        older_than: Ended, or else last written to, longer ago than this: `30d`, a timedelta or
+            seconds.
+        statuses: Their statuses in the registry, such as `ERROR` or `STOPPED`.
+        larger_than: Their files together have more bytes than this.
+        dry_run: Only report what would be deleted; the default.
+        experiments_directories: Further experiments directories to search.
 
     Raises:
         InvalidValueError: No condition is given, or one is not a duration, a size or a status.
-        StateError: One was started meanwhile; those before it were deleted.
-        DeletionError: A file cannot be deleted.
+        StateError: An experiment was started meanwhile; those before it were deleted.
+        DeletionError: A file could not be deleted.
         RegistryError: NNI's registry cannot be read or written.
     """
     if older_than is None and not statuses and larger_than is None:
@@ -194,13 +195,13 @@ def _to_age(given: str | float | timedelta) -> timedelta:
 
 
 def _is_older(record: ExperimentRecord, moment: datetime) -> bool:
-    # One that was never stopped in order may have run until yesterday.
+    # An experiment without an end time may have run until yesterday.
     ended = record.ended_at or last_written(record) or record.started_at
     return ended is not None and ended < moment
 
 
 def plan_deletion(record: ExperimentRecord, workers: Sequence[WorkerProcess]) -> Deletion:
-    """Return what deleting an experiment takes away: its directories and their processes."""
+    """Return what deleting an experiment would remove: its directories and their processes."""
     paths = _paths_of(record)
     processes = [] if record.owner is None else [record.owner]
     processes += _workers_of(record, workers)
@@ -217,7 +218,7 @@ def _workers_of(
 
 
 def _refuse_started(record: ExperimentRecord) -> None:
-    """Refuse an experiment that was resumed or viewed since the plan was made."""
+    """Raise if an experiment was resumed or viewed since the plan was made."""
     managers = [
         manager.identity
         for manager in find_managers()
@@ -247,19 +248,19 @@ def _refuse_mounts(plans: Iterable[Deletion]) -> None:
 
 
 def _find_mount(plan: Deletion) -> DeletionError | None:
-    """Return the error that says what is mounted in the folders of an experiment, None if nothing.
+    """Return the error that names a mount in the directories of an experiment, None without one.
 
-    Links are deleted, and where they lead is left alone.
+    Links are deleted, and their targets are left alone.
     """
     for path in plan.paths:
         try:
             if not path.is_symlink():
                 check_unmounted(path)
         except OSError as error:
-            place = error.filename or path
+            mount = error.filename or path
             return DeletionError(
-                f"experiment {plan.record.exp_id} was not deleted: {place}: {error.strerror}",
-                path=Path(place),
+                f"experiment {plan.record.exp_id} was not deleted: {mount}: {error.strerror}",
+                path=Path(mount),
             )
     return None
 
@@ -277,39 +278,40 @@ def _paths_of(record: ExperimentRecord) -> tuple[Path, ...]:
     directory = record.directory
     if directory is None:
         return tuple(paths)
-    # The registry is a file that anybody may have written, and names folders.
+    # The directory comes from the registry, a file that anybody may have written.
     if not any((directory / mark).is_file() for mark in _MARKS):
-        logger.warning("%s holds no experiment, and stays where it is", directory)
+        logger.warning("%s does not contain an experiment and is not deleted", directory)
         return tuple(paths)
     latest = directory.parent / _LATEST
     if latest.is_symlink() and os.path.realpath(latest) == os.path.realpath(directory):
         paths.insert(0, latest)
     if directory.is_symlink():
         logger.warning(
-            "%s is a link; it is deleted, and %s stays", directory, os.path.realpath(directory)
+            "%s is a link; only the link is deleted, not %s",
+            directory,
+            os.path.realpath(directory),
         )
     return (directory, *paths)
 
 
 def size_on_disk(path: Path) -> int:
-    """Return the bytes in a file, or in all files below a folder.
+    """Return the bytes in a file, or in all files below a directory.
 
-    Links are not followed, and what is mounted there does not count; it may be a server that does
-    not answer.
+    Links are not followed. Mounts do not count, as a mounted server may not answer.
     """
     if path.is_symlink() or not path.is_dir():
         return path.lstat().st_size
     mounts = {str(mount.path) for mount in find_mounts(path)}
     total = 0
-    folders = [os.path.realpath(path)]
-    while folders:
-        folder = folders.pop()
-        if folder in mounts:
+    directories = [os.path.realpath(path)]
+    while directories:
+        directory = directories.pop()
+        if directory in mounts:
             continue
-        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        with suppress(FileNotFoundError), os.scandir(directory) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
+                    directories.append(entry.path)
                 else:
                     with suppress(FileNotFoundError):
                         total += entry.stat(follow_symlinks=False).st_size
@@ -317,29 +319,29 @@ def size_on_disk(path: Path) -> int:
 
 
 def _delete(plan: Deletion, stop_timeouts: Timeouts | None) -> Deletion:
-    """Delete an experiment of which nothing runs by now, or is stopped if there is time for it."""
+    """Delete an experiment, stopping it first if there are timeouts for that."""
     record = plan.record
     if stop_timeouts is not None and _is_active(plan):
         stop_processes(record, stop_timeouts)
     with ExitStack() as stack:
         if record.directory is not None and record.directory.is_dir():
-            # Nobody may give it a manager meanwhile.
+            # Nothing may start a manager for it meanwhile.
             stack.enter_context(claimed(record.directory))
         _refuse_started(record)
         for path in plan.paths:
-            with _told_of(record.exp_id, path):
+            with _as_deletion_error(record.exp_id, path):
                 _remove(path)
         if record.is_registered:
             layout_of(record).registry().remove(record.exp_id)
-    logger.info("experiment %s is deleted (%d bytes)", record.exp_id, plan.size)
+    logger.info("deleted experiment %s (%d bytes)", record.exp_id, plan.size)
     return replace(plan, is_done=True)
 
 
 def stop_processes(record: ExperimentRecord, timeouts: Timeouts) -> None:
-    """End the manager of an experiment, if it has one, and everything that works for it.
+    """End the manager of an experiment, if it has one, and every process that works for it.
 
     Raises:
-        StopError: Something of it is still alive.
+        StopError: A process is still alive.
     """
     marks = ProcessMarks(record.exp_id, record.directory, record.owner)
     process = None if record.owner is None else ManagerProcess.find(record.owner)
@@ -350,45 +352,45 @@ def stop_processes(record: ExperimentRecord, timeouts: Timeouts) -> None:
 
 
 @contextmanager
-def _told_of(exp_id: str, path: Path) -> Iterator[None]:
+def _as_deletion_error(exp_id: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise DeletionError(
-            f"experiment {exp_id} is not deleted altogether: {error.filename or path}: "
-            f"{error.strerror or error}; set that right, and delete it again",
+            f"experiment {exp_id} was only partly deleted: {error.filename or path}: "
+            f"{error.strerror or error}; fix that, and delete it again",
             path=path,
         ) from error
 
 
 def _remove(path: Path) -> None:
-    """Take a folder or a link away in one step, and then apart."""
+    """Remove a file, a link or a directory; a directory is moved away first, in one step."""
     if path.is_symlink() or not path.is_dir():
         path.unlink(missing_ok=True)
         return
-    with staging_directory(path.parent) as bin_folder:
-        gone = bin_folder / path.name
+    with staging_directory(path.parent) as trash:
+        moved = trash / path.name
         check_unmounted(path)
-        path.rename(gone)
+        path.rename(moved)
         try:
-            # A mount moves with the folder around it, and may have come meanwhile.
-            check_unmounted(gone)
-            _take_apart(gone)
+            # A mount moves with the directory around it, and may have come meanwhile.
+            check_unmounted(moved)
+            _empty(moved)
         except OSError as error:
-            # What is left is to be seen, and to be deleted again.
-            gone.rename(path)
-            place = str(error.filename or gone).replace(str(gone), str(path), 1)
+            # What is left must stay visible, so that it can be deleted again.
+            moved.rename(path)
+            failed = str(error.filename or moved).replace(str(moved), str(path), 1)
             raise OSError(
                 error.errno,
-                str(error.strerror or error).replace(str(gone), str(path)),
-                place,
+                str(error.strerror or error).replace(str(moved), str(path)),
+                failed,
             ) from error
 
 
-def _take_apart(folder: Path) -> None:
-    # By its records what is left is still known as an experiment.
+def _empty(directory: Path) -> None:
+    # The records go last: by them the rest is still recognised as an experiment.
     for child in sorted(
-        folder.iterdir(), key=lambda child: child.name == _PATHS.database.parent.name
+        directory.iterdir(), key=lambda child: child.name == _PATHS.database.parent.name
     ):
         if child.is_symlink() or not child.is_dir():
             child.unlink()
@@ -397,12 +399,12 @@ def _take_apart(folder: Path) -> None:
 
 
 def _sweep(records: Iterable[ExperimentRecord]) -> None:
-    """Take away what deletions that were killed have left."""
+    """Remove what killed deletions left."""
     parents = {layout.registry().path.parent for layout in LAYOUTS}
     for record in records:
         if record.directory is not None:
             parents.add(record.directory.parent)
-        elif parent := to_folder(record.raw.get("logDir")):
+        elif parent := to_directory(record.raw.get("logDir")):
             parents.add(parent)
     for parent in parents:
         with suppress(OSError):

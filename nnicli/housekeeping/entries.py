@@ -1,4 +1,4 @@
-"""What NNI's registry gets of an experiment that has no manager here."""
+"""Registry entries for experiments without a manager on this machine."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from nnicli.store import Layout, Run, platform_of
 
-# What is true of an experiment on every machine, and of one that does not run.
+# Fields that hold on every machine, and for a stopped experiment.
 _KEPT = ("port", "startTime", "endTime", "platform", "experimentName", "tag")
 _LONGEST_TEXT = 1_000
-# A JavaScript number holds no larger integer exactly.
+# The largest integer that a JavaScript number holds exactly.
 _LARGEST_NUMBER = 2**53
 _OF_NO_PROCESS: Mapping[str, Any] = {"pid": None, "webuiUrl": []}
 
@@ -24,17 +24,17 @@ def stopped_entry(
     experiments_directory: Path,
     params: Mapping[str, Any],
     launcher_name: str,
-    noted: Mapping[str, Any],
+    recorded: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Return an entry for NNI's registry.
 
     Args:
-        layout: Whose registry it is.
+        layout: The release family with that registry.
         exp_id: The experiment.
-        experiments_directory: Parent of its folder.
+        experiments_directory: Parent of its directory.
         params: Its config.
         launcher_name: Name of its launcher directory, for 1.x.
-        noted: An entry that another registry had of it; empty where there is none.
+        recorded: Its entry in another registry; empty if there is none.
     """
     run = Run(
         exp_id,
@@ -46,19 +46,19 @@ def stopped_entry(
     )
     entry = layout.encode_run(run)
     entry |= {
-        key: noted[key]
+        key: recorded[key]
         for key in _KEPT
-        if key in noted and key in entry and _is_plausible(noted[key], entry[key])
+        if key in recorded and key in entry and _is_plausible(recorded[key], entry[key])
     }
-    # A process of the number that was noted is somebody else's by now.
+    # The recorded pid may belong to another process by now.
     entry |= {key: value for key, value in _OF_NO_PROCESS.items() if key in entry}
     return entry | layout.encode_stop(entry, ended_ms=run.started_ms)
 
 
-def _is_plausible(noted: object, ours: object) -> bool:
-    """Return whether a value may be in a registry; what an archive says may be anybody's words."""
+def _is_plausible(recorded: object, ours: object) -> bool:
+    """Return whether a value may go into a registry; anybody may have written the archive."""
     if isinstance(ours, list):
-        return isinstance(noted, list) and all(_is_plausible(item, "") for item in noted)
-    if isinstance(noted, str):
-        return len(noted) <= _LONGEST_TEXT
-    return noted is None or (type(noted) is int and abs(noted) <= _LARGEST_NUMBER)
+        return isinstance(recorded, list) and all(_is_plausible(item, "") for item in recorded)
+    if isinstance(recorded, str):
+        return len(recorded) <= _LONGEST_TEXT
+    return recorded is None or (type(recorded) is int and abs(recorded) <= _LARGEST_NUMBER)

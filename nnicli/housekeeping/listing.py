@@ -1,4 +1,4 @@
-"""The experiments of this machine, each with the manager that really runs it."""
+"""List the experiments on this machine, each with the manager that really runs it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnicli.store import Parents, list_recorded
 
 logger = get_logger(__name__)
 
-# Where only the manager knows, and does not answer.
+# Only the manager knows the status, and it does not answer.
 _UNKNOWN = "UNKNOWN"
 _ANSWER_S = 1.0
 _ASKED_AT_ONCE = 32
@@ -28,22 +28,22 @@ def list_experiments(
     experiments_directories: Parents = (),
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> list[ExperimentRecord]:
-    """Return the experiments of this machine, the newest start first.
+    """Return the experiments on this machine, the most recently started first.
 
-    Those of NNI's registries (2.x and 3.0, and 1.x), and those that are in a folder only: NNI's
-    default folders and all that the registries name are searched, and nothing is changed. Managers
-    that do not write their status into a registry, such as those of 1.x, are asked for it, all at
-    the same time and for 1 s. A manager counts by its command line and its open files, not by its
-    pid alone, so a pid that another process has by now is nobody's owner.
+    They come from NNI's registries (of 1.x, and of 2.x and 3.0) and from NNI's default experiments
+    directories and all that the registries name. Nothing is changed. Managers that do not write
+    their status into a registry, such as those of 1.x, are asked for it, all at once and for 1 s. A
+    manager is recognised by its command line and its open files, not by its pid alone, as another
+    process may have that pid by now.
 
     Args:
-        running_only: Leave out those without a living manager.
-        experiments_directories: Further parents of experiments' folders to search.
-        connection: How managers are asked, each at its own endpoint.
+        running_only: Leave out experiments without a live manager.
+        experiments_directories: Further experiments directories to search.
+        connection: How to connect to managers, each at its own endpoint.
 
     Returns:
-        A record each. A registry that is damaged is told by a logged warning, and its experiments
-        are known by their folders.
+        One record per experiment. A damaged registry is reported in a logged warning, and its
+        experiments are found by their directories.
     """
     return list_matching(
         lambda _: True,
@@ -60,7 +60,7 @@ def list_matching(
     experiments_directories: Parents = (),
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> list[ExperimentRecord]:
-    """Return what `list_experiments()` does of the experiments whose ids are wanted."""
+    """Return the records of `list_experiments()` whose ids are wanted."""
     recorded = list_recorded(
         experiments_directories,
         is_wanted=is_wanted,
@@ -94,16 +94,16 @@ def _with_owner(record: ExperimentRecord, managers: Sequence[RunningManager]) ->
 def _status_of(record: ExperimentRecord, owner: RunningManager) -> str:
     if owner.is_view:
         return ExperimentStatus.VIEWED.value
-    # STOPPED was noted by whoever lived before.
+    # An earlier manager recorded STOPPED.
     is_stale = record.registry_status in (None, ExperimentStatus.STOPPED)
-    return _UNKNOWN if is_stale or not _notes_status(owner) else record.status
+    return _UNKNOWN if is_stale or not _records_status(owner) else record.status
 
 
-def _notes_status(owner: RunningManager) -> bool:
+def _records_status(owner: RunningManager) -> bool:
     if owner.version is None:
         return False
     try:
-        return find_release(owner.version).layout.notes_status
+        return find_release(owner.version).layout.records_status
     except UnsupportedVersionError:
         return False
 
@@ -111,7 +111,7 @@ def _notes_status(owner: RunningManager) -> bool:
 def _with_answers(
     records: list[ExperimentRecord], connection: Connection
 ) -> list[ExperimentRecord]:
-    """Return the records with the status that managers say where nothing else tells it."""
+    """Return the records, with unknown statuses replaced by what the managers answer."""
     asked = [index for index, record in enumerate(records) if record.status == _UNKNOWN]
     if asked:
         with ThreadPoolExecutor(min(len(asked), _ASKED_AT_ONCE)) as pool:

@@ -1,4 +1,4 @@
-"""Which experiment a reference means."""
+"""Find the experiment that a reference means."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from nnicli.store import (
     ExperimentDatabase,
     Parents,
     find_experiment_directory,
+    is_directory_name,
     is_file,
-    is_folder_name,
     to_absolute,
     why_closed,
 )
 
 Reference: TypeAlias = str | os.PathLike[str]
-"""An experiment's id or a unique prefix of one, its own directory, its `nni.sqlite`, its archive,
-or the address of its manager: `http(s)://host[:port][/prefix]`, or `:port` on this machine."""
+"""An experiment's id or a unique prefix of one, its directory, its `nni.sqlite`, its archive, or
+the address of its manager: `http(s)://host[:port][/prefix]`, or `:port` on this machine."""
 
 Kind = Literal["experiment", "database", "archive", "address"]
 
 _ALLOWED = (
-    "allowed: an experiment's id or a unique prefix of one, its own folder (with db/nni.sqlite in "
+    "allowed: an experiment's id or a unique prefix of one, its directory (with db/nni.sqlite in "
     "it), its nni.sqlite, its archive, or its manager's address"
 )
 _WHAT: Mapping[Kind, str] = {"archive": "an archive", "address": "the address of a manager"}
@@ -54,12 +54,12 @@ class FoundExperiment:
     """What a reference means.
 
     Attributes:
-        kind: `experiment`: one of this machine. `database`: a database that is not in an
-            experiment's own directory. `archive`: a saved experiment. `address`: a manager.
-        record: What this machine knows of the experiment; None for a database and an archive, and
-            for a manager that is not known here.
+        kind: `experiment`: one on this machine. `database`: a database outside of an experiment
+            directory. `archive`: a saved experiment. `address`: a manager.
+        record: What this machine knows about the experiment; None for a database, an archive, and
+            a manager that is not known here.
         path: The database or the archive, else None.
-        url: The manager's address, None where the reference is not one.
+        url: The manager's address, None if the reference is not an address.
     """
 
     kind: Kind
@@ -69,22 +69,23 @@ class FoundExperiment:
 
     @property
     def directory(self) -> Path:
-        """The experiment's own directory.
+        """The experiment directory.
 
         Raises:
             ExperimentNotFoundError: It is not on this machine.
         """
         if self.record is None:
             raise ExperimentNotFoundError(
-                f"no files of an experiment at {self.url or self.path} are known on this machine",
+                f"the files of the experiment at {self.url or self.path} were not found on this "
+                "machine",
                 exp_id="",
             ).with_advice(
                 "connect_experiment() asks its manager", shell="pass its id or its directory"
             )
         if self.record.directory is None:
             raise ExperimentNotFoundError(
-                f"experiment {self.record.exp_id} is in the registry {self.record.registry}, and "
-                "its folder is not where that says; pass the folder itself if it was moved",
+                f"the directory of experiment {self.record.exp_id} is not where the registry "
+                f"{self.record.registry} says; if it was moved, pass the directory itself",
                 exp_id=self.record.exp_id,
             )
         return self.record.directory
@@ -97,26 +98,26 @@ def find_experiment(
     preferred: Parents = (),
     refused: Mapping[Kind, Advice] | None = None,
 ) -> FoundExperiment:
-    """Return the experiment that is meant.
+    """Return the experiment that a reference means.
 
-    A name is an id before it is a path, and a path before it is a prefix of an id. Of several
-    experiments with one id the one in a preferred directory is meant, else the one that runs, else
-    the one that NNI's registry has.
+    A name is first taken as an id, then as a path, then as a prefix of an id. Of several
+    experiments with the same id, one in a preferred directory wins, then a running one, then one in
+    NNI's registry.
 
     Args:
-        reference: The reference; None: the only experiment that runs, else the only one there is.
-        experiments_directories: Parents of experiments' directories to search, besides NNI's
-            default ones and those that the registries name.
-        preferred: Those of them whose experiments are meant first.
-        refused: Kinds of references that the caller cannot serve -> what to do instead; given by
-            callers that do more than read, which take no database outside of an experiment's own
-            directory. None: the caller only reads.
+        reference: The reference; None: the only running experiment, else the only one.
+        experiments_directories: Further experiments directories to search, besides NNI's defaults
+            and those that the registries name.
+        preferred: More of them, whose experiments win.
+        refused: Kinds of references that the caller does not accept -> what to do instead; given by
+            callers that do more than read, for which a database outside of an experiment directory
+            is not enough. None: the caller only reads.
 
     Raises:
-        ExperimentNotFoundError: There is none; the message says where it was looked for.
-        InvalidValueError: Several are meant, and the message lists them; or the kind of the
-            reference is refused.
-        DecodingError: The path may not be looked at.
+        ExperimentNotFoundError: No experiment was found; the message says where it looked.
+        InvalidValueError: The reference is ambiguous, and the message lists the experiments; or it
+            is of a refused kind.
+        DecodingError: Permission to look at the path was denied.
     """
     preferred = list(preferred)
     parents = [*experiments_directories, *preferred]
@@ -142,7 +143,7 @@ def _find(reference: Reference, parents: Parents, preferred: Parents) -> FoundEx
         return _at_path(text, parents) or _refuse_path(text)
     if found := _at_address(text):
         return found
-    if not text or not is_folder_name(text):
+    if not text or not is_directory_name(text):
         return _at_path(text, parents) or _with_id(text, parents, preferred) or _refuse_path(text)
     return (
         _with_id(text, parents, preferred)
@@ -169,7 +170,7 @@ def _at_address(text: str) -> FoundExperiment | None:
 
 
 def _manager_at(url: str) -> RunningManager | None:
-    """Return the manager of this machine that serves at an address, None where that is not seen."""
+    """Return the manager on this machine that serves at an address, None if there is none."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or 80
@@ -211,8 +212,8 @@ def _with_prefix(text: str, parents: Parents, preferred: Parents) -> FoundExperi
     ids = list(dict.fromkeys(record.exp_id for record in records))
     if len(ids) > 1:
         raise InvalidValueError(
-            f"{text!r} begins the ids of {len(ids)} experiments: {_names(ids)}; pass more of the "
-            "id that is meant",
+            f"{text!r} is a prefix of {len(ids)} experiment ids: {_names(ids)}; pass more of the "
+            "id",
             field="exp_id",
             value=text,
         )
@@ -220,7 +221,7 @@ def _with_prefix(text: str, parents: Parents, preferred: Parents) -> FoundExperi
 
 
 def _choose(text: str, records: list[ExperimentRecord], preferred: Parents) -> FoundExperiment:
-    """Return the one that is meant of experiments with one id."""
+    """Return the experiment that is meant, of several with the same id."""
     first = {os.path.realpath(to_absolute(parent)) for parent in preferred}
     rules: Sequence[Callable[[ExperimentRecord], bool]] = (
         lambda one: one.directory is not None and os.path.realpath(one.directory.parent) in first,
@@ -231,9 +232,9 @@ def _choose(text: str, records: list[ExperimentRecord], preferred: Parents) -> F
         records = [record for record in records if rule(record)] or records
     if are_one(records):
         return FoundExperiment("experiment", records[0])
-    places = _names(str(record.directory or record.registry) for record in records)
+    paths = _names(str(record.directory or record.registry) for record in records)
     raise InvalidValueError(
-        f"{text!r} is the id of {len(records)} experiments: {places}; pass the folder of the one "
+        f"{text!r} is the id of {len(records)} experiments: {paths}; pass the directory of the one "
         "that is meant",
         field="exp_id",
         value=text,
@@ -241,10 +242,10 @@ def _choose(text: str, records: list[ExperimentRecord], preferred: Parents) -> F
 
 
 def _behind_link(text: str, parents: Parents) -> FoundExperiment:
-    """Return the experiment to which a link such as NNI's `_latest` leads.
+    """Return the experiment that a link such as NNI's `_latest` leads to.
 
     Raises:
-        ExperimentNotFoundError: There is none; the message lists the places.
+        ExperimentNotFoundError: No experiment was found; the message says where it looked.
     """
     directory = find_experiment_directory(text, parents)
     return _at_path(str(directory), parents) or _refuse_path(text)
@@ -255,16 +256,16 @@ def _the_only_one(parents: Parents) -> FoundExperiment:
     chosen = [record for record in records if record.is_running] or records
     if not chosen:
         raise ExperimentNotFoundError(
-            "no experiment was found on this machine", exp_id=""
+            "no experiments found on this machine", exp_id=""
         ).with_advice(
-            "list_experiments() has those that are known, and experiments_directories adds places "
-            "to search",
+            "list_experiments() lists those that are known, and experiments_directories adds "
+            "directories to search",
             shell="`nnicli experiment list --all` lists those that are known, and "
-            "--experiments-directory adds a folder to search",
+            "--experiments-directory adds a directory to search",
         )
     if not are_one(chosen):
         raise InvalidValueError(
-            f"there are {len(chosen)} of them; pass one of: "
+            f"found {len(chosen)} experiments; pass one of: "
             f"{_names(record.exp_id for record in chosen)}",
             field="exp_id",
             value=None,
@@ -276,10 +277,10 @@ def _the_only_one(parents: Parents) -> FoundExperiment:
 
 
 def _at_path(text: str, parents: Parents) -> FoundExperiment | None:
-    """Return what is at a path, None where no experiment is.
+    """Return what is at a path, None if that is not an experiment.
 
     Raises:
-        DecodingError: It may not be looked at.
+        DecodingError: Permission to look at it was denied.
     """
     if not text:
         return None
@@ -322,9 +323,7 @@ def _refuse_path(text: str) -> FoundExperiment:
 
 
 def _nothing_at(path: Path) -> ExperimentNotFoundError:
-    return ExperimentNotFoundError(
-        f"there is no experiment at {path}; {_ALLOWED}", exp_id=path.name
-    )
+    return ExperimentNotFoundError(f"no experiment found at {path}; {_ALLOWED}", exp_id=path.name)
 
 
 def _names(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""NNI's registry compared with what is really on disk and in the list of processes."""
+"""Compare NNI's registries with the disk and the running processes, and repair the differences."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from nnicli.errors import DecodingError, ExperimentNotFoundError, NnicliError, ProcessIdentity
 from nnicli.housekeeping.beginnings import (
-    find_bare_folders,
+    find_bare_directories,
     find_bare_launcher_directories,
     is_bare,
     waits_for_experiment,
@@ -44,11 +44,11 @@ from nnicli.store import (
     claimed,
     find_abandoned,
     is_claimed,
-    is_folder_name,
+    is_directory_name,
     read_kept_config,
     remove_abandoned,
     to_absolute,
-    to_folder,
+    to_directory,
 )
 from nnicli.user_home import user_home
 from nnicli.waiting import Timeouts
@@ -56,29 +56,29 @@ from nnicli.waiting import Timeouts
 logger = get_logger(__name__)
 
 FindingKind = Literal["ghost", "stray", "stale", "orphans", "idle", "lost", "unstarted", "leftover"]
-"""`ghost`: registered, and not on disk. `stray`: on disk, and not registered. `stale`: noted as if
-it ran, and no manager lives. `orphans`: tuners and trials that outlived their manager. `idle`: a
-manager whose launcher was killed before it got its experiment. `lost`: a manager whose experiment
-is nowhere on disk. `unstarted`: what a start left that was cut short before its experiment began.
-`leftover`: a temporary file or folder of a killed nnicli."""
+"""`ghost`: registered, but not on disk. `stray`: on disk, but not registered. `stale`: registered
+as running, but its manager is gone. `orphans`: tuners and trials that outlived their manager.
+`idle`: a manager whose launcher was killed before it sent the experiment. `lost`: a manager whose
+experiment is not on disk. `unstarted`: what is left of a start that was interrupted before its
+experiment began. `leftover`: a temporary file or directory of a killed nnicli."""
 
-# What is repaired may bring up more: an idle manager has an entry and a folder, too.
+# A repair may reveal more: an idle manager also has an entry and a directory.
 _PASSES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is not as NNI's registry says.
+    """One difference from NNI's registry.
 
     Attributes:
         kind: What it is.
-        record: The experiment; without an id where that is not known.
-        message: What was found, and what repairing does about it.
-        processes: What is ended where it can be repaired: the orphans, or the manager.
-        repairable: Whether repairing does anything.
+        record: The experiment; its id is empty if that is not known.
+        message: What was found, and what a repair does about it.
+        processes: The processes that a repair ends: the orphans, or the manager.
+        repairable: Whether a repair does anything.
         repaired: Whether it was repaired.
-        paths: What is deleted.
-        error: Why it could not be repaired; empty where nothing was tried, or it was.
+        paths: What a repair deletes.
+        error: Why the repair failed; empty if it succeeded or was not tried.
     """
 
     kind: FindingKind
@@ -98,28 +98,29 @@ def reconcile_experiments(
     timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> list[Finding]:
-    """Find what NNI's registries say wrongly, and what was left by whoever was killed.
+    """Find and repair errors in NNI's registries, and what killed processes left behind.
 
-    No file of an experiment that has begun is changed or deleted. What belongs to another user, or
-    was started with another HOME, is left to that one; so is what is being started at this moment.
-    With `repair` a damaged registry is kept aside, and a new one is made from the experiments'
-    folders. What cannot be looked at or repaired says so, and the rest is repaired all the same.
+    No file of an experiment that has begun is changed or deleted. Experiments of another user, or
+    started with another HOME, are left alone; so are those that are just being started. With
+    `repair`, a damaged registry is kept under another name, and a new one is made from the
+    experiment directories. What cannot be read or repaired is reported, and does not keep the rest
+    from being repaired.
 
     Args:
-        repair: Repair what can be repaired: end orphans, idle and lost managers, note what is
-            stale as stopped, take ghosts out of the registry, put strays into it, and delete what
-            starts and nnicli itself left when they were killed.
-        experiments_directories: Further parents of experiments' folders to search.
-        timeouts: Limits for the end of processes.
-        connection: How managers are asked, each at its own endpoint.
+        repair: Repair what can be repaired: end orphans and idle and lost managers, record stale
+            experiments as stopped, remove ghosts from the registry, add strays to it, and delete
+            what killed starts and killed nnicli processes left.
+        experiments_directories: Further experiments directories to search.
+        timeouts: Limits for ending processes.
+        connection: How to connect to managers, each at its own endpoint.
 
     Returns:
-        What was found, the newest experiment first.
+        The findings, the most recently started experiment first.
 
     Raises:
         RegistryError: NNI's registry cannot be read or written.
     """
-    # An idle manager of 1.x is all that knows its folder, and is ended by the first pass.
+    # Only an idle manager of 1.x itself knows its directory, and the first pass ends it.
     parents = [*experiments_directories, *_parents_of_managers()]
     found = _find_all(parents, connection)
     if not repair:
@@ -158,7 +159,7 @@ def _find_all(
     )
     workers = find_workers()
     renamed = _find_renamed(records)
-    # Whose folder is claimed is just being started.
+    # A claimed directory means that its experiment is just being started.
     settled = [manager for manager in managers if not _is_claimed(manager)]
     waiting = [manager for manager in settled if waits_for_experiment(manager, connection)]
     launchers = {manager.identity: manager.find_launcher() for manager in waiting}
@@ -172,7 +173,7 @@ def _find_all(
             finding
             for record in records
             if record.owner not in idle
-            for finding in _look_safely(record, workers, renamed)
+            for finding in _check_safely(record, workers, renamed)
         ),
     ]
     parents = _parents_of(records, experiments_directories)
@@ -180,20 +181,20 @@ def _find_all(
     outputs = [manager.output for manager in managers]
     known = {record.directory for record in records}
     found += [
-        _unstarted(replace(_NOBODY, exp_id=folder.name, directory=folder), folder)
-        for folder in find_bare_folders(parents)
-        if folder not in busy and folder not in known and not is_claimed(folder)
+        _unstarted(replace(_UNKNOWN, exp_id=directory.name, directory=directory), directory)
+        for directory in find_bare_directories(parents)
+        if directory not in busy and directory not in known and not is_claimed(directory)
     ]
     found += [
-        _unstarted(_NOBODY, folder)
-        for folder in find_bare_launcher_directories()
-        if folder not in outputs and not is_claimed(folder)
+        _unstarted(_UNKNOWN, directory)
+        for directory in find_bare_launcher_directories()
+        if directory not in outputs and not is_claimed(directory)
     ]
     found += [_leftover(path) for path in _find_leftovers(parents)]
     return found
 
 
-_NOBODY = ExperimentRecord(
+_UNKNOWN = ExperimentRecord(
     exp_id="",
     name=None,
     status=ExperimentStatus.STOPPED.value,
@@ -212,21 +213,21 @@ _NOBODY = ExperimentRecord(
 
 
 def _parents_of(records: Iterable[ExperimentRecord], given: Parents) -> list[Path]:
-    """Return all folders in which experiments are, or may be."""
+    """Return all experiments directories, including those that may be empty."""
     parents = [to_absolute(parent) for parent in given]
     parents += [user_home() / "nni-experiments"]
     for record in records:
         if record.directory is not None:
             parents.append(record.directory.parent)
-        elif noted := to_folder(record.raw.get("logDir")):
-            parents.append(noted)
+        elif parent := to_directory(record.raw.get("logDir")):
+            parents.append(parent)
     return list(dict.fromkeys(parents))
 
 
 def _is_claimed(manager: RunningManager) -> bool:
-    # Of 1.x, whose experiment is not known before, the launcher's own folder is claimed.
-    places = [place for place in (manager.directory, manager.output) if place is not None]
-    return any(map(is_claimed, places))
+    # For 1.x, whose experiment is not known by then, the launcher directory is claimed.
+    claims = [path for path in (manager.directory, manager.output) if path is not None]
+    return any(map(is_claimed, claims))
 
 
 def _idle(
@@ -240,10 +241,10 @@ def _idle(
         return Finding(
             "idle",
             record,
-            f"the manager on port {manager.port} has no experiment yet, and the Python that "
-            f"started it (pid {launcher.pid}) still runs, so it is left alone; if nothing is being "
-            f"started there, end it with `kill -9 {manager.identity.pid}`, as it runs whatever it "
-            "is sent",
+            f"the manager on port {manager.port} does not have an experiment yet, but the Python "
+            f"process that started it (pid {launcher.pid}) is still running, so it is left alone; "
+            "if nothing is being started there, end it with "
+            f"`kill -9 {manager.identity.pid}`, as it runs whatever it is sent",
             processes=(manager.identity,),
             repairable=False,
         )
@@ -251,7 +252,7 @@ def _idle(
         "idle",
         record,
         f"the manager on port {manager.port} never got its experiment, as its launcher was "
-        "killed, and runs whatever it is sent; it is ended",
+        "killed, and it runs whatever it is sent; it is ended",
         processes=(manager.identity,),
     )
 
@@ -260,15 +261,15 @@ def _lost(manager: RunningManager) -> Finding:
     return Finding(
         "lost",
         _record_of(manager),
-        f"the manager on port {manager.port} runs an experiment whose folder is not on disk; it is "
-        "ended",
+        f"the manager on port {manager.port} runs an experiment whose directory is not on disk; it "
+        "is ended",
         processes=(manager.identity,),
     )
 
 
 def _record_of(manager: RunningManager) -> ExperimentRecord:
     return replace(
-        _NOBODY,
+        _UNKNOWN,
         exp_id=manager.exp_id or "",
         directory=manager.directory,
         port=manager.port,
@@ -276,35 +277,35 @@ def _record_of(manager: RunningManager) -> ExperimentRecord:
     )
 
 
-def _look_safely(
+def _check_safely(
     record: ExperimentRecord, workers: Sequence[WorkerProcess], renamed: Mapping[Path, str]
 ) -> list[Finding]:
-    """Return what is found of one experiment; one that is odd keeps the others from nothing."""
+    """Return the findings for one experiment; damaged files become a finding, not an error."""
     try:
-        return list(_look_at(record, workers, renamed))
+        return list(_check(record, workers, renamed))
     except (NnicliError, OSError, LookupError, TypeError, ValueError) as error:
         kind: FindingKind = "stale" if record.is_registered else "stray"
-        message = f"its files cannot be looked at: {error}"
+        message = f"its files cannot be read: {error}"
         return [Finding(kind, record, message, repairable=False, error=str(error))]
 
 
-def _look_at(
+def _check(
     record: ExperimentRecord, workers: Sequence[WorkerProcess], renamed: Mapping[Path, str]
 ) -> Iterator[Finding]:
     if record.is_running:
         if not record.is_registered and record.directory is not None:
-            yield Finding("stray", record, "runs, and is not registered; it is registered")
+            yield Finding("stray", record, "running, but not registered; it is registered")
         return
     directory = record.directory
-    place = directory or _noted_place(record)
+    expected = directory or _registered_directory(record)
     orphans = tuple(
-        worker.identity for worker in workers if place is not None and worker.works_for(place)
+        worker.identity for worker in workers if expected is not None and worker.works_for(expected)
     )
     if orphans:
         yield Finding(
             "orphans",
-            # Processes may outlive their folder, too, and are known by it.
-            replace(record, directory=place),
+            # Processes may outlive their directory too, and are still recognised by its path.
+            replace(record, directory=expected),
             f"{len(orphans)} processes outlived their manager; they are ended",
             processes=orphans,
         )
@@ -320,22 +321,23 @@ def _look_at(
         yield Finding(
             "stale",
             record,
-            f"noted as {record.registry_status}, and no manager lives; it is noted as STOPPED",
+            f"registered as {record.registry_status}, but its manager is gone; it is recorded as "
+            "STOPPED",
         )
 
 
-def _unstarted(record: ExperimentRecord, folder: Path) -> Finding:
+def _unstarted(record: ExperimentRecord, directory: Path) -> Finding:
     return Finding(
         "unstarted",
         record,
-        f"{folder} was left by a start that was killed before its experiment began; it is deleted "
-        "with its entry in the registry",
-        paths=(folder,),
+        f"{directory} was left by a start that was killed before its experiment began; it is "
+        "deleted with its entry in the registry",
+        paths=(directory,),
     )
 
 
 def _find_leftovers(parents: Iterable[Path]) -> Iterator[Path]:
-    # Databases that only a writer could make readable are copied into the last of these.
+    # Databases that only a writer can make readable are copied into the last of these.
     for parent in (*parents, Path(tempfile.gettempdir())):
         with suppress(OSError):
             yield from find_abandoned(parent)
@@ -346,14 +348,14 @@ def _find_leftovers(parents: Iterable[Path]) -> Iterator[Path]:
 def _leftover(path: Path) -> Finding:
     return Finding(
         "leftover",
-        _NOBODY,
-        f"{path} was left by an nnicli that was killed; it is deleted",
+        _UNKNOWN,
+        f"{path} was left by a killed nnicli process; it is deleted",
         paths=(path,),
     )
 
 
 def _find_renamed(records: Iterable[ExperimentRecord]) -> dict[Path, str]:
-    """Return folder -> id of the experiments whose folder has another name than the experiment."""
+    """Return directory -> experiment id, for directories not named after their experiment."""
     renamed = {}
     for record in records:
         if record.directory is None or record.is_registered:
@@ -366,40 +368,41 @@ def _find_renamed(records: Iterable[ExperimentRecord]) -> dict[Path, str]:
     return renamed
 
 
-def _noted_place(record: ExperimentRecord) -> Path | None:
-    parent = to_folder(record.raw.get("logDir"))
-    return parent / record.exp_id if parent and is_folder_name(record.exp_id) else None
+def _registered_directory(record: ExperimentRecord) -> Path | None:
+    parent = to_directory(record.raw.get("logDir"))
+    return parent / record.exp_id if parent and is_directory_name(record.exp_id) else None
 
 
 def _ghost(record: ExperimentRecord, renamed: Mapping[Path, str]) -> Finding:
-    parent = to_folder(record.raw.get("logDir"))
-    folder = next((path for path, exp_id in renamed.items() if exp_id == record.exp_id), None)
-    if folder is not None:
+    parent = to_directory(record.raw.get("logDir"))
+    directory = next((path for path, exp_id in renamed.items() if exp_id == record.exp_id), None)
+    if directory is not None:
         return Finding(
             "ghost",
             record,
-            f"registered, and its folder was renamed to {folder}; the entry stays. "
-            f"{_advice(folder, record.exp_id)}",
+            f"registered, but its directory was renamed to {directory}; the entry is kept. "
+            f"{_advice(directory, record.exp_id)}",
             repairable=False,
         )
     if parent is not None and not parent.is_dir():
         return Finding(
             "ghost",
             record,
-            f"registered, and its folder is not on disk; nor is {parent} around it, which may be a "
-            "disk that is not mounted, so the entry stays; delete the experiment if it is gone",
+            f"registered, but its directory is not on disk, and neither is its parent {parent}; "
+            "that may be a disk that is not mounted, so the entry is kept; delete the experiment "
+            "if it is gone",
             repairable=False,
         )
     return Finding(
-        "ghost", record, "registered, and its folder is not on disk; its entry is taken out"
+        "ghost", record, "registered, but its directory is not on disk; its entry is removed"
     )
 
 
-def _advice(folder: Path, exp_id: str) -> str:
-    place = folder.with_name(exp_id)
-    if place.exists():
-        return f"It is a copy of {place}; delete one of the two"
-    return f"Rename it back: {shlex.join(['mv', str(folder), str(place)])}"
+def _advice(directory: Path, exp_id: str) -> str:
+    original = directory.with_name(exp_id)
+    if original.exists():
+        return f"It is a copy of {original}; delete one of the two"
+    return f"Rename it back: {shlex.join(['mv', str(directory), str(original)])}"
 
 
 def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str]) -> Finding:
@@ -408,8 +411,8 @@ def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str
         return Finding(
             "stray",
             record,
-            f"on disk, and not registered; the experiment in it is {exp_id}, and NNI finds one "
-            f"only in a folder of its own name. {_advice(directory, exp_id)}",
+            f"on disk, but not registered; the experiment in it is {exp_id}, and NNI finds an "
+            f"experiment only in a directory named after it. {_advice(directory, exp_id)}",
             repairable=False,
         )
     try:
@@ -418,23 +421,24 @@ def _stray(record: ExperimentRecord, directory: Path, renamed: Mapping[Path, str
         return Finding(
             "stray",
             record,
-            f"on disk, not registered, and of no use to NNI: {error}",
+            f"on disk, not registered, and not usable by NNI: {error}",
             repairable=False,
         )
     if _launcher_name_of(record) is None:
         return Finding(
             "stray",
             record,
-            "on disk, and not registered; the config that NNI 1.x needs is gone, so it stays out",
+            "on disk, but not registered; the config that NNI 1.x needs is gone, so it is not "
+            "registered",
             repairable=False,
         )
-    return Finding("stray", record, "on disk, and not registered; it is registered")
+    return Finding("stray", record, "on disk, but not registered; it is registered")
 
 
 def _launcher_name_of(record: ExperimentRecord) -> str | None:
     """Return the name of an experiment's launcher directory.
 
-    It is empty for those that have none, and None where it is gone.
+    It is empty for a release without launcher directories, and None if the directory is gone.
     """
     layout = layout_of(record)
     if not layout.launcher_parent:
@@ -443,7 +447,7 @@ def _launcher_name_of(record: ExperimentRecord) -> str | None:
         try:
             document = read_kept_config(config)
         except (OSError, DecodingError) as error:
-            logger.debug("%s is passed over: %s", config, error)
+            logger.debug("skipping %s: %s", config, error)
             continue
         if document.get("experimentId") == record.exp_id:
             return config.parent.name
@@ -452,18 +456,18 @@ def _launcher_name_of(record: ExperimentRecord) -> str | None:
 
 def _repair_all(found: Sequence[Finding], timeouts: Timeouts) -> list[Finding]:
     strays = [one.record for one in found if one.kind == "stray" and one.repairable]
-    # One row for each registry; one that is not damaged stays as it is.
+    # One row per registry; a registry that is not damaged is not changed.
     for layout in {row.registry_file: row for row in LAYOUTS}.values():
         entries = {}
         for record in strays:
-            # One whose files have become odd since comes up again by itself.
+            # If its files were damaged since, the next pass finds it again.
             if layout_of(record).registry_file == layout.registry_file:
                 with suppress(NnicliError, OSError):
                     entries[record.exp_id] = _entry_of(record)
         if kept := layout.registry().rebuild(entries):
             logger.warning(
-                "%s was damaged and is made anew of the experiments' folders; the damaged one is "
-                "kept as %s",
+                "%s was damaged and was rebuilt from the experiment directories; the damaged file "
+                "is kept as %s",
                 layout.registry().path,
                 kept,
             )
@@ -484,7 +488,7 @@ def _repair(finding: Finding, timeouts: Timeouts) -> Finding:
 
 
 def _is_still_so(finding: Finding) -> bool:
-    """Return whether nobody has given the experiment a manager, or ended it, since the look."""
+    """Return whether the experiment still runs, or still does not run, as when it was checked."""
     record = finding.record
     if finding.kind in _OF_MANAGERS:
         return any(manager.identity == record.owner for manager in find_managers())
@@ -501,7 +505,7 @@ def _end_orphans(finding: Finding, timeouts: Timeouts) -> None:
 
 
 def _end_manager(finding: Finding, timeouts: Timeouts) -> None:
-    """End a manager at once: before it has its experiment, 2.2 and 2.3 hang on all but SIGKILL."""
+    """Kill a manager: before it has its experiment, 2.2 and 2.3 hang on every other signal."""
     record = finding.record
     process = None if record.owner is None else ManagerProcess.find(record.owner)
     if process is not None:
@@ -510,9 +514,9 @@ def _end_manager(finding: Finding, timeouts: Timeouts) -> None:
 
 
 def _delete_unstarted(finding: Finding, _timeouts: Timeouts) -> None:
-    for folder in finding.paths:
-        with claimed(folder):
-            remove_tree(folder)
+    for directory in finding.paths:
+        with claimed(directory):
+            remove_tree(directory)
     if finding.record.is_registered:
         layout_of(finding.record).registry().remove(finding.record.exp_id)
 
@@ -527,7 +531,7 @@ def _delete_leftovers(finding: Finding, _timeouts: Timeouts) -> None:
             layout.registry().sweep()
 
 
-def _note_stopped(finding: Finding, _timeouts: Timeouts) -> None:
+def _record_stopped(finding: Finding, _timeouts: Timeouts) -> None:
     record = finding.record
     layout = layout_of(record)
     written = last_written(record)
@@ -542,7 +546,7 @@ def _register(finding: Finding, _timeouts: Timeouts) -> None:
 
 
 def _entry_of(record: ExperimentRecord) -> dict[str, Any]:
-    """Return what NNI's registry gets of an experiment that it lacks."""
+    """Return the entry with which an unregistered experiment is registered."""
     layout, directory = layout_of(record), record.directory or Path()
     profile = ExperimentDatabase.of(directory).get_experiment_profile()
     times = {"startTime": profile.get("startTime"), "endTime": profile.get("endTime")}
@@ -552,7 +556,9 @@ def _entry_of(record: ExperimentRecord) -> dict[str, Any]:
         experiments_directory=directory.parent,
         params=profile["params"],
         launcher_name=_launcher_name_of(record) or "",
-        noted={key: layout.encode_time(value) for key, value in times.items() if value is not None},
+        recorded={
+            key: layout.encode_time(value) for key, value in times.items() if value is not None
+        },
     )
     if record.owner is None:
         return entry
@@ -566,7 +572,7 @@ _OF_MANAGERS = ("idle", "lost")
 _REMEDIES: Mapping[FindingKind, Callable[[Finding, Timeouts], None]] = {
     "ghost": _forget,
     "stray": _register,
-    "stale": _note_stopped,
+    "stale": _record_stopped,
     "orphans": _end_orphans,
     "idle": _end_manager,
     "lost": _end_manager,

@@ -1,4 +1,4 @@
-"""What follows from the record of an experiment."""
+"""Facts derived from the record of an experiment."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from nnicli.store import LAYOUTS, ExperimentDatabase, Layout
 
 
 def are_one(records: Sequence[ExperimentRecord]) -> bool:
-    """Return whether all are of one experiment; the registries of 1.x and 2.x may both have it."""
-    return len({(record.exp_id, _place_of(record)) for record in records}) == 1
+    """Return whether all are of one experiment; the registries of 1.x and 2.x may both list it."""
+    return len({(record.exp_id, _real_directory(record)) for record in records}) == 1
 
 
-def _place_of(record: ExperimentRecord) -> str | None:
+def _real_directory(record: ExperimentRecord) -> str | None:
     return None if record.directory is None else os.path.realpath(record.directory)
 
 
 def layout_of(record: ExperimentRecord) -> Layout:
-    """Return the first row of those that keep an experiment where this one is noted.
+    """Return the first layout with the registry that lists the experiment.
 
-    One that no registry has gets that of a registry in which it would be noted.
+    For an unregistered experiment, that is the registry that would list it.
     """
     if record.registry is None:
-        # A release such as 1.9 of one that runs, else 1.x as its files tell.
+        # The version is exact (1.9) for a running experiment, else a family found from its files.
         return LAYOUTS[0] if (record.version or "").startswith("1.") else LAYOUTS[1]
     return next(layout for layout in LAYOUTS if layout.registry().path == record.registry)
 
 
 def launcher_directory(record: ExperimentRecord) -> Path | None:
-    """Return the launcher directory of an experiment, None where there is none."""
+    """Return the launcher directory of an experiment, None if it does not exist."""
     directory = layout_of(record).launcher_directory(str(record.raw.get("fileName") or ""))
     return directory if directory is not None and directory.is_dir() else None
 
 
 def last_written(record: ExperimentRecord) -> datetime | None:
-    """Return when the records of an experiment were changed last, None where they are gone."""
+    """Return when the records of an experiment last changed, None if they are gone."""
     if record.directory is None:
         return None
     try:

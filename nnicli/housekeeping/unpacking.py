@@ -1,4 +1,4 @@
-"""An archive's experiment, unpacked for as long as it is read."""
+"""Unpack an archive's experiment for as long as it is read."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from nnicli.store import EXPERIMENT_PART, open_archive, read_manifest, staging_d
 
 @contextmanager
 def unpacked(archive: Path) -> Iterator[Path]:
-    """Unpack an experiment's own directory into a temporary place, and return it.
+    """Unpack an experiment directory into a temporary directory, and return it.
 
     Raises:
-        ArchiveError: The archive is damaged or hostile, or there is no room for it.
+        ArchiveError: The archive is damaged or hostile, or the disk is full.
     """
-    with staging_directory(Path(tempfile.gettempdir())) as place:
+    with staging_directory(Path(tempfile.gettempdir())) as staging:
         try:
             with open_archive(archive) as reader:
-                directory = place / read_manifest(reader).exp_id
+                directory = staging / read_manifest(reader).exp_id
                 reader.unpack({EXPERIMENT_PART: directory})
         except OSError as error:
             raise ArchiveError(f"{archive} cannot be read: {error}", path=archive) from error

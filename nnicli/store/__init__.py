@@ -1,7 +1,7 @@
-"""All of an experiment that is on disk and needs neither a manager nor a process.
+"""Read and write an experiment's files, without a manager or any other process.
 
-Internal: it may change in any release. Its names are loaded when they are first used, as few
-callers need those of archives.
+Internal: it may change in any release. Names are loaded on first use, as few callers need those of
+archives.
 """
 
 from nnicli.lazy import attach_stub

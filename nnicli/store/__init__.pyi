@@ -12,7 +12,7 @@ from nnicli.store.catalogue import (
     list_recorded as list_recorded,
     platform_of as platform_of,
     to_absolute as to_absolute,
-    to_folder as to_folder,
+    to_directory as to_directory,
 )
 from nnicli.store.claims import (
     claimed as claimed,
@@ -32,7 +32,7 @@ from nnicli.store.kept_config import (
 from nnicli.store.layouts import (
     LAYOUTS as LAYOUTS,
     Layout as Layout,
-    is_folder_name as is_folder_name,
+    is_directory_name as is_directory_name,
 )
 from nnicli.store.logs.handed_parameters import HandedParameters as HandedParameters
 from nnicli.store.logs.parser import (

@@ -1,4 +1,4 @@
-"""Folders and files as one zip file with checksums: packed, checked and unpacked as a stream."""
+"""Pack directories and files into one zip file with checksums, and unpack it, as a stream."""
 
 from __future__ import annotations
 
@@ -24,36 +24,37 @@ from nnicli.store.staging import STAGING_PREFIX, staging_directory
 CHECKSUMS = "SHA256SUMS"
 """The member that lists all files, in the form that `sha256sum --check` reads."""
 MEMBERS = "MEMBERS"
-"""The member that lists all before it: what each is, marked as by `ls -F`, and its name."""
+"""The member that lists all members before it: the kind of each, as `ls -F` marks it, and its
+name."""
 
 Progress = Callable[[int, int], None]
-"""Is told how many bytes are done, and how many there are to do."""
+"""Called with the bytes done and the bytes in total."""
 
 _CHUNK = 1 << 20
-# Several times as fast as the default, for a little more size.
+# Several times as fast as the default, and only a little larger.
 _LEVEL = 1
 _ZIP64_FROM = 1 << 30
 _LARGEST_TEXT = 16 << 20
 _LONGEST_LINK = 4096
-# Of SHA256SUMS beside a member's name: the sum, two blanks and a line end.
+# Per line of SHA256SUMS, besides the member's name: the sum, two spaces and a line end.
 _SUM_LENGTH = 67
-# Some hundred thousand trials with all of their files.
+# Enough for some hundred thousand trials with all of their files.
 _LARGEST_LIST = 128 << 20
-# Deflate can make a thousandth of what is all alike; of what NNI writes it makes a tenth.
+# Deflate can shrink uniform data to a thousandth; it shrinks what NNI writes to a tenth.
 _LARGEST_RATIO = 200
 _SUSPICIOUS_FROM = 1 << 30
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
-# What some system cannot have in a name, or takes for the way to another folder.
+# What is not valid in a name on every system, or leads to another directory on some.
 _NOT_PORTABLE = re.compile("[\x00-\x1f\x7f\\\\\ud800-\udfff]|(^|/)[A-Za-z]:")
 _SUM = re.compile(r"([0-9a-f]{64})  (.+)")
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _NO_WAIT = getattr(os, "O_NONBLOCK", 0)
-# What the reading of a damaged zip file raises.
+# The errors that reading a damaged zip file raises.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError, OverflowError)
 
-Kind = Literal["file", "folder", "link", "other"]
-_KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFLNK: "link"}
+Kind = Literal["file", "directory", "link", "other"]
+_KINDS: dict[int, Kind] = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "link"}
 
 
 def _nothing(_path: str) -> bool:
@@ -62,12 +63,12 @@ def _nothing(_path: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file or a folder that goes into an archive.
+    """A file or a directory that goes into an archive.
 
     Attributes:
-        name: Its name there.
+        name: Its name in the archive.
         path: Where it is.
-        leaves_out: Relative path of something in it, with `/` -> whether that is left out.
+        leaves_out: Relative path of something in it, with `/` -> whether to leave that out.
     """
 
     name: str
@@ -82,8 +83,8 @@ class Packed:
     Attributes:
         files: Number of files.
         size: Their size in bytes, before compression.
-        skipped: Paths of what no archive can hold: links that lead out of their folder, sockets
-            and the like, names that some system cannot have; and of what is mounted there.
+        skipped: Paths left out, as an archive cannot hold them: links that lead out of their
+            directory, sockets and the like, names that are not valid on every system; and mounts.
     """
 
     files: int
@@ -98,25 +99,25 @@ def write_archive(
     *,
     progress: Progress | None = None,
 ) -> Packed:
-    """Write an archive, for the owner only, in one step; after a failure there is none.
+    """Write an archive, for the owner only, in one step; if that fails, no file is left.
 
-    A file that grows meanwhile is taken up to the size that it has when its turn comes.
+    A file that grows meanwhile is packed up to the size that it has when its turn comes.
 
     Args:
-        file: The archive; nothing may be there, and its folder exists.
+        file: The archive, which must not exist, in a directory that does.
         parts: What goes into it.
         documents: Name -> text of further members.
-        progress: Is told how far it is.
+        progress: Called as the work proceeds.
 
     Raises:
-        AlreadyExistsError: There is something of that name.
-        ArchiveError: Something cannot be read or written.
+        AlreadyExistsError: The file already exists.
+        ArchiveError: A file cannot be read or written.
     """
     if os.path.lexists(file):
         raise _exists_error(file)
     try:
-        with staging_directory(file.parent) as folder:
-            draft = folder / "archive"
+        with staging_directory(file.parent) as staging:
+            draft = staging / "archive"
             with open(draft, "xb", opener=_open_for_owner) as stream:
                 packed = _Packer(tuple(parts), progress).pack(stream, documents)
                 stream.flush()
@@ -134,7 +135,7 @@ def write_archive(
 
 def _exists_error(file: Path) -> AlreadyExistsError:
     return AlreadyExistsError(
-        f"{file} exists and is not written over; choose another name, or delete it first",
+        f"{file} already exists; refusing to overwrite it; choose another name, or delete it first",
         path=file,
     )
 
@@ -144,13 +145,13 @@ def _open_for_owner(path: str, flags: int) -> int:
 
 
 def _publish(draft: Path, file: Path) -> None:
-    """Give a finished file its name, unless that was taken meanwhile."""
+    """Give a finished file its name, unless another file has taken it meanwhile."""
     try:
         os.link(draft, file)
     except FileExistsError:
         raise _exists_error(file) from None
     except OSError:
-        # A file system without hard links, where a rename is all there is.
+        # The file system does not support hard links, so only a rename is left.
         if os.path.lexists(file):
             raise _exists_error(file) from None
         draft.rename(file)
@@ -161,9 +162,9 @@ class _Found:
     """Something on disk that may go into an archive.
 
     Attributes:
-        name: Its name there.
+        name: Its name in the archive.
         path: Where it is.
-        kind: What it is; `other` is what no archive can hold.
+        kind: What it is; `other` is left out of archives.
         size: A file's size in bytes, else 0.
     """
 
@@ -191,7 +192,7 @@ class _Packer:
                 if found.kind == "other":
                     skipped.append(found.path)
                 else:
-                    # What a running experiment deletes meanwhile is none of its records.
+                    # A running experiment may delete files meanwhile, but never its records.
                     with suppress(FileNotFoundError):
                         self._add_found(archive, found)
             files = len(self._checksums)
@@ -207,22 +208,23 @@ class _Packer:
             yield from _walk(part)
 
     def _add_found(self, archive: zipfile.ZipFile, found: _Found) -> None:
-        if found.kind == "folder":
+        if found.kind == "directory":
             _add(archive, f"{found.name}/", (), mode=stat.S_IFDIR)
         elif found.kind == "link":
             _add(
                 archive, found.name, (str(Path(found.path).readlink()).encode(),), mode=stat.S_IFLNK
             )
         else:
-            # A link or a pipe that took the file's place meanwhile is not followed or waited for.
+            # The file may have been replaced with a link, which must not be followed, or with a
+            # pipe, which must not block.
             handle = os.open(found.path, os.O_RDONLY | _NO_FOLLOW | _NO_WAIT)
             with os.fdopen(handle, "rb") as source:
                 status = os.fstat(handle)
                 size, rights = status.st_size, stat.S_IMODE(status.st_mode)
-                chunks = self._told(_read_chunks(source, size))
+                chunks = self._counted(_read_chunks(source, size))
                 self._add_summed(archive, found.name, chunks, size=size, mode=rights)
 
-    def _told(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
+    def _counted(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
             self._done += len(chunk)
             self._progress(self._done, max(self._done, self._total))
@@ -255,7 +257,7 @@ def _add(
         for chunk in chunks:
             target.write(chunk)
     kind = stat.S_IFMT(mode) or stat.S_IFREG
-    # Whether it is a program is all that is kept of its mode: it will be the owner's alone.
+    # Of the mode only the executable bit is kept: the unpacked file is for its owner only.
     archive.getinfo(name).external_attr = (kind | 0o600 | (mode & stat.S_IXUSR)) << 16
 
 
@@ -266,20 +268,20 @@ def _read_chunks(source: IO[bytes], size: int) -> Iterator[bytes]:
 
 
 def _walk(part: Part) -> Iterator[_Found]:
-    """Return what is in a part, each folder before its content."""
+    """Return what is in a part, each directory before its content."""
     root = os.path.realpath(part.path)
     if not os.path.isdir(root):  # noqa: PTH112 - as in the walk
         yield _classify(part.name, root, os.lstat(root), root)
         return
-    # What is mounted there is somebody else's, and may be a share of terabytes.
+    # A mount does not belong to the experiment, and may be a share of terabytes.
     mounts = {str(mount.path) for mount in find_mounts(Path(root))}
-    folders = [""]
-    while folders:
-        folder = folders.pop()
-        with os.scandir(os.path.join(root, folder)) as entries:  # noqa: PTH118 - for speed
+    directories = [""]
+    while directories:
+        directory = directories.pop()
+        with os.scandir(os.path.join(root, directory)) as entries:  # noqa: PTH118 - for speed
             listed = sorted(entries, key=lambda entry: entry.name)
         for entry in listed:
-            relative = folder + entry.name
+            relative = directory + entry.name
             if entry.name.startswith(STAGING_PREFIX) or part.leaves_out(relative):
                 continue
             if entry.path in mounts:
@@ -289,8 +291,8 @@ def _walk(part: Part) -> Iterator[_Found]:
                 status = entry.stat(follow_symlinks=False)
                 found = _classify(f"{part.name}/{relative}", entry.path, status, root)
                 yield found
-                if found.kind == "folder":
-                    folders.append(f"{relative}/")
+                if found.kind == "directory":
+                    directories.append(f"{relative}/")
 
 
 def _classify(name: str, path: str, status: os.stat_result, root: str) -> _Found:
@@ -301,7 +303,7 @@ def _classify(name: str, path: str, status: os.stat_result, root: str) -> _Found
 
 
 def _is_portable(name: str) -> bool:
-    """Return whether a name may stand in an archive, and on every system."""
+    """Return whether a name is valid in an archive and on every system."""
     parts = name.removesuffix("/").split("/")
     return not _NOT_PORTABLE.search(name) and not {"", ".", ".."}.intersection(parts)
 
@@ -312,9 +314,10 @@ def _leads_inside(link: str, root: str) -> bool:
 
 
 def _stays_inside(text: str, link: Path, root: Path) -> bool:
-    """Return whether a link cannot leave a folder, whatever else is or will be there.
+    """Return whether a link cannot leave a directory, whatever else is or will be in it.
 
-    So `..` stands only at its start, where it follows folders: a name before it may be a link.
+    `..` is allowed only at the start, where real directories precede it: a name before it could be
+    a link.
     """
     names = [name for name in text.split("/") if name not in ("", ".")]
     ups = names.count("..")
@@ -326,17 +329,17 @@ def _stays_inside(text: str, link: Path, root: Path) -> bool:
     )
 
 
-def _is_inside(place: Path, folder: Path) -> bool:
-    """Return whether a place lies in a folder when all links are followed."""
-    return Path(os.path.realpath(place)).is_relative_to(os.path.realpath(folder))
+def _is_inside(path: Path, directory: Path) -> bool:
+    """Return whether a path is in a directory when all links are followed."""
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(directory))
 
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[ArchiveReader]:
-    """Open an archive; what is wrong with it inside is raised as an ArchiveError.
+    """Open an archive; errors while it is open are raised as an ArchiveError.
 
     Raises:
-        ArchiveError: It is missing, no archive, damaged, or holds what no archive may hold.
+        ArchiveError: It is missing, damaged, something else, or has members that are not allowed.
     """
     try:
         with open_regular(path) as file, zipfile.ZipFile(_Portions(path, file)) as archive:
@@ -344,19 +347,19 @@ def open_archive(path: Path) -> Iterator[ArchiveReader]:
     except NnicliError:
         raise
     except OSError as error:
-        place = error.filename or path
+        failed = error.filename or path
         raise ArchiveError(
-            f"{path} cannot be loaded: {place}: {error.strerror or error}", path=path
+            f"{path} cannot be loaded: {failed}: {error.strerror or error}", path=path
         ) from error
     except _DAMAGE as error:
         raise _damage_error(path, error) from error
 
 
 class _Portions(io.RawIOBase):
-    """An archive's file, of which nobody reads much at once.
+    """An archive's file, which refuses to read too much at once.
 
-    The list of members is what zipfile reads as one piece, and makes an object of a thousand bytes
-    of each fifty in it.
+    zipfile reads the list of members in one piece, and turns each fifty bytes of it into an object
+    of a thousand.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -366,8 +369,8 @@ class _Portions(io.RawIOBase):
     def read(self, size: int = -1, /) -> bytes:
         if size > _LARGEST_LIST:
             raise ArchiveError(
-                f"{self._path} is not loaded: its list of members has {size:,} bytes, more than "
-                f"the {_LARGEST_LIST:,} that nnicli reads",
+                f"{self._path} cannot be loaded: its list of members has {size:,} bytes; at most "
+                f"{_LARGEST_LIST:,} are allowed",
                 path=self._path,
             )
         return self._file.read(size)
@@ -387,7 +390,7 @@ class _Portions(io.RawIOBase):
 
 def _damage_error(path: Path, reason: object) -> ArchiveError:
     return ArchiveError(
-        f"{path} is damaged, or no saved experiment: {reason}; copy it again from where it was "
+        f"{path} is damaged, or not a saved experiment: {reason}; copy it again from where it was "
         "saved",
         path=path,
     )
@@ -395,17 +398,17 @@ def _damage_error(path: Path, reason: object) -> ArchiveError:
 
 @dataclass(frozen=True, slots=True)
 class _Link:
-    """A link that is to be made.
+    """A link to be made.
 
     Attributes:
         name: Its name in the archive.
-        place: Where it comes to lie.
-        root: The folder that it must not leave.
+        path: The link.
+        root: The directory that it must not leave.
         text: Where it leads.
     """
 
     name: str
-    place: Path
+    path: Path
     root: Path
     text: str
 
@@ -425,33 +428,33 @@ class ArchiveReader:
             self._check_lists()
 
     def has_file(self, name: str) -> bool:
-        """Return whether there is a file of this name."""
+        """Return whether the archive has a file with this name."""
         return name in self._members
 
-    def has_folder(self, name: str) -> bool:
-        """Return whether there is a folder of this name."""
+    def has_directory(self, name: str) -> bool:
+        """Return whether the archive has a directory with this name."""
         return f"{name}/" in self._members or any(True for _ in self._below(name))
 
     def read_text(self, name: str) -> str:
         """Return the text of a member.
 
         Raises:
-            ArchiveError: There is none, it is damaged or too long.
+            ArchiveError: It is missing, damaged or too long.
         """
         return self._read_text(name, _LARGEST_TEXT)
 
     def unpack(self, targets: Mapping[str, Path], *, progress: Progress | None = None) -> None:
-        """Write folders of the archive to disk, files 0600 and folders 0700.
+        """Write directories of the archive to disk, files with mode 0600, directories with 0700.
 
         Args:
-            targets: Name of a folder -> the folder to make of it, which must not exist, in one
-                that nobody else writes to; a folder around several comes before them.
-            progress: Is told how far it is.
+            targets: Directory in the archive -> the directory to write it to, which must not exist,
+                in one that nobody else writes to; a directory comes before those inside it.
+            progress: Called as the work proceeds.
 
         Raises:
-            ArchiveError: Something is damaged, or leads out of its folder. What was written until
-                then stays.
-            OSError: Something cannot be written.
+            ArchiveError: A member is damaged, or leads out of its directory. What was written until
+                then is left.
+            OSError: A file cannot be written.
         """
         links = [link for name, target in targets.items() for link in self._links(name, target)]
         total = sum(self._size_of(name) for name in targets)
@@ -462,41 +465,41 @@ class ArchiveReader:
                 progress(done, total)
         self._make_links(links)
 
-    def _below(self, folder: str) -> Iterator[zipfile.ZipInfo]:
-        prefix = f"{folder}/"
+    def _below(self, directory: str) -> Iterator[zipfile.ZipInfo]:
+        prefix = f"{directory}/"
         return (
             info
             for name, info in self._members.items()
             if name.startswith(prefix) and name != prefix
         )
 
-    def _size_of(self, folder: str) -> int:
-        return sum(info.file_size for info in self._below(folder) if _kind_of(info) == "file")
+    def _size_of(self, directory: str) -> int:
+        return sum(info.file_size for info in self._below(directory) if _kind_of(info) == "file")
 
     def _check_member(self, info: zipfile.ZipInfo) -> None:
         name = info.orig_filename
         if not _is_portable(name) or name != info.filename:
-            raise self._refusal(name, "leads out of the archive's own folder")
+            raise self._refusal(name, "leads out of the directory to unpack into")
         kind = _kind_of(info)
-        if kind == "other" or (kind == "folder") != info.is_dir():
-            raise self._refusal(name, "is no file, folder or link")
+        if kind == "other" or (kind == "directory") != info.is_dir():
+            raise self._refusal(name, "is not a file, a directory or a link")
         if info.flag_bits & _ENCRYPTED or info.compress_type not in _METHODS:
-            raise self._refusal(name, "is packed in a way that nnicli does not use")
+            raise self._refusal(name, "is encrypted, or compressed with an unsupported method")
         if name in self._members:
-            raise self._refusal(name, "is there twice")
+            raise self._refusal(name, "is a duplicate")
 
     def _refusal(self, name: str, what: str) -> ArchiveError:
         return ArchiveError(
-            f"{self.path} is not loaded: its member {name[:200]!r} {what}; nnicli and nnictl write "
-            "no such archives",
+            f"{self.path} cannot be loaded: its member {name[:200]!r} {what}; nnicli and nnictl do "
+            "not write such archives",
             path=self.path,
         )
 
     def _check_lists(self) -> None:
-        """Compare the members with those that were saved, and learn their checksums.
+        """Compare the members with those that were saved, and read their checksums.
 
-        A checksum tells nothing of links and folders, so these are listed, too. An archive of
-        nnictl's has no lists.
+        Checksums do not cover links and directories, so there is a list of these, too. nnictl's
+        archives have neither.
         """
         sums = [_SUM.fullmatch(line) for line in self._read_list(CHECKSUMS)]
         self._checksums = {match[2]: bytes.fromhex(match[1]) for match in sums if match is not None}
@@ -507,7 +510,7 @@ class ArchiveReader:
         self._require_same(MEMBERS, listed, marked)
 
     def _read_list(self, name: str) -> list[str]:
-        """Return the lines of a list, and forget the member that holds it."""
+        """Return the lines of a list, and drop the member that contains it."""
         longest = sum(len(member.encode()) + _SUM_LENGTH for member in self._members)
         lines = self._read_text(name, longest).split("\n")
         del self._members[name]
@@ -531,23 +534,23 @@ class ArchiveReader:
         unpacked = sum(info.file_size for info in self._members.values())
         if unpacked > max(_SUSPICIOUS_FROM, packed * _LARGEST_RATIO):
             raise ArchiveError(
-                f"{self.path} is not loaded: its {packed:,} bytes would become {unpacked:,}, more "
-                f"than {_LARGEST_RATIO} times as many, as with no saved experiment; unpack it by "
-                "other means if you trust it",
+                f"{self.path} cannot be loaded: its {packed:,} bytes would become {unpacked:,}, "
+                f"more than {_LARGEST_RATIO} times as many, which is not plausible for a saved "
+                "experiment; unpack it by other means if you trust it",
                 path=self.path,
             )
 
-    def _check_space(self, folder: Path, needed: int) -> None:
-        free = shutil.disk_usage(folder).free
+    def _check_space(self, directory: Path, needed: int) -> None:
+        free = shutil.disk_usage(directory).free
         if needed > free:
             raise ArchiveError(
-                f"{self.path} is not loaded: it needs {needed:,} bytes, and {folder} has "
-                f"{free:,} left; make room, or choose another folder",
+                f"{self.path} cannot be loaded: it needs {needed:,} bytes, but only {free:,} are "
+                f"free in {directory}; free some space, or choose another directory",
                 path=self.path,
             )
 
     def _verified(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
-        """Return a member's content in chunks, and raise at its end if it is not what it was."""
+        """Return a member's content in chunks; raise at the end if the checksum is wrong."""
         digest = hashlib.sha256()
         with self._archive.open(info) as source:
             while chunk := source.read(_CHUNK):
@@ -558,79 +561,79 @@ class ArchiveReader:
             raise _damage_error(self.path, f"{info.filename!r} is not what was saved")
 
     def _write_parts(self, targets: Mapping[str, Path]) -> Iterator[int]:
-        """Write all folders and files; return how many bytes came with each chunk."""
+        """Write all directories and files; return the size of each chunk in bytes."""
         made: list[Path] = []
         for name, target in targets.items():
             self._make_target(name, target, made)
             made.append(target)
             for info in self._below(name):
-                place = _place_of(info, name, target)
+                path = _path_of(info, name, target)
                 if info.is_dir():
-                    _make_folders(place, target)
+                    _make_directories(path, target)
                     continue
-                _make_folders(place.parent, target)
+                _make_directories(path.parent, target)
                 if _kind_of(info) == "file":
-                    yield from self._write(info, place)
+                    yield from self._write(info, path)
 
     def _make_target(self, name: str, target: Path, made: Iterable[Path]) -> None:
-        around = next((folder for folder in made if target.is_relative_to(folder)), target.parent)
-        _make_folders(target.parent, around)
+        around = next((path for path in made if target.is_relative_to(path)), target.parent)
+        _make_directories(target.parent, around)
         if not _is_inside(target.parent, around):
             raise self._refusal(name, "leads through a link")
         self._check_space(target.parent, self._size_of(name))
         self._check_ratio()
         target.mkdir(mode=0o700)
 
-    def _write(self, info: zipfile.ZipInfo, place: Path) -> Iterator[int]:
-        """Write a file; return how many bytes came with each chunk."""
-        with open(place, "xb", opener=_open_for_owner) as target:
+    def _write(self, info: zipfile.ZipInfo, path: Path) -> Iterator[int]:
+        """Write a file; return the size of each chunk in bytes."""
+        with open(path, "xb", opener=_open_for_owner) as target:
             for chunk in self._verified(info):
                 target.write(chunk)
                 yield len(chunk)
         if (info.external_attr >> 16) & stat.S_IXUSR:
-            place.chmod(0o700)
+            path.chmod(0o700)
 
     def _links(self, name: str, target: Path) -> Iterator[_Link]:
-        """Return the links of a folder; each stays inside by its own text."""
+        """Return the links of a directory; the text of each is checked to stay inside."""
         for info in self._below(name):
             if _kind_of(info) == "link":
-                place = _place_of(info, name, target)
+                path = _path_of(info, name, target)
                 text = self._read_text(info.filename, _LONGEST_LINK)
-                if not _stays_inside(text, place, target):
-                    raise self._refusal(info.filename, "is a link to another folder")
-                yield _Link(info.filename, place, target, text)
+                if not _stays_inside(text, path, target):
+                    raise self._refusal(info.filename, "is a link to another directory")
+                yield _Link(info.filename, path, target, text)
 
     def _make_links(self, links: Collection[_Link]) -> None:
-        """Make links when all else is there, so that nothing is written through one."""
+        """Make the links after everything else, so that nothing is written through one."""
         for link in links:
-            link.place.symlink_to(link.text)
+            link.path.symlink_to(link.text)
         for link in links:
-            # Their texts rule that out, unless somebody else made links here meanwhile.
-            if not _is_inside(link.place, link.root):
-                raise self._refusal(link.name, "is a link to another folder")
+            # Their texts rule that out, unless another process made links here meanwhile.
+            if not _is_inside(link.path, link.root):
+                raise self._refusal(link.name, "is a link to another directory")
 
 
-def _place_of(info: zipfile.ZipInfo, folder: str, target: Path) -> Path:
-    return target / info.filename[len(folder) + 1 :]
+def _path_of(info: zipfile.ZipInfo, directory: str, target: Path) -> Path:
+    return target / info.filename[len(directory) + 1 :]
 
 
 def _kind_of(info: zipfile.ZipInfo) -> Kind:
     form = stat.S_IFMT(info.external_attr >> 16)
     if not form:
         # Written on a system that has only these two.
-        return "folder" if info.is_dir() else "file"
+        return "directory" if info.is_dir() else "file"
     return _KINDS.get(form, "other")
 
 
 def _mark_of(info: zipfile.ZipInfo) -> str:
     is_program = (info.external_attr >> 16) & stat.S_IXUSR
-    return {"folder": "/", "link": "@"}.get(_kind_of(info), "*" if is_program else "-")
+    return {"directory": "/", "link": "@"}.get(_kind_of(info), "*" if is_program else "-")
 
 
-def _make_folders(folder: Path, root: Path) -> None:
+def _make_directories(directory: Path, root: Path) -> None:
     missing = []
-    while folder != root and not folder.is_dir():
-        missing.append(folder)
-        folder = folder.parent
-    for one in reversed(missing):
-        one.mkdir(mode=0o700)
+    while directory != root and not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for path in reversed(missing):
+        path.mkdir(mode=0o700)

@@ -1,4 +1,4 @@
-"""The experiments of this machine, as NNI's registries and the experiments' folders tell."""
+"""Find the experiments on this machine in NNI's registries and the experiments directories."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nnicli.store.layouts import (
     LAYOUTS,
     Layout,
     can_be_path,
-    is_folder_name,
+    is_directory_name,
 )
 from nnicli.store.paths import ExperimentPaths, layout_of_files
 from nnicli.store.registry import Registry
@@ -29,15 +29,15 @@ from nnicli.user_home import user_home
 
 logger = get_logger(__name__)
 
-# What NNI takes for a folder where the config names none: from 1.8 on, and before.
+# NNI's default experiments directory: since 1.8, and before.
 _DEFAULT_PARENTS = ("nni-experiments", "nni/experiments")
-# How nnictl of 1.x writes times, in the machine's own time zone.
+# How nnictl of 1.x writes times, in the machine's time zone.
 _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y/%m/%d %H:%M:%S")
 _STOPPED = "STOPPED"
 _HIGHEST_PORT = 65_535
 
 Parents = Iterable[str | os.PathLike[str]]
-"""Folders that hold experiments' folders."""
+"""Experiments directories."""
 
 
 def list_recorded(
@@ -46,34 +46,35 @@ def list_recorded(
     is_wanted: Callable[[str], bool] = lambda _: True,
     on_damage: Callable[[RegistryError], object] | None = None,
 ) -> list[ExperimentRecord]:
-    """Return every experiment that a registry or a folder tells of, the newest start first.
+    """Return all experiments that are registered or on disk, the most recently started first.
 
-    Whether any of them runs is not known here: `status` is what was noted last.
+    Whether they are running is not known here: `status` is the last one recorded.
 
     Args:
-        experiments_directories: Parents of experiments' folders to search besides NNI's default
-            ones and those that the registries name.
-        is_wanted: Whether an experiment of this id is wanted; only the databases of those are read.
+        experiments_directories: Experiments directories to search besides NNI's defaults and those
+            that the registries name.
+        is_wanted: Whether the experiment with this id is wanted; only the databases of these are
+            read.
         on_damage: Called with the error for a registry that cannot be read, whose experiments are
-            then known by their folders; None: it is raised.
+            then found by their directories; None: it is raised.
 
     Raises:
-        RegistryError: A registry cannot be read, and there is no `on_damage`.
+        RegistryError: A registry cannot be read, and `on_damage` is None.
     """
     given = [to_absolute(parent) for parent in experiments_directories]
     given += [user_home() / parent for parent in _DEFAULT_PARENTS]
     registered = [
-        _Registered(exp_id, entry, layout, noted_parent(entry, layout))
+        _Registered(exp_id, entry, layout, registered_parent(entry, layout))
         for layout in _registry_layouts()
         for exp_id, entry in _read(layout.registry(), on_damage).items()
     ]
-    noted = (one.parent for one in registered if one.parent is not None)
-    listings = {parent: _names_in(parent) for parent in dict.fromkeys((*given, *noted))}
+    parents = (one.parent for one in registered if one.parent is not None)
+    listings = {parent: _names_in(parent) for parent in dict.fromkeys((*given, *parents))}
     records = _look_up([one for one in registered if is_wanted(one.exp_id)], given, listings)
     known = {
         os.path.realpath(record.directory) for record in records if record.directory is not None
     }
-    for directory in _folders_in(listings, is_wanted):
+    for directory in _directories_in(listings, is_wanted):
         real = os.path.realpath(directory)
         if real not in known:
             known.add(real)
@@ -83,13 +84,13 @@ def list_recorded(
 
 @dataclass(frozen=True, slots=True)
 class _Registered:
-    """What a registry has of an experiment.
+    """A registered experiment.
 
     Attributes:
         exp_id: The experiment.
-        entry: The registry's own words.
-        layout: Whose registry it is.
-        parent: The folder in which its own should be, None where that is not noted.
+        entry: Its entry in the registry.
+        layout: The release family with that registry.
+        parent: The parent of its directory, None if that is not recorded.
     """
 
     exp_id: str
@@ -124,8 +125,9 @@ def _look_up(
 ) -> list[ExperimentRecord]:
     """Return the records of registered experiments.
 
-    One that is not where it was noted is looked for in all folders. Their listings are asked, as
-    a look into each folder for each experiment would take hours with many of both.
+    An experiment that is not where the registry says is searched for in all experiments
+    directories. Their listings are used for that, as a check of each directory for each experiment
+    would take hours with many of both.
     """
     ids = {one.exp_id for one in registered}
     holders: dict[str, list[Path]] = {}
@@ -135,71 +137,73 @@ def _look_up(
     registries = {one.layout.since: one.layout.registry().path for one in registered}
 
     def find(one: _Registered) -> Path | None:
-        if not is_folder_name(one.exp_id):
+        if not is_directory_name(one.exp_id):
             return None
-        noted = [] if one.parent is None else [one.parent]
-        places = dict.fromkeys((*noted, *given, *holders.get(one.exp_id, ())))
-        folders = (place / one.exp_id for place in places)
-        return next((folder for folder in folders if _as_far_as_told(folder.is_dir)), None)
+        registered = [] if one.parent is None else [one.parent]
+        parents = dict.fromkeys((*registered, *given, *holders.get(one.exp_id, ())))
+        directories = (parent / one.exp_id for parent in parents)
+        return next((path for path in directories if _false_if_denied(path.is_dir)), None)
 
     return [_registered(one, find(one), registries[one.layout.since]) for one in registered]
 
 
 def find_experiment_directory(exp_id: str, experiments_directories: Parents = ()) -> Path:
-    """Return the folder of an experiment by its id.
+    """Return an experiment directory by the experiment's id.
 
     Args:
         exp_id: The id.
-        experiments_directories: Parents to search first, besides those that are always searched.
+        experiments_directories: Experiments directories to search first, before those that are
+            always searched.
 
     Raises:
-        ExperimentNotFoundError: There is none; the message lists the places.
+        ExperimentNotFoundError: It was not found; the message lists the searched directories.
     """
     parents = [to_absolute(parent) for parent in experiments_directories]
     defaults = [user_home() / parent for parent in _DEFAULT_PARENTS]
-    places = dict.fromkeys(parents)
+    searched = dict.fromkeys(parents)
     for layout in _registry_layouts():
-        # A registry that is damaged is not needed where the folder is found without it.
+        # A damaged registry does not matter if the directory is found without it.
         with suppress(RegistryError):
-            noted = noted_parent(layout.registry().get(exp_id) or {}, layout)
-            if noted is not None:
-                places[noted] = None
-    places.update(dict.fromkeys(defaults))
-    if is_folder_name(exp_id):
-        for place in places:
-            if is_file(ExperimentDatabase.of(place / exp_id).path):
-                return place / exp_id
-    looked = "".join(f"\n  {_describe(place / exp_id)}" for place in places)
+            parent = registered_parent(layout.registry().get(exp_id) or {}, layout)
+            if parent is not None:
+                searched[parent] = None
+    searched.update(dict.fromkeys(defaults))
+    if is_directory_name(exp_id):
+        for parent in searched:
+            if is_file(ExperimentDatabase.of(parent / exp_id).path):
+                return parent / exp_id
+    looked = "".join(f"\n  {_describe(parent / exp_id)}" for parent in searched)
     raise ExperimentNotFoundError(
-        f"there is no experiment {exp_id!r}; looked for its database in:{looked}", exp_id=exp_id
+        f"experiment {exp_id!r} not found; looked for its database in:{looked}", exp_id=exp_id
     ).with_advice(
-        "If it lies elsewhere, pass its directory; list_experiments() has those that are known",
-        shell="If it lies elsewhere, pass its directory, or the parent of that as "
-        "--experiments-directory; `nnicli experiment list --all` has those that are known",
+        "If it is somewhere else, pass its directory; list_experiments() lists those that are "
+        "known",
+        shell="If it is somewhere else, pass its directory, or the parent of that as "
+        "--experiments-directory; `nnicli experiment list --all` lists those that are known",
     )
 
 
-def noted_parent(entry: Mapping[str, Any], layout: Layout) -> Path | None:
-    """Return the parent of a registered experiment's folder, None where none is noted.
+def registered_parent(entry: Mapping[str, Any], layout: Layout) -> Path | None:
+    """Return the parent of a registered experiment's directory, None if it is not recorded.
 
     Args:
-        entry: What the registry has of it.
-        layout: Whose registry that is.
+        entry: Its entry in the registry.
+        layout: The release family with that registry.
     """
     launcher = layout.launcher_directory(_to_text(entry.get("fileName")) or "")
     config = ExperimentPaths(Path(), launcher).kept_config(layout) if launcher else None
-    return to_folder(entry.get("logDir") or _log_dir_of(config))
+    return to_directory(entry.get("logDir") or _log_dir_of(config))
 
 
-def to_folder(noted: object) -> Path | None:
-    """Return what a registry has as a folder as an absolute path, None where it can be none."""
-    if not isinstance(noted, str) or not noted or not can_be_path(noted):
+def to_directory(recorded: object) -> Path | None:
+    """Return a registry's value for a directory as an absolute path, None if it cannot be one."""
+    if not isinstance(recorded, str) or not recorded or not can_be_path(recorded):
         return None
-    return Path(noted).absolute()
+    return Path(recorded).absolute()
 
 
 def platform_of(params: Mapping[str, Any]) -> str:
-    """Return the training service of a config in either format, in the config's own words."""
+    """Return the training service of a config in either format, in the config's words."""
     service = params.get("trainingService", params.get("trainingServicePlatform", "local"))
     if isinstance(service, list):
         return "hybrid"
@@ -207,21 +211,20 @@ def platform_of(params: Mapping[str, Any]) -> str:
 
 
 def to_absolute(path: str | os.PathLike[str]) -> Path:
-    """Return a path from outside; `~` is the home, yet text where there is no such user."""
-    # That of pathlib raises RuntimeError over an unknown user.
+    """Return an absolute path; `~` is expanded unless it names an unknown user."""
     return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path's raises for an unknown user
 
 
 def is_file(path: Path) -> bool:
-    """Return whether this is a file, as far as one may look."""
-    return _as_far_as_told(path.is_file)
+    """Return whether this is a file; False if permission to look is denied."""
+    return _false_if_denied(path.is_file)
 
 
-def _as_far_as_told(ask: Callable[[], bool]) -> bool:
-    # NNI's and our own folders are for their owner alone, and in one of somebody else's pathlib
-    # raises over every question (up to Python 3.13).
+def _false_if_denied(check: Callable[[], bool]) -> bool:
+    # NNI's and nnicli's directories are readable by their owner only. Up to Python 3.13, pathlib
+    # raises an error for every check in another user's.
     try:
-        return ask()
+        return check()
     except OSError:
         return False
 
@@ -232,13 +235,13 @@ def _describe(directory: Path) -> str:
 
 
 def _registry_layouts() -> list[Layout]:
-    """Return one row for each registry, newest first."""
+    """Return one row per registry, newest first."""
     rows = {layout.registry_file: layout for layout in LAYOUTS}
     return list(rows.values())[::-1]
 
 
 def _log_dir_of(config: Path | None) -> object:
-    """Return the folder that the stored config of an experiment of 1.x names."""
+    """Return the `logDir` in the kept config of an experiment of 1.x."""
     if config is None:
         return None
     try:
@@ -299,7 +302,7 @@ def _stray(directory: Path) -> ExperimentRecord:
 def _look_into(
     directory: Path | None, launcher: Path | None
 ) -> tuple[ExperimentProfile | None, str | None]:
-    """Return an experiment's profile and the releases that write such files, as far as known."""
+    """Return an experiment's profile and the releases that write such files; None if unknown."""
     if directory is None:
         return None, None
     database = ExperimentDatabase.of(directory)
@@ -308,12 +311,12 @@ def _look_into(
         columns = database.trial_event_columns()
         row = layout_of_files(ExperimentPaths(directory, launcher), columns, profile["params"])
     except (ExperimentNotFoundError, DecodingError, OSError) as error:
-        logger.debug("%s tells little of its experiment: %s", directory, error)
+        logger.debug("could not read the experiment in %s: %s", directory, error)
         return None, None
     return profile, row.releases
 
 
-def _folders_in(
+def _directories_in(
     listings: Mapping[Path, Sequence[str]], is_wanted: Callable[[str], bool]
 ) -> Iterator[Path]:
     for parent, names in listings.items():
@@ -324,31 +327,31 @@ def _folders_in(
                 yield child
 
 
-def _to_ms(noted: object) -> int | None:
-    if isinstance(noted, int) and not isinstance(noted, bool):
-        return noted
+def _to_ms(recorded: object) -> int | None:
+    if isinstance(recorded, int) and not isinstance(recorded, bool):
+        return recorded
     for form in _TIME_FORMATS:
         with suppress(ValueError, OverflowError):
-            return int(time.mktime(time.strptime(str(noted), form)) * 1000)
+            return int(time.mktime(time.strptime(str(recorded), form)) * 1000)
     return None
 
 
-def _to_port(noted: object) -> int | None:
+def _to_port(recorded: object) -> int | None:
     # 1.x writes it as text.
-    text = str(noted)
+    text = str(recorded)
     port = int(text) if text.isdecimal() and len(text) <= len(str(_HIGHEST_PORT)) else 0
     return port if 0 < port <= _HIGHEST_PORT else None
 
 
-def _to_text(noted: object) -> str | None:
-    """Return a name as text, as which a file may hold a number; None for what is no name."""
-    if isinstance(noted, str):
-        return noted
-    return str(noted) if isinstance(noted, int | float) else None
+def _to_text(recorded: object) -> str | None:
+    """Return a name as text; a file may have it as a number. None for any other value."""
+    if isinstance(recorded, str):
+        return recorded
+    return str(recorded) if isinstance(recorded, int | float) else None
 
 
-def _first_text(noted: object) -> str | None:
-    texts = noted if isinstance(noted, list) else [noted]
+def _first_text(recorded: object) -> str | None:
+    texts = recorded if isinstance(recorded, list) else [recorded]
     return next((text for text in texts if isinstance(text, str)), None)
 
 

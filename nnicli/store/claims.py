@@ -1,4 +1,4 @@
-"""The lock that keeps an experiment's folder to whoever starts or deletes it."""
+"""The lock on an experiment directory while its experiment is started or deleted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ try:
 except ImportError:  # Windows, where no manager is started.
     fcntl = None  # type: ignore[assignment]  # tested before each use
 
-# In the folder, and used only where a folder itself cannot be locked, which NFS refuses.
+# Used only if the directory itself cannot be locked, which NFS refuses.
 _LOCK_FILE = ".nnicli-claim"
 
 
@@ -23,11 +23,11 @@ _LOCK_FILE = ".nnicli-claim"
 def claimed(directory: Path) -> Iterator[None]:
     """Keep other processes and threads of nnicli from starting or deleting an experiment.
 
-    The kernel holds the lock on the folder itself, so it is the same for every user and HOME,
-    leaves no file, and goes with its process, whatever ends that.
+    The kernel holds the lock on the directory itself, so it is the same for every user and HOME,
+    leaves no file, and is released when its process ends, however that happens.
 
     Args:
-        directory: The experiment's own folder, or the launcher's.
+        directory: The experiment directory, or the launcher directory.
 
     Raises:
         StateError: Another process or thread has claimed it, or it cannot be opened or locked.
@@ -42,7 +42,7 @@ def claimed(directory: Path) -> Iterator[None]:
     if handle is None:
         raise StateError(
             f"the experiment in {directory} is being started, resumed, viewed or deleted by "
-            "another process or thread; try again when that is done"
+            "another process or thread; try again when that has finished"
         )
     try:
         yield
@@ -51,7 +51,7 @@ def claimed(directory: Path) -> Iterator[None]:
 
 
 def is_claimed(directory: Path) -> bool:
-    """Return whether nnicli is just starting or deleting an experiment."""
+    """Return whether an experiment is just being started or deleted by nnicli."""
     if fcntl is None:
         return False
     try:
@@ -64,11 +64,11 @@ def is_claimed(directory: Path) -> bool:
 
 
 def _lock(directory: Path) -> int | None:
-    """Return the open file that holds the lock, None while somebody else has it."""
-    place = os.path.realpath(directory)
+    """Return the open file that holds the lock, None while another process has it."""
+    real = os.path.realpath(directory)
     for path, flags in (
-        (place, os.O_RDONLY | os.O_DIRECTORY),
-        (os.path.join(place, _LOCK_FILE), os.O_RDWR | os.O_CREAT),  # noqa: PTH118 - both are text
+        (real, os.O_RDONLY | os.O_DIRECTORY),
+        (os.path.join(real, _LOCK_FILE), os.O_RDWR | os.O_CREAT),  # noqa: PTH118 - both are text
     ):
         handle = os.open(path, flags | os.O_NOFOLLOW, 0o600)
         try:
@@ -80,10 +80,10 @@ def _lock(directory: Path) -> int | None:
             os.close(handle)
             continue
         return handle
-    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), place)
+    raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK), real)
 
 
 def _unlock(handle: int) -> None:
-    # A child that another thread forked meanwhile has the file open, too, and would keep the lock.
+    # A child that another thread forked meanwhile also has the file open, and would keep the lock.
     fcntl.flock(handle, fcntl.LOCK_UN)
     os.close(handle)

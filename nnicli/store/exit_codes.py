@@ -1,4 +1,4 @@
-"""What a trial exited with, as NNI notes it on disk."""
+"""Read a trial's exit code, which NNI records on disk."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MOST_STATE = 1000
 
 
 def read_exit_code(paths: ExperimentPaths, layout: Layout, trial_job_id: str) -> int | None:
-    """Return what a trial exited with, None where that is not known.
+    """Return a trial's exit code, None if it is not known.
 
     Raises:
         InvalidValueError: The id would lead out of the experiment's directory.

@@ -1,4 +1,4 @@
-"""The config that launchers of 1.x and 2.0 keep in a file of their own for a resume."""
+"""Read the config that launchers of 1.x and 2.0 keep in a file for a resume."""
 
 from __future__ import annotations
 
@@ -10,16 +10,17 @@ from nnicli.errors import DecodingError
 from nnicli.regular_files import read_regular
 
 CONFIG_KEY = "experimentConfig"
-"""Under which the config itself stands in the document."""
+"""The key of the config in the document."""
 
 _LARGEST = 64 << 20
 
 
 def read_kept_config(path: Path) -> dict[str, Any]:
-    """Return the document in which the config is, with what is noted beside it.
+    """Return the document that contains the config, among other things.
 
     Raises:
-        DecodingError: It holds no config; none of it is in the message, as it may hold secrets.
+        DecodingError: It does not contain a config; the message quotes none of it, as it may have
+            secrets.
         OSError: It cannot be read.
     """
     try:
@@ -27,5 +28,5 @@ def read_kept_config(path: Path) -> dict[str, Any]:
     except (DecodingError, UnicodeDecodeError):
         document = None
     if not isinstance(document, dict) or not isinstance(document.get(CONFIG_KEY), dict):
-        raise DecodingError(f"{path} does not hold the config of an experiment as JSON")
+        raise DecodingError(f"{path} does not contain the config of an experiment as JSON")
     return document

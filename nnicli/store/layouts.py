@@ -1,4 +1,4 @@
-"""Where managers of each release leave an experiment's files: one row a family, newest last."""
+"""Where managers of each release keep an experiment's files: one row per family, newest last."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from nnicli.user_home import user_home
 from nnicli.versions import ReleaseTable
 
 MANAGER_LOG = "nnimanager.log"
-"""The name of a manager's own log, on disk and where it is served."""
+"""The name of a manager's own log, on disk and over HTTP."""
 
-# What an entry of the registry has as the time of the end before that.
+# The end time in a registry entry while the experiment runs.
 _NOT_ENDED = (None, "N/A")
-# What pathlib takes for a name, though it names no folder of its own.
+# Names that pathlib accepts, but that do not name a directory inside another.
 _NO_NAMES = ("", "..")
 
 
@@ -65,30 +65,30 @@ def _as_is(ms: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The files of an experiment that ran on the local training service.
+    """The files of an experiment on the local training service.
 
     Attributes:
         since: First release of the family.
-        releases: The releases whose files look like these, for people.
+        releases: The releases with such files, for people.
         registry_file: NNI's registry of experiments, below the home directory.
-        encode_run: What it has of an experiment that was started.
-        encode_time: Milliseconds since 1970 -> what it has of a time.
-        notes_status: Whether managers write their status into that registry.
-        launcher_parent: Where launchers keep a directory of their own for each experiment, its
-            launcher directory, below the home directory; empty where they have none.
-        output_names: Names of the files for what the manager prints: its output and its errors.
-            They are in the launcher directory, else beside the manager's log.
+        encode_run: Run -> the registry's entry of a started experiment.
+        encode_time: Milliseconds since 1970 -> a time as the registry has it.
+        records_status: Whether managers write their status into the registry.
+        launcher_parent: Where launchers keep the launcher directory of each experiment, below the
+            home directory; empty if they have none.
+        output_names: Names of the files with the manager's standard output and standard error, in
+            the launcher directory, else next to the manager's log.
         keeps_config: Whether a launcher keeps the config for a resume, in the launcher directory,
-            else in the experiment's own; else the database is enough.
+            else in the experiment directory. If not, the database is enough.
         kept_as_sent: Fields of the profile that this config has just as the manager got them, since
             a resume by nnictl sends them unchanged.
         has_v1_profile: Whether the profile in the database is in the v1 format.
-        keeps_space_as_text: Whether an updated search space is stored as text, over which the
-            family's own tuner breaks at a resume (2.2 to 2.5, seen live).
+        keeps_space_as_text: Whether an updated search space is stored as text, with which the
+            family's tuner fails at a resume (2.2 to 2.5, seen live).
         trial_event_columns: Columns of the table TrialJobEvent, in order.
-        trial_directory: Folder of a trial below the experiment's own; `{trial}` is its id.
-        trial_logs: Kind of a trial's log -> name of the file in that folder.
-        state_file: The file there that begins with what the trial exited with, empty for none.
+        trial_directory: Directory of a trial below the experiment directory; `{trial}` is its id.
+        trial_logs: Kind of a trial's log -> name of the file in that directory.
+        state_file: The file there that begins with the trial's exit code, empty for none.
     """
 
     since: str
@@ -96,7 +96,7 @@ class Layout:
     registry_file: str
     encode_run: Callable[[Run], dict[str, Any]]
     encode_time: Callable[[int], object]
-    notes_status: bool
+    records_status: bool
     launcher_parent: str
     output_names: tuple[str, str]
     keeps_config: bool
@@ -113,10 +113,10 @@ class Layout:
         return Registry(user_home() / self.registry_file)
 
     def encode_stop(self, entry: Mapping[str, Any], *, ended_ms: int) -> dict[str, Any]:
-        """Return the fields with which an entry of the registry says that its experiment stopped.
+        """Return the registry fields that record that an experiment has stopped.
 
         Args:
-            entry: The entry so far; a time of the end that it has stays.
+            entry: The entry so far; if it has an end time, that is kept.
             ended_ms: When the experiment ended, in ms since 1970.
         """
         fields: dict[str, Any] = {"status": ExperimentStatus.STOPPED.value}
@@ -125,31 +125,32 @@ class Layout:
         return fields
 
     def launcher_directory(self, name: str) -> Path | None:
-        """Return the directory of this name that a launcher keeps for one experiment.
+        """Return the launcher directory with this name.
 
         Args:
-            name: Its name, as a registry has it.
+            name: Its name in a registry.
 
         Returns:
-            None where the release has no launcher directories, or the name leads elsewhere.
+            None if the release does not have launcher directories, or the name leads out of their
+            parent.
         """
-        if not self.launcher_parent or not is_folder_name(name):
+        if not self.launcher_parent or not is_directory_name(name):
             return None
         return user_home() / self.launcher_parent / name
 
     def served_log(self, kind: str) -> str:
-        """Return the name by which a manager serves a log of its own: `log`, `stdout`, `stderr`."""
+        """Return the name under which a manager serves its `log`, `stdout` or `stderr`."""
         output, errors = self.output_names
         return {"log": MANAGER_LOG, "stdout": output, "stderr": errors}[kind]
 
 
-def is_folder_name(name: str) -> bool:
-    """Return whether this is the name of a folder in another one, and no way out of it."""
+def is_directory_name(name: str) -> bool:
+    """Return whether this can be the name of a directory inside another, and not a path out."""
     return name not in _NO_NAMES and Path(name).name == name and can_be_path(name)
 
 
 def can_be_path(text: str) -> bool:
-    """Return whether this system could have a file of that name; JSON holds more than it does."""
+    """Return whether this can be a path on this system; not every JSON text can."""
     try:
         return b"\0" not in os.fsencode(text)
     except UnicodeEncodeError:
@@ -162,7 +163,7 @@ _1_8 = Layout(
     registry_file=".local/nnictl/.experiment",
     encode_run=_entry_of_1,
     encode_time=_to_local_text,
-    notes_status=False,
+    records_status=False,
     launcher_parent=".local/nnictl",
     output_names=("stdout", "stderr"),
     keeps_config=True,
@@ -181,7 +182,7 @@ _2_0 = replace(
     registry_file="nni-experiments/.experiment",
     encode_run=_entry_of_2,
     encode_time=_as_is,
-    notes_status=True,
+    records_status=True,
     launcher_parent="",
     output_names=("nnictl_stdout.log", "nnictl_stderr.log"),
 )
@@ -203,7 +204,7 @@ _3_0 = replace(
     trial_event_columns=(*EVENT_COLUMNS, *LATER_EVENT_COLUMNS),
     trial_directory="environments/local-env/trials/{trial}",
     trial_logs={"stdout": "trial.stdout", "stderr": "trial.stderr", "trial": "trial.log"},
-    # Only the process that runs the trial learns it.
+    # Only the process that runs the trial knows the exit code.
     state_file="",
 )
 
@@ -211,6 +212,6 @@ LAYOUTS = ReleaseTable(_1_8, _2_0, _2_1, _2_2, _2_6, _3_0, through="3.0")
 
 
 def layout_with(trial_event_columns: tuple[str, ...]) -> Layout:
-    """Return the newest row whose database has these columns; the newest of all where none has."""
+    """Return the newest row whose database has these columns, else the newest of all."""
     fitting = (row for row in LAYOUTS[::-1] if row.trial_event_columns == trial_event_columns)
     return next(fitting, LAYOUTS[-1])

@@ -1,4 +1,4 @@
-"""The locks under which NNI's registry is changed: NNI's own, and one of nnicli's around it."""
+"""The locks for changing NNI's registry: NNI's own, and one of nnicli's around it."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from nnicli.waiting import Deadline, poll_until
 
 try:
     import fcntl
-except ImportError:  # Windows: NNI's own lock has to do.
+except ImportError:  # Windows: NNI's own lock must suffice.
     fcntl = None  # type: ignore[assignment]  # tested before each use
 
-# NNI takes a lock file older than this for one that a dead process has left.
+# NNI considers a lock file older than this to be left by a dead process.
 _STALE_S = 2.0
-# NNI looks for other locks, then makes its own, so two writers that come at the same moment both
-# get in. One that looked before our lock was there has one of its own to show after this time.
+# NNI checks for other locks, then makes its own, so two concurrent writers may both get in. A
+# writer that checked before our lock existed has made its own after this time.
 _HOLE_S = 0.005
 _NNI_INTERVAL_S = 0.05
 _OWN_INTERVAL_S = 0.02
 _OWN_LOCK = ".nnicli.lock"
-# In a shared folder somebody may have put a link or a pipe there, which is not followed, and not
-# waited for.
+# In a shared directory somebody may have put a link there, which must not be followed, or a pipe,
+# which must not block.
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-# What nnicli writes into its lock files of NNI's kind, which are empty otherwise.
+# What nnicli writes into its lock files of NNI's kind; NNI's are empty.
 _MARK = b"nnicli\n"
 
 
 @contextmanager
 def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
-    """Keep everybody else from writing a registry file: other threads, nnicli, nnictl, managers.
+    """Keep other threads, nnicli processes, nnictl and managers from writing a registry file.
 
-    Held for longer than 2 s, NNI's processes take the lock for a dead one's.
+    After 2 s, NNI's processes consider the lock to be left by a dead process.
 
     Args:
-        path: The registry file; its folder exists.
+        path: The registry file, in a directory that exists.
         timeout_s: How long to wait for both locks together.
 
     Raises:
-        RegistryError: Somebody else holds a lock for too long; the message names it.
+        RegistryError: A lock could not be acquired in time; the message names it.
         OSError: The lock files cannot be made.
     """
     deadline = Deadline(timeout_s)
@@ -56,10 +56,10 @@ def locked(path: Path, *, timeout_s: float) -> Iterator[None]:
 
 @contextmanager
 def _own_lock(path: Path, deadline: Deadline) -> Iterator[None]:
-    """Keep other processes and threads of nnicli out for certain.
+    """Keep other processes and threads of nnicli out reliably.
 
-    The lock file stays where it is, as deleting it would let two in. Its name does not match NNI's
-    pattern. The folder itself would do on a local disk, but not on NFS.
+    The lock file is never deleted, as that would let two in. Its name does not match NNI's pattern.
+    A lock on the directory itself would do on a local disk, but not on NFS.
     """
     if fcntl is None:
         yield
@@ -78,12 +78,12 @@ def _own_lock(path: Path, deadline: Deadline) -> Iterator[None]:
 
         if not poll_until(attempt, deadline=deadline, interval_s=_OWN_INTERVAL_S):
             raise RegistryError(
-                f"the lock {lock} was not to be had within {deadline.waited_s:.0f} s; another "
-                "nnicli process or thread holds it"
+                f"could not acquire the lock {lock} within {deadline.waited_s:.0f} s; it is held "
+                "by another nnicli process or thread; try again"
             )
         yield
     finally:
-        # A child that another thread forked meanwhile has the file open too, and closing it here
+        # A child that another thread forked meanwhile also has the file open, so closing it here
         # would leave the lock with the child.
         fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
@@ -91,13 +91,13 @@ def _own_lock(path: Path, deadline: Deadline) -> Iterator[None]:
 
 @contextmanager
 def _nni_lock(path: Path, deadline: Deadline) -> Iterator[None]:
-    """Hold a lock file named after this process while no other one is fresh, as NNI wants it."""
+    """Hold a lock file named after this process, with no other fresh one, as NNI requires."""
     own = path.with_name(f"{path.name}.lock.{os.getpid()}")
     if not poll_until(lambda: _try(path, own), deadline=deadline, interval_s=_NNI_INTERVAL_S):
         held = ", ".join(f"{lock.name} ({age:.1f} s old)" for lock, age in _fresh_locks(path))
         raise RegistryError(
-            f"the lock of {path} was not to be had within {deadline.waited_s:.0f} s; held by "
-            f"{held or 'ever new processes'}; if no NNI is running, delete the lock file"
+            f"could not acquire the lock of {path} within {deadline.waited_s:.0f} s; it is held by "
+            f"{held or 'one process after another'}; if NNI is not running, delete the lock file"
         )
     try:
         _sweep(path)
@@ -107,7 +107,7 @@ def _nni_lock(path: Path, deadline: Deadline) -> Iterator[None]:
 
 
 def _sweep(path: Path) -> None:
-    """Take away what killed processes of nnicli left; an NNI that is only slow misses its own."""
+    """Remove what killed nnicli processes left; a slow NNI process would miss its own lock."""
     for lock, age in _locks(path):
         with suppress(OSError):
             if age >= _STALE_S and _is_own(lock):
@@ -115,7 +115,7 @@ def _sweep(path: Path) -> None:
 
 
 def own_locks(path: Path) -> list[Path]:
-    """Return the lock files of NNI's kind that processes of nnicli have made."""
+    """Return the lock files of NNI's kind that nnicli processes made."""
     found = []
     for lock, _ in _locks(path):
         with suppress(OSError):
@@ -129,11 +129,11 @@ def _is_own(lock: Path) -> bool:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether a process of nnicli is, or may be, changing a registry file."""
+    """Return whether an nnicli process is changing, or may be changing, a registry file."""
     if fcntl is None:
         return False
     try:
-        # NFS locks only what is open for writing.
+        # NFS locks only files that are open for writing.
         handle = os.open(path.with_name(_OWN_LOCK), _LOCK_FLAGS & ~os.O_CREAT)
     except FileNotFoundError:
         return False
@@ -149,15 +149,15 @@ def is_locked(path: Path) -> bool:
 
 
 def _try(path: Path, own: Path) -> bool | None:
-    """Return True with the lock taken, None while somebody else has it."""
+    """Return True with the lock taken, None while another process has it."""
     if _fresh_locks(path):
         return None
-    # What this process id had left, long ago, is stale by now.
+    # A lock file with this process id was left by an earlier process, and is stale.
     own.unlink(missing_ok=True)
     try:
         handle = os.open(own, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
     except FileExistsError:
-        # A process of the same number in another container was quicker.
+        # A process with the same pid in another container was quicker.
         return None
     is_alone = False
     try:
@@ -180,6 +180,6 @@ def _locks(path: Path) -> list[tuple[Path, float]]:
     found = []
     for lock in path.parent.glob(f"{glob.escape(path.name)}.lock.*"):
         with suppress(FileNotFoundError):
-            # It is compared with the file's own time, so the clock has to be the wall's.
+            # Compared with a file's time, so not monotonic.
             found.append((lock, time.time() - lock.lstat().st_mtime))
     return found

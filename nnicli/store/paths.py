@@ -8,24 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from nnicli.errors import InvalidValueError
-from nnicli.store.layouts import LAYOUTS, MANAGER_LOG, Layout, is_folder_name, layout_with
+from nnicli.store.layouts import LAYOUTS, MANAGER_LOG, Layout, is_directory_name, layout_with
 
 KEPT_CONFIG = ".config"
 """The name of the file in which a launcher keeps the config for a resume."""
 SIDE_FILES = ("-journal", "-wal", "-shm")
-"""What the names of the files end in that SQLite keeps beside a database."""
+"""The suffixes of the files that SQLite keeps next to a database."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentPaths:
-    """The paths of one experiment's files, whether these exist or not.
+    """The paths of one experiment's files, which may or may not exist.
 
-    What differs between releases takes their row, a `Layout`.
+    Methods for paths that differ between releases take a `Layout`.
 
     Attributes:
-        directory: The experiment's own directory, `<experiments directory>/<id>`; of `Path()` all
+        directory: The experiment directory, `<experiments directory>/<id>`; with `Path()` all
             paths are relative to it.
-        launcher: Its launcher directory, None where it has none or where that is not known.
+        launcher: Its launcher directory, None if it has none or it is not known.
     """
 
     directory: Path
@@ -43,7 +43,7 @@ class ExperimentPaths:
 
     @classmethod
     def of_open_file(cls, path: Path) -> ExperimentPaths | None:
-        """Return the paths of the experiment whose manager keeps this file open, None for others.
+        """Return the paths of the experiment whose manager has this file open, None for others.
 
         Every manager keeps its database and its log open.
         """
@@ -58,42 +58,42 @@ class ExperimentPaths:
 
     @property
     def database_files(self) -> tuple[Path, ...]:
-        """The experiment's records and the files that SQLite keeps beside them."""
+        """The experiment's records and the files that SQLite keeps next to them."""
         database = self.database
         return (database, *(database.with_name(database.name + end) for end in SIDE_FILES))
 
     @property
     def log_directory(self) -> Path:
-        """The directory of the manager's and the tuner's logs."""
+        """The directory with the logs of the manager and the tuner."""
         return self.directory / "log"
 
     @property
     def manager_log(self) -> Path:
-        """What the manager logs."""
+        """The manager's log."""
         return self.log_directory / MANAGER_LOG
 
     @property
     def dispatcher_log(self) -> Path:
-        """What the tuner's process logs."""
+        """The log of the tuner's process."""
         return self.log_directory / "dispatcher.log"
 
     @property
     def checkpoint(self) -> Path:
-        """The directory in which a tuner keeps what it needs to go on."""
+        """The directory in which a tuner keeps what it needs for a resume."""
         return self.directory / "checkpoint"
 
     def output(self, layout: Layout) -> Path:
-        """Return what the manager prints to its standard output."""
+        """Return the file with the manager's standard output."""
         return self._output_directory(layout) / layout.output_names[0]
 
     def errors(self, layout: Layout) -> Path:
-        """Return what the manager prints to its standard error output."""
+        """Return the file with the manager's standard error output."""
         return self._output_directory(layout) / layout.output_names[1]
 
     def kept_config(self, layout: Layout) -> Path | None:
-        """Return the config that the launcher keeps for a resume.
+        """Return the file in which the launcher keeps the config for a resume.
 
-        None where the release keeps none, or keeps it in a launcher directory that is not known.
+        None if the release keeps none, or keeps it in a launcher directory that is not known.
         """
         parent = self.launcher if layout.launcher_parent else self.directory
         return parent / KEPT_CONFIG if layout.keeps_config and parent is not None else None
@@ -104,17 +104,17 @@ class ExperimentPaths:
         Raises:
             InvalidValueError: The id would lead out of the experiment's directory.
         """
-        # A database may come from somebody else, so not even its own ids are trusted.
-        if not is_folder_name(trial_job_id):
+        # Anybody may have written the database, so its ids are not trusted.
+        if not is_directory_name(trial_job_id):
             raise InvalidValueError(
-                f"trial_job_id: {trial_job_id!r} cannot be the name of a folder",
+                f"trial_job_id: {trial_job_id!r} is not a valid directory name",
                 field="trial_job_id",
                 value=trial_job_id,
             )
         return self.directory / layout.trial_directory.format(trial=trial_job_id)
 
     def trial_log(self, layout: Layout, trial_job_id: str, kind: str) -> Path:
-        """Return the file to which such a trial writes: `stdout`, `stderr` or `trial`.
+        """Return the file of such a trial's log: `stdout`, `stderr` or `trial`.
 
         Raises:
             InvalidValueError: The id would lead out of the experiment's directory.
@@ -129,7 +129,7 @@ class ExperimentPaths:
 def layout_of_files(
     paths: ExperimentPaths, trial_event_columns: tuple[str, ...], params: Mapping[str, Any]
 ) -> Layout:
-    """Return the first row of those that leave such files.
+    """Return the first layout with such files.
 
     Args:
         paths: The experiment's.
@@ -142,7 +142,7 @@ def layout_of_files(
         for row in LAYOUTS
         if row.trial_event_columns == trial_event_columns and row.has_v1_profile == is_v1
     ]
-    # 1.8 to 2.0 write the same tables, and keep the config in different places.
+    # 1.8 to 2.0 write the same tables, but keep the config in different directories.
     for row in rows:
         config = paths.kept_config(row)
         if not row.keeps_config or (config is not None and config.is_file()):

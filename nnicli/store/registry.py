@@ -25,31 +25,31 @@ logger = get_logger(__name__)
 
 Entries = dict[str, dict[str, Any]]
 
-# A million experiments.
+# Enough for a million experiments.
 _LARGEST = 512 << 20
-# A folder in which one may not write.
+# A directory without write permission.
 _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 _TEMPORARY = ".nnicli.tmp"
 _DAMAGED = ".damaged-"
-# A manager truncates the file before it writes it anew, so a read may fall in between.
+# A manager truncates the file before it rewrites it, so a read may fall in between.
 _SETTLE_S = 1.0
 _SETTLE_INTERVAL_S = 0.02
-# NNI's lock has a hole through which another writer may still come; the later one wins.
+# NNI's lock is not reliable: another writer may still get in, and the later one wins.
 _VERIFY_AFTER_S = 0.005
 _WRITES = 10
-# What tells one run's entry from another's: the process, in 1.x the launcher's folder.
+# What distinguishes one run's entry from another's: the process, or in 1.x the launcher directory.
 _IDENTITY = ("id", "pid", "fileName")
 
 
 class Registry:
-    """The file in which NNI notes every experiment.
+    """The file in which NNI records every experiment.
 
-    Every change is made under NNI's own lock, and under one of nnicli's beside it, and replaces the
-    file in one step. A file that cannot be understood is never written over.
+    Every change is made under NNI's lock and an additional one of nnicli's, and replaces the file
+    in one step. A damaged file is never overwritten.
 
     Args:
         path: The file; None: `~/nni-experiments/.experiment`, where NNI 2.0 and later keep it,
-            whatever folder their experiments are in.
+            wherever their experiments are.
         lock_timeout_s: How long a change may wait for other writers.
     """
 
@@ -64,7 +64,7 @@ class Registry:
         """Return experiment id -> entry; empty without a file.
 
         Raises:
-            RegistryError: The file cannot be read or understood.
+            RegistryError: The file cannot be read, or is damaged.
         """
         deadline = Deadline(_SETTLE_S)
         failure: list[RegistryError] = []
@@ -86,10 +86,10 @@ class Registry:
         return self.read().get(exp_id)
 
     def ensure(self, exp_id: str, entry: Mapping[str, Any]) -> None:
-        """Write an entry, and again if a writer at the same moment undid that.
+        """Write an entry, and again if a concurrent writer undid that.
 
         Raises:
-            RegistryError: The file cannot be read, understood, locked or written.
+            RegistryError: The file cannot be read, locked or written, or is damaged.
         """
         wanted = dict(entry)
 
@@ -101,10 +101,10 @@ class Registry:
         self._change_until(exp_id, lambda _: dict(wanted), is_there)
 
     def update(self, exp_id: str, **fields: Any) -> None:
-        """Change fields of an entry; one that is not there stays absent.
+        """Change fields of an entry; a missing entry is not created.
 
         Raises:
-            RegistryError: The file cannot be read, understood, locked or written.
+            RegistryError: The file cannot be read, locked or written, or is damaged.
         """
 
         def is_there(entries: Entries) -> bool:
@@ -115,27 +115,27 @@ class Registry:
         )
 
     def remove(self, exp_id: str) -> None:
-        """Take an entry away, if it is there.
+        """Remove an entry, if it exists.
 
         Raises:
-            RegistryError: The file cannot be read, understood, locked or written.
+            RegistryError: The file cannot be read, locked or written, or is damaged.
         """
         self._change_until(exp_id, lambda _: None, lambda entries: exp_id not in entries)
 
     def rebuild(self, entries: Mapping[str, Mapping[str, Any]]) -> Path | None:
-        """Put entries in the place of a file that is damaged, and keep that one beside it.
+        """Replace a damaged file with these entries, and keep a copy of it.
 
         Args:
-            entries: Experiment id -> entry, as the experiments' folders tell them.
+            entries: Experiment id -> entry, found from the experiment directories.
 
         Returns:
-            Where the damaged file is kept; None where the file can be understood, or there is none:
-            then nothing was changed.
+            The copy of the damaged file; None if the file is missing or not damaged, and nothing
+            was changed.
 
         Raises:
-            RegistryError: The file cannot be locked, kept or written.
+            RegistryError: The file cannot be locked, copied or written.
         """
-        # Locking makes a folder and a file, which one that is in order does not need.
+        # Locking makes a directory and a file, which is needless if the file is not damaged.
         if self._find_damage() is None:
             return None
         with self._locked(self._lock_timeout_s):
@@ -145,11 +145,11 @@ class Registry:
             logger.warning("%s", damage)
             kept = self._keep_aside()
             self._replace({exp_id: dict(entry) for exp_id, entry in entries.items()})
-        logger.info("%s is rebuilt; the damaged file is kept as %s", self.path, kept)
+        logger.info("rebuilt %s; the damaged file is kept as %s", self.path, kept)
         return kept
 
     def _find_damage(self) -> RegistryError | None:
-        """Return why the file cannot be read, None where it can be, or there is none."""
+        """Return why the file cannot be read; None if it can be, or does not exist."""
         try:
             self.read()
         except RegistryError as error:
@@ -157,53 +157,53 @@ class Registry:
         return None
 
     def _keep_aside(self) -> Path:
-        """Copy the file as it is, so that it is missing at no moment."""
+        """Copy the file to another name, so that it is never missing."""
         try:
             content = read_regular(self.path, limit=_LARGEST)
-            places = (
+            names = (
                 self.path.with_name(f"{self.path.name}{_DAMAGED}{number}")
                 for number in itertools.count(1)
             )
-            aside = next(place for place in places if not place.exists())
+            aside = next(name for name in names if not name.exists())
             with aside.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             shutil.copystat(self.path, aside)
         except OSError as error:
-            raise self._failure("kept aside", error) from error
+            raise self._failure("copied", error) from error
         return aside
 
     def leftovers(self) -> list[Path]:
-        """Return the files that processes of nnicli left here when they were killed."""
-        # What is in use is there only while its process holds the lock around them.
+        """Return the files that killed nnicli processes left here."""
+        # Such files are in use only while their process holds the lock.
         if is_locked(self.path):
             return []
         temporary = Path(os.path.realpath(self.path)).with_name(_TEMPORARY)
         return [*own_locks(self.path), *([temporary] if temporary.exists() else [])]
 
     def sweep(self) -> None:
-        """Delete what processes of nnicli left here when they were killed.
+        """Delete what killed nnicli processes left here.
 
         Raises:
             RegistryError: The registry cannot be locked.
         """
         with self._locked(self._lock_timeout_s):
-            # Lock files are swept by whoever takes the lock.
+            # Taking the lock has already swept the lock files.
             Path(os.path.realpath(self.path)).with_name(_TEMPORARY).unlink(missing_ok=True)
 
     @contextmanager
     def undisturbed(self, timeout_s: float) -> Iterator[None]:
-        """Keep other writers out as far as that is to be had in time; go on all the same if not.
+        """Keep other writers out if the lock can be acquired in time; otherwise go on without it.
 
-        For whoever has to kill a manager: it truncates this file before it writes it anew, and
-        would take all entries with it if it died in between.
+        For killing a manager: it truncates this file before it rewrites it, so all entries would be
+        lost if it died in between.
         """
         with ExitStack() as stack:
             try:
                 stack.enter_context(self._locked(timeout_s))
             except RegistryError as error:
-                logger.debug("going on without the registry's lock: %s", error)
+                logger.debug("continuing without the registry's lock: %s", error)
             yield
 
     def _change_until(
@@ -212,7 +212,7 @@ class Registry:
         change: Callable[[Mapping[str, Any] | None], dict[str, Any] | None],
         is_done: Callable[[Entries], bool],
     ) -> None:
-        """Write what `change` makes of an entry, None for no entry, until it is there."""
+        """Write the result of `change` for an entry, until it is there; None removes the entry."""
         for _ in range(_WRITES):
             with self._locked(self._lock_timeout_s):
                 entries = self.read()
@@ -228,7 +228,7 @@ class Registry:
             time.sleep(_VERIFY_AFTER_S)
             if is_done(self.read()):
                 return
-            logger.debug("another writer undid a change of %s; it is made again", self.path)
+            logger.debug("another writer undid a change of %s; repeating it", self.path)
         raise RegistryError(
             f"{self.path}: the change was undone {_WRITES} times by other writers; try again"
         )
@@ -239,46 +239,46 @@ class Registry:
         except FileNotFoundError:
             return {}
         except UnicodeDecodeError as error:
-            raise self._corrupt("it is no UTF-8 text") from error
+            raise self._damaged("not valid UTF-8") from error
         except OSError as error:
             raise self._failure("read", error) from error
         if not text.strip():
-            raise self._corrupt("it is empty")
+            raise self._damaged("it is empty")
         try:
             with collection_paused():
                 entries = json.loads(text)
         except RecursionError as error:
-            raise self._corrupt("it is nested too deeply") from error
+            raise self._damaged("it is nested too deeply") from error
         except ValueError as error:
-            raise self._corrupt(str(error)) from error
+            raise self._damaged(str(error)) from error
         if not isinstance(entries, dict) or not all(
             isinstance(entry, dict) for entry in entries.values()
         ):
-            raise self._corrupt("it is no object of objects")
+            raise self._damaged("expected an object of objects")
         return entries
 
-    def _corrupt(self, reason: str) -> RegistryError:
+    def _damaged(self, reason: str) -> RegistryError:
         return RegistryError(
-            f"NNI's registry of experiments {self.path} is damaged: {reason}. It was not touched; "
-            "mend it, or move it away to begin a new one (the experiments' folders stay usable)"
+            f"NNI's registry of experiments {self.path} is damaged: {reason}. It was not changed; "
+            "repair it, or move it away to start a new one (the experiment directories stay usable)"
         )
 
-    def _failure(self, deed: str, error: OSError) -> RegistryError:
+    def _failure(self, action: str, error: OSError) -> RegistryError:
         hint = f". {ADVICE}" if error.errno in _CLOSED else ""
         return RegistryError(
-            f"NNI's registry of experiments {self.path} cannot be {deed}: "
+            f"NNI's registry of experiments {self.path} cannot be {action}: "
             f"{error.strerror or error}{hint}"
         )
 
     def _replace(self, entries: Entries) -> None:
-        """Write the file beside itself and rename it, so that no reader sees a part of it."""
-        # NNI writes through a link; a rename would put a file in the link's place.
+        """Write a temporary file and rename it, so that readers never see a part of it."""
+        # NNI writes through a link; a rename would replace the link with a file.
         target = Path(os.path.realpath(self.path))
         temporary = target.with_name(_TEMPORARY)
         try:
-            # A process that was killed may have left one; the lock keeps the living apart.
+            # A killed process may have left one; the lock keeps live processes apart.
             temporary.unlink(missing_ok=True)
-            # A new file gets what the umask allows, as from NNI; it holds nothing secret.
+            # A new file gets the mode that the umask allows, as from NNI; nothing in it is secret.
             with temporary.open("x", encoding="utf-8") as file:
                 file.write(_to_text(entries))
                 file.flush()
@@ -305,9 +305,9 @@ class Registry:
 
 
 def _to_text(entries: Entries) -> str:
-    """Return what `json.dumps(entries, indent=4)` does in a fifth of its time.
+    """Return the same text as `json.dumps(entries, indent=4)`, in a fifth of the time.
 
-    With an indent json leaves its encoder in C, and takes 40 s for 200,000 experiments.
+    With an indent, json does not use its C encoder, and takes 40 s for 200,000 experiments.
     """
     texts = (f"{json.dumps(exp_id)}: {_entry_text(entry)}" for exp_id, entry in entries.items())
     return _in_lines(texts, "    ") + "}"

@@ -1,4 +1,4 @@
-"""An experiment's records changed to the places where its files have come to lie."""
+"""Change the paths in an experiment's records after its files have moved."""
 
 from __future__ import annotations
 
@@ -16,45 +16,44 @@ from nnicli.errors import DecodingError
 from nnicli.store.database.guarded import GuardedConnection, connect
 from nnicli.store.logs.paths import is_elsewhere
 
-# The search space, and what is made of it, is the user's own down to the letter.
+# The search space belongs to the user, and is not changed by a letter.
 _KEPT = frozenset(("searchSpace",))
-# Another machine's places are what they were, but the key to it is a file of this one.
+# Paths on another machine have not changed, but the key for it is a file on this one.
 _MACHINES = "machineList"
-# What 1.x keeps of it among its metadata.
+# The same in the metadata of 1.x.
 _MACHINES_PAIR = "machine_list"
 _LOCAL_FILES = frozenset(("sshKeyFile", "sshKeyPath"))
-# Before and after a path that stands in a longer text, such as a command.
+# What may precede and follow a path inside a longer text, such as a command.
 _BEFORE = r"(?<![\w.~+@-])"
 _AFTER = r"""(?=[/\s"':;,)&|<>]|$)"""
 
 
 class Relocation:
-    """Old places and the new ones; whatever lies below an old place has moved with it.
+    """Old paths and the new ones; everything below an old path has moved with it.
 
     Args:
-        places: Absolute path of a file or folder -> where it is now. Of several that fit the
-            longest counts.
-        parent: The folder in which the experiment's own now lies.
+        paths: Absolute path of a file or directory -> where it is now. The longest match counts.
+        parent: The parent of the experiment directory now.
     """
 
-    def __init__(self, places: Mapping[str, str], *, parent: str) -> None:
-        # The root of everything, and nothing at all, are no places.
-        self._places = {old.rstrip("/"): new for old, new in places.items() if old.rstrip("/")}
+    def __init__(self, paths: Mapping[str, str], *, parent: str) -> None:
+        # The root directory and an empty path would match everything.
+        self._paths = {old.rstrip("/"): new for old, new in paths.items() if old.rstrip("/")}
         self._parent = parent
-        longest_first = sorted(self._places, key=len, reverse=True)
+        longest_first = sorted(self._paths, key=len, reverse=True)
         alternatives = "|".join(map(re.escape, longest_first)) or r"(?!)"
         self._pattern = re.compile(f"{_BEFORE}(?:{alternatives}){_AFTER}")
 
     def text(self, text: str) -> str:
-        """Return a text, a path or one with paths in it, with the new places."""
-        return self._pattern.sub(lambda match: self._places[match[0]], text)
+        """Return a text, which is a path or contains some, with the new paths."""
+        return self._pattern.sub(lambda match: self._paths[match[0]], text)
 
     def log_path(self, log_path: str) -> str:
-        """Return where a trial's folder is now; one on another machine stays where it was."""
+        """Return where a trial's directory is now; on another machine, it has not moved."""
         return log_path if is_elsewhere(log_path) else self.text(log_path)
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a config with the new places outside of its search space and other machines."""
+        """Return a config with the new paths, except in its search space and other machines."""
         moved = {
             key: value if key in _KEPT else self._item(key, value) for key, value in config.items()
         }
@@ -89,10 +88,10 @@ class Relocation:
 
 
 def recorded_directories(path: Path) -> list[str]:
-    """Return every folder that a database names as its experiment's own, the newest first.
+    """Return every path that a database records for its experiment directory, the newest first.
 
     Raises:
-        DecodingError: It is no database of an experiment.
+        DecodingError: It is not the database of an experiment.
     """
     with _opened(path) as connection:
         rows = _run(
@@ -104,17 +103,17 @@ def recorded_directories(path: Path) -> list[str]:
 
 
 def relocate_database(path: Path, relocation: Relocation) -> None:
-    """Change a copy of an experiment's database, row by row; if that fails, the copy is of no use.
+    """Change a copy of an experiment's database, row by row; if that fails, discard the copy.
 
     Raises:
-        DecodingError: It is no database of an experiment.
+        DecodingError: It is not the database of an experiment.
     """
     with _opened(path) as connection:
         connection.create_function("new_text", 1, relocation.text)
         connection.create_function("new_log_path", 1, relocation.log_path)
         connection.create_function("new_config", 1, lambda text: _relocate_json(text, relocation))
         for statement in (
-            # The copy is complete or thrown away, so there is nothing to go back to.
+            # The copy is completed or discarded, so a journal is not needed.
             "pragma journal_mode = delete",
             "pragma journal_mode = off",
             "pragma synchronous = off",
@@ -130,7 +129,7 @@ def _opened(path: Path) -> Iterator[GuardedConnection]:
     try:
         connection = connect(path, path.absolute().as_uri(), is_written=True)
     except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
-        raise _not_one_error(path, error) from error
+        raise _decoding_error(path, error) from error
     with closing(connection):
         yield connection
 
@@ -138,9 +137,9 @@ def _opened(path: Path) -> Iterator[GuardedConnection]:
 def _relocate_json(text: str, relocation: Relocation) -> str:
     config = decode_json(text)
     if not isinstance(config, dict):
-        raise DecodingError(f"a config is an object, not {text[:80]!r}")
+        raise DecodingError(f"expected an object as the config, got {text[:80]!r}")
     moved = relocation.config(config)
-    # A text of another writer's stays that writer's as long as it is true.
+    # An unchanged config keeps its original text.
     return text if moved == config else json.dumps(moved, separators=(",", ":"))
 
 
@@ -149,8 +148,10 @@ def _run(path: Path, connection: GuardedConnection, statement: str) -> list[tupl
         return connection.execute(statement).fetchall()
     except (sqlite3.Error, UnicodeDecodeError) as error:
         reason = "a change took too long" if connection.is_late else error
-        raise _not_one_error(path, reason) from error
+        raise _decoding_error(path, reason) from error
 
 
-def _not_one_error(path: Path, reason: object) -> DecodingError:
-    return DecodingError(f"{path.name} is no database of an experiment that NNI can open: {reason}")
+def _decoding_error(path: Path, reason: object) -> DecodingError:
+    return DecodingError(
+        f"{path.name} is not the database of an experiment, or is damaged: {reason}"
+    )

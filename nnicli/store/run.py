@@ -1,4 +1,4 @@
-"""One manager's run of an experiment, as its launcher plans it and NNI's registry records it."""
+"""One run of an experiment by a manager, as the launcher plans it and NNI's registry records it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ class Run:
 
     Attributes:
         exp_id: The experiment; empty until its id is chosen.
-        experiments_directory: Absolute parent of the experiment's directory.
+        experiments_directory: Absolute parent of the experiment directory.
         port: The manager's port; 0 until one is chosen, and for an experiment that does not run.
-        url_prefix: Path below which the manager serves, without slashes at its ends; empty for
-            none.
+        url_prefix: URL prefix of the manager, without slashes at its ends; empty for none.
         platform: The training service, in the config's words.
         name: The experiment's name.
-        launcher_name: Name of its launcher directory, which only 1.x has.
-        pid: The manager's process, 0 while there is none.
+        launcher_name: Name of its launcher directory; only 1.x has one.
+        pid: The manager's process id; 0 before it exists.
         started_ms: When it was started, in ms since 1970; 0 before that.
     """
 
@@ -35,7 +34,7 @@ class Run:
 
     @property
     def directory(self) -> Path | None:
-        """The experiment's own directory, None until its id is chosen."""
+        """The experiment directory, None until its id is chosen."""
         return self.experiments_directory / self.exp_id if self.exp_id else None
 
     @property

@@ -1,4 +1,4 @@
-"""Folders in which something is made or taken apart, and that do not outlive their process."""
+"""Temporary directories in which files are prepared or deleted; a killed process's are swept."""
 
 from __future__ import annotations
 
@@ -13,79 +13,79 @@ from nnicli.safe_logging import get_logger
 
 try:
     import fcntl
-except ImportError:  # Windows: what a killed process leaves stays there.
+except ImportError:  # Windows: what a killed process leaves is not swept.
     fcntl = None  # type: ignore[assignment]  # tested before each use
 
 logger = get_logger(__name__)
 
 STAGING_PREFIX = ".nnicli-staging-"
-"""How the names of these folders begin."""
+"""The prefix of their names."""
 
 _LOCK = ".lock"
-# A link or a pipe that somebody put in the lock's place is neither followed nor waited for.
+# Somebody may have put a link there, which must not be followed, or a pipe, which must not block.
 _LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 @contextmanager
 def staging_directory(parent: Path) -> Iterator[Path]:
-    """Make a folder for the owner only; it is gone in the end, with all that is in it.
+    """Make a directory for the owner only, and delete it with all its content in the end.
 
-    A process that is killed leaves its folder behind; the next one that works in the same parent
-    takes it away. A lock, which the kernel drops with its process, tells the living from the dead.
+    A killed process leaves its directory behind; the next process that works in the same parent
+    removes it. A lock shows which processes are alive, as the kernel releases it with its process.
 
     Args:
-        parent: An existing folder. What is made can be renamed into it in one step.
+        parent: An existing directory. Files can be renamed into it in one step.
 
     Raises:
-        OSError: The folder cannot be made or emptied.
+        OSError: The directory cannot be made or emptied.
     """
-    # One may write to a folder and not list it.
+    # A directory may be writable without being readable.
     with suppress(PermissionError):
         remove_abandoned(parent)
-    folder, lock = _make(parent)
+    directory, lock = _make(parent)
     try:
-        yield folder
+        yield directory
     finally:
         try:
-            remove_tree(folder)
+            remove_tree(directory)
         finally:
             os.close(lock)
 
 
 def remove_abandoned(parent: Path) -> None:
-    """Take away what processes of this user that were killed have left there.
+    """Remove the staging directories that killed processes of this user left in a directory.
 
-    What cannot be taken away, such as a folder in which something is mounted, is logged.
+    What cannot be removed, such as a directory with a mount in it, is logged.
 
     Raises:
         OSError: The parent cannot be read.
     """
-    for folder in _own_folders(parent):
-        with _abandoned(folder) as handle:
+    for directory in _staging_directories(parent):
+        with _abandoned(directory) as handle:
             if handle is None:
                 continue
             try:
-                empty_folder(handle, folder)
-                folder.rmdir()
+                empty_folder(handle, directory)
+                directory.rmdir()
             except OSError as error:
-                logger.warning("what a killed nnicli left cannot be deleted: %s", error)
+                logger.warning("could not delete what a killed nnicli process left: %s", error)
 
 
 def find_abandoned(parent: Path) -> list[Path]:
-    """Return the folders that processes of this user that were killed have left there.
+    """Return the staging directories that killed processes of this user left in a directory.
 
     Raises:
         OSError: The parent cannot be read.
     """
     found = []
-    for folder in _own_folders(parent):
-        with _abandoned(folder) as handle:
+    for directory in _staging_directories(parent):
+        with _abandoned(directory) as handle:
             if handle is not None:
-                found.append(folder)
+                found.append(directory)
     return found
 
 
-def _own_folders(parent: Path) -> list[Path]:
+def _staging_directories(parent: Path) -> list[Path]:
     if fcntl is None:
         return []
     with os.scandir(parent) as entries:
@@ -97,18 +97,18 @@ def _own_folders(parent: Path) -> list[Path]:
 
 
 @contextmanager
-def _abandoned(folder: Path) -> Iterator[int | None]:
-    """Open a folder whose process is dead, and keep others out; None for any other.
+def _abandoned(directory: Path) -> Iterator[int | None]:
+    """Open a directory whose process is dead, and keep others out; None for any other.
 
-    One that lives holds the lock in it, as does one that is taking it away. Another user's may have
-    links in it that lead anywhere, and stays.
+    A live process holds the lock in it, as does one that is removing it. Another user's directory
+    is left alone, as it may contain links that lead anywhere.
     """
     with ExitStack() as stack:
         try:
-            handle = stack.enter_context(_opened(open_folder(folder)))
+            handle = stack.enter_context(_opened(open_folder(directory)))
             if os.fstat(handle).st_uid != os.geteuid():
                 raise PermissionError
-            # One that was killed in here may have deleted the lock already, and not yet the rest.
+            # A process killed while removing it may have deleted the lock, but not the rest.
             lock = os.open(_LOCK, _LOCK_FLAGS, 0o600, dir_fd=handle)
             fcntl.flock(stack.enter_context(_opened(lock)), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -125,19 +125,19 @@ def _opened(handle: int) -> Iterator[int]:
 
 
 def _make(parent: Path) -> tuple[Path, int]:
-    """Return a new folder, and the open file that holds its lock."""
+    """Return a new directory, and the open file that holds its lock."""
     while True:
-        folder = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
+        directory = Path(tempfile.mkdtemp(prefix=STAGING_PREFIX, dir=parent))
         with suppress(FileNotFoundError, FileExistsError):
-            # Until the lock is held, others take the folder for an abandoned one.
-            lock = os.open(folder / _LOCK, _LOCK_FLAGS | os.O_EXCL, 0o600)
-            if _is_ours(lock, folder):
-                return folder, lock
+            # Until the lock is held, other processes may remove it as abandoned.
+            lock = os.open(directory / _LOCK, _LOCK_FLAGS | os.O_EXCL, 0o600)
+            if _is_ours(lock, directory):
+                return directory, lock
             os.close(lock)
 
 
-def _is_ours(lock: int, folder: Path) -> bool:
-    """Lock a new folder; return whether nobody has taken it for an abandoned one before."""
+def _is_ours(lock: int, directory: Path) -> bool:
+    """Lock a new directory; return whether no other process removed it as abandoned before."""
     if fcntl is None:
         return True
     try:
@@ -145,9 +145,9 @@ def _is_ours(lock: int, folder: Path) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        # Where nothing can be locked, as on Lustre without `flock`, nobody takes it away either.
+        # If locking does not work, as on Lustre without `flock`, no process removes it either.
         return True
     try:
-        return os.path.samestat(os.fstat(lock), (folder / _LOCK).lstat())
+        return os.path.samestat(os.fstat(lock), (directory / _LOCK).lstat())
     except OSError:
         return False

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and are nobody else's to read until then."""
+"""Write files in one step, so that others never see a part of them."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from nnicli.store.staging import staging_directory
 def write_whole(path: Path, text: str) -> None:
     """Write a file in one step, or to the device or pipe of this name.
 
-    A file that is there already keeps its mode, and a link stays one; a new file gets what the
-    umask allows. What a process that is killed leaves goes with the next that writes there.
+    An existing file keeps its mode, and a link stays a link; a new file gets the mode that the
+    umask allows. What a killed process leaves is removed by the next one that writes there.
 
     Args:
         path: The file.
-        text: Its content; line ends stay as they are.
+        text: Its content; line ends are not changed.
 
     Raises:
         OSError: It cannot be written; `filename` is the path as it was given.
@@ -25,7 +25,7 @@ def write_whole(path: Path, text: str) -> None:
     try:
         mode = _find_mode(path)
         if mode is None or stat.S_ISREG(mode):
-            # A rename would put a file in a link's place.
+            # A rename would replace a link with a file.
             _replace(Path(os.path.realpath(path)), text, mode)
         else:
             path.write_text(text, encoding="utf-8", newline="")
@@ -41,8 +41,8 @@ def _find_mode(path: Path) -> int | None:
 
 
 def _replace(path: Path, text: str, mode: int | None) -> None:
-    with staging_directory(path.parent) as folder:
-        draft = folder / "draft"
+    with staging_directory(path.parent) as staging:
+        draft = staging / "draft"
         with draft.open("x", encoding="utf-8", newline="") as file:
             if mode is not None:
                 draft.chmod(stat.S_IMODE(mode))

@@ -108,7 +108,7 @@ def test_an_idle_manager_whose_launcher_lives_is_shown_and_left_alone(
         (told,) = reconcile_experiments(repair=True)
 
     assert (told.kind, told.repairable, told.repaired) == ("idle", False, False)
-    assert f"(pid {os.getpid()}) still runs, so it is left alone" in told.message
+    assert f"(pid {os.getpid()}) is still running, so it is left alone" in told.message
     assert f"`kill -9 {pid}`" in told.message
     assert is_alive(pid)
     assert all(finding.repaired for finding in reconcile_experiments(repair=True))

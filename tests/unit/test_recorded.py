@@ -65,7 +65,9 @@ def test_further_folders_are_searched_for_an_id(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nope'; looked for"):
+    with pytest.raises(
+        ExperimentNotFoundError, match="experiment 'nope' not found; looked for its"
+    ):
         open_experiment("nope")
     with pytest.raises(
         ExperimentNotFoundError, match="allowed: an experiment's id or a unique prefix"
@@ -75,13 +77,17 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["~nosuchuser", "~nosuchuser/nni-experiments/recorded"])
 def test_the_home_of_nobody_holds_no_experiment(name: str) -> None:
-    with pytest.raises(ExperimentNotFoundError, match="there is no experiment"):
+    with pytest.raises(
+        ExperimentNotFoundError, match=r"no experiment found at|experiment '~nosuchuser' not found"
+    ):
         open_experiment(name)
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5_000, "x/" + "y" * 5_000])
 def test_what_can_be_no_path_is_no_experiment(name: str) -> None:
-    with pytest.raises(ExperimentNotFoundError, match="there is no experiment"):
+    with pytest.raises(
+        ExperimentNotFoundError, match=r"no experiment found at|experiment 'x+' not found"
+    ):
         open_experiment(name)
 
 

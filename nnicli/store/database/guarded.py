@@ -1,7 +1,7 @@
-"""SQLite connections over which no file can run code, hang, or fill memory or the disk.
+"""SQLite connections that keep a hostile file from running code, hanging, or filling the disk.
 
-Anybody may have made a database: SQLite runs its views and triggers, and in a journal beside it
-stands which file is to be deleted once it was played back.
+Memory is limited, too. Anybody may have written a database: SQLite runs its views and triggers, and
+a journal next to it names the file to be deleted after it was played back.
 """
 
 from __future__ import annotations
@@ -19,25 +19,23 @@ from nnicli.regular_files import check_regular, open_regular
 from nnicli.store.paths import SIDE_FILES
 from nnicli.waiting import Deadline
 
-"""What SQLite has beside a database, by the end of its name."""
-
 _BUSY_TIMEOUT_S = 10.0
 _READING_S = 20.0
-# A change of all rows at once; the largest experiments take seconds.
+# For changing all rows at once; the largest experiments take seconds.
 _WRITING_S = 300.0
-# SQLite's instructions between two looks at the clock: less than a millisecond.
+# SQLite's instructions between two checks of the clock: less than a millisecond.
 _INSTRUCTIONS = 20_000
-# Of a row or a value; the longest that NNI itself writes is a config with its search space.
+# For a row or a value; the longest that NNI writes is a config with its search space.
 _LONGEST_VALUE = 64 << 20
 _MOST_OBJECTS = 1_000
-# In these words SQLite itself stores what NNI makes, whatever a file says of their kind.
+# How SQLite stores the statements for what NNI creates, whatever type a file claims for it.
 _PLAIN = ("CREATE TABLE ", "CREATE INDEX ", "CREATE UNIQUE INDEX ")
-# Ends a journal that names another one, of a transaction over several databases.
+# The end of a journal that names another one, in a transaction over several databases.
 _JOURNAL_MAGIC = bytes.fromhex("d9d505f920a163d7")
-# Python's objects take up to so many times the bytes of a file.
+# Python objects take up to this many times the bytes of a file.
 _EXPANSION = 16
 _LEAST_EXPANDED = 16 << 20
-# Looking at every row would take a tenth of the time.
+# Measuring every row would add a tenth to the time.
 _SAMPLED = 16
 _GROWTH = 4
 _FEW_PAGES = 1_000
@@ -56,7 +54,7 @@ class GuardedConnection(sqlite3.Connection):
 
     @property
     def is_late(self) -> bool:
-        """Whether the statement that was executed last took too long."""
+        """Whether the last statement took too long."""
         return self._deadline.expired
 
     def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
@@ -65,29 +63,29 @@ class GuardedConnection(sqlite3.Connection):
         return super().execute(sql, parameters)
 
     def check_expanded(self, rows: Sequence[Iterable[object]]) -> None:
-        """Refuse rows that hold more than the file can, as where they share their pages.
+        """Refuse rows with more data than the file can hold, as when they share pages.
 
         Raises:
-            sqlite3.DatabaseError: All that was read together is too much.
+            sqlite3.DatabaseError: All that was read so far is too much.
         """
         some = rows[randrange(_SAMPLED) :: _SAMPLED]  # noqa: S311 - nobody gains by guessing it
         self._expanded += _SAMPLED * sum(map(sys.getsizeof, chain.from_iterable(some)))
         if self._expanded > self.most_expanded:
-            raise sqlite3.DatabaseError("its rows hold more than the whole file")
+            raise sqlite3.DatabaseError("its rows have more data than the whole file")
 
 
 def connect(path: Path, target: str, *, is_written: bool = False) -> GuardedConnection:
-    """Open a database whose tables are plain, and beside which nothing is that does harm.
+    """Open a database that has only plain tables, and no harmful files next to it.
 
     Args:
         path: The file.
         target: Its name for SQLite, as a URI.
-        is_written: Whether it is to be changed: then what SQLite would compute meanwhile is
-            refused, too, and it cannot grow to more than a few times its size.
+        is_written: Whether it will be changed. If so, what SQLite would compute meanwhile is also
+            refused, and it cannot grow to more than a few times its size.
 
     Raises:
-        sqlite3.Error: It is no such database, or locked for longer than 10 s.
-        OSError: It, or a file beside it, is not a regular file or cannot be read.
+        sqlite3.Error: It is not such a database, or is locked for longer than 10 s.
+        OSError: It, or a file next to it, is not a regular file or cannot be read.
     """
     check_side_files(path)
     status = path.stat()
@@ -95,7 +93,7 @@ def connect(path: Path, target: str, *, is_written: bool = False) -> GuardedConn
         target,
         uri=True,
         timeout=_BUSY_TIMEOUT_S,
-        # Who changes something begins a transaction, or sets a journal mode, by a statement.
+        # Writers begin a transaction, or set a journal mode, with a statement.
         isolation_level=None,
         factory=GuardedConnection,
     )
@@ -115,7 +113,7 @@ def connect(path: Path, target: str, *, is_written: bool = False) -> GuardedConn
 
 
 def check_side_files(path: Path) -> None:
-    """Refuse files beside a database that SQLite would wait for, or by which it does harm.
+    """Refuse files next to a database on which SQLite would block, or with which it would do harm.
 
     Raises:
         OSError: One of them is not a regular file.
@@ -130,29 +128,29 @@ def check_side_files(path: Path) -> None:
                 journal.seek(max(0, side_file.stat().st_size - len(_JOURNAL_MAGIC)))
                 if journal.read() == _JOURNAL_MAGIC:
                     raise sqlite3.DatabaseError(
-                        "the journal beside it names another file, as no NNI writes it"
+                        "the journal next to it names another file, which NNI never writes"
                     )
 
 
 def _size_of(status: os.stat_result) -> int:
-    """Return a file's size; that of one with holes counts only for a few times what it takes."""
-    taken = getattr(status, "st_blocks", status.st_size) * 512
-    return min(status.st_size, _EXPANSION * taken + _LEAST_EXPANDED)
+    """Return a file's size; for a file with holes, at most a few times its size on disk."""
+    on_disk = getattr(status, "st_blocks", status.st_size) * 512
+    return min(status.st_size, _EXPANSION * on_disk + _LEAST_EXPANDED)
 
 
 def _check_schema(connection: sqlite3.Connection) -> None:
-    """Refuse all but plain tables and their indices; `type` is what a file says of itself."""
+    """Refuse everything but plain tables and their indices; the column `type` cannot be trusted."""
     rows = connection.execute(
         f"select name, sql from sqlite_master limit {_MOST_OBJECTS + 1}"  # noqa: S608 - a constant
     ).fetchall()
     if len(rows) > _MOST_OBJECTS:
         raise sqlite3.DatabaseError(f"it has more than {_MOST_OBJECTS} tables")
     for name, sql in rows:
-        # An index that SQLite makes itself has no words.
+        # An index that SQLite creates itself has no statement.
         if sql is not None and not (isinstance(sql, str) and sql.startswith(_PLAIN)):
             raise sqlite3.DatabaseError(
-                f"it has {str(name)[:80]!r}, which is not a plain table as NNI makes them but a "
-                "view, a trigger or the like"
+                f"its {str(name)[:80]!r} is not a plain table, as NNI creates, but a view, a "
+                "trigger or the like"
             )
     for name, sql in rows:
         if sql is None or not sql.startswith("CREATE TABLE "):
@@ -164,7 +162,7 @@ def _check_schema(connection: sqlite3.Connection) -> None:
             if hidden or str(column).lower() in ("rowid", "oid", "_rowid_"):
                 raise sqlite3.DatabaseError(
                     f"the column {str(column)[:80]!r} of its table {str(name)[:80]!r} is computed, "
-                    "or has a name of SQLite's own"
+                    "or has a name reserved by SQLite"
                 )
 
 

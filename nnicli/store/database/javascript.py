@@ -1,4 +1,4 @@
-"""JSON texts as a manager sends them on, which reads and writes them anew in JavaScript."""
+"""Parse JSON as a manager would send it: read and written again by JavaScript."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LARGEST_PLAIN = 1e21
 _EXACT = 2**53
 # Fewer digits are exact in a double.
 _EXACT_DIGITS = 15
-# Keys that are array indices come first, by their size, whatever the order in the text.
+# Keys that are array indices come first, in numeric order, whatever their order in the text.
 _INDEX = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)
 _INDEX_LIMIT = 2**32 - 1
 _MAYBE_INDEX_KEY = re.compile(r'"(?:[0-9]|\\u003)')
 
 
 def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
+    raise ValueError(f"{constant} is not valid JSON")
 
 
 def _read_number(digits: str) -> float | None:
@@ -33,7 +33,7 @@ def _read_number(digits: str) -> float | None:
         return None
     if not number.is_integer() or abs(number) >= _LARGEST_PLAIN:
         return number
-    # JavaScript writes the fewest digits that tell a double from its neighbours, then zeros.
+    # JavaScript writes the fewest digits that distinguish a double from its neighbours, then zeros.
     return int(number) if abs(number) < _EXACT else int(Decimal(repr(number)))
 
 
@@ -60,14 +60,14 @@ _ORDERING_DECODER = json.JSONDecoder(
 
 
 def parse(text: str) -> Any:
-    """Return what a JSON text holds after JavaScript has read it and written it anew.
+    """Return the value of a JSON text after JavaScript has read it and written it again.
 
-    There all numbers are doubles: `5.0`, of a `quniform`, comes out as 5, and an integer that no
-    double holds as the double beside it, or as None beyond the largest. As in JavaScript, a bare
-    NaN or Infinity is no JSON.
+    All its numbers are doubles: `5.0`, from a `quniform`, becomes 5, and an integer that a double
+    cannot hold becomes the nearest double, or None beyond the largest. As in JavaScript, a bare NaN
+    or Infinity is an error.
 
     Raises:
-        ValueError: It is no JSON.
+        ValueError: It is not valid JSON.
         RecursionError: It is nested too deeply.
     """
     try:
@@ -75,23 +75,23 @@ def parse(text: str) -> Any:
         if end == len(text) and _are_same_in_javascript([value]):
             return value
     except ValueError:
-        # It begins with a blank, has a number of thousands of digits, or is no JSON.
+        # It begins with a space, has a number with thousands of digits, or is not valid JSON.
         pass
     decoder = _ORDERING_DECODER if _MAYBE_INDEX_KEY.search(text) else _DECODER
     return decoder.decode(text)
 
 
 def _are_same_in_javascript(values: Iterable[Any]) -> bool:
-    """Return whether JavaScript writes the values of a JSON text as Python has read them."""
+    """Return whether JavaScript would write the values of a JSON text as Python has read them."""
     for value in values:
         kind = type(value)
         if kind is float:
-            # Neither NaN nor infinity is less than anything.
+            # False for NaN and infinity, which are not less than anything.
             same = abs(value) < _EXACT and not value.is_integer()
         elif kind is int:
             same = -_EXACT < value < _EXACT
         elif kind is dict:
-            # The colon comes after the digits, of which indices are made.
+            # Indices consist of digits, and the colon sorts right after these.
             same = min(value, default=":") >= ":" and _are_same_in_javascript(value.values())
         else:
             same = kind is not list or _are_same_in_javascript(value)

@@ -54,22 +54,22 @@ from nnicli.store.tables import (
 )
 
 _FINAL = "FINAL"
-# Of what every caller uses; a column without a value is left out of a profile.
+# The columns that every caller uses. A column without a value is left out of a profile.
 _PROFILE_KINDS: Mapping[str, type | tuple[type, ...]] = {
     "id": str,
     "logDir": str,
     "execDuration": (int, float),
 }
-# SQLite took up to 999 values in a statement once, in Python 3.10's days still on some systems.
+# Older SQLite libraries, which some systems have with Python 3.10, allow 999 values per statement.
 _TRIALS_AT_A_TIME = 500
 
 
 class ExperimentDatabase:
     """The records of one experiment, of NNI 1.8 to 3.0; a TrialSource that needs no manager.
 
-    Each read opens the file read-only and closes it, so it may be used beside a living manager. A
-    file that is no such database, or may not be read, raises DecodingError, one that is not there
-    ExperimentNotFoundError.
+    Each read opens the file read-only and closes it, so it is safe while a manager is running. If
+    the file is not such a database, or permission to read it is denied, reads raise DecodingError;
+    if it does not exist, ExperimentNotFoundError.
 
     Args:
         path: The file `<experiments directory>/<id>/db/nni.sqlite`.
@@ -80,7 +80,7 @@ class ExperimentDatabase:
 
     @classmethod
     def of(cls, directory: Path) -> ExperimentDatabase:
-        """Return the records of the experiment in this folder, whether they are there or not."""
+        """Return the records of the experiment in this directory, which need not exist."""
         return cls(ExperimentPaths(directory).database)
 
     def __repr__(self) -> str:
@@ -88,7 +88,7 @@ class ExperimentDatabase:
 
     @property
     def directory(self) -> Path:
-        """The experiment's own folder."""
+        """The experiment directory."""
         return self.path.parent.parent
 
     def trial_event_columns(self) -> tuple[str, ...]:
@@ -101,10 +101,11 @@ class ExperimentDatabase:
 
         Raises:
             ExperimentNotFoundError: The database has none.
-            DecodingError: Its config is damaged; none of it is told, as it may hold secrets.
+            DecodingError: Its config is damaged; the message quotes none of it, as it may have
+                secrets.
         """
         with self._connection() as connection:
-            # A sort of whole rows would keep them all.
+            # Sorting whole rows would keep all of them in memory.
             cursor = connection.execute(
                 "select * from ExperimentProfile where rowid ="
                 " (select rowid from ExperimentProfile order by revision desc limit 1)"
@@ -119,12 +120,12 @@ class ExperimentDatabase:
         profile = {name: value for name, value in zip(names, row, strict=True) if value is not None}
         params = _decode_config(profile.get("params"))
         if params is None:
-            raise self._unreadable("the config in it is no JSON object")
+            raise self._unreadable("the config in it is not a JSON object")
         if not is_shallow(params):
             raise self._unreadable("the config in it is nested too deeply")
         for name, kind in _PROFILE_KINDS.items():
             if not isinstance(profile.get(name), kind):
-                raise self._unreadable(f"{name} in it is a {type(profile.get(name)).__name__}")
+                raise self._unreadable(f"its {name} is a {type(profile.get(name)).__name__}")
         return {**profile, "params": params}  # type: ignore[typeddict-item]  # columns are its keys
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
@@ -135,19 +136,19 @@ class ExperimentDatabase:
         ]
 
     def list_trial_jobs(self) -> list[TrialJob]:
-        """Return all trials in the order in which they were made."""
+        """Return all trials in the order in which they were created."""
         with collection_paused():
             return [TrialJob(trial) for trial in self._replayed_at_once()]
 
     def iter_trial_jobs(self) -> Iterator[TrialJob]:
-        """Return what `list_trial_jobs` does, a few at a time, in little memory and more time."""
+        """Return the trials of `list_trial_jobs` a few at a time, slower but in little memory."""
         with self._connection() as connection:
             until = last_rowids(connection, EVENTS, METRICS)
             rows = read_rows(connection, EVENTS, ("trialJobId",), until=until[0])
             names = list(dict.fromkeys(name for name, _ in rows if name))
             for name in names:
                 if not isinstance(name, str):
-                    raise self._unreadable(f"a trial's id in it is a {type(name).__name__}")
+                    raise self._unreadable(f"a trial id in it is a {type(name).__name__}")
             for first in range(0, len(names), _TRIALS_AT_A_TIME):
                 some = names[first : first + _TRIALS_AT_A_TIME]
                 yield from map(TrialJob, _replayed(connection, until, some))
@@ -156,7 +157,7 @@ class ExperimentDatabase:
         """Return one trial.
 
         Raises:
-            TrialJobNotFoundError: There is none of that id.
+            TrialJobNotFoundError: The experiment does not have this trial.
         """
         trials = self._replayed_at_once(trial_job_id)
         if not trials:
@@ -176,7 +177,7 @@ class ExperimentDatabase:
             return group_metrics(TrialMetricData(to_metric(row)) for row in rows)
 
     def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
-        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
+        """Return the `parameterId` of each trial's last metric; trials without one are absent."""
         names = list(trial_job_ids)
         last: dict[str, tuple[Any, ...]] = {}
         with self._connection() as connection:
@@ -190,39 +191,39 @@ class ExperimentDatabase:
         return {name: TrialMetricData(to_metric(row)).parameterId for name, row in last.items()}
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
-        """Return what a trial wrote: `stdout`, `stderr` or `trial`; empty before it wrote.
+        """Return a trial's log, `stdout`, `stderr` or `trial`; empty if nothing was written yet.
 
         Raises:
             InvalidValueError: The kind is none of these.
-            TrialJobNotFoundError: There is no such trial.
+            TrialJobNotFoundError: The experiment does not have this trial.
             TrialLogNotAvailableError: It ran on another machine.
         """
         return self.trial_log_file(trial_job_id, kind).text()
 
     def trial_log_file(self, trial_job_id: str, kind: str) -> LogFile:
-        """Return the file to which a trial wrote, or where it would if it has not.
+        """Return the file of a trial's log, or where it would be if nothing was written yet.
 
         Raises:
             InvalidValueError: The kind is none of these.
-            TrialJobNotFoundError: There is no such trial.
+            TrialJobNotFoundError: The experiment does not have this trial.
             TrialLogNotAvailableError: It ran on another machine.
         """
         layout = layout_with(self.trial_event_columns())
         check_kind(kind, layout.trial_logs)
-        # Only an id that is in the database gets into a path.
+        # Only an id from the database is used in a path.
         trial = self.get_trial_job(trial_job_id)
         path = find_trial_log(self.directory, layout, trial.trialJobId, kind)
         if is_elsewhere(trial.logPath) and not path.is_file():
             raise TrialLogNotAvailableError(
-                f"trial {trial_job_id} ran on another machine, and what it wrote is not in "
-                f"{self.directory}; it is at {trial.logPath}",
+                f"trial {trial_job_id} ran on another machine, and its logs are not in "
+                f"{self.directory}; they are at {trial.logPath}",
                 trial_job_id=trial_job_id,
                 location=str(trial.logPath),
             )
         return LogFile(path)
 
     def manager_log_file(self, kind: str) -> LogFile:
-        """Return a log of the manager: `log`, or `stdout` or `stderr` for what it printed.
+        """Return a log of the manager: `log`, its own log; `stdout` or `stderr`, its output.
 
         Raises:
             InvalidValueError: The kind is none of these.
@@ -243,9 +244,7 @@ class ExperimentDatabase:
         if (refusal := why_closed(self.path)) is not None:
             raise self._unreadable(refusal)
         if not self.path.is_file():
-            raise ExperimentNotFoundError(
-                f"there is no database at {self.path}", exp_id=self.directory.name
-            )
+            raise ExperimentNotFoundError(f"no database at {self.path}", exp_id=self.directory.name)
         connection = None
         try:
             with open_read_only(self.path) as connection:
@@ -253,12 +252,12 @@ class ExperimentDatabase:
         except OSError as error:
             raise self._unreadable(error.strerror or error) from error
         except (sqlite3.Error, UnicodeDecodeError) as error:
-            # The driver quotes a value that is no text, which may be a config and hold secrets.
+            # The driver quotes a value that is not valid text; it may be a config with secrets.
             reason, quoted, _ = str(error).partition(" with text ")
             if connection is not None and connection.is_late:
                 reason = f"a query took longer than {connection.limit_s:.0f} s"
-            # Over a damaged schema that is no text it fails, up to 3.10 without a word.
-            raise self._unreadable(reason or "its schema is no text") from (
+            # For a damaged schema that is not valid text, the message is empty up to Python 3.10.
+            raise self._unreadable(reason or "its schema is not valid text") from (
                 None if quoted else error
             )
 
@@ -276,7 +275,7 @@ def _replayed(
 
     Args:
         connection: The database.
-        until: The last rowids of events and of metrics that count.
+        until: The last rowids to read of events and of metrics.
         names: Ids of the trials, None for all.
     """
     last_event, last_metric = until
@@ -285,7 +284,7 @@ def _replayed(
         METRICS,
         METRIC_COLUMNS,
         until=last_metric,
-        # With the index on the type SQLite would look at all final metrics for the sake of a few.
+        # With the index on the type, SQLite would read all final metrics to find a few.
         matching={"type": [_FINAL]} if names is None else {"trialJobId": names, "+type": [_FINAL]},
     )
     return replay_trials(
@@ -302,7 +301,7 @@ def _replayed(
 
 
 def _decode_config(text: object) -> dict[str, Any] | None:
-    """Return a stored config, None for what is none."""
+    """Return a stored config, None if it is not a JSON object."""
     if not isinstance(text, str):
         return None
     try:

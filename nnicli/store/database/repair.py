@@ -1,4 +1,4 @@
-"""The only writer of an experiment's database: repairs what its own NNI would break over."""
+"""Repair an experiment's database before a resume; nothing else writes to one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nnicli.store.database.guarded import connect
 
 
 def repair_search_space(path: Path) -> bool:
-    """Append a profile revision whose search space is an object, where the newest has text.
+    """Append a profile revision with the search space as an object, if the newest has it as text.
 
-    An update stores text in 2.2 to 2.5, and after a resume the tuner of those releases breaks over
-    it; with such a revision it works (2.2 and 2.5, seen live). Nothing that is there is changed.
+    An update stores text in 2.2 to 2.5, and after a resume the tuner of those releases fails on it;
+    with such a revision it works (2.2 and 2.5, seen live). Existing rows are not changed.
 
     Args:
         path: The experiment's `nni.sqlite`; no manager may have it open.
@@ -48,15 +48,15 @@ def repair_search_space(path: Path) -> bool:
                 return False
             params["searchSpace"] = decode_json(params["searchSpace"])
             profile |= {"params": json.dumps(params), "revision": revision + 1}
-            places = ", ".join("?" for _ in profile)
+            placeholders = ", ".join("?" for _ in profile)
             quoted = ", ".join('"' + name.replace('"', '""') + '"' for name in profile)
             connection.execute(
-                f"insert into ExperimentProfile ({quoted}) values ({places})",  # noqa: S608 - the columns' own names
+                f"insert into ExperimentProfile ({quoted}) values ({placeholders})",  # noqa: S608 - column names
                 tuple(profile.values()),
             )
     except (sqlite3.Error, OSError) as error:
         raise DecodingError(
             f"{path} cannot be repaired before the resume: {error}; its updated search space is "
-            "stored as text, over which this release's tuner breaks"
+            "stored as text, on which this release's tuner fails"
         ) from error
     return True

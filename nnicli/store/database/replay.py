@@ -1,4 +1,4 @@
-"""What an experiment's event log says of its trials, replayed as NNI's manager does."""
+"""Replay an experiment's event log into its trials, as NNI's manager does."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from nnicli.store.tables import METRIC_COLUMNS
 _TRIAL = METRIC_COLUMNS.index("trialJobId")
 _ENDS = frozenset(("SUCCEEDED", "FAILED", "USER_CANCELED", "SYS_CANCELED", "EARLY_STOPPED"))
 _STARTS = frozenset(("WAITING", "RUNNING"))
-# Events that are no status: what they make of the one before.
+# Events that are not a status -> the status that they lead to.
 _STATUS_OF = {"USER_TO_CANCEL": "USER_CANCELED", "ADD_CUSTOMIZED": "WAITING"}
-# One text for all trials.
+# All trials share one text per status.
 _STATUS_OF.update({status: status for status in _STARTS | _ENDS})
 _UNKNOWN = "UNKNOWN"
 
@@ -31,16 +31,16 @@ def replay_trials(
     Args:
         events: Rows of TrialJobEvent: EVENT_COLUMNS, LATER_EVENT_COLUMNS and a rowid, in the order
             in which they were written.
-        final_metrics: Rows of MetricData of type FINAL: METRIC_COLUMNS and a rowid, likewise. One
-            counts for a trial that succeeded only (1.8 to 3.0, seen live), and of several the first
-            (2.7 to 3.0, likewise), but for multi-phase, where each set of hyper-parameters has one
-            (1.8 to 2.0, `nniDataStore.js`).
+        final_metrics: Rows of MetricData of type FINAL: METRIC_COLUMNS and a rowid, in the same
+            order. They count only for succeeded trials (1.8 to 3.0, seen live). If there are
+            several, the first one counts (2.7 to 3.0, seen live), except in multi-phase trials,
+            where each set of hyper-parameters has one (1.8 to 2.0, `nniDataStore.js`).
     """
     trials: dict[Any, dict[str, Any]] = {}
     texts: dict[Any, object] = {}
     shared: dict[Any, Any] = {}
     for moment, name, kind, text, log_path, sequence_id, message, environment, _ in events:
-        # Imports and the queueing of the caller's own points belong to no trial.
+        # Imports and queued custom parameters do not belong to a trial.
         if not name:
             continue
         trial = trials.get(name)
@@ -55,7 +55,7 @@ def replay_trials(
         _replace(trial, "message", message)
         if environment:
             trial["envId"] = shared.setdefault(environment, environment)
-        # Each event of a trial repeats its text.
+        # Every event of a trial repeats its text.
         if text and texts.get(name) != text:
             texts[name] = text
             _add_hyper_parameters(trial, text)
@@ -63,8 +63,8 @@ def replay_trials(
     _add_final_metrics(trials, final_metrics)
     for trial in trials.values():
         if trial["status"] == "FAILED" and "logPath" in trial:
-            # Said by 1.8 to 3.0, though the file has another name in 3.0. The leading file:// of
-            # 1.x and 2.x loses a slash, as paths do.
+            # 1.8 to 3.0 send this, though the file has another name in 3.0. The leading file:// of
+            # 1.x and 2.x loses a slash, as in a normalised path.
             trial["stderrPath"] = posixpath.normpath(f"{trial['logPath']}/stderr")
     return list(trials.values())
 
@@ -81,7 +81,7 @@ def _apply_times(trial: dict[str, Any], kind: str, moment: int | None, log_path:
 
 
 def _replace(trial: dict[str, Any], key: str, value: object) -> None:
-    """Set a key, or take it away: a later event without a value clears an earlier one."""
+    """Set a key, or remove it: a later event without a value clears an earlier one."""
     if value is not None:
         trial[key] = value
     elif key in trial:
@@ -89,7 +89,7 @@ def _replace(trial: dict[str, Any], key: str, value: object) -> None:
 
 
 def _add_hyper_parameters(trial: dict[str, Any], text: object) -> None:
-    """Add a set of hyper-parameters unless one with its index is there already."""
+    """Add a set of hyper-parameters, unless there already is one with its index."""
     if not isinstance(text, str):
         return
     try:

@@ -1,4 +1,4 @@
-"""SQLite files that a manager may be writing, read without changing them or standing in its way."""
+"""Read SQLite files without changing them, and without blocking a manager that writes to them."""
 
 from __future__ import annotations
 
@@ -21,35 +21,36 @@ from nnicli.store.database.guarded import GuardedConnection, check_side_files, c
 from nnicli.store.staging import staging_directory
 from nnicli.waiting import Deadline
 
-# A statement holds the file's shared lock while it runs. A manager whose write has to wait for
-# longer than a second ends in ERROR, "SQLITE_BUSY: database is locked" (3.0, seen live).
+# A statement holds the file's shared lock while it runs. A manager that has to wait for longer than
+# a second to write ends in ERROR, "SQLITE_BUSY: database is locked" (3.0, seen live).
 _ROWS_AT_A_TIME = 5_000
-# Some 4 MB, which takes milliseconds.
+# About 4 MB, which take milliseconds.
 _PAGES_AT_A_TIME = 1_000
 _BACKUP_PAUSE_S = 0.02
-# For readers, byte 19 of the file says 2 in write-ahead mode, which no NNI chooses itself.
+# For readers: byte 19 of the file is 2 in write-ahead mode, which NNI never chooses itself.
 _WAL_MARK = slice(19, 20)
 # SQLite rebuilds the index of a write-ahead log.
 _COPIED = ("-journal", "-wal")
-# What SQLite says of a file that only a writer could make readable, the second over a write-ahead
-# log in a folder that is not ours. The codes themselves are told from Python 3.11 on.
+# SQLite's messages for a file that only a writer can make readable; the second is for a write-ahead
+# log in another user's directory. The error codes are available only from Python 3.11 on.
 _NEEDS_WRITER = ("readonly", "unable to open database file")
-# With these there is no file, which is no refusal.
+# With these the file does not exist, so permission is not the problem.
 _MISSING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 
 
 @contextmanager
 def open_read_only(path: Path) -> Iterator[GuardedConnection]:
-    """Open a database that keeps every byte and gets no file beside it.
+    """Open a database without changing a byte of it or making a file next to it.
 
-    What a writer that died left half done is undone in a copy, as only a writer can undo it. A
-    database in write-ahead mode that is in use has its `-shm` file touched, as by every reader.
+    If a writer died in the middle of a change, the change is undone in a copy, as only a writer can
+    undo it. A database in write-ahead mode that is in use has its `-shm` file touched, as by every
+    reader.
 
     Raises:
-        sqlite3.Error: It is no database, or locked for longer than 10 s.
+        sqlite3.Error: It is not a database, or is locked for longer than 10 s.
         OSError: It cannot be read or copied.
     """
-    # SQLite looks beside the file itself too, and not beside a link to it.
+    # Like SQLite, look for files next to the file itself, not next to a link to it.
     path = path.resolve()
     original = _open_original(path)
     if original is not None:
@@ -72,38 +73,38 @@ def _copy(source: Path, target: Path) -> None:
         if os.fstat(original.fileno()).st_size > free:
             raise OSError(
                 errno.ENOSPC,
-                f"a copy of it is needed to read it, and {target.parent.parent} has {free:,} bytes "
-                "left for that; make room there, or set TMPDIR",
+                f"reading it requires a copy, but only {free:,} bytes are free in "
+                f"{target.parent.parent}; free some space there, or set TMPDIR",
                 str(source),
             )
         shutil.copyfileobj(original, copy)
 
 
 def why_closed(path: Path) -> str | None:
-    """Return why one may not look at a path; None where one may, be it there or not."""
+    """Return why permission to look at a path is denied, else None, even if it does not exist."""
     try:
         path.stat()
     except OSError as error:
         return None if error.errno in _MISSING else str(error.strerror or error)
     except ValueError:
-        # No file has a name with a NUL in it.
+        # A path with a NUL cannot exist.
         return None
     return None
 
 
 def copy_database(source: Path, target: Path, *, timeout_s: float) -> None:
-    """Copy a database as it is at one moment, also while a manager writes to it.
+    """Copy a consistent state of a database, even while a manager writes to it.
 
-    The manager is let in between portions; what it changes then makes the copy begin anew.
+    The manager may write between portions; if it does, the copy starts again.
 
     Args:
         source: The database.
         target: The copy, which must not exist yet.
-        timeout_s: How long the copy may wait and begin anew; the first attempt is not cut off.
+        timeout_s: How long the copy may wait and start again; the first attempt is not cut off.
 
     Raises:
-        StateError: It is written to so often that there was no copy in time.
-        sqlite3.Error: It is no database, or locked for longer than 10 s.
+        StateError: It is written to too often for a consistent copy in time.
+        sqlite3.Error: It is not a database, or is locked for longer than 10 s.
         OSError: It cannot be read or copied.
     """
     deadline = Deadline(timeout_s)
@@ -113,8 +114,8 @@ def copy_database(source: Path, target: Path, *, timeout_s: float) -> None:
         nonlocal least
         if remaining >= least and deadline.expired:
             raise StateError(
-                f"{source} is written to so often that there was no consistent copy within "
-                f"{timeout_s:.0f} s; stop the experiment first, or allow more time"
+                f"could not make a consistent copy of {source} within {timeout_s:.0f} s, as it is "
+                "written to too often; stop the experiment first, or allow more time"
             )
         least = min(least, remaining)
 
@@ -133,19 +134,18 @@ def read_rows(
 ) -> Iterator[tuple[Any, ...]]:
     """Return rows of an append-only table in the order in which they were written.
 
-    A row is what its columns hold, the optional ones last, and its rowid.
+    A row has the values of its columns, the optional ones last, and its rowid.
 
     Args:
         connection: The database; it is unlocked between portions.
-        table: Name of the table; like those of columns never one from outside.
-        columns: Those that it must have.
-        until: The last rowid that counts, of `last_rowids`.
-        optional: More columns; None stands for one that the table lacks.
-        matching: Column -> values of which it must have one; `+` before its name keeps SQLite from
-            its index.
+        table: Name of the table; like column names, never from outside.
+        columns: Columns that it must have.
+        until: The last rowid to read, from `last_rowids`.
+        optional: More columns; the value is None if the table does not have one.
+        matching: Column -> allowed values; `+` before its name keeps SQLite from using its index.
 
     Raises:
-        sqlite3.Error: There is no such table, or it lacks a column.
+        sqlite3.Error: The table does not exist, or lacks a column.
     """
     known = column_names(connection, table)
     if missing := sorted(set(columns).difference(known)):
@@ -155,7 +155,7 @@ def read_rows(
     conditions = "".join(
         f" and {name} in ({', '.join('?' * len(values))})" for name, values in matching.items()
     )
-    # Of several values SQLite would rather look at each row than at the index (3.40, seen live).
+    # With several values SQLite would scan all rows and ignore the index (3.40, seen live).
     rowid = "+rowid" if any(len(values) > 1 for values in matching.values()) else "rowid"
     statement = (
         f"select {selected}, rowid from {table}"  # noqa: S608 - names are constants
@@ -176,7 +176,7 @@ def read_rows(
 
 
 def _to_bind(value: str) -> str | None:
-    """Return a value to look for; None, which nothing equals, for text that SQLite cannot hold."""
+    """Return a value to match; None, which nothing equals, for text that SQLite cannot hold."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -188,26 +188,26 @@ def column_names(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     """Return the columns of a table, whose name never comes from outside.
 
     Raises:
-        sqlite3.Error: There is no such table.
+        sqlite3.Error: The table does not exist.
     """
     cursor = connection.execute(f"select * from {table} limit 0")  # noqa: S608 - a constant
     return tuple(column[0] for column in cursor.description)
 
 
 def last_rowids(connection: sqlite3.Connection, *tables: str) -> list[int]:
-    """Return the newest row of each table at one moment: together a snapshot, as no row changes."""
+    """Return the last rowid of each table at one moment: a snapshot, as rows never change."""
     newest = "(select coalesce(max(rowid), 0) from {})"
     columns = ", ".join(newest.format(table) for table in tables)
     return list(connection.execute(f"select {columns}").fetchone())
 
 
 def _connect(path: Path, *, mode: str) -> GuardedConnection:
-    # As bytes, since a path may hold some that are no text.
+    # As bytes, since a path need not be valid text.
     return connect(path, f"file:{quote(os.fsencode(path.absolute()))}?{mode}")
 
 
 def _open_original(path: Path) -> GuardedConnection | None:
-    """Return a connection to the file itself, None where that takes a writer."""
+    """Return a connection to the file itself, None if only a writer can open it."""
     mode = _mode_for(path)
     if mode is None:
         return None
@@ -223,12 +223,12 @@ def _open_original(path: Path) -> GuardedConnection | None:
 
 
 def _mode_for(path: Path) -> str | None:
-    """Return how a file can be opened without leaving anything beside it, None for not at all."""
+    """Return how to open a file without leaving another next to it, None if that is impossible."""
     with open_regular(path) as file:
         mark = file.read(_WAL_MARK.stop)[_WAL_MARK]
     if mark != b"\x02":
         return "mode=ro"
     if not path.with_name(path.name + "-wal").exists():
         return "immutable=1"
-    # Readers make an index of the log where there is none, as after a crash.
+    # Readers create an index of the log if there is none, as after a crash.
     return "mode=ro" if path.with_name(path.name + "-shm").exists() else None

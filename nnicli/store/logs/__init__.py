@@ -1,4 +1,4 @@
-"""An experiment's logs: where they are, their text, and what it says.
+"""An experiment's logs: their paths, their text, and what it means.
 
 Internal: it may change in any release.
 """

@@ -1,4 +1,4 @@
-"""Which hyper-parameters a manager handed to which trial, according to its log."""
+"""Find the hyper-parameters that a manager assigned to each trial, from its log."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import BinaryIO
 from nnicli.regular_files import open_regular
 
 _PORTION = 1 << 20
-# Of a longer line the rest is left out; a set of hyper-parameters has a few KB.
+# The rest of a longer line is ignored; a set of hyper-parameters has a few KB.
 _LONGEST_LINE = 64 << 20
-# Reading this takes seconds; a 3.0 manager logs so much for a million trials.
+# Reading this much takes seconds; a 3.0 manager logs it for a million trials.
 _MOST_BYTES = 1 << 31
 _RECORD = re.compile(rb"V3\.\w+\) (Created trial|Trial parameter:) (\w+)([^\r\n]*)")
 _HEAD = re.compile(rb"\[[-\d]{10} [:\d]{8}\] INFO \((?:Local|Remote)")
@@ -23,15 +23,15 @@ _HANDED = b"Trial parameter:"
 
 
 class HandedParameters:
-    """What `nnimanager.log` of an experiment says of its trials' hyper-parameters.
+    """The hyper-parameters of an experiment's trials, as recorded in its `nnimanager.log`.
 
-    The 3.0 manager logs each trial that it creates, and the hyper-parameters when it hands them
-    out, on a local machine and over SSH (`local_v3/local.js`, `remote_v3/remote.js`), at the log
-    level `info` and below. All runs append to the same file. Each look reads only what has been
-    written since the last one.
+    The 3.0 manager logs each trial that it creates, and the hyper-parameters when it assigns them,
+    on a local machine and over SSH (`local_v3/local.js`, `remote_v3/remote.js`), at the log level
+    `info` and below. All runs append to the same file. Each call reads only what has been written
+    since the last one.
 
     Args:
-        path: The log; one that is missing, or cannot be read, says nothing.
+        path: The log; a file that is missing or cannot be read counts as empty.
     """
 
     def __init__(self, path: Path) -> None:
@@ -45,14 +45,14 @@ class HandedParameters:
         return f"HandedParameters({str(self._path)!r})"
 
     def find(self, trial_job_ids: Collection[str]) -> dict[str, str | None]:
-        """Return the hyper-parameters that trials were handed last, as the tuner's JSON text.
+        """Return the hyper-parameters last assigned to trials, as the tuner's JSON text.
 
         Args:
             trial_job_ids: The trials.
 
         Returns:
-            Trial job id -> the text, None for a trial that was created and has not asked. Trials of
-            which the log does not say that they were created are absent.
+            Trial job id -> the text, None for a trial that was created but has not asked for its
+            hyper-parameters. Trials whose creation is not in the log are absent.
         """
         with self._lock:
             try:
@@ -91,7 +91,7 @@ class HandedParameters:
 
     def _take(self, lines: bytes) -> None:
         for record in _RECORD.finditer(lines):
-            # A record that begins further away is none; looking for it would take its time.
+            # Records do not begin further away, and searching for one would take long.
             near = max(0, record.start() - _LONGEST_HEAD)
             start = max(near, lines.rfind(b"\n", near, record.start()) + 1)
             if not _HEAD.fullmatch(lines, start, record.start()):

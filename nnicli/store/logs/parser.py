@@ -1,4 +1,4 @@
-"""What one run of a manager, and its tuner, have written into logs that earlier runs wrote too."""
+"""Parse what one run of a manager and its tuner wrote to logs that all runs append to."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from nnicli.store.logs.tail import size_of
 
 logger = get_logger(__name__)
 
-# Of a line or record that is longer only the beginning is kept.
+# Of a longer line or record, only the beginning is kept.
 _MOST_BYTES = 1 << 16
 # How much of a log's end is searched for what was written last.
 _TAIL_BYTES = 1 << 20
-# How a record begins: of the tuner and of managers from 2.x on with `[2026-11-24 11:16:12]`, up to
-# 1.9 with `[11/24/2026, 11:16:12 AM]`. What stands in parentheses is the logger and the thread.
+# How a record begins: with `[2026-11-24 11:16:12]` from the tuner and from managers since 2.x, with
+# `[11/24/2026, 11:16:12 AM]` up to 1.9. The logger and the thread are in parentheses.
 _HEADER = re.compile(
     rb"\[(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d|\d{1,2}/\d{1,2}/\d{4}, \d{1,2}:\d\d:\d\d [AP]M)\] "
     rb"([A-Z]+) (?:\(([\w.]*)(?:/(?:[^()\n]|\([^()\n]*\))*)?\) )?"
@@ -33,15 +33,15 @@ _TIME_FORMATS = ("%Y-%m-%d %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p")
 # What the tuner's process writes once it has connected to its manager.
 _STARTED = (b"Dispatcher started", b"Start dispatcher")
 _TRACEBACK = b"Traceback (most recent call last):"
-# Who logs an exception that ends the tuner, or the thread in it that does all the work. Others,
-# such as a tuner's own logger, log exceptions that it survives (1.8 to 3.0, source).
+# The loggers of exceptions that end the tuner, or its thread that does all the work. Others, such
+# as a tuner's own logger, log exceptions that it survives (1.8 to 3.0, source).
 _FATAL_LOGGERS = ("nni.main", "nni.runtime.msg_dispatcher_base", "nni.msg_dispatcher_base")
-# Who logs an exception of an assessor before it is raised again. 1.8 to 2.6 go on instead, and end
-# over a variable that has no value (seen live on 1.9 and 2.5).
+# The loggers of an assessor's exception before it is raised again. 1.8 to 2.6 go on instead, and
+# end with an unbound variable (seen live on 1.9 and 2.5).
 _REPORTING_LOGGERS = ("nni.runtime.msg_dispatcher", "nni.msg_dispatcher")
-# How the traceback of a tuner ends whose manager was gone first.
+# How a tuner's traceback ends if its manager was gone first.
 _LOST_CONNECTION = re.compile(r"[\w.]*(Connection\w*|BrokenPipe)(Error)?\b")
-# The last words of a manager that dies with its tuner (2.10 and 2.10.1, seen live).
+# The last output of a manager that dies with its tuner (2.10 and 2.10.1, seen live).
 _DIED_WITH_TUNER = b"Error: tuner_command_channel: "
 _TRIAL_ENDED = re.compile(
     rb"Trial job \w+ status changed from \w+ to "
@@ -59,8 +59,8 @@ class Record:
     Attributes:
         start: Where it begins in the file, in bytes.
         level: Such as `ERROR`; empty for text before the first record.
-        logger: Who logged it, as far as the release tells.
-        body: All of its lines, without a header.
+        logger: The name of the logger, empty if the release does not log it.
+        body: All of its lines, without the header.
     """
 
     start: int
@@ -100,7 +100,7 @@ class LogPart:
     @classmethod
     def from_moment(cls, path: Path, moment: float) -> LogPart:
         """Return the part whose records are not older than this, in seconds since 1970."""
-        # Records are in the order of time, so the first one is found by halves in a large log, too.
+        # Records are in order of time, so a binary search finds the first one fast in a large log.
         first, end = 0, size_of(path)
         while first < end:
             middle = (first + end) // 2
@@ -117,20 +117,20 @@ class LogPart:
         return size_of(self.path) <= self.since
 
     def tuner_has_connected(self) -> bool:
-        """Return whether dispatcher.log says so."""
+        """Return whether dispatcher.log shows that the tuner has connected."""
         return any(word in line for _, line in _lines(self.path, self.since) for word in _STARTED)
 
     def crash(self, position: int = 0) -> tuple[str, int]:
-        """Return the traceback with which the tuner ended, or the thread in it that does the work.
+        """Return the traceback with which the tuner, or its thread that does the work, ended.
 
-        A tuner whose thread has ended lives on and makes nothing more, and up to the next request
-        nobody notices (seen live on 1.9, 2.10.1 and 3.0).
+        A tuner whose thread has ended stays alive but generates nothing more, which goes unnoticed
+        until the next request (seen live on 1.9, 2.10.1 and 3.0).
 
         Args:
             position: What the last call returned, to read only what is new; 0 for all.
 
         Returns:
-            The traceback, empty without one, and the position to go on from.
+            The traceback, empty without one, and the position to continue from.
         """
         start, reported = max(self.since, position), ""
         for record in _records(self.path, start):
@@ -149,9 +149,9 @@ class LogPart:
         return found
 
     def words_before_traceback(self) -> str:
-        """Return what stands before the first traceback: in the error output the manager's own.
+        """Return the text before the first traceback: in the error output, the manager's.
 
-        Node's last words come before those of a tuner that lost it (2.10.1, seen live).
+        Node's last output comes before the traceback of the tuner that lost it (2.10.1, seen live).
         """
         words = bytearray()
         for _, line in _lines(self.path, self._tail_start()):
@@ -161,12 +161,12 @@ class LogPart:
         return words.decode("utf-8", "replace").strip()
 
     def last_lines(self, number: int = 20) -> str:
-        """Return the last lines, empty without one."""
+        """Return the last lines, empty if there are none."""
         lines = deque((line for _, line in _lines(self.path, self._tail_start())), maxlen=number)
         return b"".join(lines).decode("utf-8", "replace").strip()
 
     def first_error(self) -> str:
-        """Return the first record of level ERROR, empty without one; what follows are effects."""
+        """Return the first record of level ERROR, empty without one; later ones are its effects."""
         records = _records(self.path, self.since)
         return next((record.text for record in records if record.level == "ERROR"), "")
 
@@ -178,15 +178,15 @@ class LogPart:
         return found
 
     def died_with_tuner(self) -> bool:
-        """Return whether a manager's last words are that its tuner was gone."""
+        """Return whether a manager's last output says that its tuner was gone."""
         lines = _lines(self.path, self._tail_start())
         return any(line.startswith(_DIED_WITH_TUNER) for _, line in lines)
 
     def tuner_has_answered(self) -> bool:
-        """Return whether the tuner said that it has nothing more after the last trial's end.
+        """Return whether, after the last trial ended, the tuner said that it has no more trials.
 
-        A manager asks it for more whenever a trial has ended. What nnimanager.log does not hold, as
-        at a log level above info, counts as not said.
+        A manager asks for more whenever a trial has ended. What is not in nnimanager.log, as at a
+        log level above info, counts as not said.
         """
         has_answered = False
         for _, line in _lines(self.path, self._tail_start()):
@@ -202,12 +202,12 @@ class LogPart:
 
 @dataclass(frozen=True, slots=True)
 class RunLogs:
-    """What one manager and its tuner write.
+    """The logs of one manager and its tuner.
 
     Attributes:
         manager: nnimanager.log.
         dispatcher: dispatcher.log.
-        errors: What the manager writes to its standard error output, the tuner's included.
+        errors: The manager's standard error output, which includes the tuner's.
     """
 
     manager: LogPart
@@ -216,7 +216,7 @@ class RunLogs:
 
 
 def has_lost_connection(traceback: str) -> bool:
-    """Return whether a tuner ended because its manager had gone, which is an effect, no cause."""
+    """Return whether a tuner ended because its manager was gone: an effect, not a cause."""
     *_, last = traceback.splitlines() or [""]
     return _LOST_CONNECTION.match(last) is not None
 
@@ -228,10 +228,10 @@ def _with_cause(traceback: str, reported: str) -> str:
 
 
 def _records(path: Path, start: int) -> Iterator[Record]:
-    """Return the records from a place on; text that belongs to none comes first."""
+    """Return the records from a position on, after the text before the first record."""
     header: tuple[int, str, str] = (start, "", "")
     body = bytearray()
-    for place, line in _lines(path, start):
+    for position, line in _lines(path, start):
         found = _HEADER.match(line)
         if found is None:
             body += line[: _MOST_BYTES - len(body)]
@@ -239,24 +239,24 @@ def _records(path: Path, start: int) -> Iterator[Record]:
         if body:
             yield Record(*header, bytes(body))
         _, level, logger = (group.decode("ascii") for group in found.groups(b""))
-        header = place, level, logger
+        header = position, level, logger
         body = bytearray(line[found.end() :])
     if body:
         yield Record(*header, bytes(body))
 
 
 def _first_header(path: Path, start: int) -> tuple[int, str] | None:
-    """Return the place and the time of the first record that begins at or after a place."""
-    for place, line in _lines(path, start):
+    """Return the position and the time of the first record that begins at or after a position."""
+    for position, line in _lines(path, start):
         if found := _HEADER.match(line):
-            return place, found[1].decode("ascii")
+            return position, found[1].decode("ascii")
     return None
 
 
 def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
-    """Return the lines from a place on with their places; a very long one comes in pieces.
+    """Return the lines from a position on, with their positions; a very long one comes in pieces.
 
-    A file that is missing or cannot be read, such as a named pipe, has none.
+    A file that is missing or cannot be read, such as a named pipe, counts as empty.
     """
     try:
         with io.BufferedReader(cast("io.RawIOBase", open_regular(path))) as file:
@@ -267,12 +267,12 @@ def _lines(path: Path, start: int) -> Iterator[tuple[int, bytes]]:
     except FileNotFoundError:
         return
     except OSError as error:
-        # The manager and the processes tell of the end, too.
-        logger.debug("a log cannot be read: %s", error)
+        # The end of a run can also be seen from the manager and the processes.
+        logger.debug("could not read a log: %s", error)
 
 
 def _seconds(written: str) -> float:
-    """Return a record's time in seconds since 1970; infinite for one that is not a time."""
+    """Return a record's time in seconds since 1970; infinite if it is not a valid time."""
     for form in _TIME_FORMATS:
         with suppress(ValueError):
             return time.mktime(time.strptime(written, form))

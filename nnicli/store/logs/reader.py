@@ -1,4 +1,4 @@
-"""Logs as text, from their beginning or their end, and while they are written."""
+"""Read logs as text, from their beginning or their end, or while they are being written."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nnicli.units import to_whole
 from nnicli.waiting import Deadline, within
 
 _INTERVAL_S = 0.2
-# Asking whether a log is complete takes up a small part of the time.
+# At most this share of the time is spent on asking whether a log is complete.
 _ASKING_SHARE = 0.1
 PORTION = 1 << 16
-# More than that is for pieces: as one text it may take four times its size.
+# Anything larger must be read in pieces, as one text may take four times its size.
 _LARGEST_TEXT = 256 << 20
-# So many bytes before the place that was read up to tell whether it is still the same file.
+# A file is still the same if this many bytes before the current position have not changed.
 _MARK = 64
 
 
@@ -28,36 +28,36 @@ _Piece = TypeVar("_Piece", str, bytes)
 
 
 class Log(Protocol):
-    """Something that is written line by line."""
+    """A text that is written line by line."""
 
     def text(self, *, head: int | None = None, tail: int | None = None) -> str:
-        """Return all of it, or its first or last lines; empty while there is nothing.
+        """Return all of it, or its first or last lines; empty if nothing was written yet.
 
         Args:
-            head: How many lines from its beginning.
-            tail: How many lines from its end.
+            head: Only the first `head` lines.
+            tail: Only the last `tail` lines.
 
         Raises:
-            InvalidValueError: A number is negative, both are given, or so much is asked for that
-                it can only be read piece by piece.
+            InvalidValueError: A number is negative, both are given, or the text is so large that
+                it can only be read in pieces.
             OSError: It cannot be read, or is not a file.
         """
 
     def follow(
         self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
     ) -> Iterator[str]:
-        """Return its text piece by piece as it is written; it is there when all pieces are joined.
+        """Return its text in pieces, as it is written; joined, they are the whole text.
 
         Args:
             deadline: When to end at the latest.
-            is_complete: Asked whenever there is nothing new; once it is true, what has been
+            is_complete: Called whenever there is nothing new; once it returns True, what has been
                 written by then is the rest.
-            tail: How many lines of what is there already; None: all of it.
+            tail: How many of the lines already written to start with; None: all of them.
         """
 
 
 class LogFile:
-    """A log on disk; a missing file is one into which nothing was written yet."""
+    """A log on disk; a missing file counts as empty."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -66,9 +66,9 @@ class LogFile:
         return f"LogFile({str(self.path)!r})"
 
     def text(self, *, head: int | None = None, tail: int | None = None) -> str:
-        """Return all of it, or its first or last lines; only those are read.
+        """Return all of it, or its first or last lines; only these are read.
 
-        Bytes are decoded: reading as text would turn progress bars into lines.
+        The file is read as bytes: reading it as text would turn progress bars into lines.
         """
         _check_lines(head, tail)
         try:
@@ -106,7 +106,7 @@ class LogFile:
     def _size_error(self, field: str, value: int | None) -> InvalidValueError:
         return InvalidValueError(
             f"{field}: {self.path} has more than {_LARGEST_TEXT >> 20} MB "
-            f"{'' if value is None else f'in {value} lines '}and is not read as one text; "
+            f"{'' if value is None else f'in {value} lines '}and cannot be read as one text; "
             "ask for fewer lines, or read it piece by piece with follow_...(timeout=0)",
             field=field,
             value=value,
@@ -115,7 +115,7 @@ class LogFile:
     def follow(
         self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
     ) -> Iterator[str]:
-        """Return its text piece by piece, also over a file that is replaced or cut meanwhile."""
+        """Return its text in pieces, even if the file is replaced or truncated meanwhile."""
         _check_lines(None, tail)
         return self._follow(deadline, is_complete, tail)
 
@@ -131,7 +131,7 @@ class LogFile:
 
 
 class FetchedLog:
-    """A log that can only be had as a whole, such as one that a manager sends.
+    """A log that can only be fetched as a whole, such as one that a manager sends.
 
     Args:
         fetch: Returns its text.
@@ -151,7 +151,7 @@ class FetchedLog:
     def follow(
         self, *, deadline: Deadline, is_complete: Callable[[], bool], tail: int | None = None
     ) -> Iterator[str]:
-        """Return its text piece by piece; one that no longer begins as before is told anew."""
+        """Return its text in pieces; if its beginning has changed, all of it is returned again."""
         _check_lines(None, tail)
         return self._follow(deadline, is_complete, tail)
 
@@ -173,7 +173,7 @@ class FetchedLog:
 
 
 def _lines(text: str) -> list[str]:
-    # Not by splitlines(), for which more than \n ends a line.
+    # splitlines() also splits at characters other than \n.
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 
 
@@ -184,7 +184,7 @@ def _last_lines(text: str, number: int) -> str:
 def _pieces(
     read: Callable[[], _Piece], deadline: Deadline, is_complete: Callable[[], bool]
 ) -> Iterator[_Piece]:
-    """Return all that is read until nothing more is to come, and then once more what is left."""
+    """Return what is read until the log is complete, and then the rest."""
     is_last = False
     while True:
         with within(deadline):
@@ -202,7 +202,7 @@ def _pieces(
 
 
 class _GrowingFile:
-    """A file that somebody appends to, and may replace or cut."""
+    """A file that other processes append to, and may replace or truncate."""
 
     def __init__(self, path: Path, tail: int | None) -> None:
         self._path = path
@@ -219,11 +219,11 @@ class _GrowingFile:
             self._file.close()
 
     def read(self) -> bytes:
-        """Return what is new, empty for nothing."""
+        """Return what is new, empty if nothing is."""
         if content := self._read_on():
             return content
         if self._was_replaced():
-            # The old one may have got its last words just before.
+            # The old file may have been written to just before.
             if content := self._read_on():
                 return content
             self._open()
@@ -238,7 +238,7 @@ class _GrowingFile:
         if content[: len(self._mark)] == self._mark:
             content = content[len(self._mark) :]
         else:
-            # It was cut, and perhaps has grown again since.
+            # The file was truncated, and may have grown again since.
             self._file.seek(0)
             self._position, self._mark = 0, b""
             content = self._file.read(PORTION)
@@ -270,11 +270,11 @@ class _GrowingFile:
 
 
 def _start_of_tail(file: BinaryIO, lines: int) -> int:
-    """Return where the last lines of a file begin; it is read backwards from its end."""
+    """Return where the last lines of a file begin, reading backwards from its end."""
     end = position = file.seek(0, os.SEEK_END)
     if lines == 0:
         return end
-    # The last line may have its end already; that is none before a further line.
+    # If the last line is complete, its line end does not precede another line.
     file.seek(max(0, end - 1))
     wanted = lines if file.read(1) != b"\n" else lines + 1
     while position > 0:

@@ -1,4 +1,4 @@
-"""Log files, read from their end."""
+"""Read log files from their end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TAIL_BYTES = 1 << 16
 
 
 def size_of(path: Path) -> int:
-    """Return a file's size in bytes, 0 when it is missing."""
+    """Return a file's size in bytes, 0 if it is missing."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
@@ -18,13 +18,13 @@ def size_of(path: Path) -> int:
 
 
 def tail_text(path: Path, lines: int = 20) -> str:
-    """Return the last lines of a file, empty when it is missing; only its end is read."""
+    """Return the last lines of a file, empty if it is missing; only its end is read."""
     text = _read_from(path, max(0, size_of(path) - _TAIL_BYTES)).decode("utf-8", "replace")
     return "\n".join(text.splitlines()[-lines:])
 
 
 def _read_from(path: Path, offset: int) -> bytes:
-    """Return what stands at the end of a file, but no more than that."""
+    """Return a file's content from an offset on, up to a limit."""
     try:
         with open_regular(path) as file:
             file.seek(offset)

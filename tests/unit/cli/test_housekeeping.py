@@ -78,10 +78,14 @@ def test_errors_are_reported_with_their_exit_code(directory: Path, tmp_path: Pat
     file.write_text("no archive", "utf-8")
 
     for arguments, exit_code, message in (
-        (["experiment", "save", "recorded", str(file)], 1, "exists and is not written over"),
-        (["experiment", "save", "nosuch", "x.zip"], 1, "there is no experiment 'nosuch'"),
-        (["experiment", "load", str(file)], 1, "is damaged, or no saved experiment"),
-        (["experiment", "delete", "nosuch"], 1, "there is no experiment 'nosuch'"),
+        (
+            ["experiment", "save", "recorded", str(file)],
+            1,
+            "already exists; refusing to overwrite it",
+        ),
+        (["experiment", "save", "nosuch", "x.zip"], 1, "experiment 'nosuch' not found"),
+        (["experiment", "load", str(file)], 1, "is damaged, or not a saved experiment"),
+        (["experiment", "delete", "nosuch"], 1, "experiment 'nosuch' not found"),
         (["experiment", "prune"], 2, "prune needs a condition"),
         (["experiment", "prune", "--larger-than", "much"], 2, "'much' is not a size"),
         (["experiment", "prune", "--older-than", "long"], 2, "'long' is not a duration"),
@@ -183,4 +187,4 @@ def test_reconcile_asks_on_a_terminal() -> None:
 
     agreed = run("reconcile", answer="y\n")
     assert (agreed.exit_code, Registry().read()["recorded"]["status"]) == (0, "STOPPED")
-    assert "noted as RUNNING" in agreed.stdout
+    assert "registered as RUNNING" in agreed.stdout

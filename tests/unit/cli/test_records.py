@@ -82,8 +82,8 @@ def test_an_unknown_experiment_is_1_and_says_what_to_do(directory: Path) -> None
     result = run("trial", "ls", "nope")
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "there is no experiment 'nope'; looked for its database in:" in result.stderr
-    assert "`nnicli experiment list --all` has those that are known" in result.stderr
+    assert "experiment 'nope' not found; looked for its database in:" in result.stderr
+    assert "`nnicli experiment list --all` lists those that are known" in result.stderr
     assert directory.is_dir()
 
 
@@ -93,7 +93,7 @@ def test_several_experiments_are_2_and_are_listed(directory: Path) -> None:
     result = run("trial", "ls")
 
     assert result.exit_code == 2
-    assert "there are 2 of them; pass one of: " in result.stderr
+    assert "found 2 experiments; pass one of: " in result.stderr
     assert {"recorded", "other"} <= set(result.stderr.replace(",", " ").split())
 
 
@@ -145,7 +145,8 @@ def test_an_experiment_without_its_directory_is_reported(home: Path) -> None:
     result = run("experiment", "show", "ghost")
 
     assert result.exit_code == 1
-    assert f"is in the registry {registry}, and its folder is not where that says" in result.stderr
+    expected = f"the directory of experiment ghost is not where the registry {registry} says"
+    assert expected in result.stderr
     assert "missing" in run("experiment", "list", "--all").stdout
 
 
@@ -604,8 +605,8 @@ def test_without_an_experiment_every_verb_says_so() -> None:
 
     assert result.exit_code == 1
     assert result.stderr == (
-        "nnicli: no experiment was found on this machine; `nnicli experiment list --all` lists "
-        "those that are known, and --experiments-directory adds a folder to search\n"
+        "nnicli: no experiments found on this machine; `nnicli experiment list --all` lists "
+        "those that are known, and --experiments-directory adds a directory to search\n"
     )
 
 

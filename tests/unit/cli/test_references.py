@@ -44,7 +44,7 @@ VERBS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 }
 REFUSALS = {
     ("import", "archive"): (4, "is not running, and only a running tuner accepts results"),
-    ("save", "archive"): (2, "is an archive, which cannot be used here; the experiment is saved"),
+    ("save", "archive"): (2, "is an archive, which cannot be used here; it is already saved"),
     ("delete", "archive"): (2, "is an archive, which cannot be used here; delete the file itself"),
     ("delete", "address"): (2, "is the address of a manager, which cannot be used here; pass its"),
     ("delete", "port"): (2, "is the address of a manager, which cannot be used here; pass its id"),
@@ -167,7 +167,7 @@ def test_a_prefix_of_several_ids_lists_them(home: Path) -> None:
     result = run("trial", "ls", "abc")
 
     assert result.exit_code == 2
-    assert "'abc' begins the ids of 2 experiments: " in result.stderr
+    assert "'abc' is a prefix of 2 experiment ids: " in result.stderr
     assert {"abcd", "abce"} <= set(result.stderr.replace(",", " ").replace(";", " ").split())
     assert run("trial", "ls", "abcd").exit_code == 0
     assert run("trial", "ls", "x").exit_code == 0

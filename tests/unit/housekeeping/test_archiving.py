@@ -203,7 +203,7 @@ def test_code_that_is_here_already_is_used(
 
     assert (loaded.code_directory, loaded.has_code) == (mine, True)
     assert not (loaded.directory / "code").exists()
-    with pytest.raises(InvalidValueError, match=r"code_directory: there is no folder .*missing"):
+    with pytest.raises(InvalidValueError, match=r"code_directory: directory .*missing not found"):
         load_experiment(saved.path, code_directory=tmp_path / "missing")
     assert "cannot be resumed" not in caplog.text
 
@@ -217,7 +217,7 @@ def test_code_that_is_nowhere_is_told(
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
     shutil.rmtree(code)
-    with pytest.raises(ArchiveError, match="the code cannot be saved: there is no folder"):
+    with pytest.raises(ArchiveError, match=r"the code cannot be saved: directory .* not found"):
         save_experiment(recorded.name, tmp_path / "other.zip", include_code=True)
     move()
 
@@ -265,11 +265,13 @@ def test_nothing_is_loaded_over_what_is_there(recorded: Path, tmp_path: Path) ->
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
     before = names_below(recorded)
 
-    with pytest.raises(AlreadyExistsError, match="recorded exists and is not written over"):
+    with pytest.raises(
+        AlreadyExistsError, match="recorded already exists; refusing to overwrite it"
+    ):
         load_experiment(saved.path)
-    with pytest.raises(AlreadyExistsError, match="has an experiment recorded already"):
+    with pytest.raises(AlreadyExistsError, match="already has an experiment recorded"):
         load_experiment(saved.path, experiments_directory=tmp_path / "elsewhere")
-    with pytest.raises(AlreadyExistsError, match=r"saved\.zip exists and is not written over"):
+    with pytest.raises(AlreadyExistsError, match=r"saved\.zip already exists; refusing to over"):
         save_experiment(recorded.name, saved.path)
 
     assert names_below(recorded) == before
@@ -277,7 +279,7 @@ def test_nothing_is_loaded_over_what_is_there(recorded: Path, tmp_path: Path) ->
 
 
 def test_an_unknown_experiment_cannot_be_saved(recorded: Path, tmp_path: Path) -> None:
-    with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nosuch'"):
+    with pytest.raises(ExperimentNotFoundError, match="experiment 'nosuch' not found"):
         save_experiment("nosuch", tmp_path / "saved.zip")
     shutil.rmtree(recorded)
     with pytest.raises(ExperimentNotFoundError, match="the files of experiment recorded are gone"):
@@ -290,7 +292,7 @@ def test_a_renamed_folder_is_not_saved(recorded: Path, tmp_path: Path) -> None:
     renamed = recorded.rename(tmp_path / "renamed")
 
     with pytest.raises(
-        StateError, match=r"is named 'renamed', .* is 'recorded'; rename the folder back"
+        StateError, match=r"is named 'renamed', .* is 'recorded'; rename the directory back"
     ):
         save_experiment(renamed, tmp_path / "saved.zip")
 
@@ -305,7 +307,7 @@ def test_an_archive_of_a_renamed_folder_is_refused(
     new_home = move()
 
     with pytest.raises(
-        ArchiveError, match="holds experiment 'renamed', and its database holds 'recorded'"
+        ArchiveError, match="is of experiment 'renamed', but its database is of 'recorded'"
     ):
         load_experiment(renamed)
 
@@ -372,7 +374,7 @@ def test_a_hostile_archive_leaves_nothing(
             archive.writestr(info, text)
     new_home = move()
 
-    with pytest.raises(ArchiveError, match="'experiment/code/z' is a link to another folder"):
+    with pytest.raises(ArchiveError, match="'experiment/code/z' is a link to another directory"):
         load_experiment(hostile)
 
     assert list(new_home.iterdir()) == []
@@ -406,7 +408,7 @@ def test_a_refused_load_makes_no_folder(
     saved.path.write_bytes(content)
     new_home = move()
 
-    with pytest.raises(ArchiveError, match="is damaged, or no saved experiment"):
+    with pytest.raises(ArchiveError, match="is damaged, or not a saved experiment"):
         load_experiment(saved.path, experiments_directory=new_home / "some" / "where")
 
     assert list(new_home.iterdir()) == []
@@ -484,7 +486,7 @@ def test_a_running_experiment_is_saved_and_goes_on(
 def test_nothing_is_loaded_over_a_running_experiment(running: Experiment, tmp_path: Path) -> None:
     saved = save_experiment(str(running.exp_id), tmp_path / "saved.zip")
 
-    with pytest.raises(StateError, match=r"runs here .* stop and delete it first"):
+    with pytest.raises(StateError, match=r"is running here .* stop and delete it first"):
         load_experiment(saved.path)
 
     assert running_trials(running)

@@ -141,7 +141,7 @@ def test_a_dry_run_tells_sizes_and_changes_nothing(
 def test_nothing_is_deleted_if_one_id_is_wrong(make_experiment: MakeExperiment) -> None:
     folder = make_experiment("there")
 
-    with pytest.raises(ExperimentNotFoundError, match="there is no experiment 'nosuch'; looked"):
+    with pytest.raises(ExperimentNotFoundError, match="experiment 'nosuch' not found; looked for"):
         delete_experiments(["there", "nosuch"])
 
     assert folder.exists()
@@ -158,7 +158,7 @@ def test_a_link_to_another_disk_goes_and_what_it_leads_to_stays(
 
     assert not os.path.lexists(folder)
     assert (elsewhere / "db" / "nni.sqlite").exists()
-    assert "is a link; it is deleted" in caplog.text
+    assert "is a link; only the link is deleted" in caplog.text
 
 
 def test_a_registry_that_names_another_folder_deletes_only_its_entry(
@@ -175,7 +175,7 @@ def test_a_registry_that_names_another_folder_deletes_only_its_entry(
     assert deletion.paths == ()
     assert (documents / "thesis").exists()
     assert Registry().read() == {}
-    assert "holds no experiment, and stays" in caplog.text
+    assert "does not contain an experiment and is not deleted" in caplog.text
 
 
 def test_the_launchers_folder_of_1_x_goes_too(make_experiment: MakeExperiment, home: Path) -> None:
@@ -224,7 +224,7 @@ def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
         for _ in range(2):
             with pytest.raises(
                 DeletionError,
-                match=rf"altogether: {folder}/environments/model.bin: Permission denied",
+                match=rf"only partly deleted: {folder}/environments/model.bin: Permission denied",
             ) as caught:
                 delete_experiments("stuck")
 

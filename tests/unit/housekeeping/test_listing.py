@@ -85,7 +85,7 @@ def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
 def unnoted(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
     """An experiment that is DONE, of a manager that writes nothing into its registry, as in 1.x."""
     release = find_release("3.0")
-    release = replace(release, layout=replace(release.layout, notes_status=False))
+    release = replace(release, layout=replace(release.layout, records_status=False))
     monkeypatch.setattr(listing, "find_release", lambda _: release)
     config = write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
     experiment.start_experiment(config)

@@ -152,7 +152,10 @@ with staging_directory(Path(sys.argv[1])):
     done = run_mounted([(share, mounted)], code, parent)
 
     assert done.returncode == 0
-    assert "what a killed nnicli left cannot be deleted: [Errno 16] a file system" in done.stderr
+    assert (
+        "could not delete what a killed nnicli process left: [Errno 16] a file system"
+        in done.stderr
+    )
     assert (share / "precious").read_text() == "data"
 
     run_mounted([], code, parent)

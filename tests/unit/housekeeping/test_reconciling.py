@@ -87,7 +87,7 @@ def test_a_stray_without_a_readable_database_is_only_told(parent: Path) -> None:
     (finding,) = reconcile_experiments(repair=True)
 
     assert (finding.kind, finding.repaired) == ("stray", False)
-    assert "of no use to NNI" in finding.message
+    assert "not usable by NNI" in finding.message
     assert Registry().read() == {}
 
 
@@ -122,7 +122,7 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
     findings = reconcile_experiments(repair=True)
 
     assert all(finding.repaired for finding in findings)
-    assert "is made anew of the experiments' folders" in caplog.text
+    assert "was rebuilt from the experiment directories" in caplog.text
     entries = Registry().read()
     assert entries.keys() == {"one", exp_id}
     assert running.process is not None
@@ -145,17 +145,17 @@ def test_a_running_experiment_is_in_order(running: Experiment) -> None:
     assert running.get_experiment_status()["errors"] == []
 
 
-@pytest.mark.parametrize("has_folder", [True, False])
-def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_folder: bool) -> None:
+@pytest.mark.parametrize("has_directory", [True, False])
+def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_directory: bool) -> None:
     exp_id = str(running.exp_id)
     kill_manager(running)
     folder = Path.home() / "nni-experiments" / exp_id
-    if not has_folder:
+    if not has_directory:
         folder.rename(Path.home() / "moved")
 
     findings = reconcile_experiments()
 
-    assert kinds(findings) == {exp_id: ["orphans", "stale" if has_folder else "ghost"]}
+    assert kinds(findings) == {exp_id: ["orphans", "stale" if has_directory else "ghost"]}
     orphans = {process.pid for process in findings[0].processes}
     # The tuner goes by itself after a while; the trials sleep on.
     assert orphans >= {process.pid for process in leftovers(exp_id)}

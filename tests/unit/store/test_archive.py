@@ -99,8 +99,8 @@ def test_documents_are_read_without_unpacking(archive: Path) -> None:
     with open_archive(archive) as reader:
         assert reader.read_text("note.json") == "{}"
         assert reader.has_file("note.json")
-        assert reader.has_folder("tree")
-        assert not reader.has_folder("note.json")
+        assert reader.has_directory("tree")
+        assert not reader.has_directory("note.json")
 
 
 def test_progress_ends_where_it_said_it_would(tree: Path, tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_no_part_is_unpacked_through_a_link_of_another(tmp_path: Path) -> None:
     targets = {name: loaded / name for name in ("code/0", "code/z/.ssh")}
 
     with (
-        pytest.raises(ArchiveError, match="'tree/code/z' is a link to another folder"),
+        pytest.raises(ArchiveError, match="'tree/code/z' is a link to another directory"),
         open_archive(tmp_path / "hostile.zip") as reader,
     ):
         reader.unpack({"tree": loaded, **targets})
@@ -320,7 +320,7 @@ def test_no_part_is_unpacked_through_a_link_of_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("part/out", "../secret", "'part/out' is a link to another folder"),
+        ("part/out", "../secret", "'part/out' is a link to another directory"),
         ("tree/part", "deep", "File exists"),
         ("tree/part/in", "../secret", "File exists"),
     ],
@@ -347,7 +347,7 @@ def test_a_link_over_one_that_appears_meanwhile_is_refused(tmp_path: Path) -> No
     loaded = tmp_path / "loaded"
 
     with (
-        pytest.raises(ArchiveError, match="'tree/link' is a link to another folder"),
+        pytest.raises(ArchiveError, match="'tree/link' is a link to another directory"),
         open_archive(tmp_path / "saved.zip") as reader,
     ):
         reader.unpack(
@@ -396,7 +396,7 @@ def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
         with pytest.warns(UserWarning, match="Duplicate name"):
             add(plain, "tree/name")
 
-    with pytest.raises(ArchiveError, match="'tree/name' is there twice"):
+    with pytest.raises(ArchiveError, match="'tree/name' is a duplicate"):
         unpack(tmp_path / "twice.zip", tmp_path / "loaded")
 
 
@@ -440,7 +440,7 @@ def test_a_cut_archive_is_an_error(archive: Path, tmp_path: Path, share: float) 
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * share)])
 
-    with pytest.raises(ArchiveError, match="is damaged, or no saved experiment"):
+    with pytest.raises(ArchiveError, match="is damaged, or not a saved experiment"):
         unpack(archive, tmp_path / "loaded")
 
 
@@ -496,7 +496,7 @@ def test_an_existing_file_is_not_written_over(tree: Path, tmp_path: Path) -> Non
     file = tmp_path / "saved.zip"
     file.write_text("mine", "utf-8")
 
-    with pytest.raises(AlreadyExistsError, match=r"saved\.zip exists and is not written over"):
+    with pytest.raises(AlreadyExistsError, match=r"saved\.zip already exists; refusing to over"):
         write_archive(file, [Part("tree", tree)], {})
 
     assert file.read_text("utf-8") == "mine"

@@ -195,11 +195,11 @@ def test_a_cut_database_is_told(database: ExperimentDatabase) -> None:
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ('\'{"trialCommand": "x --password=hunter2\'', "no JSON object"),
-        ("'[\"hunter2\"]'", "no JSON object"),
-        ("'null'", "no JSON object"),
-        ('cast(\'{"a": "hunter2"}\' as blob)', "no JSON object"),
-        ("null", "no JSON object"),
+        ('\'{"trialCommand": "x --password=hunter2\'', "not a JSON object"),
+        ("'[\"hunter2\"]'", "not a JSON object"),
+        ("'null'", "not a JSON object"),
+        ('cast(\'{"a": "hunter2"}\' as blob)', "not a JSON object"),
+        ("null", "not a JSON object"),
         ("cast(x'68756e74657232ff' as text)", "Could not decode to UTF-8 column 'params'"),
     ],
 )
@@ -251,7 +251,7 @@ def test_a_schema_that_is_no_text_is_told(
     database.path.write_bytes(content[:at] + new + content[at + len(new) :])
 
     with pytest.raises(
-        DecodingError, match=r"cannot be read.*(Could not decode|is no text|can't decode)"
+        DecodingError, match=r"cannot be read.*(Could not decode|is not valid text|can't decode)"
     ):
         database.get_experiment_profile()
 
@@ -324,7 +324,7 @@ def test_a_log_on_another_machine_is_told_apart_from_an_empty_one(
     change(database, f"update TrialJobEvent set logPath = '{log_path}' where logPath is not null")
     trial = database.list_trial_jobs()[0].trialJobId
 
-    with pytest.raises(TrialLogNotAvailableError, match=r"another machine.*it is at ") as caught:
+    with pytest.raises(TrialLogNotAvailableError, match=r"another machine.*they are at ") as caught:
         database.trial_log(trial)
     assert (caught.value.trial_job_id, caught.value.location) == (trial, log_path)
 
@@ -366,5 +366,5 @@ def test_no_trial_id_leads_out_of_the_folder(database: ExperimentDatabase, trial
     with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
         connection.execute("update TrialJobEvent set trialJobId = ?", (trial_id,))
 
-    with pytest.raises(InvalidValueError, match="cannot be the name of a folder"):
+    with pytest.raises(InvalidValueError, match="is not a valid directory name"):
         database.trial_log(trial_id, "trial")

@@ -199,7 +199,7 @@ def test_nonsense_in_a_manifest_is_told_and_gets_into_no_registry(
 def test_a_manifest_that_is_no_document_is_told(saved: Path, tmp_path: Path, text: str) -> None:
     file = repack(saved, tmp_path / "bad.zip", {"manifest.json": text.encode()})
 
-    with pytest.raises(ArchiveError, match=r"its manifest\.json is no JSON"):
+    with pytest.raises(ArchiveError, match=r"its manifest\.json is not valid JSON"):
         load_experiment(file)
 
 

@@ -204,7 +204,7 @@ def test_a_journal_that_names_another_file_costs_nobody_that_file(
     write_journal(database.path, victim)
 
     for act in everything(database):
-        with pytest.raises(DecodingError, match="the journal beside it names another file"):
+        with pytest.raises(DecodingError, match="the journal next to it names another file"):
             act()
     assert victim.read_text() == "data"
 
@@ -234,7 +234,7 @@ def test_rows_that_hold_more_than_their_file_are_refused(
     monkeypatch.setattr(guarded, "_SAMPLED", 1)
     with open_read_only(database.path) as connection:
         connection.check_expanded([("x" * 1_000,)])
-        with pytest.raises(sqlite3.DatabaseError, match="more than the whole file"):
+        with pytest.raises(sqlite3.DatabaseError, match="more data than the whole file"):
             connection.check_expanded([("x" * 1_000,)] * 10_000)
 
 
@@ -290,7 +290,7 @@ def test_a_config_that_is_nested_too_deeply_is_told(
     text = '{"a":' * depth + "1" + "}" * depth
     change(database, f"update ExperimentProfile set params = '{text}'")
 
-    with pytest.raises(DecodingError, match=r"nested too deeply|is no JSON object"):
+    with pytest.raises(DecodingError, match=r"nested too deeply|is not a JSON object"):
         database.get_experiment_profile()
 
 
@@ -306,7 +306,7 @@ def test_a_copy_that_does_not_fit_is_not_made(
     with database.path.open("r+b") as file:
         file.truncate(1 << 43)
 
-    with pytest.raises(DecodingError, match="a copy of it is needed to read it"):
+    with pytest.raises(DecodingError, match="reading it requires a copy, but only"):
         database.list_trial_jobs()
 
     assert list(temporary.iterdir()) == []

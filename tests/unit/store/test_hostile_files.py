@@ -281,7 +281,7 @@ def test_a_mark_is_found_also_across_the_portions_in_which_a_log_is_read(tmp_pat
 def test_a_kept_config_that_is_none_is_an_error_without_its_text(tmp_path: Path, text: str) -> None:
     (tmp_path / ".config").write_bytes(text.encode("utf-8", "surrogatepass"))
 
-    with pytest.raises(DecodingError, match="does not hold the config") as caught:
+    with pytest.raises(DecodingError, match="does not contain the config") as caught:
         read_kept_config(tmp_path / ".config")
 
     assert text[:1] not in str(caught.value).replace(str(tmp_path), "") or text == "null"

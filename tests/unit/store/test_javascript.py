@@ -52,5 +52,5 @@ def test_an_integer_that_no_double_holds_is_null() -> None:
 @pytest.mark.parametrize("text", ["NaN", "[Infinity]", '{"x": -Infinity}', "", "{", "[1,]"])
 def test_what_javascript_does_not_read_is_refused(text: str) -> None:
     """Python reads bare NaN and Infinity."""
-    with pytest.raises(ValueError, match=r"is no JSON|Expecting|Illegal trailing comma"):
+    with pytest.raises(ValueError, match=r"is not valid JSON|Expecting|Illegal trailing comma"):
         javascript.parse(text)

@@ -92,7 +92,7 @@ def test_trial_files_lie_in_the_experiments_folder() -> None:
 
 @pytest.mark.parametrize("trial_id", ["", ".", "..", "../x", "a/b", "/etc", "a/", "a\0b"])
 def test_an_id_that_is_no_name_is_refused(trial_id: str) -> None:
-    with pytest.raises(InvalidValueError, match=r"trial_job_id: .* cannot be the name"):
+    with pytest.raises(InvalidValueError, match=r"trial_job_id: .* is not a valid directory name"):
         ExperimentPaths(Path("/exp")).trial_log(LAYOUTS.row_for("2.7"), trial_id, "stdout")
 
 

@@ -121,7 +121,7 @@ def test_a_damaged_file_is_told_and_never_written_over(
     monkeypatch.setattr("nnicli.store.registry._SETTLE_S", 0.02)
     registry.path.write_bytes(content)
 
-    with pytest.raises(RegistryError, match=r"damaged: .*not touched.*move it away") as caught:
+    with pytest.raises(RegistryError, match=r"damaged: .*not changed.*move it away") as caught:
         change(registry)
 
     assert str(registry.path) in str(caught.value)
@@ -178,7 +178,7 @@ def test_a_damaged_file_that_cannot_be_kept_stays(
 
     monkeypatch.setattr("os.fsync", refuse)
 
-    with pytest.raises(RegistryError, match="cannot be kept aside: No space left"):
+    with pytest.raises(RegistryError, match="cannot be copied: No space left"):
         registry.rebuild({})
     assert registry.path.read_text() == "{"
 
@@ -413,7 +413,9 @@ def test_nnicli_keeps_itself_out(registry: Registry) -> None:
     """NNI's lock alone lets two in; a thread's lock counts as another process's does."""
     with (
         Registry(registry.path).undisturbed(1),
-        pytest.raises(RegistryError, match=r"\.nnicli\.lock was not to be had.*another nnicli"),
+        pytest.raises(
+            RegistryError, match=r"could not acquire the lock .*\.nnicli\.lock .*another nnicli"
+        ),
     ):
         registry.ensure("aBcD", ENTRY)
 

@@ -172,7 +172,7 @@ def test_what_is_no_experiment_is_an_error(database: ExperimentDatabase, stateme
     with closing(sqlite3.connect(database.path)) as connection, connection:
         connection.execute(statement)
 
-    with pytest.raises(DecodingError, match="no database of an experiment"):
+    with pytest.raises(DecodingError, match="not the database of an experiment"):
         relocate_database(database.path, RELOCATION)
 
 
@@ -180,5 +180,5 @@ def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "nni.sqlite"
     path.write_text(json.dumps({"no": "database"}) * 100, "utf-8")
 
-    with pytest.raises(DecodingError, match=r"nni\.sqlite is no database of an experiment"):
+    with pytest.raises(DecodingError, match=r"nni\.sqlite is not the database of an experiment"):
         recorded_directories(path)
