@@ -137,7 +137,9 @@ def test_what_is_reopened_is_named_by_id_or_files(
     for kind in FILES:
         with pytest.raises(StateError, match=f"experiment {running.exp_id} still has a manager"):
             CALLS[call](references[kind])
-    with pytest.raises(InvalidValueError, match=r"is an archive, .*; load_experiment\(\) makes"):
+    with pytest.raises(
+        InvalidValueError, match=r"is an archive, .*; load it first with load_experiment\(\)"
+    ):
         CALLS[call](references["archive"])
     for kind in ADDRESSES:
         with pytest.raises(
