@@ -1,6 +1,6 @@
-"""Configs and search spaces: checked, and turned into what a manager takes.
+"""Configs and search spaces: checked, and converted to what a manager takes.
 
-Public: the names in `__all__`. The others are for nnicli itself.
+Public: the names in `__all__`. Others are internal to nnicli.
 """
 
 from nnicli.config.checking import check_config

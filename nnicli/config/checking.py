@@ -1,4 +1,4 @@
-"""Everything that is wrong with a config, or surprising in it."""
+"""Every problem and every surprise in a config."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ from nnicli.errors import (
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """A config with what was found in it.
+    """A config and the problems found in it.
 
     Attributes:
         context: The config, and what it was checked for.
-        problems: All that was found, once each and sorted by place.
-        errors: Those of them with which it cannot be used.
+        problems: Every problem once, sorted by location.
+        errors: The problems that make the config unusable.
         search_space: The search space, as far as it could be read.
-        converter: The config in the format of its release; None where it has that already, or where
-            it has errors.
+        converter: The config in the format of its release; None if it already has that format, or
+            has errors.
     """
 
     context: RuleContext
@@ -55,20 +55,20 @@ def check_config(
     target: Target | None = None,
     ignore: Iterable[str] = (),
 ) -> list[Problem]:
-    """Return everything that is wrong with a config, or surprising in it, sorted by place.
+    """Return every problem and every surprise in a config, sorted by location.
 
     Args:
         config: Path of a YAML or JSON file, or the config itself.
-        base_path: Folder from which relative paths count; None: the file's own, for a mapping the
-            working directory.
-        nni_version: The NNI that is to run it; None: the newest.
-        target: What that NNI has in its environment; None: not known, so that nothing is said of
-            it. `nnicli.launcher.target_of` looks.
-        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
+        base_path: Directory that relative paths are relative to; None: the file's own, or the
+            working directory for a mapping.
+        nni_version: The NNI that will run it; None: the newest.
+        target: What that NNI has in its environment, from `nnicli.launcher.target_of`; None: not
+            known, so nothing is checked against it.
+        ignore: Names of checks to turn off, such as "path"; docs/reference/configs.md lists them.
 
     Raises:
-        InvalidValueError: There is no such check, or it cannot be turned off.
-        UnsupportedVersionError: nnicli knows no such release.
+        InvalidValueError: A name is not a check, or the check cannot be turned off.
+        UnsupportedVersionError: nnicli does not know the release.
     """
     ignored = check_ignored(ignore)
     release = release_for(nni_version)
@@ -85,7 +85,7 @@ def examine(
     target: Target | None,
     ignored: frozenset[str],
 ) -> Examination:
-    """Check a config, and convert it to the format of its release where it has no errors."""
+    """Check a config, and convert it to the format of its release if it has no errors."""
     context = read_context(config, base_path, release=release, target=target, ignored=ignored)
     document = context.document
     if not isinstance(document.data, dict):

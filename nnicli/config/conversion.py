@@ -1,4 +1,4 @@
-"""A config in the other format, with what that loses and assumes."""
+"""A config in the other format, with notes on what was lost and assumed."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Conversion:
     Attributes:
         format: The format of the document.
         document: The config, its paths as they were; it may hold secrets.
-        notes: What was not simply carried over, as problems of the source by place. Their rules:
-            `lost`, without which the experiment is another one (an error where it cannot be used
-            like that); `format`, which is not valid in the new format; `dropped`, on which nothing
-            depends; `assumed`, which was added and is located in the new document.
-        moves: Loc in the source, loc in the document, of each field that was carried over.
+        notes: What was not simply carried over, as problems of the source, sorted by location.
+            Their rules: `lost` changes the experiment (an error if it makes the config unusable);
+            `format` is not valid in the new format; `dropped` has no effect on the experiment;
+            `assumed` was added, and is located in the new document.
+        moves: For each field that was carried over, its loc in the source and in the document.
         source: The config that was converted, with the places of its fields.
     """
 
@@ -46,23 +46,23 @@ class Conversion:
         return f"Conversion({self.format}, {len(self.document)} fields, {len(self.notes)} notes)"
 
     def to_yaml(self) -> str:
-        """Return the document as YAML that keeps the comments and the order of its source."""
+        """Return the document as YAML, with the comments and the order of its source."""
         return write_yaml(self.source, self.document, self.moves)
 
 
 def convert_config(config: Source, to: Format = "v2") -> Conversion:
-    """Return a config in another format, and field by field what that loses and assumes.
+    """Return a config in the other format, with a note on each field lost or assumed.
 
-    The config is converted as it is written: its paths need not exist here, and values that are
-    wrong stay wrong; `check_config` reports them.
+    The config is converted as written: its paths need not exist on this machine, and invalid values
+    stay invalid; `check_config` reports them.
 
     Args:
         config: Path of a YAML or JSON file, or the config itself.
-        to: `v2` or `v1`. A config that is in that format already stays as it is.
+        to: `v2` or `v1`. A config already in that format is returned unchanged.
 
     Raises:
-        ConfigSyntaxError: The file is missing, unreadable or no plain YAML or JSON.
-        InvalidValueError: There is no such format.
+        ConfigSyntaxError: The file is missing, unreadable, or not plain YAML or JSON.
+        InvalidValueError: `to` is not a format.
     """
     if to not in DIRECTORY_KEYS:
         raise InvalidValueError(
@@ -87,7 +87,7 @@ def convert_config(config: Source, to: Format = "v2") -> Conversion:
 
 
 def _report_invalid(document: Document, converter: Converter, to: Format) -> None:
-    """Report what is valid in the source, and not in the document."""
+    """Report what is valid in the source but not in the document."""
     source, target = (Document(None, data=data) for data in (document.data, converter.target))
     check_schema(source, _NEWEST["v1" if to == "v2" else "v2"])
     check_schema(target, _NEWEST[to])
@@ -100,5 +100,5 @@ def _report_invalid(document: Document, converter: Converter, to: Format) -> Non
     report_of_target(document, target, converter)
 
 
-# The newest release that has the format as its own.
+# The newest release whose manager takes the format.
 _NEWEST = {"v1": release_for("2.1"), "v2": release_for(None)}

@@ -1,4 +1,4 @@
-"""Fields that are carried from one document into another one, and what becomes of the others."""
+"""Fields carried over from one document to another, and the outcome of those that are not."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnicli.config.secrets import Loc
 from nnicli.errors import Severity
 
 Outcome = Literal["lost", "dropped", "assumed"]
-"""Lost: the experiment is another one without it. Dropped: it is the same. Assumed: added."""
+"""Lost: the experiment changes without it. Dropped: it does not. Assumed: added."""
 
 NO_PLACE_IN_V1 = "has no place in the v1 format"
 NO_PLACE_IN_V2 = "has no place in the v2 format"
@@ -23,10 +23,10 @@ class Note:
     """A field that was not simply carried over.
 
     Attributes:
-        loc: Where it is: in the source, or to what was assumed in the target.
-        message: What became of it, and what to do.
-        outcome: What became of it.
-        severity: `error` where the result cannot be used without a hand.
+        loc: Its loc in the source; that of an assumed field in the target.
+        message: What happened to it, and what to do.
+        outcome: What happened to it, in one word.
+        severity: `error` if the result cannot be used without editing it.
     """
 
     loc: Loc
@@ -37,13 +37,13 @@ class Note:
 
 @dataclass(repr=False)
 class Converter:
-    """Carries fields of a document over and remembers which.
+    """Carries fields of a document over, and records which.
 
     Attributes:
         source: The document.
-        target: What has been carried over.
-        notes: What has not.
-        moves: Loc in the source, loc in the target, in the order in which they were carried.
+        target: The fields carried over.
+        notes: The fields that were not.
+        moves: Loc in the source and loc in the target of each move, in order.
     """
 
     source: Mapping[str, Any]
@@ -53,12 +53,13 @@ class Converter:
     _taken: set[Loc] = field(default_factory=set)
 
     def __repr__(self) -> str:
-        return f"Carrier({len(self.moves)} fields, {len(self.notes)} notes)"
+        return f"Converter({len(self.moves)} fields, {len(self.notes)} notes)"
 
     def origin_of(self, loc: Loc) -> Loc:
-        """Return the loc in the source of what is at a loc in the target.
+        """Return where in the source the value at a loc of the target comes from.
 
-        What is missing there is placed beside its neighbours, under the target's name.
+        A value that the source does not have is located next to its siblings, under its target
+        name.
         """
         for depth in range(len(loc), 0, -1):
             for old, new in self.moves:
@@ -67,12 +68,12 @@ class Converter:
         for depth in range(len(loc) - 1, 0, -1):
             for old, new in self.moves:
                 if new[:depth] == loc[:depth]:
-                    beside = old[: len(old) - len(new) + depth]
-                    return (*beside, *loc[depth:]) if beside else old
+                    parent = old[: len(old) - len(new) + depth]
+                    return (*parent, *loc[depth:]) if parent else old
         return loc
 
     def get(self, loc: Loc) -> Any:
-        """Return a value of the source, None when it is missing."""
+        """Return a value of the source, None if it is missing."""
         value: Any = self.source
         for key in loc:
             if isinstance(value, Mapping):
@@ -84,9 +85,9 @@ class Converter:
         return value
 
     def move(self, old: Loc, new: Loc, change: Callable[[Any], Any] | None = None) -> None:
-        """Carry a value over, changed by a function if one is given; null is "not set".
+        """Carry a value over, passed through `change` if given; null means "not set".
 
-        What was left out before is not carried.
+        A field that was already left out is not carried over.
         """
         if old in self._taken:
             return
@@ -97,7 +98,7 @@ class Converter:
         try:
             changed = value if change is None else change(value)
         except (ValueError, TypeError):
-            self.notes.append(Note(old, "is not valid, so it cannot be converted", "lost", "error"))
+            self.notes.append(Note(old, "is not valid and cannot be converted", "lost", "error"))
             return
         self.put(new, changed)
         self.moves.append((old, new))
@@ -112,10 +113,10 @@ class Converter:
         """Carry the fields of a section over under their new names, in the source's order.
 
         Args:
-            old: Way to the section.
-            new: Way to the section that takes them.
+            old: Loc of the section in the source.
+            new: Loc of the section in the target.
             names: Old name -> new name.
-            changes: Old name -> what turns its value into the new one.
+            changes: Old name -> function that converts its value.
         """
         section = self.get(old)
         for name in section if isinstance(section, Mapping) else ():
@@ -123,7 +124,7 @@ class Converter:
                 self.move((*old, name), (*new, names[name]), (changes or {}).get(name))
 
     def put(self, loc: Loc, value: Any) -> None:
-        """Set a value of the target; sections on its way are made."""
+        """Set a value of the target, creating the sections above it."""
         place: Any = self.target
         for key, following in pairwise(loc):
             place = _enter(place, key, [] if isinstance(following, int) else {})
@@ -134,10 +135,10 @@ class Converter:
             place[last] = value
 
     def open_items(self, old: Loc, new: Loc) -> list[tuple[Loc, Loc]]:
-        """Make as many empty items in a list of the target as a list of the source has.
+        """Create an empty item in the target for each item of a list of the source.
 
         Returns:
-            Of each item its loc in the source and its loc in the target.
+            Loc in the source and loc in the target of each item.
         """
         items = self.get(old)
         if not isinstance(items, list):
@@ -146,11 +147,11 @@ class Converter:
         return [((*old, index), (*new, index)) for index in range(len(items))]
 
     def drop(self, loc: Loc, why: str) -> None:
-        """Leave a field out that nothing depends on."""
+        """Leave out a field that has no effect on the experiment."""
         self._leave(loc, Note(loc, why, "dropped"))
 
     def report_loss(self, loc: Loc, why: str, severity: Severity = "error") -> None:
-        """Leave a field out without which the experiment is another one."""
+        """Leave out a field whose loss changes the experiment."""
         self._leave(loc, Note(loc, why, "lost", severity))
 
     def _leave(self, loc: Loc, note: Note) -> None:
@@ -159,11 +160,11 @@ class Converter:
         self._taken.add(loc)
 
     def skip(self, loc: Loc) -> None:
-        """Leave a field out that says nothing, or whose content was carried over by hand."""
+        """Leave out a field without a note: it is redundant, or was carried over in another way."""
         self._taken.add(loc)
 
     def assume(self, loc: Loc, value: Any, why: str) -> None:
-        """Set a value that the source leaves open, unless it is there."""
+        """Set a value that the source does not give, unless the target already has one."""
         parent: Any = self.target
         for key in loc[:-1]:
             parent = parent.get(key, {}) if isinstance(parent, dict) else parent[key]
@@ -172,7 +173,7 @@ class Converter:
             self.notes.append(Note(loc, why, "assumed"))
 
     def report_rest_as_lost(self, why: str) -> None:
-        """Note everything that nobody has taken as lost."""
+        """Report every field that was neither carried over nor left out as lost."""
         for loc in self._untaken(self.source, ()):
             self.notes.append(Note(loc, why, "lost", "error"))
 

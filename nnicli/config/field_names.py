@@ -1,4 +1,4 @@
-"""The fields of both formats of a config: what each calls those that are the same, v1 -> v2."""
+"""Names of the same fields in both config formats, v1 -> v2."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 Format = Literal["v1", "v2"]
 
 DIRECTORY_KEYS: Mapping[Format, str] = {"v1": "logDir", "v2": "experimentWorkingDirectory"}
-"""Where a config of each format names the parent of the experiment's folder."""
+"""Format -> the field that names the parent of the experiment's directory."""
 
 ADVISORS = ("Hyperband", "BOHB")
 """Built-in algorithms that are tuners in the v2 format and advisors in v1."""
@@ -53,7 +53,7 @@ ALGORITHMS = {
 
 
 def invert(names: Mapping[str, str]) -> dict[str, str]:
-    """Return the names of v2 -> those of v1."""
+    """Return the mapping turned round: v2 name -> v1 name."""
     return {new: old for old, new in names.items()}
 
 

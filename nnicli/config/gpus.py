@@ -1,4 +1,4 @@
-"""GPU indices, which configs write as a list, a number or text."""
+"""GPU indices, which a config may give as a list, a number or text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def to_gpu_list(value: Any) -> list[int]:
-    """Return GPU indices as a list: of a list, a number, or text such as `0,1`."""
+    """Return GPU indices as a list, given a list, a number, or text such as `0,1`."""
     if isinstance(value, int):
         return [value]
     if isinstance(value, str):
@@ -21,7 +21,7 @@ def to_gpu_text(indices: Any) -> str:
 
 
 def with_gpu_text(section: Mapping[str, Any]) -> dict[str, Any]:
-    """Return it with GPU indices as text: a manager refuses numbers (1.9, seen live)."""
+    """Return a section with its GPU indices as text: managers refuse numbers (1.9, seen live)."""
     if "gpuIndices" not in section:
         return dict(section)
     return {**section, "gpuIndices": str(section["gpuIndices"])}

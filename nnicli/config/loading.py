@@ -1,4 +1,4 @@
-"""A config from its file to the requests that start its experiment."""
+"""A config on its way from a file to the requests that start its experiment."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class LoadedConfig:
     """A config without errors.
 
     Attributes:
-        format: The format of the document, which the release takes.
+        format: The format of the document: the one that the release takes.
         document: The config, with absolute paths and all defaults; it may hold secrets.
         path: Its file, None for a mapping.
-        warnings: What runs but surprises.
-        requests: What the manager gets so that it starts the experiment.
+        warnings: What is surprising but runs.
+        requests: The requests that make the manager start the experiment.
     """
 
     format: Format
@@ -42,7 +42,7 @@ class LoadedConfig:
 
     @property
     def experiments_directory(self) -> Path:
-        """Absolute parent of the experiment's folder."""
+        """Absolute path of the parent of the experiment's directory."""
         return Path(self.document[DIRECTORY_KEYS[self.format]])
 
     @property
@@ -52,7 +52,7 @@ class LoadedConfig:
 
     @property
     def log_level(self) -> str:
-        """The manager's: fatal, error, warning, info, debug or trace."""
+        """The manager's log level: fatal, error, warning, info, debug or trace."""
         return str(self.document["logLevel"])
 
     @property
@@ -74,25 +74,25 @@ def load_config(
     experiments_directory: str | os.PathLike[str] | None = None,
     ignore: Iterable[str] = (),
 ) -> LoadedConfig:
-    """Return a config as the manager takes it.
+    """Return a config in the form that the manager takes.
 
     Args:
         config: Path of a YAML or JSON file, or the config itself.
-        base_path: Folder from which relative paths count; None: the file's own, for a mapping the
-            working directory.
-        nni_version: The NNI that is to run it; None: the newest.
+        base_path: Directory that relative paths are relative to; None: the file's own, or the
+            working directory for a mapping.
+        nni_version: The NNI that will run it; None: the newest.
         target: What that NNI has in its environment; None: not known.
-        debug: Set the config's `debug`, and its log level to debug.
-        experiments_directory: Absolute parent of the experiment's folder, which beats the config's
-            own; None: the config's.
-        ignore: Names of checks to turn off, such as "path"; docs/configs.md has them all.
+        debug: Whether to set the config's `debug`, and its log level to debug.
+        experiments_directory: Absolute path of the parent of the experiment's directory, which
+            overrides the config's; None: the config's.
+        ignore: Names of checks to turn off, such as "path"; docs/reference/configs.md lists them.
 
     Raises:
-        InvalidValueError: There is no such check, or it cannot be turned off.
-        ConfigSyntaxError: The file is missing, unreadable or no plain YAML or JSON.
+        InvalidValueError: A name is not a check, or the check cannot be turned off.
+        ConfigSyntaxError: The file is missing, unreadable, or not plain YAML or JSON.
         SearchSpaceError: Only the search space has errors.
         ConfigSchemaError: The config has errors.
-        UnsupportedVersionError: nnicli knows no such release.
+        UnsupportedVersionError: nnicli does not know the release.
     """
     release = release_for(nni_version)
     examination = examine(
@@ -120,5 +120,5 @@ def load_config(
 
 
 def with_experiments_directory(config: Mapping[str, Any], parent: str) -> dict[str, Any]:
-    """Return a document of either format whose experiments have another parent directory."""
+    """Return a document of either format with another parent of its experiment's directory."""
     return {**config} | {key: parent for key in DIRECTORY_KEYS.values() if key in config}

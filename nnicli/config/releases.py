@@ -1,4 +1,4 @@
-"""What configs may hold for which release: one row each, newest last."""
+"""What a config may contain for each release: one row each, newest last."""
 
 from __future__ import annotations
 
@@ -32,46 +32,47 @@ _TUNERS_1 = (
     "PPOTuner",
 )
 CHANGED_CONSTRUCTORS = ("TPE", "Random", "GridSearch")
-"""Built-in tuners that take other arguments since some release."""
+"""Built-in tuners whose arguments changed in some release."""
 _SERVICES = ("local", "remote", "openpai", "aml")
 _KUBERNETES = ("kubeflow", "frameworkcontroller")
 
 
 @dataclass(frozen=True, slots=True)
 class Release:
-    """What differs between releases in a config.
+    """How the configs of a release differ from those of others.
 
     Attributes:
         since: First release for which the row holds.
         format: The format that the manager takes.
-        v1_platforms: What `trainingServicePlatform` may be.
-        v2_platforms: What the one training service of a v2 config may be.
-        hybrid_platforms: What those in a list may be.
+        v1_platforms: Valid values of `trainingServicePlatform`.
+        v2_platforms: Platforms that a single training service of a v2 config may have.
+        hybrid_platforms: Platforms that the training services in a list may have.
         tuners: Built-in tuners, without the advisors.
-        old_constructors: Built-in tuners that take other arguments than in 3.0; the v1 schema
-            describes those.
-        checks_arguments: Whether v1 files are read as v1 has it: with the limits of its schema.
-        needs_names: Whether v1 files have to have `authorName` and `experimentName`, as nnictl
-            checks them as such.
-        legacy_platforms: Those of them that are handed over in the v1 format although the manager
+        old_constructors: Built-in tuners whose arguments differ from those in 3.0; the v1 schema
+            describes them.
+        checks_arguments: Whether v1 files are held to the limits of the v1 schema.
+        needs_names: Whether v1 files need `authorName` and `experimentName`, because nnictl checks
+            them in the v1 format.
+        legacy_platforms: v1 platforms whose configs are sent in the v1 format although the manager
             takes v2.
-        converts_kubernetes: Whether those of kubeflow and frameworkcontroller are converted, unless
-            they say `reuse: false`.
-        has_annotation: Whether `useAnnotation` exists; even then only nnictl expands it.
+        converts_kubernetes: Whether configs of kubeflow and frameworkcontroller are converted,
+            unless they have `reuse: false`.
+        has_annotation: Whether `useAnnotation` exists; even then only nnictl expands annotations.
         has_experiment_type: Whether the manager takes `experimentType`.
-        advisor_is_tuner: Whether Hyperband and BOHB are tuners; before, they are in `advisor`.
+        advisor_is_tuner: Whether Hyperband and BOHB are tuners; in older releases they are in
+            `advisor`.
         grids_anything: Whether GridSearch takes more than choice, randint and quniform.
         needs_dlc_workspace: Whether dlc needs `workspaceId`.
-        takes_seconds: Whether a duration may be a number of seconds, too.
-        takes_blank_in_code_path: Whether trials run in a folder with a blank in its path.
-        key_kinds: Private keys for SSH that the manager reads.
+        takes_seconds: Whether a duration may also be a number of seconds.
+        takes_space_in_code_path: Whether trials run in a directory whose path has a space in it.
+        key_kinds: Forms of private SSH keys that the manager reads.
         reuses_machines: The default of `reuseMode` for remote machines.
-        machine_command: What a remote machine's own set-up is called in v1.
-        repeats_address: Whether the profile of a v1 start has `nniManagerIp`, too.
-        archives_sections: Whether the profile of a local v1 start repeats its metadata; before, it
-            had the trial's folder and command only.
-        has_shared_storage: Whether there is `sharedStorage`.
-        has_trial_duration: Whether there is `maxTrialDuration`.
+        machine_command: The v1 field for a remote machine's own set-up.
+        repeats_address: Whether the profile of a v1 start also has `nniManagerIp`.
+        archives_sections: Whether the profile of a local v1 start repeats its metadata; older
+            releases have only the directory and the command of the trial there.
+        has_shared_storage: Whether `sharedStorage` exists.
+        has_trial_duration: Whether `maxTrialDuration` exists.
     """
 
     since: str
@@ -91,7 +92,7 @@ class Release:
     grids_anything: bool
     needs_dlc_workspace: bool
     takes_seconds: bool
-    takes_blank_in_code_path: bool
+    takes_space_in_code_path: bool
     key_kinds: tuple[str, ...]
     reuses_machines: bool
     machine_command: str
@@ -101,7 +102,7 @@ class Release:
     has_trial_duration: bool
 
     def has(self, since: str) -> bool:
-        """Return whether it is that release of the table, or a later one."""
+        """Return whether this row is that of `since`, a release of the table, or of a later one."""
         order = [release.since for release in RELEASES]
         return order.index(self.since) >= order.index(since)
 
@@ -124,7 +125,7 @@ _1_8 = Release(
     grids_anything=False,
     needs_dlc_workspace=False,
     takes_seconds=False,
-    takes_blank_in_code_path=False,
+    takes_space_in_code_path=False,
     key_kinds=("pem",),
     reuses_machines=False,
     machine_command="",
@@ -156,7 +157,7 @@ _2_1 = replace(
     archives_sections=True,
     has_shared_storage=True,
 )
-# Before, kubeflow (2.4) and frameworkcontroller (2.5) had other fields in v2.
+# In v2, kubeflow had other fields before 2.4, and frameworkcontroller before 2.5.
 _2_2 = replace(
     _2_1,
     since="2.2",
@@ -203,7 +204,7 @@ _3_0 = replace(
     hybrid_platforms=("local", "remote", "aml", "dlc", *_KUBERNETES),
     legacy_platforms=_KUBERNETES,
     has_annotation=False,
-    takes_blank_in_code_path=True,
+    takes_space_in_code_path=True,
     reuses_machines=False,
 )
 
@@ -214,7 +215,7 @@ RELEASES = ReleaseTable(
 
 
 def release_for(version: str | Release | None) -> Release:
-    """Return the row for an NNI release, the newest for None; a row stays as it is.
+    """Return the row for an NNI release, the newest for None; a row is returned unchanged.
 
     Raises:
         UnsupportedVersionError: The release is older than every row.

@@ -1,4 +1,4 @@
-"""Values as messages may show them: short, and never a secret."""
+"""Values in the form in which messages may show them: short, and without secrets."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ Loc = tuple[str | int, ...]
 """Where a value is, from the top of its document: mapping keys and list indices."""
 
 _SECRET_WORDS = ("password", "passwd", "passphrase", "token", "secret", "key", "pwd", "credential")
-# Of these a misspelt one is still clear: `pasword`, `passprase`.
+# These are recognised even if misspelt: `pasword`, `passprase`.
 _LONG_WORDS = ("password", "passphrase", "passwd", "credential")
 _LEAST_LIKENESS = 0.8
 _MOST_SHOWN = 80
-# Whose keys are the user's own names, such as `max_tokens`.
+# Keys in these are names chosen by the user, such as `max_tokens`.
 _SPACES = ("searchSpace",)
 
 
 def is_secret(loc: Loc) -> bool:
-    """Return whether a value is, or lies inside, a field whose name suggests a secret."""
+    """Return whether a value is, or is inside, a field whose name suggests a secret."""
     if loc and loc[0] in _SPACES:
         return False
     return any(names_secret(key) for key in loc if isinstance(key, str))
@@ -43,7 +43,7 @@ def show(value: Any, loc: Loc) -> str:
     """Return a value as a message may show it: `***` for a secret, its start when it is long."""
     if is_secret(loc):
         return MASK
-    # Long lists are cut anyhow.
+    # Long text is cut below, so long lists need not be shown whole.
     masked = mask_secrets(value, most=_MOST_SHOWN)
     text = json.dumps(masked, ensure_ascii=False, default=str)
     if not text.isprintable():
@@ -52,20 +52,20 @@ def show(value: Any, loc: Loc) -> str:
 
 
 def show_path(text: str, resolved: str) -> str:
-    """Return a path as a message may show it: not, where its text is what the file should hold."""
+    """Return a path as a message may show it: not if it is the content of a file."""
     if len(text) > 4 * _MOST_SHOWN or "-----BEGIN" in text or not text.isprintable():
-        return "of that name: this looks like what the file should hold; give its path"
+        return "this looks like the content of the file; give its path"
     return resolved
 
 
 def show_key(key: str) -> str:
-    """Return a key as a message may show it; `password:x` is a secret that lacks a blank."""
+    """Return a key as a message may show it; `password:x` is a secret with a missing space."""
     name, sign, _ = key.partition(":" if ":" in key else "=")
     return f"{name}{sign}{MASK}" if sign and names_secret(name) else key
 
 
 def mask_secrets(value: Any, *, most: int | None = None) -> Any:
-    """Return a value with `***` in every field whose name suggests a secret, and in URLs.
+    """Return a value with `***` for every field whose name suggests a secret, and in URLs.
 
     Args:
         value: JSON values.

@@ -1,4 +1,4 @@
-"""What the NNI that is to run a config has, beyond what its release says."""
+"""What the NNI that will run a config has, beyond what its release implies."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Kind = Literal["tuner", "assessor", "advisor"]
 """Sections of a config that name an algorithm."""
 
 Modules = Callable[[Iterable[str]], frozenset[str]]
-"""Returns those of some top-level modules that an environment does not have."""
+"""Returns which of some top-level modules an environment does not have."""
 
 
 def _knows_nothing(_modules: Iterable[str]) -> frozenset[str]:
@@ -24,12 +24,12 @@ class Target:
 
     Attributes:
         python: The Python that runs its tuners.
-        search_path: PATH of its manager, and so of local trials; None where it is not known.
+        search_path: PATH of its manager, and so of local trials; None if not known.
         registered: Section -> name of an algorithm that a user registered -> its class, as
             `package.module.Class`.
-        registers_extras: Whether built-in algorithms that need more packages have to be registered
-            before they can be used (1.8 and 1.9).
-        find_missing: Returns which modules its Python cannot find.
+        registers_extras: Whether built-in algorithms with extra requirements have to be registered
+            before use (1.8 and 1.9).
+        find_missing: Returns which of some modules its Python cannot find.
     """
 
     python: Path
@@ -39,5 +39,5 @@ class Target:
     find_missing: Modules = _knows_nothing
 
     def names(self, kind: str) -> tuple[str, ...]:
-        """Return the names of the registered algorithms that a section may have."""
+        """Return the names of the algorithms registered for a section."""
         return tuple(self.registered.get(kind, ()))

@@ -1,16 +1,16 @@
-"""The allowed word that a wrong one is probably meant for."""
+"""The allowed word that a misspelt one was probably meant to be."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
 
-# Longer text is not a misspelt word, and comparing it takes its time.
+# Longer text is not a misspelt word, and is slow to compare.
 _LONGEST_WORD = 60
 
 
 def closest(value: object, allowed: Iterable[object]) -> str | None:
-    """Return a hint at the allowed word that was probably meant, None without one near."""
+    """Return a "did you mean" for the closest allowed word, None if none is close."""
     if not isinstance(value, str) or len(value) > _LONGEST_WORD:
         return None
     words = {str(word).lower(): str(word) for word in allowed if isinstance(word, str)}

@@ -1,4 +1,4 @@
-"""Whatever a server answers, every call returns or raises an NnicliError that can be shown."""
+"""For any answer of a server, every call returns or raises an NnicliError that can be shown."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PROFILE = {
         "tuner": {"name": "TPE", "classArgs": {"optimize_mode": "maximize"}},
     },
 }
-# Path below the API -> what a sound manager answers.
+# Path below the API -> the answer of a working manager.
 ANSWERS: dict[str, Any] = {
     "/version": "3.0.0",
     "/check-status": {"status": "RUNNING", "errors": []},
@@ -172,7 +172,7 @@ def _removed(value: Any, path: tuple[Any, ...]) -> Any:
 
 @st.composite
 def _answers(draw: st.DrawFn) -> dict[str, bytes]:
-    """Return answers of a manager, in some of which something is not what it should be."""
+    """Return a manager's answers, some of them damaged."""
     answers = {}
     for path, sound in ANSWERS.items():
         answer = sound
@@ -188,7 +188,7 @@ def _answers(draw: st.DrawFn) -> dict[str, bytes]:
 
 
 class Answering:
-    """A transport that answers GETs by a table, and the rest with one of its rows."""
+    """A transport that answers GETs from a table, and other requests with one of its rows."""
 
     def __init__(self, answers: dict[str, bytes], status_code: int = 200) -> None:
         self._answers, self._status_code = answers, status_code
@@ -206,7 +206,7 @@ def _check(call: Callable[[], object]) -> None:
     try:
         call()
     except NnicliError as error:
-        # What is wrong with an answer says where it came from.
+        # An error about an answer says where it came from.
         names_origin = isinstance(error, RestError) or not isinstance(error, DecodingError)
         shown = str(error)
         assert names_origin
@@ -267,7 +267,7 @@ BODIES = [
 def test_a_client_takes_any_body(
     call: Callable[[ManagerClient], object], body: bytes, status: int
 ) -> None:
-    """Deep nesting was a RecursionError, `{}` a KeyError, a very long id an OSError."""
+    """Deep nesting used to raise RecursionError, `{}` KeyError, a very long id OSError."""
     answers = dict.fromkeys((*ANSWERS, "/trial-jobs/a"), body)
     transport = Answering(answers, status)
     with ManagerClient("http://h", transport=transport, dialect=DIALECTS.row_for("3.0")) as client:

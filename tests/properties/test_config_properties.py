@@ -1,4 +1,4 @@
-"""Whatever is given as a config, the answer is a list of problems."""
+"""Any value given as a config is answered by a list of problems."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_the_config_that_is_changed_here_is_valid(tmp_path: Path) -> None:
     value=json_values,
     nni_version=st.sampled_from(["1.8", "2.1", "2.2", "3.0"]),
 )
-def test_any_value_in_any_field_of_v1_is_good_or_is_a_problem(
+def test_any_value_in_any_field_of_v1_is_accepted_or_reported(
     tmp_path: Path, path: tuple[str | int, ...], value: Any, nni_version: str
 ) -> None:
     (tmp_path / "space.json").write_text('{"x": {"_type": "uniform", "_value": [0, 1]}}')
@@ -135,7 +135,7 @@ def test_any_value_in_any_field_of_v1_is_good_or_is_a_problem(
 
 @quick
 @given(text=st.text(st.characters() | st.sampled_from("{}[]:-,&*!|>'\"#%@\n \t"), max_size=60))
-def test_any_text_is_read_or_is_a_problem(tmp_path: Path, text: str) -> None:
+def test_any_text_is_read_or_reported(tmp_path: Path, text: str) -> None:
     path = tmp_path / "config.yml"
     path.write_text(text, errors="surrogatepass", newline="")
 
@@ -144,7 +144,7 @@ def test_any_text_is_read_or_is_a_problem(tmp_path: Path, text: str) -> None:
 
 @quick
 @given(content=st.binary(max_size=60))
-def test_any_bytes_are_read_or_are_a_problem(tmp_path: Path, content: bytes) -> None:
+def test_any_bytes_are_read_or_reported(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "config.yml"
     path.write_bytes(content)
 
@@ -153,7 +153,7 @@ def test_any_bytes_are_read_or_are_a_problem(tmp_path: Path, content: bytes) -> 
 
 @quick
 @given(path=st.sampled_from(PATHS + OTHER_FIELDS), value=json_values)
-def test_any_value_in_any_field_is_good_or_is_a_problem(
+def test_any_value_in_any_field_is_accepted_or_reported(
     tmp_path: Path, path: tuple[str, ...], value: Any
 ) -> None:
     _check(_changed(path, value), tmp_path)
@@ -161,25 +161,25 @@ def test_any_value_in_any_field_is_good_or_is_a_problem(
 
 @quick
 @given(space=st.dictionaries(st.text(max_size=6), json_values, max_size=4) | json_values)
-def test_any_search_space_is_good_or_is_a_problem(tmp_path: Path, space: Any) -> None:
+def test_any_search_space_is_accepted_or_reported(tmp_path: Path, space: Any) -> None:
     path = tmp_path / "space.json"
     path.write_text(json.dumps(space))
 
     try:
         loaded = load_search_space(path)
     except SearchSpaceError as error:
-        loaded, told = space, len(error.problems)
+        loaded, count = space, len(error.problems)
     else:
-        told = 1
+        count = 1
 
-    # NaN equals nothing; its text does.
+    # NaN does not equal itself, but its text does.
     assert repr(loaded) == repr(space)
-    assert told > 0
+    assert count > 0
 
 
 @quick
 @given(value=json_values)
-def test_json_is_read_as_it_was_written(tmp_path: Path, value: Any) -> None:
+def test_json_is_read_as_written(tmp_path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1)
     path = tmp_path / "value.json"
     path.write_text(text)
@@ -197,10 +197,10 @@ def test_json_is_read_as_it_was_written(tmp_path: Path, value: Any) -> None:
 
 @quick
 @given(path=st.sampled_from(PATHS), value=st.from_regex(r"\A[A-Z]{12}\Z"))
-def test_a_value_of_the_wrong_kind_is_told_at_its_field(
+def test_a_value_of_the_wrong_type_is_reported_at_its_field(
     tmp_path: Path, path: tuple[str, ...], value: str
 ) -> None:
-    """Only a few fields take any text."""
+    """Only a few fields accept any text."""
     assume(path not in {("experimentName",), ("trialCommand",), ("experimentWorkingDirectory",)})
 
     problems = _check(_changed(path, value), tmp_path)
@@ -214,7 +214,7 @@ def test_a_value_of_the_wrong_kind_is_told_at_its_field(
     at=st.integers(0, 3),
     sign=st.sampled_from("qxz"),
 )
-def test_a_misspelt_key_is_told_by_its_name(
+def test_a_misspelt_key_is_reported_by_name(
     tmp_path: Path, path: tuple[str, ...], at: int, sign: str
 ) -> None:
     misspelt = (*path[:-1], path[-1][:at] + sign + path[-1][at:])
@@ -233,9 +233,7 @@ def test_a_misspelt_key_is_told_by_its_name(
      ("trialCommand",), ("searchSpace",), ("trainingService",), ("searchSpace", "lr", "_value")],
     ids=".".join,
 )  # fmt: skip
-def test_a_field_that_is_needed_is_told_when_it_is_missing(
-    tmp_path: Path, path: tuple[str, ...]
-) -> None:
+def test_a_missing_required_field_is_reported(tmp_path: Path, path: tuple[str, ...]) -> None:
     config = copy.deepcopy(VALID)
     part = config
     for key in path[:-1]:

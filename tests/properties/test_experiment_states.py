@@ -1,4 +1,4 @@
-"""An Experiment is new, connected or stopped, and says so in any order of calls."""
+"""An Experiment is new, connected or stopped, and reports it correctly in any order of calls."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ CONFIG = {
 
 
 class ExperimentStates(RuleBasedStateMachine):
-    """Drives one instance through its states; every wrong moment has to be an error."""
+    """Drives one instance through its states; a call in the wrong state has to be an error."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._folder = tempfile.TemporaryDirectory()
+        self._directory = tempfile.TemporaryDirectory()
         self._patch = pytest.MonkeyPatch()
-        self._patch.setenv("HOME", self._folder.name)
-        nni = FakeInstallation.create(Path(self._folder.name) / "nni")
+        self._patch.setenv("HOME", self._directory.name)
+        nni = FakeInstallation.create(Path(self._directory.name) / "nni")
         self.experiment = Experiment(nni=nni.prefix)
         self.state = "new"
         self.is_view = False
@@ -49,7 +49,7 @@ class ExperimentStates(RuleBasedStateMachine):
         for exp_id in Registry().read():
             assert leftovers(exp_id) == []
         self._patch.undo()
-        self._folder.cleanup()
+        self._directory.cleanup()
 
     def _open(self, call: str, *arguments: object, is_view: bool = False) -> None:
         if self.state == "connected":
@@ -61,7 +61,7 @@ class ExperimentStates(RuleBasedStateMachine):
 
     @rule()
     def start(self) -> None:
-        self._open("start_experiment", {**CONFIG, "trialCodeDirectory": self._folder.name})
+        self._open("start_experiment", {**CONFIG, "trialCodeDirectory": self._directory.name})
 
     @precondition(lambda self: self.known is not None)
     @rule()

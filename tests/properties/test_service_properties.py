@@ -36,19 +36,19 @@ quick = settings(
 )
 
 
-def _ways(value: Any, keys: Keys = ()) -> Iterator[Keys]:
+def _locs(value: Any, keys: Keys = ()) -> Iterator[Keys]:
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for key, item in items:
         yield (*keys, key)
         if isinstance(item, dict | list):
-            yield from _ways(item, (*keys, key))
+            yield from _locs(item, (*keys, key))
 
 
 @st.composite
 def changed_configs(draw: st.DrawFn) -> dict[str, Any]:
     """Draw a valid config with one value replaced, or one key added."""
     config: dict[str, Any] = copy.deepcopy(draw(st.sampled_from(CONFIGS)))
-    way = draw(st.sampled_from(list(_ways(config))))
+    way = draw(st.sampled_from(list(_locs(config))))
     part: Any = config
     for key in way[:-1]:
         part = part[key]
@@ -60,19 +60,19 @@ def changed_configs(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     make_files(tmp_path)
     return tmp_path
 
 
 @quick
 @given(config=changed_configs(), version=st.sampled_from(VERSIONS))
-def test_any_value_is_good_or_is_a_problem(
-    folder: Path, config: dict[str, Any], version: str
+def test_any_value_is_accepted_or_reported(
+    directory: Path, config: dict[str, Any], version: str
 ) -> None:
     before = copy.deepcopy(config)
 
-    problems = check_config(config, base_path=folder, nni_version=version)
+    problems = check_config(config, base_path=directory, nni_version=version)
 
     assert repr(config) == repr(before)
     assert all(problem.message and "\n" not in str(problem) for problem in problems)
@@ -88,8 +88,8 @@ def test_any_config_is_converted_or_refused(config: dict[str, Any], to: Any) -> 
 
     assert json.loads(json.dumps(conversion.document)) is not None
     moved = {old for old, _ in conversion.moves}
-    told = {note.location for note in conversion.notes}
-    assert moved or told
+    noted = {note.location for note in conversion.notes}
+    assert moved or noted
 
 
 def _is_finite(value: Any) -> bool:
@@ -102,7 +102,7 @@ def _is_finite(value: Any) -> bool:
 
 @quick
 @given(config=changed_configs(), to=st.sampled_from(["v1", "v2"]))
-def test_what_is_written_is_read_as_it_was(config: dict[str, Any], to: Any) -> None:
+def test_written_yaml_is_read_back_unchanged(config: dict[str, Any], to: Any) -> None:
     try:
         conversion = convert_config(config, to)
     except ConfigError:

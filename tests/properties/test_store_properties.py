@@ -64,8 +64,8 @@ def test_a_change_keeps_every_other_entry(entries: dict[str, Any], entry: dict[s
 
 
 @given(events=EVENTS)
-def test_any_log_makes_each_trial_once(events: list[tuple[Any, ...]]) -> None:
-    """A log may be of a newer release or damaged; reading it must not fail."""
+def test_replaying_any_log_yields_each_trial_once(events: list[tuple[Any, ...]]) -> None:
+    """A log may come from a newer release or be damaged; reading it must not fail."""
     trials = replay_trials(events, [])
 
     ids = [trial["trialJobId"] for trial in trials]
@@ -77,8 +77,8 @@ def test_any_log_makes_each_trial_once(events: list[tuple[Any, ...]]) -> None:
 
 
 @given(value=FINITE_VALUES)
-def test_what_javascript_makes_of_a_value_is_the_same_number_for_number(value: Any) -> None:
-    """But for integers beyond 2**53, which become the nearest double."""
+def test_javascript_keeps_every_number_of_a_value(value: Any) -> None:
+    """Except integers beyond 2**53, which become the nearest double."""
     once = javascript.parse(json.dumps(value))
 
     assert repr(javascript.parse(json.dumps(once))) == repr(once)
@@ -94,5 +94,5 @@ def _as_doubles(value: Any) -> Any:
 
 
 @given(number=st.floats(allow_nan=False, allow_infinity=False))
-def test_a_double_stays_itself(number: float) -> None:
+def test_a_double_is_unchanged(number: float) -> None:
     assert float(javascript.parse(json.dumps(number))) == number

@@ -1,4 +1,4 @@
-"""Whatever a secret looks like, and however a config is quoted, no text tells it."""
+"""No text reveals a secret, of any form, in a config quoted in any way."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ KEYS = (
     "apiKey",
     "client_secret",
 )
-# With a mark in it, so that it is found wherever a part of it comes to light.
+# Each has a mark in it, so that any revealed part of it is found.
 MARK = "hUnTeR2"
 secrets = st.builds(
     lambda before, after: f"{before}{MARK}{after}",
@@ -69,13 +69,15 @@ def config_with(key: str, secret: str) -> dict[str, Any]:
 @example(key="passwd", secret=f'it\'s {MARK}, "x": {MARK}\\', cut=0)
 @example(key="token", secret=f"': {MARK}", cut=0)
 @example(key="passwd", secret=f"0,{MARK}", cut=0)
-def test_a_quoted_config_tells_no_secret(form: str, key: str, secret: str, cut: int) -> None:
+def test_a_quoted_config_does_not_reveal_a_secret(
+    form: str, key: str, secret: str, cut: int
+) -> None:
     text = f"[2026-11-23 15:51:23] INFO\n{FORMS[form](config_with(key, secret))}\nnext line"
     shown = redact(text)
 
     assert MARK not in shown
     assert redact(shown) == shown
-    # Answers are quoted by their beginning.
+    # Only the start of an answer is quoted.
     assert MARK not in redact(text[:cut])
 
 
@@ -83,7 +85,7 @@ def test_a_quoted_config_tells_no_secret(form: str, key: str, secret: str, cut: 
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(key=st.sampled_from(KEYS), secret=secrets)
-def test_errors_and_records_tell_no_secret(
+def test_errors_and_records_do_not_reveal_a_secret(
     key: str, secret: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     log = json.dumps(config_with(key, secret))
@@ -96,13 +98,13 @@ def test_errors_and_records_tell_no_secret(
     with caplog.at_level(logging.DEBUG, "nnicli"):
         get_logger("nnicli.test").warning("%s of %s: %s", log, identity, errors[0])
 
-    told = [caplog.text, repr(caplog.records[0].args), repr(identity.argv)]
-    told += [f"{error} {error!r} {vars(error)}" for error in errors]
-    assert [text for text in told if MARK in text] == []
+    shown = [caplog.text, repr(caplog.records[0].args), repr(identity.argv)]
+    shown += [f"{error} {error!r} {vars(error)}" for error in errors]
+    assert [text for text in shown if MARK in text] == []
 
 
 @given(text=st.text())
-def test_what_is_shown_stays_as_it_is(text: str) -> None:
+def test_printable_text_is_not_changed_again(text: str) -> None:
     for show in (printable, printable_line, presentable):
         assert show(show(text)) == show(text)
     assert "\n" not in printable_line(text)
@@ -156,7 +158,7 @@ def broken_texts(draw: st.DrawFn) -> str:
     config = CONFIGS[draw(st.sampled_from(list(CONFIGS)))]
     write = draw(st.sampled_from([FORMS["yaml"], FORMS["json"], FORMS["json in lines"]]))
     text = write(config)
-    # Secrets stay whole, or they would not be found, and the URL, or it would not be one.
+    # Secrets stay whole, so that they are found; so does the URL, so that it is one.
     kept = [match.span() for match in re.finditer(rf"(http://u:)?{MARK}(@h)?", text)]
     places = [at for at in range(len(text)) if not any(a - 3 <= at <= b for a, b in kept)]
     at = draw(st.sampled_from(places))
@@ -171,7 +173,7 @@ def broken_texts(draw: st.DrawFn) -> str:
     max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(text=broken_texts())
-def test_no_problem_of_a_config_tells_a_secret(
+def test_problems_of_a_config_do_not_reveal_a_secret(
     text: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     path = tmp_path_factory.mktemp("config") / "config.yml"
@@ -187,5 +189,7 @@ def test_no_problem_of_a_config_tells_a_secret(
     except ConfigError as error:
         shown.write(f"{error}{error!r}")
 
-    told = [line for line in (*map(str, problems), *shown.getvalue().splitlines()) if MARK in line]
-    assert told == []
+    revealing = [
+        line for line in (*map(str, problems), *shown.getvalue().splitlines()) if MARK in line
+    ]
+    assert revealing == []

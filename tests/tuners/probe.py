@@ -4,11 +4,12 @@
 
 runs with NNI's own interpreter (Python 3.7 or later) and needs nothing but NNI. `TASKS` is a JSON
 file, `[{"tuner": NAME, "case": NAME, "space": ...}, ...]`; `ANSWERS` gets a line of JSON for each.
-Every space is tried in a process of its own, with a deadline: a tuner may loop forever, and a
-broken space must not spoil the next one.
+Every space is tried in a separate process with a deadline: a tuner may loop forever, and a broken
+space must not affect the next one.
 
-A tuner is used as NNI's dispatcher uses it: the space is read from JSON, sets are asked for in
-small groups, each is written to JSON, and its result is reported before more are asked for.
+A tuner is used in the way of NNI's dispatcher: the space is read from JSON, parameter sets are
+requested in small groups, each is written to JSON, and its result is reported before the next
+request.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from typing import Any
 
 _DEADLINE_S = 20.0
 _SETS = 44
-"""More than the first population of Evolution (32) and the random phase of every other tuner."""
-# After its first ten sets MetisTuner takes seconds for each, whatever the space.
+"""More than the first population of Evolution (32) and the random phase of any other tuner."""
+# After its first ten sets MetisTuner takes seconds for each, for any search space.
 _FEWER_SETS = {"GPTuner": 14, "MetisTuner": 9}
 _GROUP = 4
 
@@ -116,7 +117,7 @@ _CLASSES = {
         {"optimize_mode": "maximize"},
     ),
 }
-# Up to 2.5, where hyperopt did the work.
+# Up to 2.5, where hyperopt draws the values.
 _OLD_CLASSES = {
     "TPE": ({"algorithm_name": "tpe"}),
     "Random": ({"algorithm_name": "random_search"}),
@@ -125,15 +126,15 @@ _ADVISORS = ("Hyperband", "BOHB")
 
 
 class NotInstalledError(Exception):
-    """The tuner, or a package that it needs, is not there."""
+    """The tuner, or a package that it needs, is not installed."""
 
 
 class NotJsonError(Exception):
-    """What the tuner handed out is not JSON."""
+    """The tuner generated something that is not JSON."""
 
 
 def find_class(name: str) -> tuple[Any, dict[str, Any]]:
-    """Return a tuner's class and the arguments to build it with."""
+    """Return a tuner's class and the arguments of its constructor."""
     places, arguments = _CLASSES[name]
     reasons = []
     candidates: list[tuple[str, Any]] = [(place, arguments) for place in places]
@@ -143,13 +144,13 @@ def find_class(name: str) -> tuple[Any, dict[str, Any]]:
         module, _, attribute = place.rpartition(".")
         try:
             return getattr(importlib.import_module(module), attribute), chosen
-        except Exception as error:  # noqa: BLE001 - whatever a broken package raises
+        except Exception as error:  # noqa: BLE001 - a broken package may raise anything
             reasons.append(f"{type(error).__name__}: {error}")
     raise NotInstalledError("; ".join(reasons))
 
 
 class TunerUnderTest:
-    """A tuner, asked as the dispatcher asks it."""
+    """A tuner, called in the way of the dispatcher."""
 
     def __init__(self, kind: Any, arguments: dict[str, Any]) -> None:
         self.tuner = kind(**arguments)
@@ -160,13 +161,13 @@ class TunerUnderTest:
         self.tuner.update_search_space(space)
 
     def ask(self, number: int) -> list[tuple[Any, Any]]:
-        """Return pairs of id and parameters, fewer than asked for when there are no more now."""
+        """Return pairs of id and parameters, fewer than requested if the tuner has no more now."""
         ids = list(range(self.next_id, self.next_id + number))
         self.next_id += number
         sets = self.tuner.generate_multiple_parameters(
             ids, st_callback=lambda id_, params: self.late.append((id_, params))
         )
-        # What the tuner owed from earlier comes by the callback.
+        # Sets that the tuner still owed come through the callback.
         late, self.late = self.late, []
         return list(zip(ids, sets)) + late  # noqa: B905 - Python 3.7 has no `strict`
 
@@ -176,7 +177,7 @@ class TunerUnderTest:
 
 
 class AdvisorUnderTest:
-    """An advisor: it is the dispatcher itself, so its messages are caught."""
+    """An advisor, which is the dispatcher itself, so its messages are intercepted."""
 
     def __init__(self, kind: Any, arguments: dict[str, Any]) -> None:
         self.sent: list[tuple[str, Any]] = []
@@ -223,10 +224,10 @@ class AdvisorUnderTest:
 
 
 def try_space(
-    name: str, kind: Any, arguments: dict[str, Any], space: Any, tell: Callable[[], object]
+    name: str, kind: Any, arguments: dict[str, Any], space: Any, notify: Callable[[], object]
 ) -> dict[str, Any]:
-    """Return what became of a search space; `tell` is called after every set of parameters."""
-    # NNI has them both, this project has neither.
+    """Return the outcome of a search space; `notify` is called after every parameter set."""
+    # NNI depends on both, this project on neither.
     import json_tricks  # type: ignore[import-not-found]
     import numpy as np  # type: ignore[import-not-found]
 
@@ -250,7 +251,7 @@ def try_space(
                 if len(samples) < 8:
                     samples.append(written)
                 handed_out += 1
-                tell()
+                notify()
                 step = "report"
                 under_test.report(id_, params, handed_out % 5 + 0.5)
     except Exception as error:  # noqa: BLE001 - any error of a tuner is its verdict
@@ -264,7 +265,7 @@ def _refuse(constant: str) -> None:
 
 
 def in_process(name: str, kind: Any, arguments: dict[str, Any], space: Any) -> dict[str, Any]:
-    """Return the answer of a process of its own; a tuner that loops is one that failed."""
+    """Return the answer of a separate process; a tuner that hangs has failed."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
@@ -297,14 +298,14 @@ def in_process(name: str, kind: Any, arguments: dict[str, Any], space: Any) -> d
 
 def main(tasks_file: str, answers_file: str) -> None:
     """Try every task."""
-    # Advisors of 2.8 and later take the address of the manager from the environment when NNI is
-    # imported, and connect to all but this one.
+    # Advisors of 2.8 and later read the address of the manager from the environment when NNI is
+    # imported, and connect to any address but this one.
     os.environ["NNI_TUNER_COMMAND_CHANNEL"] = "ws://_unittest_placeholder_"
     tasks = json.loads(Path(tasks_file).read_text("utf-8"))
     classes: dict[str, Any] = {}
     answers = Path(answers_file).resolve()
-    with tempfile.TemporaryDirectory() as folder:
-        os.chdir(folder)
+    with tempfile.TemporaryDirectory() as directory:
+        os.chdir(directory)
         with answers.open("w", encoding="utf-8") as file:
             for task in tasks:
                 answer = _try_task(task, classes)
@@ -313,7 +314,7 @@ def main(tasks_file: str, answers_file: str) -> None:
 
 
 def _try_task(task: dict[str, Any], classes: dict[str, Any]) -> dict[str, Any]:
-    """Return the answer to a task; classes that were found already are kept."""
+    """Return the answer to a task; classes that were found are cached."""
     name = task["tuner"]
     if name not in classes:
         try:

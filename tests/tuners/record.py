@@ -1,4 +1,4 @@
-"""Record what the tuners of installed NNIs make of search spaces.
+"""Record what the tuners of installed NNIs do with search spaces.
 
     python -m tests.tuners.record 3.0 2.10.1 1.9
 
@@ -53,11 +53,11 @@ def try_release(python: Path, tuners: Iterable[str]) -> list[dict[str, Any]]:
         for tuner in tuners
         for case, space in CASES.items()
     ]
-    with tempfile.TemporaryDirectory() as folder:
-        questions, answers = Path(folder) / "tasks.json", Path(folder) / "answers.jsonl"
+    with tempfile.TemporaryDirectory() as directory:
+        questions, answers = Path(directory) / "tasks.json", Path(directory) / "answers.jsonl"
         questions.write_text(json.dumps(tasks), "utf-8")
-        # A thread for each core is slower than one, for sets as small as these.
-        environment = {**os.environ, "HOME": folder, "OMP_NUM_THREADS": "1"}
+        # A thread per core is slower than one thread for such small sets.
+        environment = {**os.environ, "HOME": directory, "OMP_NUM_THREADS": "1"}
         subprocess.run(
             [python, _PROBE, questions, answers], env=environment, check=True, timeout=7200
         )
@@ -65,9 +65,9 @@ def try_release(python: Path, tuners: Iterable[str]) -> list[dict[str, Any]]:
 
 
 def summarise(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what is kept of answers: tuner -> text of a failure -> space -> sets before it.
+    """Return what is recorded of answers: tuner -> text of a failure -> space -> sets before it.
 
-    Spaces that run are left out. A tuner that could not be built has the reason as its only text.
+    Spaces that run are left out. A tuner that could not be created has the reason as its only text.
     """
     tuners: dict[str, Any] = {}
     for answer in answers:
@@ -82,7 +82,7 @@ def summarise(answers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def write(releases: Mapping[str, Any]) -> None:
-    """Write the verdicts, a line for each failure of a tuner, so that changes can be read."""
+    """Write the verdicts, one line per failure of a tuner, so that diffs are readable."""
     lines = [f'{{"cases": {json.dumps(list(CASES), ensure_ascii=False)},']
     for release, tuners in releases.items():
         for tuner, failures in tuners.items():
@@ -97,10 +97,10 @@ def write(releases: Mapping[str, Any]) -> None:
 
 
 def main() -> None:
-    """Try what the command line asks for."""
+    """Try the releases and tuners given on the command line."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("releases", nargs="+", metavar="RELEASE")
-    parser.add_argument("--tuner", choices=TUNERS, help="only this one; print what it fails with")
+    parser.add_argument("--tuner", choices=TUNERS, help="try only this one; print its failures")
     options = parser.parse_args()
     tuners = TUNERS if options.tuner is None else (options.tuner,)
     found = {

@@ -1,7 +1,7 @@
-"""Search spaces to try on tuners: every kind of parameter with every sort of value.
+"""Search spaces to try on tuners: every kind of parameter with every kind of value.
 
-`CASES` has a name for each, `group/what is odd about it`. `MISTAKES` are the plain ones,
-which a checker refuses whatever a tuner makes of them.
+`CASES` has a name for each, `group/what is odd about it`. `MISTAKES` are clear mistakes, which a
+checker refuses even if a tuner accepts them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PLAIN: Mapping[str, Any] = {
     "lognormal": [0, 1],
     "qlognormal": [1, 1, 0.5],
 }
-"""A sound value for every kind with numbers."""
+"""A valid value for every kind with numbers."""
 
 _CHOICES: Mapping[str, list[Any]] = {
     "integers": [32, 64, 128],

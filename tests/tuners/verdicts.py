@@ -1,4 +1,4 @@
-"""What real tuners made of search spaces, as `python -m tests.tuners.record` wrote it down."""
+"""What real tuners did with search spaces, as recorded by `python -m tests.tuners.record`."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from tests.tuners.spaces import CASES, MISTAKES
 
 DATA = Path(__file__).parents[1] / "data" / "tuner-verdicts.json"
 
-# Any tuner that works has handed out that many sets, and has got their results.
+# Any working tuner has generated that many parameter sets, and has received their results.
 _AT_ONCE = 8
-# The manager of 1.9 runs trials with NaN and infinity, as was seen; 2.10.1 and 3.0 die of them.
+# The manager of 1.9 runs trials with NaN and infinity (seen live); 2.10.1 and 3.0 crash on them.
 _RUNS_WITHOUT_JSON = ("1.9",)
 _NOT_JSON = ("ValueError: Out of range float values", "NotJsonError")
-# What a tuner fails with for these, after it handed out some sets, is not about the search space: a
-# library that is too new for it, or a defect of its own.
+# If a tuner fails with these after some parameter sets, it is not about the search space: a
+# library is too new for it, or it has a defect.
 _SOUND = ("choice/integers", "uniform/plain")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a tuner made of a search space.
+    """What a tuner did with a search space.
 
     Attributes:
         release: NNI's.
         tuner: Its built-in name.
         case: Name of the search space, a key of `CASES`.
-        sets: How many sets of parameters it handed out before it failed.
-        failure: What it failed with, None where it ran.
+        sets: How many parameter sets it generated before it failed.
+        failure: What it failed with, None if it ran.
     """
 
     release: str
@@ -47,20 +47,20 @@ class Verdict:
 
     @property
     def fails_at_once(self) -> bool:
-        """Whether no experiment gets further than its first few trials."""
+        """Whether every experiment ends within its first few trials."""
         return self.failure is not None and self.sets < _AT_ONCE
 
     @property
     def should_be_refused(self) -> bool:
         """Whether a check should refuse it: a plain mistake, or a tuner that fails at once.
 
-        NaN and infinity are mistakes too: there is no such number in the JSON that is sent.
+        NaN and infinity are mistakes too: the JSON that is sent does not have them.
         """
         is_json = next(find_non_finite(CASES[self.case]), None) is None
         return self.case in MISTAKES or not is_json or self.fails_at_once
 
     def problems(self) -> list[Problem]:
-        """Return what nnicli says of it."""
+        """Return the problems that nnicli reports."""
         document = Document(None, data=CASES[self.case])
         release = release_for(self.release)
         check_search_space(document, tuner=self.tuner, release=release)
@@ -68,7 +68,7 @@ class Verdict:
 
 
 def read_verdicts(release: str) -> Iterator[Verdict]:
-    """Yield what every tuner that is installed in a release made of every search space."""
+    """Yield what every tuner installed with a release did with every search space."""
     for title, failures in _read().items():
         if title == "cases":
             continue
@@ -86,7 +86,7 @@ def read_verdicts(release: str) -> Iterator[Verdict]:
 
 
 def recorded_cases() -> list[str]:
-    """Return the names of the search spaces that were tried."""
+    """Return the names of the recorded search spaces."""
     cases: list[str] = _read()["cases"]
     return cases
 

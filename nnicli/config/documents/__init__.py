@@ -1,4 +1,4 @@
-"""Plain values with their places: files and mappings read, and YAML written.
+"""Plain values with their places: read from files and mappings, and written as YAML.
 
 Internal: `nnicli.config` has what the other packages take.
 """

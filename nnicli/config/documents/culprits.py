@@ -1,4 +1,4 @@
-"""What breaks the syntax of a YAML text, where its reader stumbled only later."""
+"""What breaks the syntax of a YAML text, where the reader gave up only later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnicli.config.documents.document import Place
 from nnicli.config.documents.lookalikes import find_in_lines
 
 Culprit = tuple[Place, str]
-"""Its place, and what is wrong there."""
+"""A place, and what is wrong there."""
 
 # Line breaks as YAML 1.1 and libyaml count them.
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
@@ -25,9 +25,9 @@ class Stumble:
 
     Attributes:
         text: The whole text.
-        problem: What the reader says.
+        problem: The reader's message.
         place: Where it gave up.
-        start: Where what it was reading begins, None when it does not say.
+        start: Where the construct that it was reading begins, None if it does not say.
     """
 
     text: str
@@ -37,8 +37,8 @@ class Stumble:
 
 
 def find_culprit(stumble: Stumble) -> Culprit | None:
-    """Return what is wrong with the text, None where the reader's own words are the best."""
-    # Longer ones are not what people write, and would take their time.
+    """Return what is wrong with the text, None if the reader's own message is the best."""
+    # Longer lines are not written by people, and would be slow.
     lines = [line[:_MOST_OF_LINE] for line in _BREAK.split(stumble.text)]
     return next((found for find in _FINDERS if (found := find(stumble, lines))), None)
 
@@ -55,7 +55,7 @@ def _find_open_quote(stumble: Stumble, _lines: Sequence[str]) -> Culprit | None:
 
 
 def _find_line_without_colon(stumble: Stumble, lines: Sequence[str]) -> Culprit | None:
-    """The reader notices a key without a colon at the colon of the next one."""
+    """Find a key without a colon, which the reader notices only at the colon of the next key."""
     if "could not find expected ':'" in stumble.problem and stumble.start is not None:
         number = stumble.start[0]
     elif "mapping values" in stumble.problem:
@@ -73,7 +73,7 @@ def _find_line_without_colon(stumble: Stumble, lines: Sequence[str]) -> Culprit 
 
 
 def _line_above(stumble: Stumble, lines: Sequence[str]) -> int:
-    """Return the number of the line with content above the place, 0 where there is none."""
+    """Return the number of the last line with content above the place, 0 if there is none."""
     above = stumble.place[0] - 1
     while above > 0 and not lines[above - 1].strip():
         above -= 1

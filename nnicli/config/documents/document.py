@@ -1,4 +1,4 @@
-"""Plain values with their places, and what is wrong with them."""
+"""Plain values with their places, and the problems found in them."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from nnicli.errors import Problem, Severity
 Place = tuple[int, int]
 """Line and column in a file, from 1."""
 
-# Far more than any config has, and few enough for the recursion of Python and libyaml.
+# Far more than any config needs, and few enough for the recursion of Python and libyaml.
 MOST_DEPTH = 60
-# An alias repeats a value, so what it unfolds to is counted: no bomb goes off. A quarter
-# of a million values are some 300 MB and two seconds as YAML.
+# An alias repeats a value, so values are counted with aliases expanded, against bombs. A quarter
+# of a million values take some 300 MB and two seconds as YAML.
 MOST_VALUES = 250_000
 
 
 class TooLargeError(Exception):
-    """The values of a document are too many, or too deep."""
+    """A document has too many values, or they are nested too deep."""
 
 
 @dataclass(repr=False)
@@ -33,13 +33,13 @@ class Document:
 
     Attributes:
         file: The file, None for a mapping.
-        data: The value at the top; None when it could not be read.
-        places: Loc of a value -> where it, or its key, is.
-        surprises: Loc of a value -> its text, where YAML 1.1 reads that as something else than
-            people and YAML 1.2 do.
-        reported: What was found wrong so far, each with the loc of its value.
-        within: Field of the config that the whole document is the value of; empty for a config.
-        ignored: Rules whose problems are left out.
+        data: The top-level value; None if it could not be read.
+        places: Loc of a value -> place of its key, or of the value itself in a list.
+        surprises: Loc of a value -> its text, if YAML 1.1 reads that differently from people and
+            from YAML 1.2.
+        reported: The problems found so far, each with the loc of its value.
+        within: Field of the config whose value is the whole document; empty for a config.
+        ignored: Rules whose problems are not reported.
     """
 
     file: Path | None
@@ -63,7 +63,7 @@ class Document:
         suggestion: str | None = None,
         place: Place | None = None,
     ) -> None:
-        """Add a problem with a value; one that is missing is placed at its parent."""
+        """Report a problem with a value; a missing value gets the place of its parent."""
         if self.ignored and is_ignored((self.within, *loc), rule, self.ignored):
             return
         known = loc
@@ -79,15 +79,15 @@ class Document:
 
     @property
     def problems(self) -> list[Problem]:
-        """What was found wrong so far."""
+        """The problems found so far."""
         return [problem for _, problem in self.reported]
 
     def locate(self, loc: Loc) -> str:
-        """Return the loc of a value as its problem shows it."""
+        """Return the loc of a value in the form in which its problem shows it."""
         return to_location((self.within, *loc) if self.within else loc)
 
     def move_places(self, moves: Mapping[Loc, Loc]) -> None:
-        """Note that values, with all inside them, have other locs now: old -> new."""
+        """Record that values, with everything inside them, have moved: old loc -> new loc."""
         lengths = sorted({len(old) for old in moves}, reverse=True)
         every: tuple[dict[Loc, Any], ...] = (self.places, self.surprises)
         for notes in every:
@@ -96,15 +96,15 @@ class Document:
                 if old is not None:
                     notes[moves[old] + loc[len(old) :]] = notes.pop(loc)
 
-    def report_twice(self, loc: Loc, place: Place) -> None:
-        """Add the problem of a key that its mapping has already."""
+    def report_duplicate(self, loc: Loc, place: Place) -> None:
+        """Report a key that its mapping already has."""
         line = self.places[loc][0]
         message = f"duplicate key, first on line {line}; NNI would use the last one"
         self.report(loc, message, rule="duplicate-key", place=place)
 
 
 def sort_problems(problems: Iterable[Problem], *, first: Path | None = None) -> list[Problem]:
-    """Return problems once each, by place; those of one file come first."""
+    """Return each problem once, sorted by place; those of the file `first` come first."""
     return sorted(
         dict.fromkeys(problems),
         key=lambda problem: (
@@ -118,13 +118,13 @@ def sort_problems(problems: Iterable[Problem], *, first: Path | None = None) -> 
 
 
 def summarise(title: str, errors: Sequence[Problem], *, consequence: str) -> str:
-    """Return the text of an error that lists problems, one a line."""
+    """Return the text of an error that lists problems, one per line."""
     number = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
     return "\n".join((f"{title} has {number}; {consequence}:", *map(str, errors)))
 
 
 def to_location(loc: Loc) -> str:
-    """Return the loc of a value as people write it: `tuner.classArgs.sizes[1]`."""
+    """Return the loc of a value as text: `tuner.classArgs.sizes[1]`."""
     text = ""
     for key in loc:
         if isinstance(key, int):
@@ -137,7 +137,7 @@ def to_location(loc: Loc) -> str:
 
 
 def cut_depth(value: Any, *, most: int = MOST_DEPTH) -> Any:
-    """Return JSON values with `...` in place of those that are nested too deep to be shown."""
+    """Return JSON values with `...` in place of those nested too deep to show."""
     if not isinstance(value, dict | list):
         return value
     if most == 0:
@@ -148,7 +148,7 @@ def cut_depth(value: Any, *, most: int = MOST_DEPTH) -> Any:
 
 
 def find_non_finite(value: Any, loc: Loc = ()) -> Iterator[Loc]:
-    """Yield the loc of every NaN and infinity: JSON has no such numbers."""
+    """Yield the loc of every NaN and infinity, which JSON does not have."""
     if isinstance(value, float) and not math.isfinite(value):
         yield loc
     elif isinstance(value, dict):

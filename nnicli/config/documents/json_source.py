@@ -20,11 +20,11 @@ _WORDS = {"True": "true", "False": "false", "None": "null"}
 
 @dataclass(frozen=True, slots=True)
 class NotJson:
-    """Why a text is not JSON.
+    """Why a text is not valid JSON.
 
     Attributes:
-        place: Where it stops being JSON.
-        reason: What is there.
+        place: Where it stops being valid.
+        reason: What was found there.
     """
 
     place: Place
@@ -32,10 +32,10 @@ class NotJson:
 
 
 def read_json(document: Document, text: str) -> NotJson | None:
-    """Read a document from a text, or return why it is not JSON.
+    """Read a document from a text, or return why it is not valid JSON.
 
-    JSON is tried before YAML, as NNI does with search spaces: YAML 1.1 would take `1e-7` for text
-    and stumble over tabs.
+    JSON is tried before YAML, as NNI does for search spaces: YAML 1.1 reads `1e-7` as text, and
+    does not allow tabs.
 
     Raises:
         TooLargeError: It has too many values, or they are nested too deep.
@@ -52,7 +52,7 @@ def read_json(document: Document, text: str) -> NotJson | None:
 
 
 def looks_like_json(text: str) -> bool:
-    """Return whether a text was probably meant as JSON."""
+    """Return whether a text is probably meant to be JSON."""
     return text.lstrip().startswith(("{", "["))
 
 
@@ -60,16 +60,16 @@ def _explain(text: str, error: json.JSONDecodeError) -> NotJson:
     here, rest = error.pos, text[error.pos :]
     before = text[:here].rstrip()
     if rest[:1] in {"}", "]"} and before.endswith(","):
-        # Python before 3.13 points behind the comma.
-        here, reason = len(before) - 1, "a comma behind the last item"
+        # Python before 3.13 points after the comma.
+        here, reason = len(before) - 1, "a comma after the last item"
     elif rest.startswith(",") and rest[1:].lstrip()[:1] in {"}", "]"}:
-        reason = "a comma behind the last item"
+        reason = "a comma after the last item"
     elif _COMMENT.match(rest):
         reason = "a comment, which JSON does not have"
     elif rest.startswith("'"):
-        reason = "single quotes; JSON has double ones"
+        reason = "single quotes; JSON uses double quotes"
     elif (word := _WORD.match(rest)) and word[0] in _WORDS:
-        reason = f"{word[0]}; JSON says {_WORDS[word[0]]}"
+        reason = f"{word[0]}; JSON spells it {_WORDS[word[0]]}"
     elif word:
         reason = "text without quotes"
     else:
@@ -79,7 +79,7 @@ def _explain(text: str, error: json.JSONDecodeError) -> NotJson:
 
 
 class _Placing:
-    """Walks over valid JSON and notes where each value, or its key, is."""
+    """Walks over valid JSON and records the place of each key, and of each item of a list."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -87,12 +87,12 @@ class _Placing:
         self._wants_key = False
 
     def walk(self, text: str) -> None:
-        """Note all places.
+        """Record all places.
 
         Raises:
             TooLargeError: The values are too many, or nested too deep.
         """
-        # Blanks for escapes, which only strings have, keep every place and simplify the pattern.
+        # Spaces in place of escapes, which only strings have, keep places and simplify the pattern.
         line, line_start, seen = 1, 0, 0
         for token in _TOKEN.finditer(_ESCAPE.sub("  ", text)):
             start = token.start()
@@ -129,5 +129,5 @@ class _Placing:
         self._wants_key = False
         loc: Loc = tuple(self._keys)
         if loc in self._document.places:
-            self._document.report_twice(loc, place)
+            self._document.report_duplicate(loc, place)
         self._document.places.setdefault(loc, place)

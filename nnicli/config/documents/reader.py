@@ -16,21 +16,22 @@ from nnicli.config.secrets import Loc
 from nnicli.regular_files import read_regular
 
 _MOST_BYTES = 16 << 20
-# What YAML and JSON texts have and paths do not: lines, a field with a value, a bracket first.
+# What YAML and JSON texts have and paths do not: lines, a field with a value, an opening bracket.
 _CONTENT = re.compile(r"\n|:\s|^\s*[{\[]")
 # Python does not show numbers of 5,000 digits.
 _MOST_BITS = 4096
 _TOO_LARGE = (
-    f"has more than {MOST_VALUES} values, aliases unfolded, or nests more than {MOST_DEPTH} deep"
+    f"has more than {MOST_VALUES} values, with aliases expanded, or is nested more than "
+    f"{MOST_DEPTH} deep"
 )
 
 
 def read_file(path: Path, *, within: str = "") -> Document:
-    """Read a JSON or YAML file; whatever is wrong with it is among the problems.
+    """Read a JSON or YAML file; what is wrong with it is reported as problems of the document.
 
     Args:
         path: The file.
-        within: Field of the config that it is the value of; empty for the config itself.
+        within: Field of the config whose value it is; empty for the config itself.
     """
     document = Document(path, within=within)
     text = _read_text(document, path)
@@ -48,11 +49,11 @@ def read_file(path: Path, *, within: str = "") -> Document:
 
 
 def _report_json(document: Document, text: str, failure: NotJson) -> None:
-    """Report why a file that was meant as JSON had to be read as YAML."""
+    """Report why a file that was meant to be JSON had to be read as YAML."""
     is_named_json = document.file is not None and document.file.suffix.lower() == ".json"
     is_broken = any(problem.rule == "syntax" for problem in document.problems)
     if is_broken and looks_like_json(text):
-        # What a reader of YAML says of it would be a consequence.
+        # The YAML reader's complaints would only be consequences.
         document.reported.clear()
         message = f"this is not valid JSON: {failure.reason}; it is not valid YAML either"
         document.report((), message, rule="syntax", place=failure.place)
@@ -62,7 +63,7 @@ def _report_json(document: Document, text: str, failure: NotJson) -> None:
 
 
 def read_path(path: str | os.PathLike[str], *, within: str = "") -> Document:
-    """Read a file, or report that what was given as its path is what the file should hold."""
+    """Read a file, or report that its content was given in place of its path."""
     text = os.fspath(path)
     if not _CONTENT.search(text) or os.path.lexists(text):
         return read_file(Path(path), within=within)
@@ -73,7 +74,7 @@ def read_path(path: str | os.PathLike[str], *, within: str = "") -> Document:
 
 
 def read_nothing(value: object) -> Document:
-    """Return a document for a value that is neither a mapping nor a path, with that problem."""
+    """Return a document that reports a value that is neither a mapping nor a path."""
     document = Document(None)
     message = f"found a {type(value).__name__}; allowed: a path, or a mapping of fields"
     document.report((), message, rule="type")
@@ -81,7 +82,7 @@ def read_nothing(value: object) -> Document:
 
 
 def read_mapping(mapping: Mapping[Any, Any]) -> Document:
-    """Copy a mapping of Python values; whatever cannot be JSON is among the problems."""
+    """Copy a mapping of Python values; those that JSON does not have are reported as problems."""
     document = Document(None)
     try:
         document.data = _Copier(document).copy(mapping, ())
@@ -123,7 +124,7 @@ def _read_bytes(document: Document, path: Path) -> bytes | None:
 
 
 class _Copier:
-    """Turns Python values into plain ones."""
+    """Copies Python values as plain JSON values."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -143,7 +144,7 @@ class _Copier:
         if isinstance(value, os.PathLike):
             return self._copy_scalar(os.fspath(value), loc)
         if isinstance(value, str):
-            # A mapping may come from a YAML reader of the caller's.
+            # The caller may have read the mapping from YAML.
             if is_surprise(value, value):
                 self._document.surprises[loc] = str.__str__(value)
             return str.__str__(value)

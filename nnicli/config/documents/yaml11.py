@@ -1,4 +1,4 @@
-"""What YAML 1.1 reads as something else than people, and YAML 1.2, do."""
+"""What YAML 1.1 reads differently from people and from YAML 1.2."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nnicli.config.secrets import Loc, is_secret
 
 # YAML 1.1 wants a dot in the mantissa and a sign in the exponent.
 _EXPONENT = re.compile(r"([-+]?)(\d*\.?\d*)[eE]([-+]?)(\d+)", re.ASCII)
-# Numbers to people that are text to YAML 1.1: `1e-7`, `-.5`, and `08`, which is not octal.
+# Numbers to people, but text to YAML 1.1: `1e-7`, `-.5`, and `08`, which is not octal.
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)[eE][-+]?\d+|[-+]\.\d+|[-+]?0\d*[89]\d*", re.ASCII)
 _OCTAL = re.compile(r"[-+]?0[0-7]+", re.ASCII)
 
 
 def is_surprise(text: str, value: Any) -> bool:
-    """Return whether a plain text became a value that its writer did hardly mean.
+    """Return whether a plain text became a value that its author hardly meant.
 
-    NNI reads YAML 1.1 since 2.3 and read YAML 1.2 before: `1e-7` is text, `on` is true, `010` is 8
-    and `1:30` is 90.
+    NNI reads YAML 1.1 since 2.3, and YAML 1.2 before. In YAML 1.1 `1e-7` is text, `on` is true,
+    `010` is 8 and `1:30` is 90.
     """
     if isinstance(value, str):
         return _NUMBER.fullmatch(value) is not None
@@ -32,7 +32,10 @@ def is_surprise(text: str, value: Any) -> bool:
 
 
 def write_as_number(text: str) -> str | None:
-    """Return a number that YAML 1.1 takes for text as it takes it for one: `1e-7` -> `1.0e-7`."""
+    """Return a number that YAML 1.1 reads as text in a form that it reads as a number.
+
+    `1e-7` -> `1.0e-7`; None for other text.
+    """
     if _NUMBER.fullmatch(text) is None:
         return None
     match = _EXPONENT.fullmatch(text)
@@ -44,11 +47,11 @@ def write_as_number(text: str) -> str | None:
 
 
 def to_number(text: str, *, whole: bool) -> int | float | None:
-    """Return the number that a text is to people but not to YAML 1.1, None for other text.
+    """Return the number that people, but not YAML 1.1, read in a text; None for other text.
 
     Args:
         text: A plain text, such as `1e-5`.
-        whole: Whether an integer is wanted; None for text that is not one.
+        whole: Whether it has to be an integer.
     """
     if _NUMBER.fullmatch(text) is None:
         return None
@@ -59,12 +62,12 @@ def to_number(text: str, *, whole: bool) -> int | float | None:
 
 
 def report_surprises(document: Document, *, is_space: bool) -> None:
-    """Report surprises as warnings, where they are not errors already.
+    """Report surprises as warnings, unless they have already been reported.
 
     Args:
         document: A config, or a search space.
-        is_space: Whether it is a search space. Elsewhere `yes` for true, or a name such as `1e5`,
-            is what was meant.
+        is_space: Whether it is a search space. Anywhere else `yes` for true, or a name such as
+            `1e5`, is what was meant.
     """
     reported = {problem.location for problem in document.problems}
     for loc, text in document.surprises.items():
@@ -93,7 +96,7 @@ def _describe(text: str, value: Any) -> tuple[str, str]:
 
 def _value_at(data: Any, loc: Loc) -> Any:
     for key in loc:
-        # Of a field that is written twice only one spelling is left.
+        # If a field was given in two spellings, only one is left.
         if isinstance(data, dict) and key not in data:
             return None
         data = data[key]

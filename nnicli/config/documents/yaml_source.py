@@ -1,4 +1,4 @@
-"""YAML as plain values, with the place of each; nothing but JSON's kinds comes out."""
+"""YAML as plain values of JSON's types, with the place of each."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _LOADER: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = frozenset(_TAG + name for name in ("str", "int", "float", "bool", "null"))
 _NUMBERS = frozenset((f"{_TAG}int", f"{_TAG}float"))
-# Base 60, as in 1:30:00, takes quadratic time; and Python shows no number of 5,000 digits.
+# Base 60, as in 1:30:00, takes quadratic time, and Python does not show numbers of 5,000 digits.
 _LONGEST_NUMBER = 1000
-# Dates have no form in JSON, so they stay the text that they were written as.
+# JSON does not have dates, so they stay as written.
 _TEXTS = frozenset((f"{_TAG}timestamp", f"{_TAG}value"))
 _MERGE = f"{_TAG}merge"
 _DIRECTIVE = re.compile(r"^%TAG", re.MULTILINE)
@@ -37,10 +37,10 @@ _MOST_DIRECTIVES = 100
 
 
 def read_yaml(document: Document, text: str) -> None:
-    """Read a document from a text; what is wrong with it is among the document's problems.
+    """Read a document from a text; what is wrong with it is reported as problems of the document.
 
     Raises:
-        TooLargeError: It has too many values, or aliases unfold to too many.
+        TooLargeError: It has too many values, with aliases expanded.
     """
     if len(_DIRECTIVE.findall(text)) > _MOST_DIRECTIVES:
         # Each is compared with all others, which takes quadratic time.
@@ -58,24 +58,24 @@ def read_yaml(document: Document, text: str) -> None:
     if node is None:
         document.report((), "the file is empty", rule="syntax", place=(1, 1))
         return
-    if _unfolded_size(node, {}) > MOST_VALUES:
+    if _expanded_size(node, {}) > MOST_VALUES:
         raise TooLargeError
     data = _Builder(document).build(node, ())
-    # Whatever else there is to report would be a consequence.
+    # After a syntax error everything else would only be a consequence.
     is_readable = all(problem.rule != "syntax" for problem in document.problems)
     document.data = data if is_readable else None
 
 
 def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
     if isinstance(error, ReaderError):
-        # Its position counts bytes with libyaml, characters without.
+        # Its position is in bytes with libyaml, in characters without.
         place = text.count("\n", 0, text.find(chr(error.character))) + 1, 1
         return place, f"the character U+{error.character:04X} is not allowed"
     start = _mark_place(getattr(error, "context_mark", None))
     place = _mark_place(getattr(error, "problem_mark", None)) or start or (1, 1)
     if isinstance(error, ComposerError):
-        # Its own words quote the alias, which may be a password that begins with `*`.
-        return place, "no anchor has the name of this alias; text that begins with * needs quotes"
+        # Its own message quotes the alias, which may be a password that begins with `*`.
+        return place, "this alias has no anchor; text that begins with * needs quotes"
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)
     culprit = find_culprit(Stumble(text, problem or "", place, start))
     words = ", ".join(part for part in (context, problem) if part) or type(error).__name__
@@ -83,7 +83,7 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
 
 
 def _is_bounded(document: Document, text: str) -> bool:
-    """Look at the shape first: neither depth nor a second document is for the recursive reader."""
+    """Return whether the text has one document, not nested too deep for the recursive reader."""
     depth = documents = 0
     for count, event in enumerate(yaml.parse(text, Loader=_LOADER)):
         if count > MOST_VALUES:
@@ -106,23 +106,23 @@ def _is_bounded(document: Document, text: str) -> bool:
     return True
 
 
-def _unfolded_size(node: Node, known: dict[int, int]) -> int:
-    """Return how many values a node and all below it are, with aliases unfolded.
+def _expanded_size(node: Node, known: dict[int, int]) -> int:
+    """Return the number of values of a node and all below it, with aliases expanded.
 
     Args:
         node: The node.
-        known: Sizes of the nodes that were looked at, by their identity.
+        known: Sizes of the nodes visited so far, by their identity.
     """
     size = known.get(id(node))
     if size is not None:
         return size
-    # An alias below its own anchor never ends.
+    # An alias inside its own anchor never ends.
     known[id(node)] = MOST_VALUES + 1
     size = 1
     if isinstance(node, SequenceNode):
-        size += sum(_unfolded_size(item, known) for item in node.value)
+        size += sum(_expanded_size(item, known) for item in node.value)
     elif isinstance(node, MappingNode):
-        size += sum(_unfolded_size(value, known) for _, value in node.value)
+        size += sum(_expanded_size(value, known) for _, value in node.value)
     known[id(node)] = size
     return size
 
@@ -162,7 +162,7 @@ class _Builder:
                 continue
             inner = (*loc, key)
             if key in result:
-                self._document.report_twice(inner, _place(key_node))
+                self._document.report_duplicate(inner, _place(key_node))
                 continue
             self._document.places[inner] = _place(key_node)
             result[key] = self.build(value_node, inner)
@@ -174,10 +174,10 @@ class _Builder:
         for source in sources:
             if not isinstance(source, MappingNode):
                 self._document.report(
-                    loc, "`<<` wants a mapping", rule="syntax", place=_place(source)
+                    loc, "`<<` needs a mapping", rule="syntax", place=_place(source)
                 )
                 continue
-            # A merge goes no deeper in the document: chains and circles of them are counted apart.
+            # A merge does not add depth, so chains and circles of merges are counted separately.
             self._merges += 1
             if self._merges > MOST_DEPTH:
                 raise TooLargeError
@@ -222,11 +222,11 @@ class _Builder:
             self._document.report(loc, message, rule="syntax", place=_place(node))
             return None
         if node.style in {None, ""}:
-            self._look_at_plain(node, value, loc)
+            self._inspect_plain(node, value, loc)
         return value
 
-    def _look_at_plain(self, node: ScalarNode, value: Any, loc: Loc) -> None:
-        """Note what its writer may not have meant, as it has no quotes."""
+    def _inspect_plain(self, node: ScalarNode, value: Any, loc: Loc) -> None:
+        """Record what its author may not have meant, as it has no quotes."""
         if is_surprise(node.value, value):
             self._document.surprises[loc] = node.value
         if isinstance(value, str) and (character := find_at_start(value)):
@@ -250,7 +250,7 @@ class _Builder:
 
 
 def _place(thing: Node | yaml.Event) -> Place:
-    # Only documents that were made in memory have no marks.
+    # Only documents created in memory have no marks.
     return _mark_place(thing.start_mark) or (1, 1)
 
 

@@ -1,4 +1,4 @@
-"""A converted config as YAML that keeps the comments and the order of its source."""
+"""A converted config as YAML, with the comments and the order of its source."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from nnicli.config.documents.yaml11 import is_surprise
 from nnicli.config.secrets import Loc
 
 Moves = Sequence[tuple[Loc, Loc]]
-"""Loc in a source and loc in a target of each field that was carried over."""
+"""Loc in the source and loc in the target of each field that was carried over."""
 
 _INDENT = "  "
-# What has no line in the source goes to the end.
+# Fields without a line in the source go to the end.
 _LAST = 1 << 30
 _COMMENT = re.compile(r"(?:^|\s)(#.*)$")
 
@@ -27,10 +27,10 @@ class _Comments:
     """The comments of a YAML text.
 
     Attributes:
-        above: Line of a key -> the comments on lines of their own before it.
+        above: Line of a key -> the whole-line comments above it.
         beside: Line -> the comment at its end.
-        head: The comments at the top of the file that a blank line divides from the first key.
-        tail: Those below the last key.
+        head: The comments at the top of the file, separated from the first key by an empty line.
+        tail: The comments below the last key.
     """
 
     above: dict[int, list[str]] = field(default_factory=dict)
@@ -42,8 +42,8 @@ class _Comments:
 def write_yaml(source: Document, target: Mapping[str, Any], moves: Moves) -> str:
     """Return a converted config as YAML.
 
-    Comments stay with the field that they are above or beside, and fields in the order of the
-    source; comments of fields that were left out go with them.
+    A comment stays with the field that it is above or next to, and fields keep the order of the
+    source. Comments of fields that were left out are left out too.
 
     Args:
         source: The config that was converted.
@@ -81,13 +81,13 @@ def _read_comments(text: str, lines: list[int]) -> _Comments:
 
 
 def _scalar_lines(text: str) -> dict[int, int]:
-    """Return line -> the column up to which a scalar reaches there; `#` before it is text."""
+    """Return line -> the column up to which a scalar extends; a `#` before it is text."""
     reach: dict[int, int] = {}
     for token in _tokens(text):
         if isinstance(token, yaml.ScalarToken):
             start, end = token.start_mark, token.end_mark
             for line in range(start.line, end.line):
-                # The first line of a block is its header, which may have a comment.
+                # The first line of a block scalar is its header, which may have a comment.
                 if not (line == start.line and token.style in ("|", ">")):
                     reach[line + 1] = _LAST
             if end.column:
@@ -99,7 +99,7 @@ def _tokens(text: str) -> Iterator[yaml.Token]:
     try:
         yield from yaml.scan(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError:
-        # JSON with tabs is not YAML, and has no comments.
+        # JSON with tabs is not valid YAML; it has no comments.
         return
 
 
@@ -121,7 +121,7 @@ class _Writer:
         self._comments = comments
         self._lines = {new: places[old][0] for old, new in moves if old in places}
         for name in target:
-            # A section that stays is not moved as such.
+            # A section that exists in both formats has no move of its own.
             if (name,) in places:
                 self._lines.setdefault((name,), places[name,][0])
         self._above = self._assign_comments(target, moves, places)
@@ -129,7 +129,7 @@ class _Writer:
         self._beside = dict(comments.beside)
 
     def _find_homeless(self) -> list[str]:
-        """Return what is at the very top, above a field that was left out."""
+        """Return the comments at the very top, above a field that was left out."""
         if self._comments.head or not self._comments.above:
             return []
         top = self._comments.above[min(self._comments.above)]
@@ -142,9 +142,9 @@ class _Writer:
         moves: Moves,
         places: Mapping[Loc, Place],
     ) -> dict[Loc, list[str]]:
-        """Give comments to the fields that their line's fields became.
+        """Return the comments above each field of the target.
 
-        What is above a section that is gone goes to the first field that was in it.
+        Comments above a section that no longer exists go to the first field that was in it.
         """
         assigned: dict[Loc, list[str]] = {}
         first_in: dict[Loc, Loc] = {}
@@ -179,12 +179,12 @@ class _Writer:
         return [f"{name} {_scalar(value)}{end}"]
 
     def _end_of(self, here: Loc) -> str:
-        """Return the comment at the end of a field's line; each line's comes once."""
+        """Return the comment at the end of a field's line, each line's only once."""
         beside = self._beside.pop(self._lines.get(here, 0), None)
         return f"  {beside}" if beside else ""
 
     def _needs_lines(self, items: list[Any], loc: Loc) -> bool:
-        """Return whether a list does not fit on one line: its items are large, or have comments."""
+        """Return whether a list needs several lines: its items are nested, or have comments."""
         if any(isinstance(item, dict | list) for item in items):
             return True
         own = self._lines.get(loc, 0)
@@ -207,13 +207,13 @@ class _Writer:
         return lines
 
     def _line(self, loc: Loc) -> int:
-        """Return the first line in the source that a field, or one inside it, comes from."""
+        """Return the first line of the source that a field, or a field inside it, comes from."""
         lines = (line for new, line in self._lines.items() if new[: len(loc)] == loc)
         return min(lines, default=_LAST)
 
 
 def _with_inner(moves: Moves, places: Mapping[Loc, Place]) -> Iterator[tuple[Loc, Loc]]:
-    """Yield the moves, and those of the fields inside a mapping that was moved as a whole."""
+    """Yield the moves, and those of the fields inside mappings that were moved as a whole."""
     whole = dict(moves)
     for old in places:
         for depth in range(1, len(old) + 1):
@@ -223,7 +223,7 @@ def _with_inner(moves: Moves, places: Mapping[Loc, Place]) -> Iterator[tuple[Loc
 
 
 def _scalar(value: Any) -> str:
-    """Return a value on one line, which YAML 1.1 and 1.2 read alike."""
+    """Return a value on one line, in a form that YAML 1.1 and 1.2 read as the same value."""
     if isinstance(value, dict):
         entries = (f"{_scalar(key)}: {_scalar(item)}" for key, item in value.items())
         return f"{{{', '.join(entries)}}}"
@@ -239,6 +239,6 @@ def _text(value: str) -> str:
         return yaml.safe_dump(value, default_style='"', width=_LAST).rstrip("\n")
     if is_surprise(value, value):
         return f"'{value}'"
-    # Inside brackets more signs need quotes, which do no harm outside.
+    # Inside brackets more characters need quotes; outside they do no harm.
     dumped = yaml.safe_dump([value], default_flow_style=True, allow_unicode=True, width=_LAST)
     return dumped.rstrip("\n")[1:-1]

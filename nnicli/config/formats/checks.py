@@ -1,4 +1,4 @@
-"""Everything that the format of a config asks of it."""
+"""All checks of a config in its own format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnicli.config.rules.context import RuleContext
 
 
 def apply_rules(context: RuleContext) -> None:
-    """Report in what a config breaks the schema or a rule of its format."""
+    """Report how a config violates the schema and the rules of its format."""
     check_schema(context.document, context.release, context.target)
     for rule in V1_RULES if is_v1(context.data) else V2_RULES:
         rule(context)

@@ -14,13 +14,13 @@ from nnicli.config.rules.context import RuleContext
 def complete(
     context: RuleContext, converter: Converter | None, *, search_space: Any, debug: bool
 ) -> tuple[Format, dict[str, Any]]:
-    """Return a config as its release takes it, with absolute paths and all defaults.
+    """Return a config in the form that its release takes, with absolute paths and all defaults.
 
     Args:
         context: The config, and what it was checked for.
-        converter: The config in the format of its release, None where it has that already.
-        search_space: Its search space, None where it has none.
-        debug: Whether to set `debug`, whatever the config says.
+        converter: The config in the format of its release, None if it already has that format.
+        search_space: Its search space, None if it does not have one.
+        debug: Whether to set `debug` even if the config does not.
     """
     data, base = context.data if converter is None else converter.target, context.base
     if is_v1(data):

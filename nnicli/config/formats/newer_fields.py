@@ -1,4 +1,4 @@
-"""Fields that came later than a release."""
+"""Fields that were added after a release."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEWER: Mapping[tuple[Format, Loc], str] = {
 
 
 def check_newer_fields(context: RuleContext) -> None:
-    """Refuse fields that came later than the release."""
+    """Check that there are no fields that were added after the release."""
     own: Format = "v1" if is_v1(context.data) else "v2"
     newer = dict(_NEWER)
     for service in SERVICES:
@@ -33,5 +33,5 @@ def check_newer_fields(context: RuleContext) -> None:
         if format_ == own and not context.release.has(since):
             for loc, section in context.sections(field[:-1]):
                 if field[-1] in section:
-                    message = f"is not a field of this release; it came with {since}"
+                    message = f"is not available in this release; added in {since}"
                     context.document.report((*loc, field[-1]), message, rule="unknown-key")

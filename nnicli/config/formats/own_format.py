@@ -18,9 +18,9 @@ from nnicli.config.rules.context import RuleContext
 
 
 def to_own_format(context: RuleContext) -> Converter | None:
-    """Convert a sound config for its release, None where it has the release's format already.
+    """Convert a valid config to the format of its release, None if it already has that format.
 
-    What the format of the release cannot hold is a problem of the config.
+    What that format cannot express is reported as a problem of the config.
     """
     converter = _convert(context.data, context.release)
     if converter is not None:
@@ -29,7 +29,7 @@ def to_own_format(context: RuleContext) -> Converter | None:
 
 
 def _convert(data: Mapping[str, Any], release: Release) -> Converter | None:
-    """Return a config in the format of its release, None where it has that already."""
+    """Return a config in the format of its release, None if it already has that format."""
     if is_v1(data):
         if release.format == "v1" or is_legacy(data, release):
             return None
@@ -40,21 +40,21 @@ def _convert(data: Mapping[str, Any], release: Release) -> Converter | None:
 
 
 def _check_conversion(context: RuleContext, converter: Converter) -> None:
-    """Report what the format of the release cannot hold of a config that is sound otherwise."""
+    """Report what the format of the release cannot express of a config that is otherwise valid."""
     document = context.document
     for note in converter.notes:
         if note.outcome == "lost":
             document.report(note.loc, note.message, rule="format", severity=note.severity)
     target = Document(None, data=dict(converter.target), ignored=document.ignored)
     if is_v1(target.data):
-        # It is sent in place of its file.
+        # The search space is sent in place of its file.
         target.data["searchSpacePath"] = "."
     apply_rules(replace(context, document=target))
     report_of_target(document, target, converter)
 
 
 def report_of_target(document: Document, target: Document, converter: Converter) -> None:
-    """Report errors of a converted config where the fields that they are about come from."""
+    """Report errors of a converted config at the fields of the source that they come from."""
     format_ = "v1" if is_v1(target.data) else "v2"
     for loc, problem in target.reported:
         if problem.severity == "error":

@@ -1,4 +1,4 @@
-"""Configs held against the schema of their format, as a release has that."""
+"""Validation of a config against the schema of its format, adapted to a release."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnicli.config.schema.validate import Variant, validate
 from nnicli.config.services.remote import MACHINE
 from nnicli.config.target import Target
 
-# What each format calls the fields of the other one.
+# Name of a field in one format -> its name in the other, for both.
 _OTHER_NAMES = {
     **invert(TOP),
     **invert(MACHINE),
@@ -23,9 +23,9 @@ _OTHER_NAMES = {
 
 
 def check_schema(document: Document, release: Release, target: Target | None = None) -> None:
-    """Report in what a config breaks the schema of its format."""
+    """Report how a config violates the schema of its format."""
     is_old = is_v1(document.data)
-    # nnictl of 2.6 and later converts such a config and drops or does without both.
+    # nnictl of 2.6 and later converts such a config, and needs neither field.
     is_free = is_old and not release.needs_names and not is_legacy(document.data, release)
     variant = Variant(
         _other_arguments(release, is_v1=is_old),

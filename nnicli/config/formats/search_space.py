@@ -1,4 +1,4 @@
-"""The search space of a config, in it or in a file of its own."""
+"""The search space of a config, inline or in a separate file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnicli.config.search_space.checks import check_search_space
 from nnicli.config.target import Target
 from nnicli.errors import Problem
 
-# What is wrong only for the tuners of NNI.
+# Rules that only NNI's own tuners need.
 _OF_SPACES = frozenset(("enum", "type", "required", "unknown-key", "range", "size", "choice"))
 
 
@@ -25,8 +25,8 @@ def check_space_of(context: RuleContext) -> tuple[Document | None, Any]:
     """Check the search space of a config.
 
     Returns:
-        The document that it is in, which may be the config, and the search space; None for both
-        where it could not be read.
+        The document that holds it, which may be the config, and the search space; None for both
+        if it could not be read.
     """
     data = context.data
     tuner = _built_in_tuner(data, context.target)
@@ -54,7 +54,7 @@ def check_space_of(context: RuleContext) -> tuple[Document | None, Any]:
 
 
 def _soften(space: Document, data: Mapping[str, Any], tuner: str | None) -> None:
-    """Make the errors of a search space warnings: a tuner of the user's own may take anything."""
+    """Turn errors of a search space into warnings for a custom tuner, which may take anything."""
     if tuner is not None or not any(data.get(name) for name in ("tuner", "advisor")):
         return
     space.reported = [
@@ -72,13 +72,13 @@ def _read_space(context: RuleContext, field: str, path: Path) -> Document | None
     space.ignored = context.document.ignored
     unread = [problem.message for problem in space.problems if problem.rule == "file"]
     for message in unread:
-        # The place to correct is the config.
+        # It has to be corrected in the config.
         context.document.report((field,), f"{path} {message}", rule="file")
     return None if unread else space
 
 
 def _built_in_tuner(data: Mapping[str, Any], target: Target | None) -> str | None:
-    """Return the tuner's name, None where it is a class of the user's own, registered or not."""
+    """Return the name of the built-in tuner, None for a custom class, registered or not."""
     for name in ALGORITHMS:
         algorithm = data.get(name)
         if name != "assessor" and isinstance(algorithm, dict):

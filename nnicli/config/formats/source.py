@@ -1,4 +1,4 @@
-"""A config as its writer gave it."""
+"""A config as given by the caller."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Source = str | os.PathLike[str] | Mapping[str, Any]
 
 
 def read_config(config: Source) -> Document:
-    """Read a config; fields of the v2 format get NNI's own spelling, and nulls are left out."""
+    """Read a config, give fields of the v2 format NNI's own spelling, and leave nulls out."""
     if isinstance(config, Mapping):
         document = read_mapping(config)
     elif isinstance(config, str | os.PathLike):
@@ -49,7 +49,7 @@ def read_context(
     target: Target | None,
     ignored: frozenset[str],
 ) -> RuleContext:
-    """Read a config, and return it with what it is checked for."""
+    """Read a config, and return the context of its checks."""
     base = _find_base(config, base_path)
     document = read_config(config)
     document.ignored = ignored
@@ -57,7 +57,7 @@ def read_context(
 
 
 def _find_base(config: Source, base_path: str | os.PathLike[str] | None) -> Path:
-    """Return the directory from which a config's relative paths count."""
+    """Return the directory that a config's relative paths are relative to."""
     if base_path is not None:
         return Path(base_path).expanduser().absolute()
     if isinstance(config, str | os.PathLike):

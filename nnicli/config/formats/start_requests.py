@@ -16,7 +16,7 @@ from nnicli.units import parse_duration
 
 @dataclass(frozen=True, slots=True, repr=False)
 class StartRequests:
-    """What a manager gets so that it starts an experiment.
+    """The requests that make a manager start an experiment.
 
     Attributes:
         metadata: Bodies of `PUT /experiment/cluster-metadata`, in order.
@@ -27,14 +27,14 @@ class StartRequests:
     profile: dict[str, Any]
 
     def __repr__(self) -> str:
-        """Show no content: it may hold passwords."""
+        """Show only sizes: the content may hold passwords."""
         return f"StartRequests({len(self.metadata)} of metadata, {len(self.profile)} fields)"
 
 
 _PLATFORM_KEYS = tuple(key for service in SERVICES for key in service.sections.values())
 _TRIAL, _STORAGE = "trial_config", "shared_storage_config"
 
-# Fields of the config that the profile has under the same name.
+# Fields that the config and the profile have under the same name.
 _FIELDS = (
     "authorName",
     "experimentName",
@@ -47,13 +47,13 @@ _FIELDS = (
     "logCollection",
 )
 _CLASS_KEYS = ("codeDir", "classFileName", "className", "classArgs")
-# What managers take of an algorithm; nnictl's own check lets more pass (joi of 1.8 to 2.1).
+# Fields of an algorithm that managers take; nnictl's own check accepts more (joi of 1.8 to 2.1).
 _ALGORITHMS = {
     "tuner": ("builtinTunerName", *_CLASS_KEYS, "gpuIndices", "includeIntermediateResults"),
     "assessor": ("builtinAssessorName", *_CLASS_KEYS),
     "advisor": ("builtinAdvisorName", *_CLASS_KEYS, "gpuIndices"),
 }
-# What is the user's own, nulls included.
+# These may hold anything, nulls included.
 _USERS_OWN = frozenset(("classArgs", "searchSpace"))
 
 
@@ -61,9 +61,9 @@ def start_requests(config: Mapping[str, Any], format_: Format, release: Release)
     """Return the requests that start a new experiment.
 
     Args:
-        config: Its document, as `load_config` makes it.
-        format_: The document's format.
-        release: The manager's.
+        config: Its document, as returned by `load_config`.
+        format_: The format of the document.
+        release: The manager's release.
     """
     return _ENCODERS[format_, release.format](config, release)
 
@@ -71,19 +71,19 @@ def start_requests(config: Mapping[str, Any], format_: Format, release: Release)
 def v1_requests(config: Mapping[str, Any], release: Release) -> StartRequests:
     """Return the requests for a manager of 1.8 to 2.1.
 
-    A key that the release does not know is left out where the experiment is the same without it,
-    or where the check of the config reports it; any other one is refused by the manager by name.
+    A key that the release does not know is left out if the experiment is the same without it, or if
+    the check of the config has reported it. The manager refuses any other one by name.
 
     Args:
         config: Canonical config in the v1 format. In the copies that nnictl keeps, the search
-            space is text already and `maxExecDuration` a number of seconds; both are taken.
-        release: The manager's.
+            space is already text and `maxExecDuration` a number of seconds; both are accepted.
+        release: The manager's release.
     """
     config = _known(config, release)
     is_local = config["trainingServicePlatform"] == "local"
     platform, storage = _platform_body(config, release), _storage_body(config, release)
     trial = {_TRIAL: config["trial"]}
-    # The local service has no use for the manager's address.
+    # The local service does not use the manager's address.
     address = {} if is_local else _address_body(config)
     if is_local and not release.archives_sections:
         archived = {name: config["trial"][name] for name in ("codeDir", "command")}
@@ -98,14 +98,14 @@ def v1_requests(config: Mapping[str, Any], release: Release) -> StartRequests:
 
 
 def legacy_requests(config: Mapping[str, Any], release: Release) -> StartRequests:
-    """Return the requests for a manager of 2.2 or later that gets a v1 config of Kubernetes.
+    """Return the requests for a manager of 2.2 or later that gets a v1 config for Kubernetes.
 
-    The profile names what the manager reads in its own words, next to those of v1, by which the
-    tuner's process knows the format (2.2 to 3.0).
+    The profile has what the manager reads under its v2 names, next to the v1 names, by which the
+    tuner's process recognises the format (2.2 to 3.0).
 
     Args:
         config: Canonical config in the v1 format, of kubeflow, frameworkcontroller or adl.
-        release: The manager's.
+        release: The manager's release.
     """
     config = _known(config, release)
     platform, storage = _platform_body(config, release), _storage_body(config, release)
@@ -131,7 +131,7 @@ def _post_only(config: Mapping[str, Any], _release: Release) -> StartRequests:
     return StartRequests(metadata=(), profile=dict(config))
 
 
-# Format of a document, format that its manager takes -> what makes the requests.
+# Format of a document, format that its manager takes -> encoder of the requests.
 _ENCODERS: Mapping[tuple[Format, Format], Callable[[Mapping[str, Any], Release], StartRequests]] = {
     ("v1", "v1"): v1_requests,
     ("v1", "v2"): legacy_requests,
@@ -143,11 +143,11 @@ def stored_requests(params: Mapping[str, Any]) -> StartRequests:
     """Return the requests that resume an experiment of 2.1.
 
     Args:
-        params: `params` of the profile in its database. What nnictl did not keep there is missing
-            in the requests, too: all of dlts, and any shared storage.
+        params: `params` of the profile in its database. What nnictl did not keep there is also
+            missing from the requests: all of dlts, and any shared storage.
     """
     archive = {item["key"]: item["value"] for item in params.get("clusterMetaData", ())}
-    # nnictl keeps null for a section of hybrid that the config does not have.
+    # nnictl keeps null for each section of hybrid that the config does not have.
     kept = {key: deepcopy(value) for key, value in archive.items() if value is not None}
     is_local = params["trainingServicePlatform"] == "local"
     bodies = (
@@ -166,8 +166,8 @@ def reopen_requests(
 
     Args:
         params: `params` of the profile in its database.
-        kept_config: The config that the launcher kept beside it, empty where there is none.
-        release: The manager's.
+        kept_config: The config that the launcher kept next to it, empty if there is none.
+        release: The manager's release.
     """
     if kept_config:
         return v1_requests(kept_config, release)
@@ -179,7 +179,7 @@ def _requests(bodies: Iterable[dict[str, Any]], profile: dict[str, Any]) -> Star
 
 
 def _known(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
-    """Return a copy of a config without what the release's manager does not know."""
+    """Return a copy of a config without the fields that the release's manager does not know."""
     known: dict[str, Any] = _cleaned(config)
     for request in (service.first_request(release) for service in SERVICES):
         for section in request.refused_sections:
@@ -194,7 +194,7 @@ def _known(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
 
 
 def _cleaned(value: Any) -> Any:
-    """Return a copy without nulls and with GPU indices as text: managers refuse both others."""
+    """Return a copy without nulls, and with GPU indices as text: managers refuse anything else."""
     if isinstance(value, list):
         return [_cleaned(item) for item in value]
     if not isinstance(value, Mapping):
@@ -218,7 +218,7 @@ def _pick(section: Mapping[str, Any], keys: Iterable[str]) -> dict[str, Any]:
 
 
 def _platform_body(config: Mapping[str, Any], release: Release) -> dict[str, Any]:
-    """Return the body that names the platform; empty where it has no section."""
+    """Return the body with the platform's sections; empty if it has none."""
     service = V1_SERVICES[config["trainingServicePlatform"]]
     sections = dict(service.sections)
     if service.parts:
@@ -254,8 +254,8 @@ def _to_archive(bodies: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _to_text(space: Any) -> str:
-    """Return a search space as the manager takes it: an empty JSON text where there is none.
+    """Return a search space as the JSON text that managers take; that of `""` if there is none.
 
-    Empty text itself is refused.
+    Managers refuse empty text.
     """
     return space if isinstance(space, str) else json.dumps("" if space is None else space)

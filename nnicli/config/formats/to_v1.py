@@ -1,4 +1,4 @@
-"""A config in the v2 format as one in the v1 format."""
+"""Conversion of a v2 config to the v1 format."""
 
 from __future__ import annotations
 
@@ -19,30 +19,31 @@ from nnicli.units import parse_duration
 def to_v1(
     config: Mapping[str, Any], *, machine_command: str = "pythonPath", takes_space: bool = False
 ) -> Converter:
-    """Return a v2 config in the v1 format, with what could not be carried over.
+    """Return a v2 config in the v1 format, with notes on what could not be carried over.
 
     Args:
         config: The config, its fields in NNI's own spelling.
-        machine_command: What the release calls a remote machine's own set-up.
-        takes_space: Whether the caller takes care of a search space that is in the config; v1
-            names a file.
+        machine_command: The release's field for a remote machine's own set-up.
+        takes_space: Whether the caller handles an inline search space; v1 only has files.
     """
     converter = Converter(config)
-    converter.assume(("authorName",), "nnicli", "v1 wants one; nothing depends on it")
+    converter.assume(("authorName",), "nnicli", "is required in v1; it has no effect")
     _carry_top(converter)
     if takes_space:
         converter.skip(("searchSpace",))
-    message = "v1 has no place for it; write it into a JSON file and name that by searchSpacePath"
+    message = (
+        "cannot be inline in v1; write it to a JSON file, and name the file as searchSpacePath"
+    )
     converter.report_loss(("searchSpace",), message)
-    converter.assume(("experimentName",), "nnicli", "v1 wants one")
-    converter.assume(("maxExecDuration",), "999d", "v1 wants a limit")
-    converter.assume(("maxTrialNum",), 99_999, "v1 wants a limit")
+    converter.assume(("experimentName",), "nnicli", "is required in v1")
+    converter.assume(("maxExecDuration",), "999d", "is required in v1")
+    converter.assume(("maxTrialNum",), 99_999, "is required in v1")
     services = config.get("trainingService")
     if isinstance(services, list):
         hybrid_to_v1(converter, services, machine_command)
     else:
         _carry_service(converter, HERE, machine_command)
-    converter.assume(("useAnnotation",), False, "v1 has to state it")
+    converter.assume(("useAnnotation",), False, "is required in v1")
     for name in field_names.ALGORITHMS:
         if isinstance(config.get(name), dict):
             _carry_algorithm(converter, name)
@@ -73,13 +74,13 @@ def _to_duration(value: str | float) -> str:
 
 def _carry_algorithm(converter: Converter, name: str) -> None:
     algorithm = converter.source[name]
-    # Since 2.8 they are tuners, in v1 advisors.
+    # They are tuners since 2.8, and advisors in v1.
     is_advisor = name == "tuner" and algorithm.get("name") in ADVISORS
     place = "advisor" if is_advisor else name
     if "className" in algorithm:
         *modules, class_name = str(algorithm["className"]).split(".")
         if len(modules) > 1:
-            message = f"names a package, which {NO_PLACE_IN_V1}; give a class of one module"
+            message = f"names a package, which {NO_PLACE_IN_V1}; use a class of a top-level module"
             converter.report_loss((name, "className"), message)
         else:
             converter.move((name, "codeDirectory"), (place, "codeDir"))

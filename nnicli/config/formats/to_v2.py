@@ -1,4 +1,4 @@
-"""A config in the v1 format as one in the v2 format."""
+"""Conversion of a v1 config to the v2 format."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ _FOR_PEOPLE = ("authorName", "description", "multiThread", "versionCheck", "logC
 
 
 def to_v2(config: Mapping[str, Any], *, has_old_tpe: bool = False) -> Converter:
-    """Return a v1 config in the v2 format, with what could not be carried over.
+    """Return a v1 config in the v2 format, with notes on what could not be carried over.
 
-    Paths stay as they are: both formats count them from the config's folder.
+    Paths stay as they are: in both formats they are relative to the config's directory.
 
     Args:
         config: The config.
-        has_old_tpe: Whether the release has the TPE of before 2.6 under that name.
+        has_old_tpe: Whether TPE is the TPE of before 2.6 in the release.
     """
     converter = Converter(config)
     converter.move_all((), (), field_names.TOP)
@@ -29,7 +29,7 @@ def to_v2(config: Mapping[str, Any], *, has_old_tpe: bool = False) -> Converter:
         converter.drop((name,), NOTHING_DEPENDS)
     if config.get("multiPhase"):
         converter.report_loss(
-            ("multiPhase",), "multi-phase trials are gone since 2.0; leave it out"
+            ("multiPhase",), "multi-phase trials were removed in 2.0; leave it out"
         )
     converter.skip(("multiPhase",))
     converter.move_all(("trial",), (), field_names.TRIAL)
@@ -39,13 +39,11 @@ def to_v2(config: Mapping[str, Any], *, has_old_tpe: bool = False) -> Converter:
     if not has_old_tpe:
         _keep_old_tpe(converter)
     if config.get("searchSpacePath") is None and not config.get("useAnnotation"):
-        message = "v2 wants one; classes of your own and NetworkMorphism need none"
+        message = "is required in v2; custom classes and NetworkMorphism do not need one"
         converter.assume(("searchSpace",), {}, message)
     _carry_service(converter)
     converter.move_all(("sharedStorage",), ("sharedStorage",), field_names.SHARED_STORAGE)
-    converter.report_rest_as_lost(
-        f"{NO_PLACE_IN_V2}; leave it out, or keep to a manager that takes v1"
-    )
+    converter.report_rest_as_lost(f"{NO_PLACE_IN_V2}; leave it out, or use a manager that takes v1")
     return converter
 
 
@@ -65,17 +63,17 @@ def _carry_algorithm(converter: Converter, name: str, key: str) -> None:
     converter.move((name, "gpuIndices"), ("tunerGpuIndices",))
     if algorithm.get("includeIntermediateResults") is not True:
         converter.skip((name, "includeIntermediateResults"))
-    message = f"{NO_PLACE_IN_V2}; trials without a final metric count for nothing there"
+    message = f"{NO_PLACE_IN_V2}; trials without a final metric are ignored there"
     converter.report_loss((name, "includeIntermediateResults"), message, "warning")
 
 
 def _keep_old_tpe(converter: Converter) -> None:
-    """Name the TPE of before 2.6 as it is called since, where its own arguments are given."""
+    """Rename the TPE of before 2.6 to TPE_legacy if it has arguments of its own."""
     arguments = converter.get(("tuner", "classArgs"))
     is_old = isinstance(arguments, dict) and not _OLD_TPE.isdisjoint(arguments)
     if is_old and converter.get(("tuner", "builtinTunerName")) == "TPE":
         converter.target["tuner"]["name"] = "TPE_legacy"
-        message = "is TPE_legacy, since the TPE of 2.6 and later takes other arguments"
+        message = "is TPE_legacy, as the TPE of 2.6 and later takes other arguments"
         converter.notes.append(Note(("tuner", "name"), message, "assumed"))
 
 
@@ -84,13 +82,13 @@ def _carry_service(converter: Converter) -> None:
     service = V1_SERVICES.get(platform)
     if service is None or service.to_v2 is None:
         message = (
-            f"{platform} has no place in the v2 format; keep to a manager that takes v1, or write "
-            "a new config"
+            f"{platform} has no place in the v2 format; use a manager that takes v1, or write a "
+            "new config"
         )
         converter.report_loss(("trainingServicePlatform",), message)
         return
     name = service.v2_name
     converter.move(("trainingServicePlatform",), (*HERE, "platform"), lambda _: name)
     service.to_v2(converter)
-    # v1 allows it everywhere, and uses it for local trials only.
+    # v1 allows it everywhere, but uses it only for local trials.
     converter.skip(("localConfig",))

@@ -1,4 +1,4 @@
-"""The document of a config in the v1 format, as its manager's start needs it."""
+"""The complete document of a config in the v1 format."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from nnicli.config.paths import absolute_path, with_absolute_paths
 from nnicli.config.releases import Release
 from nnicli.config.services import SERVICES, V1_SERVICES
 
-# Fields whose null means their default.
+# Fields in which null means the default.
 _NULLABLE = ("maxExecDuration", "maxTrialNum", "maxTrialDuration")
 
 
 def is_legacy(data: Mapping[str, Any], release: Release) -> bool:
-    """Return whether a v1 config is handed over as such to a manager that takes v2.
+    """Return whether a v1 config is sent unconverted to a manager that takes v2.
 
-    Those of Kubernetes are: all of them up to 2.5, then where they say `reuse: false`, and those
-    that the v2 format has no place for.
+    Configs for Kubernetes are: all of them up to 2.5, later those with `reuse: false` and those
+    whose platform the v2 format does not have.
     """
     platform = data["trainingServicePlatform"]
     if platform not in release.legacy_platforms:
@@ -32,7 +32,7 @@ def is_legacy(data: Mapping[str, Any], release: Release) -> bool:
 
 
 def drop_nulls(data: dict[str, Any]) -> None:
-    """Leave out the fields whose null means their default."""
+    """Leave out null fields in which null means the default."""
     for name in _NULLABLE:
         if name in data and data[name] is None:
             del data[name]
@@ -45,10 +45,10 @@ def drop_nulls(data: dict[str, Any]) -> None:
 def to_canonical_v1(
     data: Mapping[str, Any], *, base: Path, search_space: Mapping[str, Any] | None, debug: bool
 ) -> dict[str, Any]:
-    """Return a v1 config without errors as its manager's start needs it.
+    """Return a v1 config without errors in the form that starts its experiment.
 
-    Paths are absolute, defaults filled in as nnictl does, GPU indices are text, and the search
-    space is in place of its file.
+    Paths are absolute, defaults are filled in as nnictl does, GPU indices are text, and the search
+    space replaces the path of its file.
     """
     document = {key: value for key, value in data.items() if key != "searchSpacePath"}
     is_debug = debug or bool(data.get("debug", False))

@@ -17,8 +17,8 @@ from nnicli.config.rules.hints import check_defects, check_direction, check_plac
 from nnicli.config.rules.packages import check_packages
 from nnicli.config.rules.shared import (
     check_annotation,
-    check_code_folder,
-    check_folder_can_be,
+    check_code_directory,
+    check_directory_can_exist,
     check_gpu_text,
     check_only_json,
 )
@@ -58,7 +58,7 @@ def _platform(context: RuleContext) -> None:
 
 
 def _service(context: RuleContext) -> None:
-    """Check the sections of every training service, and what the config's own one needs."""
+    """Check the sections of every training service, and what the config's service needs."""
     service = _find_service(context)
     for check in (check for other in SERVICES for check in other.v1_section_checks):
         check(context)
@@ -70,7 +70,7 @@ def _trial(context: RuleContext) -> None:
     service, trial = _find_service(context), context.section("trial")
     code = trial.get("codeDir")
     if service is None or not service.is_code_remote:
-        check_code_folder(context, ("trial", "codeDir"), code)
+        check_code_directory(context, ("trial", "codeDir"), code)
     if service is not None and service.runs_in_code:
         loc = ("trial", "command")
         check_command(context, loc, trial.get("command"), code, is_local=service.runs_here)
@@ -123,7 +123,7 @@ def _check_custom_class(
     if isinstance(directory, str) and isinstance(file, str):
         path = Path(absolute_path(directory, context.base)) / file
         if not is_there(path.is_file):
-            report((name, "classFileName"), f"there is no file {path}", rule="path")
+            report((name, "classFileName"), f"file not found: {path}", rule="path")
         elif isinstance(class_name, str):
             check_class(context, (name, "className"), path, class_name)
 
@@ -145,9 +145,9 @@ def _search_space(context: RuleContext) -> None:
     ]
     is_annotated = context.data.get("useAnnotation") is True
     if given and is_annotated:
-        message = "excludes useAnnotation: true, which makes the search space from the code"
+        message = "excludes useAnnotation: true, which generates the search space from the code"
         report(("searchSpacePath",), message, rule="exclusive")
-    # Network morphism searches architectures of its own.
+    # Network morphism searches its own architectures.
     elif not given and not is_annotated and names and names != ["NetworkMorphism"]:
         message = "is required and missing: the JSON file with the search space"
         report(("searchSpacePath",), message, rule="required")
@@ -161,18 +161,18 @@ def _annotation_is_given(context: RuleContext) -> None:
 
 def _gone(context: RuleContext) -> None:
     if context.data.get("multiPhase") is True and context.release.format != "v1":
-        message = "found true; this release has only one parameter set a trial"
+        message = "found true; in this release a trial has only one parameter set"
         context.document.report(("multiPhase",), message, rule="gone")
 
 
 def _log_directory(context: RuleContext) -> None:
-    check_folder_can_be(context, ("logDir",))
-    folder = context.data.get("logDir")
-    if not isinstance(folder, str) or context.release.format == "v2":
+    check_directory_can_exist(context, ("logDir",))
+    text = context.data.get("logDir")
+    if not isinstance(text, str) or context.release.format == "v2":
         return
-    path = Path(absolute_path(folder, context.base))
+    path = Path(absolute_path(text, context.base))
     if not is_there(path.exists):
-        context.document.report(("logDir",), f"there is no folder {path}", rule="path")
+        context.document.report(("logDir",), f"directory not found: {path}", rule="path")
 
 
 RULES: tuple[Callable[[RuleContext], None], ...] = (

@@ -1,4 +1,4 @@
-"""The document of a config in the v2 format, as its manager takes it."""
+"""The complete document of a config in the v2 format."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ def to_canonical_v2(
     search_space: Mapping[str, Any],
     debug: bool,
 ) -> dict[str, Any]:
-    """Return the document that is POSTed, of a config without errors.
+    """Return a v2 config without errors as the document that is POSTed.
 
-    Paths are absolute, the search space is inlined, defaults are filled in, and what the training
-    service of 2.6 and later reads from its own section is copied there.
+    Paths are absolute, the search space is inline, defaults are filled in, and fields that the
+    training service of 2.6 and later reads from its own section are copied there.
     """
     document = {key: value for key, value in data.items() if key not in _REPLACED}
     is_debug = debug or bool(data.get("debug", False))
@@ -76,7 +76,7 @@ def _place_of(name: str, algorithm: Mapping[str, Any], release: Release) -> str:
         return name
     if release.advisor_is_tuner:
         return "tuner"
-    # A class of the user's own, or one that is registered, is what its writer says that it is.
+    # A custom or registered class is what the config says it is.
     built_in = algorithm.get("name")
     if built_in in ADVISORS:
         return "advisor"

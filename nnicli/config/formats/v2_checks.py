@@ -17,9 +17,9 @@ from nnicli.config.rules.hints import check_defects, check_direction, check_plac
 from nnicli.config.rules.packages import check_packages
 from nnicli.config.rules.shared import (
     check_annotation,
-    check_code_folder,
+    check_code_directory,
+    check_directory_can_exist,
     check_duration,
-    check_folder_can_be,
     check_gpu_text,
     check_only_json,
 )
@@ -32,10 +32,10 @@ from nnicli.config.services.base import Section, Service
 def _one_search_space(context: RuleContext) -> None:
     given = [name for name in ("searchSpace", "searchSpaceFile") if name in context.data]
     if not given and context.data.get("useAnnotation") is not True:
-        message = "is required and missing; give it inline, or a file as searchSpaceFile"
+        message = "is required and missing; give it inline, or in a file as searchSpaceFile"
         context.document.report(("searchSpace",), message, rule="required")
     if len(given) > 1:
-        message = "searchSpace and searchSpaceFile exclude each other; NNI would take the file"
+        message = "searchSpace and searchSpaceFile exclude each other; NNI would use the file"
         context.document.report(("searchSpaceFile",), message, rule="exclusive")
 
 
@@ -53,7 +53,7 @@ def _one_tuner(context: RuleContext) -> None:
 
 
 def _algorithm_form(context: RuleContext) -> None:
-    """An algorithm is a built-in name, or a class with the folder that it is in."""
+    """Check that an algorithm is a built-in name, or a class with its directory."""
     for name in ALGORITHMS:
         algorithm = context.section(name)
         if name not in context.data or not isinstance(context.data[name], dict):
@@ -66,7 +66,7 @@ def _algorithm_form(context: RuleContext) -> None:
             )
             context.document.report((name, "name"), message, rule="required")
         elif "codeDirectory" in algorithm:
-            message = "goes with className only; a built-in algorithm has none"
+            message = "is only for className; a built-in algorithm does not have one"
             context.document.report((name, "codeDirectory"), message, rule="exclusive")
 
 
@@ -83,31 +83,31 @@ def _check_custom_class(context: RuleContext, name: str, algorithm: dict[str, An
         report((name, "name"), "name and className exclude each other", rule="exclusive")
     directory = algorithm.get("codeDirectory")
     if directory is None:
-        message = "is required and missing: the folder in which className is found"
+        message = "is required and missing: the directory in which className is found"
         report((name, "codeDirectory"), message, rule="required")
         return
     class_name = algorithm["className"]
     if not isinstance(directory, str) or not isinstance(class_name, str):
         return
-    folder = Path(absolute_path(directory, context.base))
-    if not is_there(folder.is_dir):
-        report((name, "codeDirectory"), f"there is no folder {folder}", rule="path")
+    path = Path(absolute_path(directory, context.base))
+    if not is_there(path.is_dir):
+        report((name, "codeDirectory"), f"directory not found: {path}", rule="path")
         return
     if "." not in class_name:
-        # The schema says so.
+        # The schema reports it.
         return
-    module = folder.joinpath(*class_name.split(".")[:-1])
+    module = path.joinpath(*class_name.split(".")[:-1])
     files = (module.with_suffix(".py"), module / "__init__.py")
     file = next((file for file in files if is_there(file.is_file)), None)
     if file is not None:
         check_class(context, (name, "className"), file, class_name.rpartition(".")[2])
     elif not _is_installed(context, class_name.partition(".")[0]):
-        message = f"there is no module {module.with_suffix('.py')}; expected `module.Class`"
+        message = f"module not found: {module.with_suffix('.py')}; expected `module.Class`"
         report((name, "className"), message, rule="path")
 
 
 def _is_installed(context: RuleContext, module: str) -> bool:
-    """Return whether the NNI that is to run the config is known to have a module."""
+    """Return whether the NNI that will run the config is known to have a module."""
     return context.target is not None and not context.target.find_missing((module,))
 
 
@@ -121,15 +121,15 @@ def _tuner_gpus(context: RuleContext) -> None:
 
 
 def _working_directory(context: RuleContext) -> None:
-    check_folder_can_be(context, ("experimentWorkingDirectory",))
+    check_directory_can_exist(context, ("experimentWorkingDirectory",))
 
 
 def _services(context: RuleContext) -> None:
-    """Check every training service, of a hybrid list each for itself."""
+    """Check every training service, those of a hybrid list one by one."""
     is_list = isinstance(context.data.get("trainingService"), list)
     allowed = _allowed(context, is_list=is_list)
     if is_list and not allowed:
-        message = "found a list (hybrid), which this release does not take; allowed: a mapping"
+        message = "found a list (hybrid), not available in this release; allowed: a mapping"
         context.document.report(("trainingService",), message, rule="training-service")
     if not context.services():
         _check_trial(context, (), {}, None)
@@ -156,20 +156,20 @@ def _refuse_platform(context: RuleContext, loc: Loc, platform: str, *, is_list: 
     is_for_list = not is_list and platform in context.release.hybrid_platforms
     context.document.report(
         (*loc, "platform"),
-        f"found {platform}, which this release does not take; {place}allowed: {allowed}",
+        f"found {platform}, not available in this release; {place}allowed: {allowed}",
         rule="training-service",
         suggestion="write it as the only item of a list" if is_for_list else None,
     )
 
 
 def _check_trial(context: RuleContext, loc: Loc, section: Section, service: Service | None) -> None:
-    """Every trial needs a command and a folder, which a service may say for itself."""
+    """Check the command and the code directory of trials, which a service may override."""
     place, command = context.effective("trialCommand", loc, section)
     if command is None and (service is None or not service.has_roles):
         context.document.report(place, "is required and missing", rule="required")
     place_of_code, directory = context.effective("trialCodeDirectory", loc, section)
     directory = "." if directory is None else directory
-    check_code_folder(context, place_of_code, directory)
+    check_code_directory(context, place_of_code, directory)
     if service is not None and service.runs_in_code:
         check_command(context, place, command, directory, is_local=service.runs_here)
 

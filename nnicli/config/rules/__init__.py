@@ -1,4 +1,4 @@
-"""Checks that a schema cannot express, whatever the training service.
+"""Checks that a schema cannot express, for every training service.
 
 Internal: `nnicli.config` has what the other packages take.
 """

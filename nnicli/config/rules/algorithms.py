@@ -8,12 +8,12 @@ from typing import Any
 from nnicli.config.rules.context import RuleContext
 from nnicli.config.secrets import Loc, show
 
-# What Evolution takes without a population_size, in all releases.
+# Evolution's default population_size, in all releases.
 _POPULATION_SIZE = 32
 
 
 def check_tuner_exists(context: RuleContext, loc: Loc, name: Any, known: Iterable[str]) -> None:
-    """Check that a built-in tuner that nnicli knows was there in the release, too."""
+    """Check that a built-in tuner that nnicli knows is available in the release."""
     if context.target is not None and name in context.target.names("tuner"):
         return
     if isinstance(name, str) and name in known and name not in context.release.tuners:
@@ -23,7 +23,7 @@ def check_tuner_exists(context: RuleContext, loc: Loc, name: Any, known: Iterabl
 
 
 def check_budgets(context: RuleContext) -> None:
-    """Check that BOHB's budgets are a range, in `tuner` or `advisor`."""
+    """Check that BOHB's budgets, in `tuner` or `advisor`, form a range."""
     for name in ("tuner", "advisor"):
         algorithm = context.section(name)
         arguments = algorithm.get("classArgs")
@@ -38,9 +38,9 @@ def check_budgets(context: RuleContext) -> None:
 
 
 def check_population(context: RuleContext) -> None:
-    """Check that an Evolution tuner has as many individuals as trials run at once.
+    """Check that an Evolution tuner has at least as many individuals as trials run at once.
 
-    With fewer it fails over its first request, "The population is empty" (1.9, 2.5, 2.10.1 and 3.0,
+    With fewer it fails on its first request, "The population is empty" (1.9, 2.5, 2.10.1 and 3.0,
     seen live).
     """
     tuner = context.section("tuner")

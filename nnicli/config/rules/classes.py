@@ -16,13 +16,13 @@ _MOST_BYTES = 4 << 20
 def check_class(context: RuleContext, loc: Loc, file: Path, name: str) -> None:
     """Warn of a file that does not define the class that it should.
 
-    It is a warning, as classes may also be made in other ways than those that are looked for, and
-    only for a start: without a target the file may not be finished.
+    It is only a warning, as a class may also be defined in ways that are not looked for, and only
+    for a start: without a target the file may not be finished.
 
     Args:
         context: The config.
         loc: Loc of the class's field.
-        file: The file, which is there.
+        file: The file, which exists.
         name: The name of the class.
     """
     if context.target is None:
@@ -30,25 +30,25 @@ def check_class(context: RuleContext, loc: Loc, file: Path, name: str) -> None:
     try:
         content = read_regular(file, limit=_MOST_BYTES)
         with warnings.catch_warnings():
-            # Python warns of "\\d" and the like, on standard error from 3.12 on.
+            # Python warns of "\\d" and the like, from 3.12 on on standard error.
             warnings.simplefilter("ignore")
             tree = ast.parse(content)
     except OSError:
         return
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        # It may be written for another Python.
+        # It may be written for another version of Python.
         return
     names = _defined_names(tree)
     if "*" in names or name in names:
         return
     classes = [node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
     found = f"its classes: {', '.join(classes)}" if classes else "it has no class"
-    message = f"there is no class {name} in {file}; {found}"
+    message = f"class {name} not found in {file}; {found}"
     context.document.report(loc, message, rule="class", severity="warning")
 
 
 def _defined_names(tree: ast.Module) -> set[str]:
-    """Return the names that a module may have, `*` for any."""
+    """Return the names that a module may define, `*` for any."""
     names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):

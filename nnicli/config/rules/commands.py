@@ -1,4 +1,4 @@
-"""Whether the programs and scripts that a trial's command names are there."""
+"""Whether the programs and scripts that a trial's command names exist."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from nnicli.config.rules.context import RuleContext
 from nnicli.config.secrets import Loc, show
 from nnicli.config.target import Target
 
-# With any of these only a shell knows what runs. Quotes are plain enough.
+# With any of these only a shell knows what runs. Quotes are simple enough to handle.
 _SHELL = re.compile(r"[$`;&|<>*?(){}\[\]~!#\\\n\r]")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
-# What a shell knows by itself.
+# Built-ins and keywords of shells.
 _SHELL_WORD = re.compile(
     r"""[.:\[] | alias | bg | break | case | cd | command | continue | do | done | echo | elif
     | else | esac | eval | exec | exit | export | false | fg | fi | for | function | getopts | hash
@@ -28,40 +28,40 @@ _SHELL_WORD = re.compile(
     re.VERBOSE,
 )
 _PYTHON = re.compile(r"python(?:\d+(?:\.\d+)*)?", re.ASCII)
-# Its options without a value.
+# Options of Python that do not take a value.
 _FLAGS = re.compile(r"-[bBdEiIOqsSuvxP]+")
 
 
 def check_command(
     context: RuleContext, loc: Loc, command: Any, directory: Any, *, is_local: bool
 ) -> None:
-    """Check that what a trial's command starts is there.
+    """Check that the program and the script of a trial's command exist.
 
-    Only a command without any of the shell's own syntax is looked at: of others nothing is certain.
-    Nor is it without a target: it may run on another machine, and its code may not be there yet.
+    Commands with shell syntax are not checked, as it is not certain what they run. Without a target
+    no command is: it may run on another machine, and its code may not be there yet.
 
     Args:
         context: The config.
         loc: Loc of the command.
         command: The command.
-        directory: Folder of the trials' code, in which it runs.
-        is_local: Whether it runs on this machine; a copy of the folder is on the others, too.
+        directory: Directory of the trials' code, in which it runs.
+        is_local: Whether it runs on this machine; other machines have a copy of the directory.
     """
     if not isinstance(command, str) or not isinstance(directory, str) or context.target is None:
         return
     words = _words(command)
-    folder = Path(absolute_path(directory, context.base))
-    if not words or not is_there(folder.is_dir):
+    code = Path(absolute_path(directory, context.base))
+    if not words or not is_there(code.is_dir):
         return
     script = _script(words)
-    if is_local and not _is_program(words[0], context.target, folder):
-        where = "in PATH" if "/" not in words[0] else f"in {folder}"
-        message = f"found {show(command, loc)}, but there is no program {words[0]} {where}"
+    if is_local and not _is_program(words[0], context.target, code):
+        where = "in PATH" if "/" not in words[0] else f"in {code}"
+        message = f"found {show(command, loc)}; program {words[0]} not found {where}"
         _report(context, loc, message)
     elif script is not None and (is_local or not os.path.isabs(script)):  # noqa: PTH117 - as text
-        path = folder / script
+        path = code / script
         if not is_there(path.exists):
-            message = f"found {show(command, loc)}, but there is no {path}"
+            message = f"found {show(command, loc)}; {path} not found"
             _report(context, loc, message)
 
 
@@ -70,7 +70,7 @@ def _report(context: RuleContext, loc: Loc, message: str) -> None:
 
 
 def _words(command: str) -> list[str]:
-    """Return the words of a command without its assignments; none where only a shell knows."""
+    """Return the words of a command without its assignments, none if only a shell knows them."""
     if _SHELL.search(command):
         return []
     try:
@@ -84,16 +84,16 @@ def _words(command: str) -> list[str]:
     return words
 
 
-def _is_program(word: str, target: Target, folder: Path) -> bool:
+def _is_program(word: str, target: Target, directory: Path) -> bool:
     if "/" in word:
-        return is_there((folder / word).exists)
+        return is_there((directory / word).exists)
     if _SHELL_WORD.fullmatch(word) or target.search_path is None:
         return True
     return shutil.which(word, path=target.search_path) is not None
 
 
 def _script(words: Sequence[str]) -> str | None:
-    """Return the script that Python is to run, None where that is not certain."""
+    """Return the script that Python will run, None if that is not certain."""
     if not _PYTHON.fullmatch(words[0].rpartition("/")[2]):
         return None
     rest = [*words[1:]]

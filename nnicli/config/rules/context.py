@@ -1,4 +1,4 @@
-"""A config that is checked, with what it is checked for."""
+"""A config that is being checked, and what it is checked for."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from nnicli.config.secrets import Loc
 from nnicli.config.target import Target
 
 ANNOTATION = "annotation"
-"""Rule of a problem that is an error to a start, whatever its severity."""
+"""Rule of a problem that a start treats as an error even if it is a warning."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleContext:
-    """A config whose fields have their own spelling, and what it is checked for.
+    """A config whose fields have NNI's own spelling, and what it is checked for.
 
     Attributes:
         document: The config; problems are reported there.
-        base: Folder from which its relative paths count.
-        release: The NNI that is to run it.
-        target: What that NNI has in its environment, None where that is not known.
+        base: Directory that its relative paths are relative to.
+        release: The NNI that will run it.
+        target: What that NNI has in its environment, None if that is not known.
     """
 
     document: Document
@@ -39,12 +39,12 @@ class RuleContext:
         return data
 
     def section(self, name: str) -> dict[str, Any]:
-        """Return a mapping at the top level, empty when it is missing or something else."""
+        """Return a top-level mapping, empty if it is missing or not a mapping."""
         value = self.data.get(name)
         return value if isinstance(value, dict) else {}
 
     def services(self) -> list[tuple[Loc, dict[str, Any]]]:
-        """Return every training service of a config in the v2 format, with the way to it."""
+        """Return every training service of a config in the v2 format, with its loc."""
         given = self.data.get("trainingService")
         here: Loc = ("trainingService",)
         if isinstance(given, dict):
@@ -56,10 +56,10 @@ class RuleContext:
         ]
 
     def sections(self, loc: Loc) -> list[tuple[Loc, dict[str, Any]]]:
-        """Return the mappings at a loc, each with its own.
+        """Return the mappings at a loc, each with its own loc.
 
         Args:
-            loc: Where they are: `trainingService` stands for every training service, a number for
+            loc: Their loc, in which `trainingService` means every training service, and a number
                 every item of a list.
         """
         if not loc:

@@ -1,4 +1,4 @@
-"""What is doubtful about a config: placeholders, changed defaults, tuners with a defect."""
+"""What may be wrong with a config: placeholders, changed defaults, tuners with a defect."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ _PLACEHOLDER = re.compile(
     r"\$?\{[^{}]*\}|<[^<>]+>|.*\breplace_(to|with)_\w+.*|.*\byour[-_](ip|name|token|host|user)\w*.*",
     re.IGNORECASE | re.DOTALL,
 )
-# The values of these are the user's own.
+# Values inside these are arbitrary.
 _FREE = frozenset(("searchSpace", "classArgs", "openpaiConfig"))
 _CLASS_KEYS = ("name", "builtinTunerName")
 
 
 def check_placeholders(context: RuleContext) -> None:
-    """Warn of values that were left as a template has them."""
+    """Warn of values that were left as in a template."""
     for loc, value in _texts(context.data, ()):
         if _PLACEHOLDER.fullmatch(value):
-            message = f"found {show(value, loc)}, which looks like a placeholder; write the value"
+            message = (
+                f"found {show(value, loc)}, which looks like a placeholder; replace it by the value"
+            )
             context.document.report(loc, message, rule="placeholder", severity="warning")
 
 
@@ -41,13 +43,13 @@ def _texts(value: Any, loc: Loc) -> Iterator[tuple[Loc, str]]:
 
 
 def check_direction(context: RuleContext) -> None:
-    """Warn of a TPE without a direction: it maximised up to 2.5 and minimises since."""
+    """Warn of a TPE without `optimize_mode`: it maximises up to 2.5 and minimises since 2.6."""
     tuner = context.section("tuner")
     arguments = tuner.get("classArgs")
-    is_told = isinstance(arguments, dict) and "optimize_mode" in arguments
-    if not is_told and "TPE" in [tuner.get(key) for key in _CLASS_KEYS]:
+    has_mode = isinstance(arguments, dict) and "optimize_mode" in arguments
+    if not has_mode and "TPE" in [tuner.get(key) for key in _CLASS_KEYS]:
         message = (
-            "is not given; TPE maximises without it up to 2.5 and minimises since 2.6. Write "
+            "is not given; without it TPE maximises up to 2.5 and minimises since 2.6. Write "
             "maximize or minimize"
         )
         loc = ("tuner", "classArgs", "optimize_mode")
@@ -55,7 +57,7 @@ def check_direction(context: RuleContext) -> None:
 
 
 def check_defects(context: RuleContext) -> None:
-    """Warn of a built-in tuner that fails in the release, whatever its search space."""
+    """Warn of a built-in tuner that fails in the release with every search space."""
     for section in ("tuner", "advisor"):
         algorithm = context.section(section)
         for key in ("name", "builtinTunerName", "builtinAdvisorName"):

@@ -1,4 +1,4 @@
-"""Packages that algorithms need in the environment of the NNI that runs them."""
+"""Packages that an algorithm needs in the environment of its NNI."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnicli.config.target import Target
 
 @dataclass(frozen=True, slots=True)
 class _Need:
-    """What an algorithm needs that NNI does not install with itself.
+    """What an algorithm needs that is not installed with NNI.
 
     Attributes:
         modules: The modules that it imports.
@@ -26,8 +26,8 @@ class _Need:
 
 
 _HYPEROPT = _Need(("hyperopt",), ("nni[Anneal]",))
-# Each was seen to fail without these modules on 2.0 to 3.0: the import of its module does. Hyperopt
-# came with NNI up to 2.9.
+# Without these modules the import of each fails (2.0 to 3.0, seen live). Hyperopt came with NNI up
+# to 2.9.
 _NEEDS: Mapping[str, _Need] = {
     "Anneal": _HYPEROPT,
     "TPE_legacy": _HYPEROPT,
@@ -42,9 +42,9 @@ _EXTRAS_OF_1 = frozenset(("SMAC", "BOHB", "PPOTuner"))
 
 
 def check_packages(context: RuleContext) -> None:
-    """Check that each algorithm can be imported where it is to run.
+    """Check that each algorithm can be imported in the environment where it will run.
 
-    Otherwise the tuner ends at its start, which the manager notices after ten seconds (2.8 to 3.0).
+    Otherwise the tuner exits at once, which the manager notices after ten seconds (2.8 to 3.0).
     """
     if context.target is None:
         return
@@ -64,7 +64,7 @@ def _check(context: RuleContext, loc: Loc, name: str, target: Target) -> None:
         if target.find_missing((module,)):
             message = (
                 f"found {name}, which is registered as {class_name}; {target.python} has no module "
-                f"{module}, so install its package there, or run `nnictl algo unregister "
+                f"{module}: install its package there, or run `nnictl algo unregister "
                 f"{shlex.quote(name)}`"
             )
             context.document.report(loc, message, rule="package")
@@ -84,5 +84,5 @@ def _check_need(context: RuleContext, loc: Loc, name: str, target: Target) -> No
         return
     modules = ", ".join(module for module in need.modules if module in missing)
     command = shlex.join((str(target.python), "-m", "pip", "install", *need.install))
-    message = f"found {name}, which needs {modules}; not installed there, so run `{command}`"
+    message = f"found {name}, which needs {modules}; not installed, so run `{command}`"
     context.document.report(loc, message, rule="package")

@@ -1,4 +1,4 @@
-"""Checks of fields that several parts of a config have."""
+"""Checks of fields that occur in several parts of a config."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nnicli.units import parse_duration
 def check_annotation(context: RuleContext) -> None:
     """Warn of `useAnnotation: true`, which only nnictl can expand.
 
-    It is valid where the release has it, so that a check warns only; a start refuses it.
+    It is valid in releases that have it, so a check only warns; a start refuses it.
     """
     if context.data.get("useAnnotation") is not True:
         return
@@ -28,7 +28,7 @@ def check_annotation(context: RuleContext) -> None:
     reason = (
         "only nnictl expands annotations, so nnicli cannot start this"
         if is_known
-        else "this release has no annotations any more"
+        else "this release no longer has annotations"
     )
     message = f"found true; {reason}. Write a search space, and read parameters with "
     context.document.report(
@@ -40,7 +40,7 @@ def check_annotation(context: RuleContext) -> None:
 
 
 def check_duration(context: RuleContext, loc: Loc, value: Any) -> None:
-    """Check a time limit: text with a unit, in v2 also a number of seconds."""
+    """Check a time limit of the v2 format: text with a unit, or a number of seconds."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return
     written = context.document.surprises.get(loc)
@@ -58,21 +58,21 @@ def check_duration(context: RuleContext, loc: Loc, value: Any) -> None:
         context.document.report(loc, message, rule="duration", suggestion=hint)
 
 
-def check_code_folder(context: RuleContext, loc: Loc, directory: Any) -> None:
-    """Check that the folder of the trials' code is there, and can be used."""
-    if not isinstance(directory, str) or not directory:
+def check_code_directory(context: RuleContext, loc: Loc, text: Any) -> None:
+    """Check that the directory of the trials' code exists and can be used."""
+    if not isinstance(text, str) or not text:
         return
-    folder = absolute_path(directory, context.base)
-    if not is_there(Path(folder).is_dir):
-        # A 3.0 manager would say RUNNING for ever, with no trial and no error.
-        context.document.report(loc, f"there is no folder {folder}", rule="path")
-    elif " " in folder and not context.release.takes_blank_in_code_path:
-        message = f"the path {folder} has a blank in it, so every trial would fail before NNI 3.0; "
+    path = absolute_path(text, context.base)
+    if not is_there(Path(path).is_dir):
+        # A 3.0 manager would stay RUNNING for ever, without a trial or an error.
+        context.document.report(loc, f"directory not found: {path}", rule="path")
+    elif " " in path and not context.release.takes_space_in_code_path:
+        message = f"the path {path} has a space in it, so every trial would fail before NNI 3.0; "
         context.document.report(loc, message + "move the code, or use 3.0", rule="path")
 
 
 def check_gpu_text(context: RuleContext, loc: Loc, value: Any) -> None:
-    """Refuse text that names a GPU twice."""
+    """Check that text does not name a GPU twice."""
     if not isinstance(value, str):
         return
     try:
@@ -85,24 +85,24 @@ def check_gpu_text(context: RuleContext, loc: Loc, value: Any) -> None:
 
 
 def check_file(context: RuleContext, loc: Loc, text: Any) -> None:
-    """Check that a file that is named is there."""
+    """Check that a file exists."""
     if isinstance(text, str) and text:
         path = Path(absolute_path(text, context.base))
         if not is_there(path.is_file):
-            message = f"there is no file {show_path(text, str(path))}"
+            message = f"file not found: {show_path(text, str(path))}"
             context.document.report(loc, message, rule="path")
 
 
-def check_folder(context: RuleContext, loc: Loc, text: Any) -> None:
-    """Check that a folder that is named is there."""
+def check_directory(context: RuleContext, loc: Loc, text: Any) -> None:
+    """Check that a directory exists."""
     if isinstance(text, str) and text:
         path = Path(absolute_path(text, context.base))
         if not is_there(path.is_dir):
-            context.document.report(loc, f"there is no folder {path}", rule="path")
+            context.document.report(loc, f"directory not found: {path}", rule="path")
 
 
 def check_mapping_file(context: RuleContext, loc: Loc, text: Any) -> dict[str, Any]:
-    """Check that a YAML or JSON file that is named holds a mapping, and return that."""
+    """Check that a YAML or JSON file holds a mapping, and return the mapping."""
     if not isinstance(text, str) or not text:
         return {}
     path = Path(absolute_path(text, context.base))
@@ -112,12 +112,12 @@ def check_mapping_file(context: RuleContext, loc: Loc, text: Any) -> dict[str, A
     if isinstance(document.data, dict):
         return document.data
     if not document.problems:
-        context.document.report(loc, f"{path} holds no mapping", rule="type")
+        context.document.report(loc, f"{path} does not hold a mapping", rule="type")
     return {}
 
 
-def check_folder_can_be(context: RuleContext, loc: tuple[str]) -> None:
-    """Check that a folder at the top level exists, or could be made."""
+def check_directory_can_exist(context: RuleContext, loc: tuple[str]) -> None:
+    """Check that a directory, a top-level field, exists or could be created."""
     text = context.data.get(loc[0])
     if not isinstance(text, str) or not text:
         return
@@ -128,14 +128,16 @@ def check_folder_can_be(context: RuleContext, loc: tuple[str]) -> None:
     except (OSError, ValueError):
         is_in_the_way = True
     if is_in_the_way or "\0" in text:
-        message = f"found {show(text, ())}; allowed: a folder, or a path where one can be made"
+        message = (
+            f"found {show(text, ())}; allowed: a directory, or a path where one can be created"
+        )
         context.document.report(loc, message, rule="path")
 
 
 def check_only_json(context: RuleContext) -> None:
-    """Refuse numbers that JSON does not have."""
+    """Check that there are no numbers that JSON does not have."""
     for loc in find_non_finite(context.data):
-        # A search space is checked on its own.
+        # The search space is checked separately.
         if loc[0] != "searchSpace":
             context.document.report(loc, "NaN and infinity are not allowed", rule="finite")
 

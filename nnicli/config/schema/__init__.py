@@ -1,4 +1,4 @@
-"""Documents against the shipped JSON schemas.
+"""Validation of documents against the shipped JSON schemas.
 
 Internal: `nnicli.config` has what the other packages take.
 """

@@ -1,4 +1,4 @@
-"""Fields that lost their indentation, put back below the section that they belong to."""
+"""Fields that lost their indentation, put back into the section that they belong to."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from nnicli.config.secrets import Loc, show_key
 Sections = Mapping[str, frozenset[str]]
 _TOP, _SPACE = "", "searchspace"
 _MOST_NAMED = 10
-# What these hold is the user's own.
+# The fields inside these are the user's.
 _FREE = frozenset(("classargs", _SPACE))
 
 
 def restore_indentation(document: Document, schema: str) -> None:
-    """Put fields back below an empty section that they follow, and report that section once.
+    """Put fields back into the empty section that they follow, and report that section once.
 
-    `tuner:` with `name: TPE` below it at the margin is an empty section and an unknown field to
-    YAML. With the fields in their place, the other checks find what else is wrong, and no
-    consequences.
+    To YAML, `tuner:` followed by an unindented `name: TPE` is an empty section and an unknown
+    field. With the fields put back, the other checks report real problems, and not the
+    consequences of this one.
 
     Args:
         document: A config, changed in place.
@@ -64,7 +64,7 @@ def _restore(
 
 
 def _depth_of(key: str, value: Any, path: Sequence[str], sections: Sections) -> int:
-    """Return how many of the empty sections above a field belong to it, 0 where none does."""
+    """Return how many of the empty sections above a field it belongs below, 0 for none."""
     for depth in range(len(path), 0, -1):
         section = fold(path[depth - 1])
         is_parameter = isinstance(value, dict) and "_type" in value
@@ -92,7 +92,7 @@ def _report(document: Document, loc: Loc, lost: Sequence[str]) -> None:
 
 @cache
 def _sections(name: str) -> Sections:
-    """Return the sections that a schema knows anywhere, each with the fields that it may have."""
+    """Return every section of a schema, at any level, with the fields that it may have."""
     schema = load_schema(name)
     found: dict[str, set[str]] = {_TOP: set(map(fold, schema["properties"]))}
     for key, part in _properties(schema):
@@ -103,7 +103,7 @@ def _sections(name: str) -> Sections:
 
 
 def _properties(part: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield every field that a schema describes anywhere."""
+    """Yield every field that a schema describes, at any level."""
     if isinstance(part, list):
         for item in part:
             yield from _properties(item)
@@ -116,7 +116,7 @@ def _properties(part: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 
 def _fields(name: str, part: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the fields of a mapping that a part of a schema describes, references followed."""
+    """Yield the fields of a mapping that a part of a schema describes, following references."""
     if isinstance(part, list):
         for item in part:
             yield from _fields(name, item)

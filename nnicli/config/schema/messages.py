@@ -1,4 +1,4 @@
-"""What breaks a JSON schema, in words."""
+"""Violations of a JSON schema as problems, with messages for people."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nnicli.config.secrets import Loc, is_secret, show
 from nnicli.config.words import closest
 
 MOST_ERRORS = 200
-"""Errors that are listed at once; nobody reads more."""
+"""How many errors are listed at once; nobody reads more."""
 
-# Keys that are listed with every unknown one.
+# How many allowed keys are listed with every unknown key.
 _SHORT_LIST = 8
 _TYPE_NAMES = {
     "object": "a mapping",
@@ -29,10 +29,10 @@ _TYPE_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A value that breaks a keyword of a schema.
+    """A value that violates a keyword of a schema.
 
     Attributes:
-        document: Where the value is.
+        document: The document of the value.
         loc: Its loc.
         found: The value.
         wanted: The value of the keyword.
@@ -54,7 +54,7 @@ class Violation:
     def report(
         self, message: str, *, rule: str, suggestion: str | None = None, field: str = ""
     ) -> None:
-        """Report it, or a field of the value."""
+        """Report the value, or one of its fields."""
         loc = (*self.loc, field) if field else self.loc
         self.document.report(loc, message, rule=rule, suggestion=suggestion)
 
@@ -62,7 +62,7 @@ class Violation:
 def _report_type(violation: Violation) -> None:
     names = as_list(violation.wanted)
     allowed = " or ".join(_TYPE_NAMES[name] for name in names if name != "null")
-    # Text in place of a section may hold what the section should.
+    # Text in place of a section may be its content, secrets included.
     is_section = isinstance(violation.found, str) and not {"string", "boolean"} & {*names}
     is_section = (
         is_section and bool({"object", "array"} & {*names}) and violation.loc != ("searchSpace",)
@@ -70,7 +70,7 @@ def _report_type(violation: Violation) -> None:
     found = "text" if is_section else violation.show()
     message = f"found {found}; allowed: {allowed}"
     suggestion = _name_section(violation) if is_section else _rewrite(violation, names)
-    # Of a training service both the list and the mapping are missed.
+    # A training service may be a list or a mapping, and both alternatives fail.
     reported = violation.document.reported
     here = [index for index, (loc, _) in enumerate(reported) if loc == violation.loc]
     if here and reported[here[-1]][1].rule == "type":
@@ -79,7 +79,7 @@ def _report_type(violation: Violation) -> None:
 
 
 def _name_section(violation: Violation) -> str | None:
-    """Return how to write a section of which only its main word was given: `tuner: TPE`."""
+    """Return how to write a section of which only the main value was given: `tuner: TPE`."""
     for field, part in violation.part.get("properties", {}).items():
         if violation.found in part.get("enum", ()):
             return f"write {{{field}: {violation.found}}}"
@@ -87,7 +87,7 @@ def _name_section(violation: Violation) -> str | None:
 
 
 def _rewrite(violation: Violation, names: list[str]) -> str | None:
-    """Return how to write a value that is of the right type only to people."""
+    """Return how to write a value so that it has the type that its author meant."""
     value, surprises = violation.found, violation.document.surprises
     if is_secret(violation.loc):
         return None
@@ -103,7 +103,7 @@ def _rewrite(violation: Violation, names: list[str]) -> str | None:
 
 
 def as_list(value: Any) -> list[str]:
-    """Return the one or more values of a keyword as a list."""
+    """Return the value or values of a keyword as a list."""
     return [value] if isinstance(value, str) else list(value)
 
 
@@ -138,7 +138,7 @@ def _report_additional(violation: Violation) -> None:
     for name in unknown[:MOST_ERRORS]:
         suggestion = _correct_key(violation, name, known)
         message = "unknown key"
-        # A long list is of use where nothing is near, and once.
+        # A long list helps only once, and only if no allowed key is close.
         if len(known) <= _SHORT_LIST or not (suggestion or is_listed):
             message += f"; allowed: {', '.join(known) or 'none'}"
             is_listed = True
@@ -175,7 +175,7 @@ def _report_text(violation: Violation) -> None:
     title = violation.part.get("title", "")
     description = violation.part.get("description", "")
     if not str(violation.found).strip():
-        message = "is empty; allowed: text that is not"
+        message = "is empty; allowed: text that is not empty"
     else:
         message = f"found {violation.show()}; allowed: {description or title}"
     violation.report(message, rule="text")

@@ -18,14 +18,14 @@ def load_schema(name: str) -> dict[str, Any]:
     if packaged.is_file():
         text = packaged.read_text("utf-8")
     else:
-        # In a checkout they are beside the package.
+        # In a checkout they are next to the package.
         text = (Path(__file__).parents[3] / "schemas" / file).read_text("utf-8")
     schema: dict[str, Any] = json.loads(text)
     return schema
 
 
 def find_part(name: str, reference: str) -> Mapping[str, Any]:
-    """Return the part of a shipped schema that a `$ref` in it names."""
+    """Return the part of a shipped schema that a `$ref` refers to."""
     part: Any = load_schema(name)
     for step in reference.removeprefix("#/").split("/"):
         part = part[step]

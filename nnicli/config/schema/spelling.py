@@ -1,4 +1,4 @@
-"""One spelling of every field of a config in the v2 format."""
+"""One spelling for every field of a config in the v2 format."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _SCHEMA = "experiment-v2"
 
 
 def unify_spelling(document: Document) -> None:
-    """Give every field NNI's own spelling and leave out those that are null.
+    """Give every field NNI's own spelling, and leave out fields that are null.
 
-    NNI ignores case and underscores in keys, and takes null for "not set". Keys inside classArgs,
-    openpaiConfig and search spaces are the user's own: the schema names none there.
+    NNI ignores case and underscores in keys, and reads null as "not set". Keys inside classArgs,
+    openpaiConfig and search spaces are chosen by the user: the schema does not list any there.
     """
     schema = load_schema(_SCHEMA)
     document.data = _unify_tree(document, document.data, (), schema)
@@ -45,7 +45,7 @@ def _unify_tree(document: Document, value: Any, loc: Loc, part: Mapping[str, Any
 
 
 def _resolve(part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
-    """Return the part of the schema that a value is described by, references followed."""
+    """Return the part of the schema that describes a value, following references."""
     while "$ref" in part:
         name = part["$ref"].rpartition("/")[2]
         if name == "service":
@@ -58,7 +58,7 @@ def _resolve(part: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
 
 
 def _service_part(value: Any) -> Mapping[str, Any]:
-    """Return the schema of a training service; of an unknown one no more than its platform."""
+    """Return the schema of a training service, that of local for an unknown platform."""
     definitions: Mapping[str, Any] = load_schema(_SCHEMA)["$defs"]
     platforms = definitions["service"]["properties"]["platform"]["enum"]
     given = [
@@ -77,14 +77,14 @@ def _unify(
     spellings = {fold(field): field for field in fields}
     unified: dict[str, Any] = {}
     written: dict[str, str] = {}
-    # The first spelling of a field takes the place of the others with it.
+    # Places are read first: moving the first spelling of a field overwrites those of the others.
     places = {key: document.places.get((*loc, key)) for key in data}
     for key, value in data.items():
         field = spellings.get(fold(key), key)
         if field in written:
             document.report(
                 (*loc, key),
-                f"the same field as {written[field]}; write it once",
+                f"the same field as {written[field]}; give it once",
                 rule="duplicate-key",
                 place=places[key],
             )
@@ -92,19 +92,19 @@ def _unify(
         written[field] = key
         if field != key:
             document.move_places({(*loc, key): (*loc, field)})
-        # Null is "not set", but not for a key that there is not.
+        # Null means "not set", but an unknown key is kept, so that it is reported.
         if value is not None or field not in spellings.values():
             unified[field] = value
     return unified
 
 
 def fold(key: str) -> str:
-    """Return a key without case and underscores, which NNI ignores in the v2 format."""
+    """Return a key in lower case without underscores; NNI ignores both in the v2 format."""
     return key.replace("_", "").lower()
 
 
 def _unify_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
-    """Give a built-in algorithm the name that every release knows: 2.8 and later have aliases."""
+    """Replace an alias of a built-in algorithm (2.8 and later) by the name in all releases."""
     name = algorithm.get("name")
     if not isinstance(name, str):
         return

@@ -1,4 +1,4 @@
-"""Documents held against a JSON schema."""
+"""Validation of a document against a JSON schema."""
 
 from __future__ import annotations
 
@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What a release, or one NNI, takes that differs from a shipped schema.
+    """How what a release, or an installation, takes differs from a shipped schema.
 
     Attributes:
-        others: Built-in algorithm and the schema that describes its arguments, where that is
-            another one.
-        optional: Fields at the top that need not be given.
-        registered: Definition of an algorithm's section, such as `tuner`, and the name of an
-            algorithm that a user registered.
+        others: Built-in algorithm, and the other schema that describes its arguments.
+        optional: Top-level fields that are not required.
+        registered: Section of an algorithm, such as `tuner`, and the name of an algorithm that a
+            user registered for it.
     """
 
     others: tuple[tuple[str, str], ...] = ()
@@ -38,17 +37,17 @@ class Variant:
 
 
 _AS_SHIPPED = Variant()
-# Fields that name an algorithm, whose names the schema lists.
+# Fields that name an algorithm; the schema lists the names.
 _NAMES = ("name", "builtinTunerName", "builtinAssessorName", "builtinAdvisorName")
 
 
 @cache
 def _validator(name: str, variant: Variant) -> Validator:
-    # jsonschema takes longer to load than all the rest, so only a check loads it.
+    # jsonschema takes longer to import than everything else, so only a check imports it.
     from jsonschema import Draft202012Validator  # noqa: PLC0415
     from jsonschema.validators import extend  # noqa: PLC0415
 
-    # JSON Schema takes 2.0 for an integer; NNI and the tuners' constructors do not.
+    # To JSON Schema 2.0 is an integer; to NNI and the tuners' constructors it is not.
     types = Draft202012Validator.TYPE_CHECKER.redefine("integer", _is_integer)
     kind: type[Validator] = extend(  # type: ignore[no-untyped-call] # jsonschema left it bare
         Draft202012Validator, {"uniqueItems": _find_repeated}, type_checker=types
@@ -75,7 +74,7 @@ def _vary(schema: Mapping[str, Any], variant: Variant) -> dict[str, Any]:
 def _find_repeated(
     validator: Validator, wanted: bool, instance: Any, _schema: object
 ) -> Iterator[ValidationError]:
-    """Check `uniqueItems`; jsonschema's own check takes quadratic time for a list of all kinds."""
+    """Check `uniqueItems`; jsonschema's own check takes quadratic time for lists of mixed types."""
     from jsonschema.exceptions import ValidationError  # noqa: PLC0415 - see _validator
 
     if wanted and validator.is_type(instance, "array"):
@@ -97,15 +96,15 @@ def validate(
     variant: Variant = _AS_SHIPPED,
     other_names: Mapping[str, str] | None = None,
 ) -> bool:
-    """Report in what a document breaks a schema; return whether it was looked at to its end.
+    """Report how a document violates a schema; return whether all of it was checked.
 
     Args:
-        document: Where the problems are reported.
+        document: The document; problems are reported there.
         name: The schema.
-        variant: What is taken that differs from it.
-        data: What is checked; None: the whole document.
-        base: Loc from the document's top to the data.
-        other_names: What the other format calls a field -> its name here, for suggestions.
+        variant: How what is taken differs from it.
+        data: The data to check; None: the whole document.
+        base: Loc of the data in the document.
+        other_names: Name of a field in the other format -> its name here, for suggestions.
     """
     data = document.data if data is None else data
     taken = take_meant_numbers(document, name, data=data, base=base, variant=variant)
@@ -131,7 +130,7 @@ def validate(
         REPORTERS[str(error.validator)](violation)
     if next(errors, None) is None:
         return True
-    document.report(base, f"has more errors than these {MOST_ERRORS}", rule="size")
+    document.report(base, f"has more errors than the {MOST_ERRORS} listed", rule="size")
     return False
 
 
@@ -143,13 +142,13 @@ def take_meant_numbers(
     base: Loc = (),
     variant: Variant = _AS_SHIPPED,
 ) -> list[tuple[Loc, str]]:
-    """Put numbers where a schema wants them and the text is plain, such as `1e-5`.
+    """Replace plain text such as `1e-5` by its number where a schema expects a number.
 
-    nnicli reads the file itself, so it need not take them for text as YAML 1.1 does. Text that is
-    quoted, or where text is allowed, stays.
+    nnicli reads the file itself, so it need not read them as text as YAML 1.1 does. Quoted text
+    stays text, and so does any text where text is allowed.
 
     Returns:
-        Loc of each of them, and its text.
+        Loc of each replaced value, and its text.
     """
     if not document.surprises:
         return []
@@ -176,5 +175,5 @@ def _replace(data: Any, loc: Loc, value: object) -> None:
 
 
 def conforms(name: str, data: Any) -> bool:
-    """Return whether data obeys a schema."""
+    """Return whether data is valid for a schema."""
     return _validator(name, _AS_SHIPPED).is_valid(data)

@@ -1,4 +1,4 @@
-"""Search spaces: read, and checked for what a schema cannot say."""
+"""Search spaces: read, and checked for what a schema cannot express."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def load_search_space(
 
     Args:
         source: Path of the file, or parameter name -> `{"_type": ..., "_value": ...}`.
-        base_path: Folder from which a relative path counts; None: the working directory.
+        base_path: Directory that a relative path is relative to; None: the working directory.
 
     Raises:
-        SearchSpaceError: It is missing, unreadable or no search space; all problems are listed.
+        SearchSpaceError: It is missing, unreadable or not valid; all problems are listed.
     """
     if isinstance(source, Mapping):
         document, title = read_mapping(source), "search space"
@@ -57,14 +57,14 @@ def check_search_space(
     tuner: str | None = None,
     release: Release | None = None,
 ) -> None:
-    """Report everything that is wrong with a search space.
+    """Report every problem of a search space.
 
     Args:
-        document: Where it is.
-        loc: Loc of it from the document's top.
+        document: The document that holds it.
+        loc: Its loc in the document.
         data: The search space; None: the whole document.
-        tuner: Built-in tuner that has to use it, None for any.
-        release: The NNI that is to run it; None: the newest.
+        tuner: Built-in tuner that will use it, None for any.
+        release: The NNI that will run it; None: the newest.
     """
     space = document.data if data is None else data
     if space is None and document.problems:
@@ -105,7 +105,7 @@ class _Checker:
             odd = {name: item for name, item in space.items() if name not in good}
         validate(document, "search-space", data=odd, base=loc)
         if isinstance(space, dict):
-            # Some held text such as `1e-5`, which is the number now that was meant.
+            # Text such as `1e-5` in them has been replaced by the number that was meant.
             good |= {name: item for name, item in odd.items() if self._has_good_shape(item)}
         for bad in find_non_finite(space, loc):
             document.report(bad, "NaN and infinity are not allowed", rule="finite")
@@ -114,7 +114,7 @@ class _Checker:
                 self._check_parameter((*loc, name), parameter)
 
     def _has_good_shape(self, parameter: Any) -> bool:
-        """Return whether the schema takes parameters of this shape; each is tried only once."""
+        """Return whether the schema accepts parameters of this shape; each is tried only once."""
         shape = _shape_of(parameter)
         if shape not in self.shapes:
             self.shapes[shape] = conforms("search-space", {"parameter": parameter})
@@ -134,13 +134,15 @@ class _Checker:
             self._check_value((*loc, "_value"), kind, value)
 
     def _check_kind(self, loc: Loc, kind: str) -> bool:
-        """Return whether the tuner draws values of a kind."""
+        """Report a kind that the tuner does not support; return whether it does."""
         row = self._row
         if kind in row.kinds:
             return True
         allowed = f"allowed: {', '.join(sorted(row.kinds))}"
         if kind in row.swallows:
-            message = f"the tuner {self.tuner} takes {kind} but draws senseless values; {allowed}"
+            message = (
+                f"the tuner {self.tuner} accepts {kind} but draws meaningless values; {allowed}"
+            )
             self.document.report((*loc, "_type"), message, rule="tuner-type", severity="warning")
         else:
             message = f"the tuner {self.tuner} cannot use {kind}; {allowed}"
@@ -148,7 +150,7 @@ class _Checker:
         return False
 
     def _check_sets(self, loc: Loc, options: list[Any]) -> None:
-        """BatchTuner takes each option for a whole set of parameters, and hands it out as it is."""
+        """Check options for BatchTuner, which gives trials each option as a whole parameter set."""
         for index, option in enumerate(options):
             here = (*loc, index)
             if not isinstance(option, dict):
@@ -171,9 +173,9 @@ class _Checker:
         self.check(loc, inside)
 
     def _report(self, loc: Loc, name: str, value: Any) -> None:
-        """Report a trait: an error where the tuner fails with it, else a warning."""
+        """Report a trait: an error if the tuner fails with it, otherwise a warning."""
         row, trait = self._row, TRAITS[name]
-        who = f"the tuner {self.tuner}" if self.tuner else "a tuner of NNI"
+        who = f"the tuner {self.tuner}" if self.tuner else "a built-in tuner"
         severity: Severity = "warning"
         if name in row.fails:
             severity, reason = "error", f"{who} fails with it; allowed: {trait.allowed}"
@@ -202,7 +204,7 @@ class _Checker:
 
 
 def _shape_of(parameter: Any) -> Shape:
-    """Return all of a parameter that the schema looks at: kinds, not values."""
+    """Return what the schema depends on in a parameter: kinds, not values."""
     if not isinstance(parameter, dict) or not isinstance(parameter.get("_value"), list):
         return (repr(parameter),)
     value = parameter["_value"]

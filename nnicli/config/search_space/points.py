@@ -10,20 +10,20 @@ from nnicli.decoding import is_finite
 
 
 def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> str | None:
-    """Return why a tuner would not know these hyper-parameters, None where they are in the space.
+    """Return why hyper-parameters are not a point of a search space, None if they are.
 
-    Kinds of parameters that NNI's tuners for architectures use are not looked into.
+    Parameters of the kinds that NNI's architecture tuners use are not checked.
 
     Args:
         parameters: Name -> value.
         space: Name -> `{"_type": ..., "_value": ...}`.
     """
     if (sets := _whole_sets(space)) is not None and not parameters.keys() & space.keys():
-        # BatchTuner hands out an option as it is, the others as the value of its parameter.
-        return None if dict(parameters) in sets else "is none of the sets in the search space"
+        # BatchTuner gives trials an option as it is, others give it as the value of its parameter.
+        return None if dict(parameters) in sets else "is not one of the sets in the search space"
     for name, parameter in space.items():
         if name not in parameters:
-            return f"lacks {name}, which the search space has"
+            return f"lacks {name}, which is in the search space"
         kind, bounds, value = parameter.get("_type"), parameter.get("_value"), parameters[name]
         if kind in _CHECKS and not _CHECKS[kind](value, bounds):
             return f"has {name} = {value!r}; the search space has {kind} {bounds!r}"
@@ -33,7 +33,7 @@ def find_mismatch(parameters: Mapping[str, Any], space: Mapping[str, Any]) -> st
 
 
 def _whole_sets(space: Mapping[str, Any]) -> list[Any] | None:
-    """Return the sets of parameters among which a BatchTuner's search space lets choose."""
+    """Return the parameter sets of a search space for BatchTuner, None for any other one."""
     if len(space) != 1:
         return None
     (parameter,) = space.values()
@@ -45,7 +45,7 @@ def _whole_sets(space: Mapping[str, Any]) -> list[Any] | None:
 
 
 def _is_option(value: Any, options: list[Any]) -> bool:
-    # 1 is not True, though Python takes it for one.
+    # 1 is not True, although Python says that they are equal.
     if any(
         option == value and isinstance(option, bool) == isinstance(value, bool)
         for option in options

@@ -1,4 +1,4 @@
-"""What is odd about a parameter of a search space, whatever tuner has to use it."""
+"""What is odd about a parameter of a search space, for every tuner."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ TYPE = "_type"
 _RANGES = frozenset(("uniform", "quniform", "loguniform", "qloguniform"))
 _NORMAL = frozenset(("normal", "qnormal", "lognormal", "qlognormal"))
 _WORDS = frozenset(("_name", "_type", "_value", "_index"))
-# 2.6 and later: a million integers keep TPE busy for longer than any manager waits.
+# A million integers keep TPE busy for longer than any manager waits (2.6 and later).
 _MANY_INTEGERS = 1_000_000
 _TOO_MANY_INTEGERS = 2**32
 _LEAST_INTEGER, _MOST_INTEGER = -(2**63), 2**63 - 1
-# JavaScript, which the manager is written in, has no other integers.
+# JavaScript, in which the manager is written, has only these integers.
 _EXACT_INTEGER = 2**53
 # The logarithm of the largest number.
 _MOST_EXPONENT = 709.0
-# Hardly any value lies further from the mean than so many sigma.
+# Hardly any value is further from the mean than this many sigma.
 _FAR = 6
 
 
 def find_traits(kind: str, value: Any, *, is_javascript: bool) -> Iterator[Found]:
-    """Yield what is odd about a parameter whose value has the shape that its kind wants.
+    """Yield what is odd about a parameter whose value has the shape that its kind requires.
 
     Args:
         kind: Its `_type`.
         value: Its `_value`.
-        is_javascript: Whether the manager reads the search space and writes it again, as it does
-            since 2.2: JavaScript makes 1 of 1.0.
+        is_javascript: Whether the manager parses the search space and serialises it again, as it
+            does since 2.2: JavaScript turns 1.0 into 1.
     """
     if kind == "choice":
         yield from _of_options(value, is_javascript=is_javascript)
@@ -68,14 +68,14 @@ def find_traits_of_name(name: str) -> Iterator[str]:
 
 
 def is_nested(options: Any) -> bool:
-    """Return whether each option has a name, so that there may be parameters inside."""
+    """Return whether every option has a name, so that parameters may be nested in it."""
     return isinstance(options, list) and all(
         isinstance(option, dict) and NAME in option for option in options
     )
 
 
 def is_parameter(value: Any) -> bool:
-    """Return whether a value inside an option is a parameter of its own."""
+    """Return whether a value inside an option is a parameter."""
     return isinstance(value, dict) and TYPE in value
 
 
@@ -196,7 +196,7 @@ def _of_normal(kind: str, value: Numbers) -> Iterator[Found]:
 
 
 def _of_values(kind: str, mu: float, sigma: float, *, step: float) -> Iterator[Found]:
-    """Yield whether a normal distribution in steps has few values, or will be used up."""
+    """Yield whether a normal distribution in steps has few values, or may run out of them."""
     reach = _FAR * abs(sigma)
     if kind == "qlognormal":
         if mu + reach <= _MOST_EXPONENT and math.exp(mu + reach) - math.exp(mu) < step:

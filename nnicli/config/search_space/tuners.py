@@ -1,9 +1,9 @@
-"""What each built-in tuner makes of a search space, by release.
+"""How each built-in tuner handles a search space, by release.
 
-Every row was seen on the tuner itself: `python -m tests.tuners.record` feeds the search spaces of
-`tests/tuners/spaces.py` to the tuners of an installed NNI. Rows of tuners that need a package which
-NNI does not install (SMAC, BOHB, PPOTuner, DNGOTuner, TPE_legacy, Anneal since 2.0) are taken from
-NNI's code.
+Every row was observed on the tuner itself: `python -m tests.tuners.record` feeds the search spaces
+of `tests/tuners/spaces.py` to the tuners of an installed NNI. Rows of tuners that need a package
+not installed with NNI (SMAC, BOHB, PPOTuner, DNGOTuner, TPE_legacy, Anneal since 2.0) were derived
+from NNI's code.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _RANGES = _PLAIN | {"quniform", "loguniform", "qloguniform"}
 KINDS = _RANGES | _NORMAL
 """Kinds of parameters that NNI documents for tuners."""
 ARCHITECTURE = frozenset(("layer_choice", "input_choice"))
-"""Kinds of parameters for the tuners that search architectures."""
+"""Kinds of parameters for architecture tuners."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class Trait:
 
     Attributes:
         rule: Rule of its problem.
-        allowed: What is allowed where a tuner fails with it.
-        note: What to say where a tuner runs with it; None where there is nothing to say.
+        allowed: What is allowed, for a tuner that fails with it.
+        note: The warning for a tuner that runs with it; None for no warning.
     """
 
     rule: str
@@ -47,7 +47,7 @@ TRAITS: Mapping[str, Trait] = {
     "huge-integer": Trait(
         "choice",
         "integers up to 2**53",
-        "the manager, which is written in JavaScript, changes integers beyond 2**53",
+        "the manager, written in JavaScript, changes integers beyond 2**53",
     ),
     "unnamed": Trait(
         "choice",
@@ -70,10 +70,10 @@ TRAITS: Mapping[str, Trait] = {
     "constant": Trait(
         "choice",
         "parameters, with _type and _value",
-        "is not a parameter, so all trials with this option get it",
+        "is not a parameter, so every trial with this option gets it",
     ),
     "inside-a-set": Trait(
-        "choice", "plain values", "the tuner draws nothing, so trials get it as it is written"
+        "choice", "plain values", "the tuner does not draw from it, so trials get it as written"
     ),
     "not-a-set": Trait(
         "choice",
@@ -109,8 +109,8 @@ TRAITS: Mapping[str, Trait] = {
     "integers": Trait(
         "tuner-type", "uniform or quniform; its randint fails with numpy 2.4 and later"
     ),
-    "too-wide": Trait("range", "bounds whose difference is a finite number"),
-    "not-positive": Trait("range", "a logarithmic range, which begins above zero"),
+    "too-wide": Trait("range", "bounds with a finite difference"),
+    "not-positive": Trait("range", "a logarithmic range that begins above zero"),
     "zero-step": Trait("range", "a step q above zero"),
     "zero-step-log": Trait("range", "a step q above zero"),
     "negative-step": Trait("range", "a step q above zero", "the step q is below zero"),
@@ -130,37 +130,37 @@ TRAITS: Mapping[str, Trait] = {
         "a step q well below sigma; the tuner fails when no other value is left",
         "the step q is far above sigma, so most trials get the same value",
     ),
-    "steps": Trait("range", "a range that is not used up"),
+    "steps": Trait("range", "a range that does not run out of values"),
     "overflow": Trait(
         "range",
-        "mu and sigma of the logarithm, whose exponential is a finite number",
-        "the values are beyond what a number can hold",
+        "mu and sigma of the logarithm, with a finite exponential",
+        "the values are too large for a number",
     ),
     # Whole spaces.
     "empty-space": Trait("tuner-type", "at least one parameter"),
     "several-parameters": Trait(
         "tuner-type", "one parameter, a choice of whole sets of parameters"
     ),
-    "_name": Trait("choice", "another name", "is a word of NNI's own, so the tuner may drop it"),
-    "_type": Trait("choice", "another name", "is a word of NNI's own"),
-    "_value": Trait("choice", "another name", "is a word of NNI's own"),
-    "_index": Trait("choice", "another name", "is a word of NNI's own"),
+    "_name": Trait("choice", "another name", "is a reserved word of NNI, so the tuner may drop it"),
+    "_type": Trait("choice", "another name", "is a reserved word of NNI"),
+    "_value": Trait("choice", "another name", "is a reserved word of NNI"),
+    "_index": Trait("choice", "another name", "is a reserved word of NNI"),
 }
-"""Everything odd that a tuner may fail with."""
+"""Name of a trait that a tuner may fail with -> the trait."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tuner:
-    """What a built-in tuner makes of search spaces.
+    """How a built-in tuner handles search spaces.
 
     Attributes:
         since: First release for which the row holds.
-        kinds: Kinds of parameters that it can use.
-        swallows: Kinds that it takes and gives senseless values for.
+        kinds: Kinds of parameters that it supports.
+        swallows: Kinds that it accepts, but draws meaningless values for.
         fails: Traits with which it fails at once, or within the first few trials.
-        fails_later: Trait -> when it fails with that; until then trials run.
-        garbles: Traits with which trials get something else than what was written.
-        defect: What becomes of every experiment with it, whatever its search space.
+        fails_later: Trait -> when it fails with it; until then trials run.
+        garbles: Traits with which trials get something other than what was written.
+        defect: What goes wrong with it in every experiment, for any search space.
     """
 
     since: str
@@ -172,19 +172,19 @@ class Tuner:
     defect: str | None = None
 
 
-# NaN and infinity are written into a set of parameters, which JSON does not have.
+# They put NaN or infinity, which JSON does not have, into a parameter set.
 _NOT_JSON = frozenset(("zero-step-log", "overflow"))
 _EVERYWHERE = _NOT_JSON | {"no-integer", "not-positive", "zero-step", "too-wide"}
 _REVERSED = frozenset(("reversed", "reversed-steps"))
 _UNNAMED = frozenset(("unnamed", "unnamed-in-list"))
 _WORDS = frozenset(("_type", "_index"))
-_USED_UP = "when every likely value was tried"
+_USED_UP = "when every likely value has been tried"
 
 
 def _by_manager(row: Tuner, not_json: frozenset[str] = _NOT_JSON) -> tuple[Tuner, Tuner]:
-    """Return a row for managers that hand out anything, and one for those that read JSON.
+    """Return a row for managers that pass on anything, and one for those that parse JSON.
 
-    Trials of 2.3 and before run with NaN and infinity; the managers of 2.4 and later die of them.
+    Trials of 2.3 and before run with NaN and infinity; managers of 2.4 and later crash on them.
     """
     old = replace(row, fails=row.fails - not_json, garbles=row.garbles | not_json)
     return old, replace(row, since="2.4")
@@ -214,7 +214,7 @@ _HYPEROPT_TPE = replace(
 )
 _NOT_JSON_OF_HYPEROPT = _NOT_JSON | {"zero-step"}
 _HYPEROPT_ANNEAL = replace(_HYPEROPT, fails=_HYPEROPT.fails | {"float-bounds", "too-many-integers"})
-# Since 2.6 (Random since 2.5) these share one reader of search spaces, and values are not repeated
+# Since 2.6 (Random since 2.5) these share one reader of search spaces, and do not repeat values
 # until none is left.
 _SHARED = Tuner(
     "2.6",
@@ -240,7 +240,7 @@ _EVOLUTION = Tuner(
     fails=_EVERYWHERE | _UNNAMED | _WORDS | _REVERSED | {"beyond-64-bits", "negative-sigma"},
     fails_later={"empty-space": "after its first population"},
 )
-# It draws the same values as Evolution, but looks at no option of a choice.
+# It draws the same values as Evolution, but does not look at the options of a choice.
 _HYPERBAND = Tuner("1.8", KINDS, fails=_EVOLUTION.fails - _UNNAMED - {"_index"})
 _NUMERIC = _UNNAMED | {"not-numeric", "null", "list", "nested", "mixed"}
 _BROKEN_ADVISOR = "it fails with the first result of a trial in 2.10 and 3.0; 2.9 runs it"
@@ -270,7 +270,7 @@ _ARCHITECTS = Tuner("1.8", ARCHITECTURE)
 _ROWS: Mapping[str, tuple[Tuner, ...]] = {
     "TPE": (
         *_by_manager(_HYPEROPT_TPE, _NOT_JSON_OF_HYPEROPT),
-        # It looks for the parameters of options that were not chosen.
+        # It looks up the parameters of options that were not chosen.
         replace(_TPE, fails_later={**_TPE.fails_later, "nested-parameter": "now and then"}),
         replace(_TPE, since="2.8"),
     ),
@@ -319,10 +319,10 @@ _ROWS: Mapping[str, tuple[Tuner, ...]] = {
         *_by_manager(_HYPERBAND),
         replace(_HYPERBAND, since="2.10", defect=_BROKEN_ADVISOR),
     ),
-    # Its normal distributions read a number that is not there.
+    # For normal distributions it reads a number that does not exist.
     "BOHB": (_BOHB, replace(_BOHB, since="2.10", defect=_BROKEN_ADVISOR)),
     "MetisTuner": (_METIS, replace(_METIS, since="2.10", defect=_BROKEN_BY_SCIPY)),
-    # Releases before 3.0 run in Pythons for which there is no numpy 2.4.
+    # Releases before 3.0 run in versions of Python that numpy 2.4 does not support.
     "GPTuner": (
         *_by_manager(_GP),
         replace(_GP, since="2.10", defect=_BROKEN_BY_SCIPY),
@@ -351,8 +351,7 @@ _ROWS: Mapping[str, tuple[Tuner, ...]] = {
 TUNERS = {name: ReleaseTable(*rows, through="3.0") for name, rows in _ROWS.items()}
 """Built-in tuner -> its rows, the newest last."""
 
-# A tuner of the user's own, or one that is not known here: what none of the built-in ones can use
-# is refused.
+# A custom tuner, or one that is not in the table: what no built-in tuner can use is refused.
 ANY_TUNER = Tuner("1.8", KINDS | ARCHITECTURE, fails=_EVERYWHERE | _REVERSED | {"negative-sigma"})
 """What holds for a tuner that is not in the table."""
 

@@ -1,4 +1,4 @@
-"""Training services: all that is known of each.
+"""Training services: everything known about each.
 
 Internal: `nnicli.config` has what the other packages take.
 """
@@ -43,11 +43,11 @@ V2_SERVICES: Mapping[str, Service] = {one.v2_name: one for one in SERVICES if on
 
 
 def needs_next_port(platform: str, release: Release) -> bool:
-    """Return whether a training service needs the port after the manager's, too.
+    """Return whether a training service also needs the port after the manager's.
 
     Args:
         platform: Its name in either format.
-        release: The manager's.
+        release: The manager's release.
     """
     service = V2_SERVICES.get(platform) or V1_SERVICES.get(platform)
     if service is None or not service.next_port_since or not release.has(service.next_port_since):

@@ -27,7 +27,7 @@ ADL = Service(
     has_own_sections=False,
     is_code_remote=True,
     to_v1=_to_v1,
-    # The first key tells the manager which service to make, so there has to be one.
+    # The manager creates the service by the first key, so there has to be one.
     requests=(FirstRequest("1.8"), FirstRequest("2.2", defaults={"adlConfig": {}})),
     next_port_since="2.0",
 )

@@ -36,7 +36,7 @@ def _to_v1(converter: Converter, loc: Loc, _machine_command: str) -> None:
     converter.move_all(loc, (_SECTION,), invert(_CONFIG))
 
 
-# nnictl looks whether the port after the manager's is free, though nothing uses it.
+# nnictl checks that the port after the manager's is free, although nothing uses it.
 AML = Service(
     v1_name="aml",
     v2_name="aml",

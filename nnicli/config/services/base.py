@@ -26,14 +26,14 @@ V1Check = Callable[[RuleContext], None]
 
 @dataclass(frozen=True, slots=True)
 class Trap:
-    """Something that a release takes, and then ends in ERROR or in something worse.
+    """Something that a release accepts, but that ends in ERROR or worse.
 
     Attributes:
         field: Field that it is reported at.
-        is_met: Whether a service is one.
+        is_met: Returns whether a service falls into it.
         message: What happens, and what to do.
         since: First release in which it was seen.
-        severity: `error` where it was seen live or is plain from the manager's code.
+        severity: `error` if it was seen live or is obvious from the manager's code.
     """
 
     field: str
@@ -49,7 +49,7 @@ class FirstRequest:
 
     Attributes:
         since: First release for which the row holds.
-        defaults: Sections that the manager needs even if the config has none.
+        defaults: Sections that the manager needs even if the config does not have them.
         refused_sections: Sections that the manager does not know.
         refused_fields: Section -> fields in it, or in its items, that the manager does not know.
     """
@@ -70,36 +70,36 @@ def _complete_no_section(_config: Mapping[str, Any], _base: Path) -> Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """All that is known of a training service.
+    """Everything known about a training service.
 
     Attributes:
-        v1_name: Its `trainingServicePlatform`, empty where the v1 format does not have it.
-        v2_name: Its `platform` in the v2 format, empty where that does not have it.
+        v1_name: Its `trainingServicePlatform`, empty if the v1 format does not have it.
+        v2_name: Its `platform` in the v2 format, empty if that does not have it.
         runs_here: Whether trials run on the manager's machine.
-        runs_in_code: Whether trials run in the folder of their code, or in a copy of it.
-        has_roles: Whether roles say what runs, so that `trialCommand` has no use.
-        checks: What a schema cannot express of it in the v2 format.
-        traps: What a release takes and cannot run.
-        complete: Returns a service of the v2 format with what NNI's own client fills in (2.10.1,
-            `nni/experiment/config`) and with absolute paths.
+        runs_in_code: Whether trials run in the directory of their code, or in a copy of it.
+        has_roles: Whether roles have the commands, so that `trialCommand` is not used.
+        checks: Checks of it in the v2 format that a schema cannot express.
+        traps: What a release accepts but cannot run.
+        complete: Returns a service of the v2 format with the defaults that NNI's own client fills
+            in (2.10.1, `nni/experiment/config`) and with absolute paths.
         sections: Section of a v1 config -> its key in the first request of a start, in the order
-            in which the manager needs them.
+            that the manager needs.
         has_own_sections: Whether only its configs may have its sections.
         is_code_remote: Whether `trial.codeDir` is a path in a container, not on this machine.
-        trial_paths: Fields of `trial` that are paths, besides `codeDir`.
-        v1_checks: What a schema cannot express of its configs in the v1 format.
-        v1_section_checks: The same of its sections, in any config that has them.
-        complete_v1: Returns the sections of a v1 config that it has to change, completed.
-        needed_section: The section that a hybrid config which names it needs.
+        trial_paths: Fields of `trial` that are paths, apart from `codeDir`.
+        v1_checks: Checks of its configs in the v1 format that a schema cannot express.
+        v1_section_checks: Checks of its sections, in any config that has them.
+        complete_v1: Returns those sections of a v1 config that it completes.
+        needed_section: Section that a hybrid config needs if it names this service.
         parts: Services that it runs side by side, in the order of their sections in the request.
-        to_v2: Carries its sections over to the v2 format; None where that has no place for it.
-        to_v1: Carries a service over to the v1 format, given its loc and the name of a remote
-            machine's own set-up in the release; None where that has no place for it.
+        to_v2: Carries its sections over to the v2 format; None if that does not have it.
+        to_v1: Carries a service over to the v1 format, given its loc and the release's field for a
+            remote machine's own set-up; None if that does not have it.
         newer_fields: Format and loc of a field -> first release that has it.
-        requests: What differs between releases in the first request of its start, newest last.
-        next_port_since: First release in which it needs the port after the manager's, too; empty
-            where none does.
-        next_port_until: First release in which it no longer needs it; empty where all do.
+        requests: How releases differ in the first request of its start, newest last.
+        next_port_since: First release in which it also needs the port after the manager's; empty
+            if no release does.
+        next_port_until: First release in which it no longer needs that; empty if all do.
     """
 
     v1_name: str = ""
@@ -127,5 +127,5 @@ class Service:
     next_port_until: str = ""
 
     def first_request(self, release: Release) -> FirstRequest:
-        """Return what a release wants of the first request of a start."""
+        """Return the row of a release for the first request of a start."""
         return [row for row in self.requests if release.has(row.since)][-1]

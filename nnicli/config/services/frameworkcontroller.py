@@ -20,8 +20,8 @@ from nnicli.config.services.kubernetes import (
     assume_command,
     check_storage,
     complete_v1_role,
-    lose_nas_mode,
-    lose_registry,
+    report_lost_nas_mode,
+    report_lost_registry,
     storage_to_v1,
     storage_to_v2,
     v1_storage_check,
@@ -44,14 +44,14 @@ _POLICY_FIELDS = {
 
 
 def _check_names(context: RuleContext, loc: Loc, roles: Any) -> None:
-    """Check that each role of a list has a name of its own."""
+    """Check that the roles of a list have different names."""
     seen: set[str] = set()
     for index, role in enumerate(roles if isinstance(roles, list) else []):
         name = role.get("name") if isinstance(role, dict) else None
         if not isinstance(name, str):
             continue
         if name in seen:
-            message = f"found {show(name, ())}, the name of an earlier role; give each its own"
+            message = f"found {show(name, ())} again; give each role a different name"
             context.document.report((*loc, index, "name"), message, rule="unique")
         seen.add(name)
 
@@ -89,11 +89,11 @@ def _complete_v1(config: Mapping[str, Any], base: Path) -> Section:
 def _to_v2(converter: Converter) -> None:
     converter.move_all((_SECTION,), HERE, _CONFIG)
     storage_to_v2(converter, _SECTION)
-    lose_nas_mode(converter)
+    report_lost_nas_mode(converter)
     roles = converter.open_items(("trial", "taskRoles"), (*HERE, "taskRoles"))
     for old, new in roles:
         converter.move_all(old, new, _ROLE)
-        lose_registry(converter, old)
+        report_lost_registry(converter, old)
         converter.move_all((*old, _POLICY), (*new, _POLICY), _POLICY_FIELDS)
     if roles:
         assume_command(converter, roles[0][0])

@@ -11,7 +11,7 @@ from nnicli.config.field_names import invert
 from nnicli.config.paths import absolute_path
 from nnicli.config.releases import Release
 from nnicli.config.rules.context import RuleContext
-from nnicli.config.rules.shared import check_code_folder, check_file
+from nnicli.config.rules.shared import check_code_directory, check_file
 from nnicli.config.secrets import Loc
 from nnicli.config.services.base import FirstRequest, Section, Service, Trap
 from nnicli.config.services.kubernetes import (
@@ -20,8 +20,8 @@ from nnicli.config.services.kubernetes import (
     assume_command,
     check_storage,
     complete_v1_role,
-    lose_nas_mode,
-    lose_registry,
+    report_lost_nas_mode,
+    report_lost_registry,
     storage_to_v1,
     storage_to_v2,
     v1_storage_check,
@@ -43,7 +43,7 @@ _OPERATOR_ROLES = {"tf-operator": ("worker", "master"), "pytorch-operator": ("ma
 
 
 def _check_roles(context: RuleContext, loc: Loc, roles: Mapping[str, Any], operator: Any) -> None:
-    """Check that an operator has the roles that it runs, and no other."""
+    """Check that there is the role that an operator needs, and not one that it does not have."""
     if not isinstance(operator, str) or operator not in _OPERATOR_ROLES:
         return
     needed, foreign = _OPERATOR_ROLES[operator]
@@ -63,7 +63,7 @@ def _check_code(context: RuleContext, loc: Loc, service: Section) -> None:
     for name in _ROLES:
         role = service.get(name)
         if isinstance(role, dict):
-            check_code_folder(context, (*loc, name, "codeDirectory"), role.get("codeDirectory"))
+            check_code_directory(context, (*loc, name, "codeDirectory"), role.get("codeDirectory"))
 
 
 def _has_no_command(context: RuleContext, loc: Loc, service: Section) -> bool:
@@ -77,7 +77,7 @@ def _complete(service: Section, base: Path, _release: Release) -> Section:
             "gpuNumber": 0,
             "dockerImage": IMAGE,
             **service[name],
-            # NNI would leave it relative, and look from the manager's own folder.
+            # NNI would leave it relative, to the manager's own directory.
             "codeDirectory": absolute_path(service[name]["codeDirectory"], base),
         }
         for name in _ROLES
@@ -99,12 +99,12 @@ def _check_v1(context: RuleContext) -> None:
 def _to_v2(converter: Converter) -> None:
     converter.move_all((_SECTION,), HERE, _CONFIG)
     storage_to_v2(converter, _SECTION)
-    lose_nas_mode(converter)
+    report_lost_nas_mode(converter)
     for name in _ROLES:
         if isinstance(converter.get(("trial", name)), dict):
             new = (*HERE, name)
             converter.move_all(("trial", name), new, _ROLE)
-            lose_registry(converter, ("trial", name))
+            report_lost_registry(converter, ("trial", name))
             converter.put((*new, "codeDirectory"), converter.get(("trial", "codeDir")))
             assume_command(converter, ("trial", name))
 
@@ -112,25 +112,25 @@ def _to_v2(converter: Converter) -> None:
 def _to_v1(converter: Converter, loc: Loc, _machine_command: str) -> None:
     converter.move_all(loc, (_SECTION,), invert(_CONFIG))
     storage_to_v1(converter, loc, _SECTION)
-    folders: set[str] = set()
+    directories: set[str] = set()
     for name in _ROLES:
         role = converter.get((*loc, name))
         if isinstance(role, dict):
             names = invert(_ROLE)
             converter.move_all((*loc, name), ("trial", name), names, {"memorySize": parse_memory})
             complete_v1_role(converter, ("trial", name))
-            folders.add(str(role.get("codeDirectory")))
+            directories.add(str(role.get("codeDirectory")))
             converter.skip((*loc, name, "codeDirectory"))
-    _unite_folders(converter, loc, folders)
+    _unite_code_directories(converter, loc, directories)
 
 
-def _unite_folders(converter: Converter, loc: Loc, folders: set[str]) -> None:
-    """The roles of v1 share one code folder."""
-    if len(folders) > 1:
-        message = f"{NO_PLACE_IN_V1}, which has one code folder for all roles"
+def _unite_code_directories(converter: Converter, loc: Loc, directories: set[str]) -> None:
+    """Carry over the code directory, which the roles of v1 share."""
+    if len(directories) > 1:
+        message = f"{NO_PLACE_IN_V1}, which has one code directory for all roles"
         converter.report_loss((*loc, "worker", "codeDirectory"), message)
-    for folder in folders:
-        converter.target["trial"]["codeDir"] = folder
+    for directory in directories:
+        converter.target["trial"]["codeDir"] = directory
 
 
 KUBEFLOW = Service(
@@ -140,11 +140,11 @@ KUBEFLOW = Service(
     checks=(check_storage, _check_operator, _check_code),
     traps=(
         NO_REUSE,
-        # In reuse mode a job runs this command; without one jobs end at once, and others are made.
+        # In reuse mode a job runs this command; without one, jobs end at once and are replaced.
         Trap(
             "trialCommand",
             _has_no_command,
-            "is required and missing: without it the manager makes one job after another for ever",
+            "is required and missing: without it the manager creates job after job for ever",
             since="2.4",
         ),
     ),

@@ -34,7 +34,7 @@ _KEY_VAULT = ("keyVault", "azureStorage")
 
 
 def check_storage(context: RuleContext, loc: Loc, service: Section) -> None:
-    """Check that storage has the fields of its kind; the schema says which of them it needs."""
+    """Check that storage only has fields of its kind; the schema requires those it needs."""
     storage = service.get("storage")
     if not isinstance(storage, dict):
         return
@@ -51,15 +51,15 @@ def _has_no_reuse(_context: RuleContext, _loc: Loc, service: Section) -> bool:
 
 
 # ERROR with an assertion (3.0 and 2.10.1, seen live; since 2.4 in the code): without reuse the
-# manager waits for the requests of the v1 format.
+# manager expects the requests of the v1 format.
 NO_REUSE = Trap(
     "reuseMode",
     _has_no_reuse,
-    "found false, with which every experiment ends in ERROR; leave it out, or write the config "
+    "found false, which ends every experiment in ERROR; leave it out, or write the config "
     "in the v1 format, where `reuse: false` works",
     since="2.4",
 )
-"""A service that does not reuse its jobs."""
+"""Reuse mode is turned off."""
 
 
 def v1_storage_check(section: str) -> Callable[[RuleContext], None]:
@@ -126,19 +126,19 @@ def storage_to_v1(converter: Converter, loc: Loc, section: str) -> None:
         converter.move((*loc, "storage", new), (section, part, name))
 
 
-def lose_nas_mode(converter: Converter) -> None:
+def report_lost_nas_mode(converter: Converter) -> None:
     """Report the loss of `nasMode`."""
     converter.report_loss(("trial", "nasMode"), f"{NO_PLACE_IN_V2}; leave it out")
 
 
-def lose_registry(converter: Converter, role: Loc) -> None:
+def report_lost_registry(converter: Converter, role: Loc) -> None:
     """Report the loss of a role's credentials for a private registry."""
     message = f"{NO_PLACE_IN_V2}; let the service account pull from the registry"
     converter.report_loss((*role, "privateRegistryAuthPath"), message, "warning")
 
 
 def assume_command(converter: Converter, role: Loc) -> None:
-    """Take a role's command for the command of trials in reuse mode, unless there is one."""
+    """Use a role's command as that of trials in reuse mode, unless there is one."""
     command = converter.get((*role, "command"))
     if command is not None:
         message = "is the command of the first role, which is what runs in reuse mode"
@@ -146,6 +146,6 @@ def assume_command(converter: Converter, role: Loc) -> None:
 
 
 def complete_v1_role(converter: Converter, role: Loc) -> None:
-    """Give a role of the v1 format what v2 has a default for."""
+    """Give a role of the v1 format the defaults of v2."""
     converter.assume((*role, "gpuNum"), 0, "is v2's default")
     converter.assume((*role, "image"), IMAGE, "is v2's default")

@@ -31,7 +31,7 @@ _SECTION = "localConfig"
 def _check_gpus(context: RuleContext, loc: Loc, service: Section) -> None:
     takes = takes_gpu(context, loc, service)
     if takes and "useActiveGpu" not in service:
-        message = "is required with trialGpuNumber: whether GPUs in use may be taken"
+        message = "is required with trialGpuNumber: whether to use GPUs that are in use"
         context.document.report((*loc, "useActiveGpu"), message, rule="gpu")
     check_shared_gpu(context, loc, service, takes_gpu=takes)
 
@@ -45,7 +45,7 @@ def _has_reuse(_context: RuleContext, _loc: Loc, service: Section) -> bool:
 
 
 def _complete(service: Section, _base: Path, _release: Release) -> Section:
-    # The local service has no use for the manager's address, and NNI leaves it out there.
+    # The local service does not use the manager's address, and NNI leaves it out.
     service.pop("nniManagerIp", None)
     return complete_gpus({"reuseMode": False, **service})
 
@@ -62,7 +62,7 @@ def _complete_v1(config: Mapping[str, Any], _base: Path) -> Section:
 def _to_v2(converter: Converter) -> None:
     gpus_to_v2(converter, (_SECTION,), HERE, GPUS)
     if asks_for_gpus(converter):
-        message = "is v1's default, which v2 has to state"
+        message = "is v1's default, required in v2"
         converter.assume((*HERE, "useActiveGpu"), False, message)
 
 
@@ -83,14 +83,13 @@ LOCAL = Service(
         Trap(
             "platform",
             _is_in_list,
-            "found local in a list, with which every experiment ends in ERROR; write it as a "
-            "mapping",
+            "found local in a list, which ends every experiment in ERROR; write it as a mapping",
             since="3.0",
         ),
         Trap(
             "reuseMode",
             _has_reuse,
-            "found true, with which local experiments of 3.0 ended in ERROR; leave it out",
+            "found true, which ended local experiments of 3.0 in ERROR; leave it out",
             since="1.8",
             severity="warning",
         ),

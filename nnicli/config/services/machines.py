@@ -1,4 +1,4 @@
-"""What is odd about the machines of a remote training service, in both formats."""
+"""Checks of the machines of a remote training service, in both formats."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Machines = Sequence[tuple[Loc, Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """What a format calls the fields of a machine."""
+    """Names of the fields of a machine in a format."""
 
     host: str
     user: str
@@ -29,7 +29,7 @@ _PROGRAM = re.compile(r"(?:.*[/\\])?python[\d.]*(?:\.exe)?", re.IGNORECASE | re.
 
 
 def check_machines(context: RuleContext, machines: Machines, names: Names) -> None:
-    """Check what is wrong with machines whatever the release, and warn of what is odd."""
+    """Check machines for errors of any release, and warn of what is odd."""
     seen: dict[tuple[Any, ...], Loc] = {}
     for loc, machine in machines:
         _check_host(context, (*loc, names.host), machine.get(names.host), names)
@@ -38,18 +38,19 @@ def check_machines(context: RuleContext, machines: Machines, names: Names) -> No
         try:
             earlier = seen.setdefault(identity, loc)
         except TypeError:
-            # The schema refuses lists and mappings there.
+            # The schema has reported a list or a mapping there.
             continue
         if earlier != loc and identity[0] is not None:
-            place = context.document.locate(earlier)
-            message = f"found the machine of {place} again; write it once"
+            first = context.document.locate(earlier)
+            message = f"found the same machine as in {first}; give it once"
             context.document.report((*loc, names.host), message, rule="unique", severity="warning")
 
 
 def check_concurrency(context: RuleContext, loc: Loc, machines: Machines) -> None:
-    """Warn of more trials at once than machines, where each runs one at a time.
+    """Warn of more trials at once than machines that run one trial at a time.
 
-    In reuse mode a machine runs one trial, unless trials ask for GPUs (2.0 to 3.0, in the code).
+    In reuse mode a machine runs one trial at a time, unless trials ask for GPUs (2.0 to 3.0, in the
+    code).
     """
     number = context.data.get("trialConcurrency")
     if isinstance(number, int) and number > len(machines) > 0:
@@ -63,22 +64,22 @@ def check_concurrency(context: RuleContext, loc: Loc, machines: Machines) -> Non
 def _check_host(context: RuleContext, loc: Loc, host: Any, names: Names) -> None:
     if not isinstance(host, str):
         return
-    # What is before the @ may be more than a user.
+    # The part before the @ may include a password.
     address = host.rpartition("@")[2]
     if "@" in host or _PORT.fullmatch(address):
-        wanted = f"a name or an address alone; write {names.user} and port apart"
+        wanted = f"only a name or an address; give {names.user} and port separately"
         message = f"found {show(address, ()) if '@' not in host else 'a user and an address'}"
         context.document.report(loc, f"{message}; allowed: {wanted}", rule="host")
 
 
 def _check_python(context: RuleContext, loc: Loc, path: Any) -> None:
     if isinstance(path, str) and _PROGRAM.fullmatch(path):
-        message = f"found {show(path, loc)}, a program; NNI wants the folder that it is in"
+        message = f"found {show(path, loc)}, a program; NNI needs the directory that it is in"
         context.document.report(loc, message, rule="path", severity="warning")
 
 
 def machines_of(config: Mapping[str, Any], loc: Loc) -> list[tuple[Loc, dict[str, Any]]]:
-    """Return the machines of a remote service, or of a config in v1, each with its loc."""
+    """Return the machines of a remote service, or of a v1 config, each with its loc."""
     machines = config.get("machineList")
     return [
         ((*loc, "machineList", index), machine)

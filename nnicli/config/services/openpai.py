@@ -1,4 +1,4 @@
-"""The training service that runs trials on OpenPAI, which v1 calls pai."""
+"""The training service that runs trials on OpenPAI, called pai in v1."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nnicli.config.field_names import invert
 from nnicli.config.paths import absolute_path, is_there
 from nnicli.config.releases import Release
 from nnicli.config.rules.context import RuleContext
-from nnicli.config.rules.shared import check_folder, check_mapping_file, check_one_of
+from nnicli.config.rules.shared import check_directory, check_mapping_file, check_one_of
 from nnicli.config.secrets import Loc
 from nnicli.config.services.base import Section, Service
 from nnicli.config.services.shared import HERE, IMAGE, report_unused
@@ -29,7 +29,7 @@ _TRIAL = {
     "paiConfigPath": "openpaiConfigFile",
 }
 _CONFIG = {"userName": "username", "token": "token", "host": "host", "reuse": "reuseMode"}
-# Fields of a trial that may be in `paiConfig`, too.
+# Fields of a trial that may also be in `paiConfig`.
 _RESOURCES = {
     "gpuNum": "trialGpuNumber",
     "cpuNum": "trialCpuNumber",
@@ -41,11 +41,11 @@ _NEEDS = ("command", "image", "paiStorageConfigName")
 def _check(context: RuleContext, loc: Loc, service: Section) -> None:
     place, number = context.effective("trialGpuNumber", loc, service)
     if number is None:
-        message = "is required and missing: OpenPAI wants a number, 0 for none"
+        message = "is required and missing: OpenPAI needs a number, 0 for none"
         context.document.report(place, message, rule="required")
-    folder = service.get("localStorageMountPoint")
-    if isinstance(folder, str) and not is_there(Path(absolute_path(folder, context.base)).is_dir):
-        message = f"there is no folder {absolute_path(folder, context.base)}; mount the storage"
+    text = service.get("localStorageMountPoint")
+    if isinstance(text, str) and not is_there(Path(absolute_path(text, context.base)).is_dir):
+        message = f"directory not found: {absolute_path(text, context.base)}; mount the storage"
         context.document.report((*loc, "localStorageMountPoint"), message, rule="path")
     file = service.get("openpaiConfigFile")
     if file is not None and "openpaiConfig" in service:
@@ -66,27 +66,29 @@ def _complete(service: Section, base: Path, _release: Release) -> Section:
     }
     file = completed.pop("openpaiConfigFile", None)
     if file is not None:
-        # The manager knows the job itself only (2.10.1, `openPaiEnvironmentService.js`).
+        # The manager only takes the job itself (2.10.1, `openPaiEnvironmentService.js`).
         completed["openpaiConfig"] = read_file(Path(absolute_path(file, base))).data
     return completed
 
 
 def _check_v1(context: RuleContext) -> None:
-    """OpenPAI takes what a trial needs from the config, or from a job file of its own."""
+    """Check that the config, or a job file of OpenPAI, has what a trial needs."""
     trial, config = context.section("trial"), context.section(_SECTION)
     report = context.document.report
     here = ("trial", "nniManagerNFSMountPath")
-    check_folder(context, here, trial.get("nniManagerNFSMountPath"))
+    check_directory(context, here, trial.get("nniManagerNFSMountPath"))
     if "paiConfigPath" in trial:
         _check_job_file(context, ("trial", "paiConfigPath"), trial["paiConfigPath"])
         return
     for name in _NEEDS:
         if name not in trial:
-            message = "is required and missing where there is no paiConfigPath"
+            message = "is required and missing without a paiConfigPath"
             report(("trial", name), message, rule="required")
     for name in _RESOURCES:
         if name not in trial and name not in config:
-            message = "is required and missing, here or in paiConfig, without a paiConfigPath"
+            message = (
+                "is required and missing without a paiConfigPath; give it here, or in paiConfig"
+            )
             report(("trial", name), message, rule="required")
 
 
@@ -94,7 +96,7 @@ def _check_job_file(context: RuleContext, loc: Loc, text: Any) -> None:
     before = len(context.document.reported)
     job = check_mapping_file(context, loc, text)
     if len(context.document.reported) == before and not job.get("taskRoles"):
-        message = f"{text} has no taskRoles; expected a job file of OpenPAI"
+        message = f"{text} does not have taskRoles; expected a job file of OpenPAI"
         context.document.report(loc, message, rule="required")
 
 
@@ -108,9 +110,7 @@ def _to_v2(converter: Converter) -> None:
     converter.move_all((_SECTION,), HERE, _CONFIG)
     for old, new in _RESOURCES.items():
         converter.move((_SECTION, old), (*HERE, new))
-    message = (
-        f"{NO_PLACE_IN_V2}; get a token from the profile page of OpenPAI and write it as token"
-    )
+    message = f"{NO_PLACE_IN_V2}; get a token from OpenPAI's profile page and give it as token"
     converter.report_loss((_SECTION, "passWord"), message)
     report_unused(converter, _SECTION, ("maxTrialNumPerGpu", "useActiveGpu"), "openpai")
 

@@ -51,7 +51,7 @@ _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def _check_machines(context: RuleContext, loc: Loc, service: Section) -> None:
-    """A machine is entered with a password, or with a key file that is there."""
+    """Check machines, each of which needs a password or a key file that exists."""
     takes = takes_gpu(context, loc, service)
     machines = machines_of(service, loc)
     check_machines(context, machines, NEW)
@@ -60,34 +60,34 @@ def _check_machines(context: RuleContext, loc: Loc, service: Section) -> None:
         check_concurrency(context, ("trialConcurrency",), machines)
     for here, machine in machines:
         check_shared_gpu(context, here, machine, takes_gpu=takes)
-        _check_entry(context, (*here, "sshKeyFile"), machine)
+        _check_login(context, (*here, "sshKeyFile"), machine)
 
 
-def _check_entry(context: RuleContext, loc: Loc, machine: Section) -> None:
+def _check_login(context: RuleContext, loc: Loc, machine: Section) -> None:
     key = machine.get("sshKeyFile")
     if "password" in machine:
         if key is not None:
-            message = "is not used: NNI takes the password; leave one of them out"
+            message = "is not used: NNI uses the password; leave one of them out"
             context.document.report(loc, message, rule="exclusive", severity="warning")
         return
     text = key if isinstance(key, str) else _DEFAULT_KEY
     path = Path(absolute_path(text, context.base))
     if not is_there(path.is_file):
-        message = f"there is no file {show_path(text, str(path))}; give a key file, or a password"
+        message = f"file not found: {show_path(text, str(path))}; give a key file, or a password"
         context.document.report(loc, message, rule="path")
     else:
         check_key(context, loc, text, passphrase=machine.get("sshPassphrase"))
 
 
 def _check_reuse_mode(context: RuleContext, loc: Loc, service: Section) -> None:
-    """Warn of machines without a reuse mode, whose default changed twice."""
+    """Warn of a missing `reuseMode`, whose default changed twice."""
     if "reuseMode" not in service:
-        message = "is not given; its default is true in 2.2 to 2.10 and false before and since"
+        message = "is not given; its default is true from 2.2 to 2.10, and false in other releases"
         context.document.report((*loc, "reuseMode"), message, rule="default", severity="warning")
 
 
-def _cannot_be_found(context: RuleContext, loc: Loc, service: Section) -> bool:
-    """Its machines look for the manager at `localhost`."""
+def _lacks_address(context: RuleContext, loc: Loc, service: Section) -> bool:
+    """Return whether its machines would look for the manager at `localhost`."""
     _, address = context.effective("nniManagerIp", loc, service)
     hosts = [machine.get("host") for _, machine in machines_of(service, loc)]
     is_reused = isinstance(loc[-1], int) or service.get("reuseMode") is True
@@ -115,13 +115,13 @@ def _check_v1_machines(context: RuleContext) -> None:
         check_one_of(context, here, machine, ("passwd", "sshKeyPath"))
         check_gpu_text(context, (*here, "gpuIndices"), machine.get("gpuIndices"))
         if "passphrase" in machine and "sshKeyPath" not in machine:
-            message = "goes with sshKeyPath only: it opens the key"
+            message = "is only for sshKeyPath: it opens the key"
             context.document.report((*here, "passphrase"), message, rule="exclusive")
         _check_v1_key(context, here, machine)
         for name in ("preCommand", "pythonPath"):
             if name in machine and name != context.release.machine_command:
-                known = context.release.machine_command or "neither that nor another"
-                message = f"is not a key of this release, which has {known}"
+                known = context.release.machine_command or "none"
+                message = f"is not available in this release; allowed: {known}"
                 context.document.report((*here, name), message, rule="unknown-key")
 
 
@@ -145,10 +145,10 @@ def _complete_v1(config: Mapping[str, Any], base: Path) -> Section:
 def _to_v2(converter: Converter) -> None:
     converter.move(("remoteConfig", "reuse"), (*HERE, "reuseMode"))
     for old, new in converter.open_items(("machineList",), (*HERE, "machineList")):
-        message = f"{NO_PLACE_IN_V2}; name the folder of the Python with pythonPath"
+        message = f"{NO_PLACE_IN_V2}; give the directory of the Python as pythonPath"
         converter.report_loss((*old, "preCommand"), message)
         gpus_to_v2(converter, old, new, MACHINE)
-    message = "is v1's default; that of v2 has changed twice"
+    message = "is v1's default; v2's has changed twice"
     converter.assume((*HERE, "reuseMode"), False, message)
 
 
@@ -171,7 +171,7 @@ def _machine_to_v1(converter: Converter, old: Loc, new: Loc, machine_command: st
     if machine_command == "pythonPath":
         converter.move((*old, "pythonPath"), (*new, "pythonPath"))
     else:
-        message = "this release has none; put that Python first in the PATH of the machine"
+        message = "is not available in this release; put that Python first in the machine's PATH"
         converter.report_loss((*old, "pythonPath"), message)
     if not has_password:
         converter.assume((*new, "sshKeyPath"), _DEFAULT_KEY, "is v2's default")
@@ -183,24 +183,24 @@ REMOTE = Service(
     runs_in_code=True,
     checks=(_check_machines, _check_reuse_mode),
     traps=(
-        # Plain from the code of 3.0 (`remote_v3`).
+        # Seen in the code of 3.0 (`remote_v3`).
         Trap(
             "nniManagerIp",
-            _cannot_be_found,
+            _lacks_address,
             "is required and missing: without it the machines look for the manager at localhost. "
-            "Give the address under which they reach this one",
+            "Give the address at which they reach this machine",
             since="3.0",
         ),
     ),
     complete=_complete,
-    # `remote_config` decides which service gets the machines.
+    # `remote_config` determines which service gets the machines.
     sections={"remoteConfig": "remote_config", "machineList": "machine_list"},
     v1_section_checks=(_check_v1_machines,),
     complete_v1=_complete_v1,
     needed_section="machineList",
     to_v2=_to_v2,
     to_v1=_to_v1,
-    # From 2.2 on managers take machines in the v2 format only.
+    # From 2.2 on managers take machines only in the v2 format.
     requests=(
         FirstRequest(
             "1.8",

@@ -20,7 +20,7 @@ IMAGE = "msranni/nni:latest"
 """Default of every Docker image in the v2 format."""
 
 SHORTCUTS = ("trialCommand", "trialCodeDirectory", "trialGpuNumber")
-"""Fields of the whole experiment that say what a trial is, and that a service may override."""
+"""Fields of the whole experiment that describe a trial; a service may override them."""
 
 GPUS = {
     "maxTrialNumPerGpu": "maxTrialNumberPerGpu",
@@ -37,10 +37,10 @@ def takes_gpu(context: RuleContext, loc: Loc, service: Section) -> bool:
 
 
 def check_shared_gpu(context: RuleContext, loc: Loc, section: Section, *, takes_gpu: bool) -> None:
-    """Check that GPUs are shared only where trials take one, and named once each (v2)."""
+    """Check that GPUs are shared only if trials take one, and that each is named once (v2)."""
     if not takes_gpu and section.get("maxTrialNumberPerGpu", 1) != 1:
         value = show(section["maxTrialNumberPerGpu"], ())
-        message = f"found {value}; without trialGpuNumber it has to be 1"
+        message = f"found {value}; without trialGpuNumber it must be 1"
         context.document.report((*loc, "maxTrialNumberPerGpu"), message, rule="gpu")
     check_gpu_text(context, (*loc, "gpuIndices"), section.get("gpuIndices"))
 
@@ -59,9 +59,9 @@ def asks_for_gpus(converter: Converter) -> bool:
 
 
 def gpus_to_v2(converter: Converter, old: Loc, new: Loc, names: Mapping[str, str]) -> None:
-    """Carry a section over, in which v2 has no say in GPUs where trials ask for none."""
+    """Carry a section over, without `maxTrialNumPerGpu` if trials ask for no GPU."""
     if not asks_for_gpus(converter):
-        converter.drop((*old, "maxTrialNumPerGpu"), "means nothing while trials take no GPU")
+        converter.drop((*old, "maxTrialNumPerGpu"), "has no effect while trials take no GPU")
     converter.move_all(old, new, names)
 
 
@@ -77,27 +77,27 @@ def image_to_v1(converter: Converter, loc: Loc) -> None:
 
 
 def trial_to_v1(converter: Converter, loc: Loc, *, has_roles: bool) -> None:
-    """Carry what each trial is; what the service says itself counts."""
+    """Carry the description of a trial over; the service's own fields come first."""
     names = invert(TRIAL)
     for name in ("trialCommand", "trialGpuNumber") if has_roles else ():
         for field in ((*loc, name), (name,)):
-            converter.drop(field, "is not used: the roles say it")
+            converter.drop(field, "is not used: the roles have it")
     for name in SHORTCUTS:
         own = converter.get((*loc, name)) is not None
         converter.move(((*loc, name) if own else (name,)), ("trial", names[name]))
         converter.skip((name,))
     for name in ("nniManagerIp", "debug"):
         converter.move((*loc, name), (name,))
-    converter.assume(("trial", "codeDir"), ".", "is the config's own folder, as v2 has it")
+    converter.assume(("trial", "codeDir"), ".", "is the config's own directory, as in v2")
 
 
 def assume_no_gpu_in_v1(converter: Converter) -> None:
-    """Say that trials take no GPU, unless they do."""
-    converter.assume(("trial", "gpuNum"), 0, "is none, which v1 has to state")
+    """Set the number of GPUs to 0, unless it is given."""
+    converter.assume(("trial", "gpuNum"), 0, "is none, required in v1")
 
 
 def report_unused(converter: Converter, section: str, names: tuple[str, ...], service: str) -> None:
-    """Report fields of a v1 section that a service of the v2 format does without."""
+    """Report fields of a v1 section that a service of the v2 format does not have."""
     for name in names:
         message = f"{NO_PLACE_IN_V2} of {service}; leave it out"
         converter.report_loss((section, name), message, "warning")

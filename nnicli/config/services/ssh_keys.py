@@ -1,4 +1,4 @@
-"""Private keys for SSH, and whether a release's manager can read them."""
+"""Whether a release's manager can read a private key for SSH."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nnicli.config.secrets import Loc
 from nnicli.regular_files import read_regular
 
 KeyKind = Literal["pem", "openssh", "ed25519"]
-"""Forms of private keys, by which releases differ in what they read."""
+"""Forms of private keys; releases differ in which they read."""
 
 _MOST_BYTES = 1 << 16
 _PEM = re.compile(r"-----BEGIN (RSA|DSA|EC) PRIVATE KEY-----")
@@ -28,17 +28,17 @@ _OTHERS = (
     ("ssh-", "a public key"),
     ("ecdsa-", "a public key"),
 )
-_IN_PEM = "as PEM, which `ssh-keygen -p -m PEM -f FILE` makes of a copy of an RSA key"
+_IN_PEM = "as PEM; `ssh-keygen -p -m PEM -f FILE` converts a copy of an RSA key"
 _MAGIC = b"openssh-key-v1\0"
 
 
 @dataclass(frozen=True, slots=True)
 class _Key:
-    """A private key, as far as its outside shows.
+    """What is known of a private key without its passphrase.
 
     Attributes:
         kind: Its form.
-        is_encrypted: Whether it takes a passphrase.
+        is_encrypted: Whether it needs a passphrase.
     """
 
     kind: KeyKind
@@ -48,14 +48,14 @@ class _Key:
 def check_key(context: RuleContext, loc: Loc, text: str, *, passphrase: Any) -> None:
     """Check that a file holds a private key that the release's manager reads.
 
-    Which forms those are was tried with each release's own node.js and ssh2 (1.8 to 3.0). Without a
-    target the machine may be another one than that of the start, so there are warnings only.
+    The forms were tried with each release's own node.js and ssh2 (1.8 to 3.0). Without a target the
+    start may be on another machine, so problems are only warnings.
 
     Args:
         context: The config.
         loc: Loc of the file's field.
-        text: The path; that there is a file was checked before.
-        passphrase: What opens the key, None for nothing.
+        text: The path of an existing file.
+        passphrase: The passphrase of the key, None if not given.
     """
     path = Path(absolute_path(text, context.base))
     try:
@@ -68,7 +68,9 @@ def check_key(context: RuleContext, loc: Loc, text: str, *, passphrase: Any) -> 
         return
     key = _read_key(content)
     if key is None:
-        found = next((name for start, name in _OTHERS if content.startswith(start)), "no key")
+        found = next(
+            (name for start, name in _OTHERS if content.startswith(start)), "no private key"
+        )
         _report(context, loc, f"{path} holds {found}; expected a private key for SSH {_IN_PEM}")
     elif key.kind not in context.release.key_kinds:
         _report(context, loc, _refuse_kind(path, key.kind))
@@ -78,7 +80,7 @@ def check_key(context: RuleContext, loc: Loc, text: str, *, passphrase: Any) -> 
         _report(context, loc, message)
     if mode & (stat.S_IRGRP | stat.S_IROTH):
         command = shlex.join(("chmod", "600", str(path)))
-        message = f"{path} can be read by other users of this machine; run `{command}`"
+        message = f"{path} is readable by other users of this machine; run `{command}`"
         context.document.report(loc, message, rule="key", severity="warning")
 
 
@@ -108,7 +110,7 @@ def _read_key(content: str) -> _Key | None:
         return None
     if not body.startswith(_MAGIC):
         return None
-    # The name of the cipher, those of the way to its key, then keys with their types.
+    # The name of the cipher, that of the key derivation, then keys with their types.
     head = body[len(_MAGIC) : 512]
     is_encrypted = not head.startswith(b"\0\0\0\x04none")
     return _Key("ed25519" if b"ssh-ed25519" in head else "openssh", is_encrypted)

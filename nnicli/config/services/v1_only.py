@@ -31,7 +31,7 @@ PAI_YARN = Service(
     v1_section_checks=(_check_yarn_credentials,),
     next_port_since="1.8",
 )
-"""OpenPAI before its own protocol."""
+"""The older OpenPAI, which runs on YARN."""
 
 DLTS = Service(
     v1_name="dlts",

@@ -1,4 +1,4 @@
-"""A folder with a valid config, and the problems of a changed one."""
+"""Fixtures: a valid config in a directory, and the problems of a changed one."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ trainingService: {platform: local}
 SPACE = "searchSpace: {x: {_type: uniform, _value: [0, 1]}}\n"
 
 WriteConfig = Callable[..., Path]
-"""`write(text, name=...)` writes a config into the test's folder and returns its path."""
+"""`write(text, name=...)` writes a config into the test's directory and returns its path."""
 
 Check = Callable[..., list[str]]
-"""`check(text, nni_version=...)` returns its problems as text, without the folder's path.
+"""`check(text, nni_version=...)` returns its problems as text, without the directory's path.
 
-Notes on defaults that have changed, and on tuners with a defect, are left out."""
+Warnings of changed defaults, and of tuners with a defect, are left out."""
 
 _NOTED = ("tuner.name", "advisor.name")
 
@@ -42,12 +42,12 @@ def write_config(tmp_path: Path) -> WriteConfig:
 def check(write_config: WriteConfig, tmp_path: Path) -> Check:
     def problems(text: str | bytes, *, nni_version: str | None = None) -> list[str]:
         found = check_config(write_config(text), nni_version=nni_version)
-        told = [
+        reported = [
             problem
             for problem in found
             if problem.rule != "default"
             and not (problem.rule == "trap" and problem.location in _NOTED)
         ]
-        return [str(problem).replace(f"{tmp_path}/", "") for problem in told]
+        return [str(problem).replace(f"{tmp_path}/", "") for problem in reported]
 
     return problems

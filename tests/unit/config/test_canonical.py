@@ -1,4 +1,4 @@
-"""The document that is POSTed: one spelling, absolute paths, the defaults of NNI's own client."""
+"""The document that is POSTed: one spelling, absolute paths, NNI's own defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _load(config: dict[str, Any], base: Path, **options: Any) -> dict[str, Any]:
 
 
 def test_a_small_config_gets_the_defaults(tmp_path: Path, home: Path) -> None:
-    """What `ExperimentConfig.json()` of 3.0 gives for the same config, but for nulls."""
+    """What `ExperimentConfig.json()` of 3.0 gives for the same config, without nulls."""
     assert _load(CONFIG, tmp_path) == {
         "experimentType": "hpo",
         "searchSpace": {"x": {"_type": "uniform", "_value": [0, 1]}},
@@ -49,10 +49,10 @@ def test_a_small_config_gets_the_defaults(tmp_path: Path, home: Path) -> None:
     }
 
 
-def test_paths_count_from_the_folder_of_the_config_file(
+def test_paths_are_relative_to_the_directory_of_the_config_file(
     tmp_path: Path, write_config: WriteConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Links are resolved as NNI does; the working directory plays no part."""
+    """Links are resolved as NNI does; the working directory does not matter."""
     (tmp_path / "code").mkdir()
     (tmp_path / "link").symlink_to("code")
     (tmp_path / "space.json").write_text('{"x": {"_type": "uniform", "_value": [1e-7, 1]}}')
@@ -85,7 +85,7 @@ def test_home_is_expanded(tmp_path: Path, home: Path) -> None:
     assert document["trialCodeDirectory"] == str(home)
 
 
-def test_paths_of_a_mapping_count_from_the_working_directory(
+def test_paths_of_a_mapping_are_relative_to_the_working_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -144,7 +144,7 @@ def test_debug_sets_the_log_level(
     assert document["trainingService"]["debug"] == expected[0]
 
 
-def test_fields_of_the_service_beat_those_of_the_experiment(tmp_path: Path) -> None:
+def test_fields_of_the_service_override_those_of_the_experiment(tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     service = {"platform": "local", "trialCommand": "y", "trialCodeDirectory": "code"}
 
@@ -163,7 +163,7 @@ def test_durations_are_sent_as_written(tmp_path: Path) -> None:
     assert {name: document[name] for name in fields} == fields
 
 
-def test_shared_storage_is_mounted_beside_the_config(tmp_path: Path) -> None:
+def test_a_mount_point_is_relative_to_the_directory_of_the_config(tmp_path: Path) -> None:
     storage = {
         "storage_type": "NFS",
         "localMountPoint": "mnt",
@@ -191,10 +191,10 @@ def test_shared_storage_is_mounted_beside_the_config(tmp_path: Path) -> None:
         ("advisor", {"className": "mine.A", "codeDirectory": "."}, "2.8", "tuner"),
     ],
 )
-def test_an_advisor_stands_where_its_release_looks_for_it(
+def test_an_advisor_is_in_the_section_that_its_release_reads(
     tmp_path: Path, field: str, algorithm: dict[str, Any], version: str, place: str
 ) -> None:
-    """From 2.8 advisors are tuners; a dispatcher of 2.7 would not find Hyperband as one."""
+    """From 2.8 on advisors are tuners; a dispatcher of 2.7 would not find Hyperband there."""
     (tmp_path / "mine.py").touch()
     config = {key: value for key, value in CONFIG.items() if key != "tuner"}
 
@@ -207,7 +207,7 @@ def test_an_advisor_stands_where_its_release_looks_for_it(
 @pytest.mark.parametrize(
     ("version", "expected"), [("2.7", False), ("2.8", False), ("2.9", True), ("3.0", True)]
 )
-def test_the_kind_of_experiment_is_named_where_the_release_has_it(
+def test_the_experiment_type_is_sent_to_releases_that_have_it(
     tmp_path: Path, version: str, expected: bool
 ) -> None:
     config = {**CONFIG, "experimentType": "hpo"}
@@ -217,7 +217,7 @@ def test_the_kind_of_experiment_is_named_where_the_release_has_it(
     assert ("experimentType" in document) is expected
 
 
-def test_the_given_mapping_is_left_alone(tmp_path: Path) -> None:
+def test_the_given_mapping_is_not_changed(tmp_path: Path) -> None:
     config = {**CONFIG, "tuner": {"name": "tpe"}, "experimentName": None}
 
     _load(config, tmp_path)
@@ -225,14 +225,14 @@ def test_the_given_mapping_is_left_alone(tmp_path: Path) -> None:
     assert config == {**CONFIG, "tuner": {"name": "tpe"}, "experimentName": None}
 
 
-def test_rows_of_the_release_table_rise() -> None:
+def test_rows_of_the_release_table_are_sorted() -> None:
     versions = [parse_version(row.since) for row in RELEASES]
 
     assert versions == sorted(set(versions))
     assert release_for(None) is RELEASES[-1]
 
 
-def test_the_inline_space_of_a_file_is_sent_as_written(write_config: WriteConfig) -> None:
+def test_an_inline_search_space_is_sent_as_written(write_config: WriteConfig) -> None:
     assert load_config(write_config(HEAD + SPACE)).document["searchSpace"] == {
         "x": {"_type": "uniform", "_value": [0, 1]}
     }

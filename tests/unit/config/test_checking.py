@@ -65,7 +65,7 @@ def test_an_error_lists_every_problem_one_a_line(write_config: WriteConfig) -> N
         ("trainingServicePlatform: local\n", ConfigSchemaError),
     ],
 )
-def test_the_kind_of_error_tells_where_to_look(
+def test_the_error_class_shows_where_the_errors_are(
     write_config: WriteConfig, text: str, kind: type[ConfigError]
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -97,8 +97,8 @@ def test_warnings_stop_nothing_and_are_kept(write_config: WriteConfig) -> None:
     assert loaded.path == config
 
 
-def test_problems_come_in_the_order_of_the_file(write_config: WriteConfig) -> None:
-    """The config's own come first, whatever finds them."""
+def test_problems_are_sorted_by_their_place_in_the_file(write_config: WriteConfig) -> None:
+    """Those of the config come first, in any order of the checks."""
     space = write_config('{"x": 1}', name="a-space.json")
     head = HEAD.replace("TPE", "Random")
     config = write_config(
@@ -110,20 +110,20 @@ def test_problems_come_in_the_order_of_the_file(write_config: WriteConfig) -> No
     assert places == [(config, 1), (config, 7), (config, 8), (space, 1)]
 
 
-def test_a_release_that_is_not_known_is_refused() -> None:
+def test_an_unknown_release_is_refused() -> None:
     with pytest.raises(UnsupportedVersionError, match=r"NNI 1\.7 is not supported"):
         check_config({}, nni_version="1.7")
 
 
-def test_the_repr_of_a_loaded_config_shows_none_of_it(write_config: WriteConfig) -> None:
-    """It may hold passwords, and a repr ends in logs."""
+def test_the_repr_of_a_loaded_config_does_not_show_its_content(write_config: WriteConfig) -> None:
+    """It may hold passwords, and a repr ends up in logs."""
     config = write_config(HEAD + SPACE + "experimentName: hush\n")
 
     assert repr(load_config(config)) == f"LoadedConfig(v2, path={config}, 12 fields)"
 
 
 def test_a_config_is_checked_from_inside_a_zip(tmp_path: Path, write_config: WriteConfig) -> None:
-    """The schemas are looked up as resources of the package, not as files beside it."""
+    """The schemas are looked up as resources of the package, not as files next to it."""
     archive = tmp_path / "nnicli.zip"
     with zipfile.ZipFile(archive, "w") as target:
         for file in (ROOT / "nnicli").rglob("*.py"):
@@ -144,8 +144,8 @@ def test_a_config_is_checked_from_inside_a_zip(tmp_path: Path, write_config: Wri
     assert output.split() == ["0", "5"]
 
 
-def test_importing_the_layer_leaves_jsonschema_alone() -> None:
-    """It takes longer to load than all the rest."""
+def test_importing_the_package_does_not_import_jsonschema() -> None:
+    """It takes longer to import than everything else."""
     code = "import sys, nnicli.config; print('jsonschema' in sys.modules)"
 
     output = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True)
@@ -159,21 +159,21 @@ def test_the_document_is_json(write_config: WriteConfig) -> None:
     assert json.loads(json.dumps(document, allow_nan=False)) == document
 
 
-def test_a_folder_with_blanks_is_no_obstacle(tmp_path: Path) -> None:
-    folder = tmp_path / "my experiments"
-    folder.mkdir()
-    path = folder / "my config.yml"
+def test_a_directory_may_have_spaces_in_its_name(tmp_path: Path) -> None:
+    directory = tmp_path / "my experiments"
+    directory.mkdir()
+    path = directory / "my config.yml"
     path.write_text(HEAD + SPACE)
 
     document: dict[str, Any] = load_config(path).document
 
-    assert document["trialCodeDirectory"] == str(folder)
-    shutil.rmtree(folder)
+    assert document["trialCodeDirectory"] == str(directory)
+    shutil.rmtree(directory)
     assert check_config(path)[0].rule == "file"
 
 
 @pytest.mark.parametrize("config", [[], None, b"config.yml", 3])
-def test_what_is_no_config_at_all_is_a_problem(config: Any) -> None:
+def test_what_is_not_a_config_is_a_problem(config: Any) -> None:
     (problem,) = check_config(config)
 
     assert problem.rule == "type"

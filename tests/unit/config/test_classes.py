@@ -1,4 +1,4 @@
-"""Classes of one's own are looked for without running their file."""
+"""Custom classes are looked for without running their file."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def config(write_config: WriteConfig) -> Path:
 
 
 def test_what_python_warns_of_in_the_file_is_not_printed(config: Path) -> None:
-    """From 3.12 on every validate would print it."""
+    """From Python 3.12 on every validate would print it."""
     (config.parent / "mine.py").write_text("class Mine:\n    pattern = '\\d'\n")
 
     with warnings.catch_warnings(record=True) as caught:
@@ -56,30 +56,30 @@ def test_what_python_warns_of_in_the_file_is_not_printed(config: Path) -> None:
     ],
 )
 def test_a_class_that_may_be_there_is_fine(config: Path, text: str) -> None:
-    """The last one may be written for another Python."""
+    """The last one may be written for another version of Python."""
     (config.parent / "mine.py").write_text(text)
 
     assert _found(config, TARGET) == []
 
 
-def test_a_class_that_is_not_there_is_told_with_those_that_are(config: Path) -> None:
+def test_a_missing_class_is_reported_with_the_classes_of_the_file(config: Path) -> None:
     file = config.parent / "mine.py"
     file.write_text("class Mien: pass\nraise RuntimeError('it was run')\n")
 
     assert _found(config, TARGET) == [
-        f"warning: tuner.className: there is no class Mine in {file}; its classes: Mien"
+        f"warning: tuner.className: class Mine not found in {file}; its classes: Mien"
     ]
     assert _found(config, None) == []
 
 
 def test_a_class_of_an_installed_package_is_fine(config: Path) -> None:
-    """NNI only adds the folder to what its Python finds anyway."""
+    """NNI only adds the directory to what its Python finds anyway."""
     assert _found(config, TARGET) == []
     (error,) = _found(config, Target(TARGET.python, find_missing=_missing))
-    assert error.startswith("error: tuner.className: there is no module ")
+    assert error.startswith("error: tuner.className: module not found: ")
 
 
-def test_the_old_format(write_config: WriteConfig) -> None:
+def test_the_v1_format(write_config: WriteConfig) -> None:
     write_config('{"x": {"_type": "choice", "_value": [1]}}', name="space.json")
     write_config("class Mien: pass\n", name="mine.py")
     tuner = "{codeDir: ., classFileName: mine.py, className: Mine}"
@@ -88,7 +88,7 @@ def test_the_old_format(write_config: WriteConfig) -> None:
 
     assert _found(path, TARGET, "1.9") == [
         (
-            f"warning: tuner.className: there is no class Mine in {path.parent}/mine.py; its "
+            f"warning: tuner.className: class Mine not found in {path.parent}/mine.py; its "
             "classes: Mien"
         )
     ]

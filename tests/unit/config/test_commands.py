@@ -1,4 +1,4 @@
-"""What a trial's command starts is there, as far as that is certain."""
+"""The program and script of a trial's command exist, as far as that is certain."""
 
 from __future__ import annotations
 
@@ -11,24 +11,26 @@ from tests.unit.config.conftest import HEAD, SPACE, WriteConfig
 from tests.unit.config.test_v1 import REMOTE, V1
 
 
-def _errors(path: Path, folder: Path, version: str = "3.0") -> list[str]:
-    (folder / "bin").mkdir(exist_ok=True)
-    (folder / "bin" / "python3").touch(0o755)
-    target = Target(folder / "bin" / "python3", search_path=str(folder / "bin"))
+def _errors(path: Path, directory: Path, version: str = "3.0") -> list[str]:
+    (directory / "bin").mkdir(exist_ok=True)
+    (directory / "bin" / "python3").touch(0o755)
+    target = Target(directory / "bin" / "python3", search_path=str(directory / "bin"))
     found = check_config(path, nni_version=version, target=target)
     return [
-        str(problem).replace(f"{folder}/", "") for problem in found if problem.severity == "error"
+        str(problem).replace(f"{directory}/", "")
+        for problem in found
+        if problem.severity == "error"
     ]
 
 
 @pytest.mark.parametrize(
     ("command", "expected"),
     [
-        ("python3 missing.py", "but there is no missing.py, so every trial would fail"),
-        ("python3 -u -B missing.py --lr 1", "but there is no missing.py, so every trial would"),
-        ("LR=1 python3 'a b.py'", "but there is no a b.py, so every trial would fail"),
-        ("./missing.sh", "but there is no program ./missing.sh in "),
-        ("pyhton3 trial.py", "but there is no program pyhton3 in PATH, so every trial would fail"),
+        ("python3 missing.py", "missing.py not found, so every trial would fail"),
+        ("python3 -u -B missing.py --lr 1", "missing.py not found, so every trial would"),
+        ("LR=1 python3 'a b.py'", "a b.py not found, so every trial would fail"),
+        ("./missing.sh", "; program ./missing.sh not found in "),
+        ("pyhton3 trial.py", "; program pyhton3 not found in PATH, so every trial would fail"),
     ],
 )
 def test_what_is_certainly_missing_is_an_error(
@@ -62,7 +64,7 @@ def test_what_is_certainly_missing_is_an_error(
         "python3 'open",
     ],
 )
-def test_of_what_only_a_shell_knows_nothing_is_said(
+def test_commands_that_need_a_shell_are_not_checked(
     write_config: WriteConfig, tmp_path: Path, command: str
 ) -> None:
     (tmp_path / "trial.py").touch()
@@ -72,14 +74,14 @@ def test_of_what_only_a_shell_knows_nothing_is_said(
     assert _errors(write_config(text + SPACE), tmp_path) == []
 
 
-def test_without_an_nni_nothing_is_said(write_config: WriteConfig) -> None:
-    """Its code may not be there yet, or elsewhere."""
+def test_without_a_target_commands_are_not_checked(write_config: WriteConfig) -> None:
+    """The code may not be there yet, or may be on another machine."""
     path = write_config(HEAD.replace("trial.py", "missing.py") + SPACE)
 
     assert [one for one in check_config(path) if one.severity == "error"] == []
 
 
-def test_a_service_has_a_command_of_its_own(write_config: WriteConfig, tmp_path: Path) -> None:
+def test_a_service_may_have_its_own_command(write_config: WriteConfig, tmp_path: Path) -> None:
     (tmp_path / "code").mkdir()
     (tmp_path / "trial.py").touch()
     service = "{platform: local, trialCommand: python3 trial.py, trialCodeDirectory: code}"
@@ -88,15 +90,17 @@ def test_a_service_has_a_command_of_its_own(write_config: WriteConfig, tmp_path:
     (error,) = _errors(path, tmp_path)
 
     assert error.startswith("config.yml:4:36: trainingService.trialCommand: found ")
-    assert "there is no code/trial.py" in error
+    assert "code/trial.py not found" in error
 
 
-def test_the_old_format(write_config: WriteConfig, tmp_path: Path) -> None:
+def test_the_v1_format(write_config: WriteConfig, tmp_path: Path) -> None:
     write_config('{"x": {"_type": "choice", "_value": [1]}}', name="space.json")
 
     (error,) = _errors(write_config(V1), tmp_path, "1.9")
 
-    assert error.startswith('config.yml:10:9: trial.command: found "python3 trial.py", but there')
+    assert error.startswith(
+        'config.yml:10:9: trial.command: found "python3 trial.py"; trial.py not found, so'
+    )
 
 
 def test_on_other_machines_only_the_folder_of_the_code_is_known(

@@ -1,4 +1,4 @@
-"""Real and mutated configs with verdicts, where they are beside the project."""
+"""Real and mutated configs with verdicts, if they are next to the project."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.config_cases import (
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)]
 
-# Valid for NNI, refused by nnicli: the reason.
+# Valid for NNI, refused by nnicli -> the reason.
 REFUSED = {
-    "v2.5/docs__en_US__TrainingService__DLCMode.rst__L33.yml": "a key stands twice",
+    "v2.5/docs__en_US__TrainingService__DLCMode.rst__L33.yml": "duplicate key",
 }
 LEAST_AGREEMENT = 0.99
 
 
 @pytest.mark.usefixtures("home")
-def test_the_mutations_are_judged_as_they_should_be() -> None:
+def test_verdicts_on_mutations_are_as_recorded() -> None:
     verdicts = list(judge_mutations())
     differing = [str(verdict) for verdict in verdicts if not verdict.agrees]
 
@@ -34,7 +34,7 @@ def test_the_mutations_are_judged_as_they_should_be() -> None:
 
 
 @pytest.mark.usefixtures("home")
-def test_what_was_seen_to_run_is_a_warning() -> None:
+def test_what_was_seen_to_run_is_only_a_warning() -> None:
     """A correction that nnicli does not need would hide a mistake."""
     seen = [v for v in judge_mutations() if v.record["id"] in SEEN_TO_RUN]
 

@@ -1,4 +1,4 @@
-"""Configs in the other format: what becomes of every field."""
+"""Configs in the other format: the outcome of every field."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ TO_V1 = ("openpai", "aml", "kubeflow", "frameworkcontroller", "adl")
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     make_files(tmp_path)
     return tmp_path
 
 
-def _errors(config: Any, folder: Path, version: str) -> list[str]:
-    problems = check_config(config, base_path=folder, nni_version=version)
+def _errors(config: Any, directory: Path, version: str) -> list[str]:
+    problems = check_config(config, base_path=directory, nni_version=version)
     return [str(problem) for problem in problems if problem.severity == "error"]
 
 
@@ -41,23 +41,23 @@ def _with_file(config: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("platform", V1_SECTIONS)
-def test_the_v1_samples_are_valid(platform: str, folder: Path) -> None:
+def test_the_v1_samples_are_valid(platform: str, directory: Path) -> None:
     version = V1_RELEASES.get(platform, "2.1")
 
-    assert _errors(v1_config(platform), folder, version) == []
+    assert _errors(v1_config(platform), directory, version) == []
 
 
 @pytest.mark.parametrize("platform", sorted(set(V1_SECTIONS) - NOT_IN_V2))
-def test_a_v1_config_becomes_a_valid_v2_config(platform: str, folder: Path) -> None:
+def test_a_v1_config_becomes_a_valid_v2_config(platform: str, directory: Path) -> None:
     conversion = convert_config(v1_config(platform))
 
     assert conversion.format == "v2"
     assert [note for note in conversion.notes if note.rule == "lost"] == []
-    assert _errors(conversion.document, folder, "2.10.1") == []
+    assert _errors(conversion.document, directory, "2.10.1") == []
 
 
 @pytest.mark.parametrize("platform", sorted(NOT_IN_V2))
-def test_a_platform_that_v2_has_not_is_told(platform: str) -> None:
+def test_a_platform_that_v2_does_not_have_is_an_error(platform: str) -> None:
     conversion = convert_config(v1_config(platform))
 
     lost = {note.location: note for note in conversion.notes if note.rule == "lost"}
@@ -66,18 +66,18 @@ def test_a_platform_that_v2_has_not_is_told(platform: str) -> None:
 
 
 @pytest.mark.parametrize("platform", TO_V1)
-def test_a_v2_config_becomes_a_valid_v1_config(platform: str, folder: Path) -> None:
+def test_a_v2_config_becomes_a_valid_v1_config(platform: str, directory: Path) -> None:
     config = _with_file(v2_config({"platform": platform, **SERVICES[platform]}))
 
     conversion = convert_config(config, to="v1")
 
     assert conversion.format == "v1"
     assert conversion.notes == tuple(one for one in conversion.notes if one.severity == "warning")
-    assert _errors(conversion.document, folder, "2.1") == []
+    assert _errors(conversion.document, directory, "2.1") == []
 
 
 @pytest.mark.parametrize("platform", sorted({*TO_V1} - {"adl"}))
-def test_nothing_changes_there_and_back(platform: str) -> None:
+def test_a_round_trip_changes_nothing(platform: str) -> None:
     service = {"platform": platform, **copy.deepcopy(SERVICES[platform])}
 
     there = convert_config(v2_config(service), to="v1")
@@ -95,7 +95,7 @@ def test_memory_becomes_megabytes() -> None:
     assert convert_config(config, to="v1").document["trial"]["memoryMB"] == 1536
 
 
-def test_every_field_without_a_place_is_told_with_its_place(tmp_path: Path) -> None:
+def test_every_lost_or_dropped_field_is_reported_with_its_place(tmp_path: Path) -> None:
     file = tmp_path / "config.yml"
     file.write_text(
         "authorName: me\n"
@@ -133,7 +133,7 @@ def test_the_passphrase_of_a_key_is_kept() -> None:
     assert machine == {"host": "a", "user": "b", "sshKeyFile": "k", "sshPassphrase": "hush"}
 
 
-def test_gpus_of_v1_get_the_default_that_v2_wants_to_be_told() -> None:
+def test_gpus_of_v1_get_the_default_that_v2_requires() -> None:
     config = v1_config("local")
     config["trial"] = {**config["trial"], "gpuNum": 1}
     config["localConfig"] = {"maxTrialNumPerGpu": 2}
@@ -150,7 +150,7 @@ def test_gpus_of_v1_get_the_default_that_v2_wants_to_be_told() -> None:
     ]
 
 
-def test_an_own_class_is_found_under_its_new_name() -> None:
+def test_a_custom_class_is_converted_to_its_new_form() -> None:
     config = v1_config("local")
     config["tuner"] = {"codeDir": "algo", "classFileName": "mine.py", "className": "Mine"}
 
@@ -179,7 +179,7 @@ def test_a_hybrid_list_becomes_the_hybrid_of_v1() -> None:
     assert not [note for note in conversion.notes if note.rule == "lost"]
 
 
-def test_dlc_has_no_place_in_v1() -> None:
+def test_dlc_cannot_be_converted_to_v1() -> None:
     config = _with_file(v2_config({"platform": "dlc", **SERVICES["dlc"]}))
 
     conversion = convert_config(config, to="v1")
@@ -188,7 +188,7 @@ def test_dlc_has_no_place_in_v1() -> None:
     assert (lost.location, lost.severity) == ("trainingService", "error")
 
 
-def test_a_config_in_that_format_stays_as_it_is() -> None:
+def test_a_config_already_in_the_format_is_unchanged() -> None:
     config = v2_config({"platform": "openpai", **SERVICES["openpai"]})
 
     conversion = convert_config(config)
@@ -196,7 +196,7 @@ def test_a_config_in_that_format_stays_as_it_is() -> None:
     assert (conversion.document, conversion.notes) == (config, ())
 
 
-def test_a_value_that_is_wrong_stays_wrong_or_is_told() -> None:
+def test_an_invalid_value_stays_or_is_reported() -> None:
     service = {"platform": "openpai", **SERVICES["openpai"], "trialMemorySize": "lots"}
     config = _with_file(v2_config(service))
     config["maxTrialNumber"] = "many"
@@ -219,7 +219,7 @@ def test_what_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         convert_config({}, to="v3")  # type: ignore[arg-type]  # that is the error
 
 
-def test_a_conversion_shows_no_secret() -> None:
+def test_a_conversion_does_not_show_secrets() -> None:
     config = v2_config({"platform": "openpai", **SERVICES["openpai"]})
 
     assert "hush" not in repr(convert_config(config, to="v1"))
@@ -236,10 +236,10 @@ def test_an_inline_search_space_has_to_become_a_file() -> None:
     assert "searchSpace" not in conversion.document
     (lost,) = [note for note in conversion.notes if note.rule == "lost"]
     assert (lost.location, lost.severity) == ("searchSpace", "error")
-    assert "name that by searchSpacePath" in lost.message
+    assert "name the file as searchSpacePath" in lost.message
 
 
-def test_an_advisor_stands_where_v1_has_it() -> None:
+def test_an_advisor_is_moved_to_its_v1_section() -> None:
     config = v2_config({"platform": "local"})
     config["tuner"] = {"name": "Hyperband", "classArgs": {"optimize_mode": "maximize"}}
 
@@ -252,7 +252,7 @@ def test_an_advisor_stands_where_v1_has_it() -> None:
     assert "tuner" not in document
 
 
-def test_the_old_arguments_of_tpe_belong_to_another_tuner_now() -> None:
+def test_old_arguments_of_tpe_turn_it_into_tpe_legacy() -> None:
     config = v1_config("local")
     config["tuner"]["classArgs"] = {"optimize_mode": "maximize", "parallel_optimize": True}
 
@@ -270,7 +270,9 @@ def test_the_old_arguments_of_tpe_belong_to_another_tuner_now() -> None:
         ({"maxTrialNumber": 1_000_000}, "maxTrialNumber"),
     ],
 )
-def test_what_the_other_format_does_not_take_is_told(change: dict[str, Any], location: str) -> None:
+def test_what_is_invalid_in_the_other_format_is_reported(
+    change: dict[str, Any], location: str
+) -> None:
     config = {**_with_file(v2_config({"platform": "local"})), **change}
 
     notes = convert_config(config, to="v1").notes

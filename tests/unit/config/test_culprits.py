@@ -1,4 +1,4 @@
-"""A broken text is told by the character that breaks it, not by where the reader noticed."""
+"""A syntax error is reported at the character that causes it, not where the reader noticed it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ QUOTE = "U+201C (left double quotation mark), which is text in YAML; write a pla
         ),
     ],
 )
-def test_the_culprit_has_the_place(tmp_path: Path, text: str, expected: str) -> None:
+def test_the_problem_is_at_the_character_that_breaks_the_syntax(
+    tmp_path: Path, text: str, expected: str
+) -> None:
     path = tmp_path / "config.yml"
     path.write_text(text, "utf-8")
 
@@ -68,7 +70,7 @@ def test_the_culprit_has_the_place(tmp_path: Path, text: str, expected: str) -> 
     assert document.data is None
 
 
-def test_a_config_with_a_look_alike_is_no_syntax(write_config: WriteConfig) -> None:
+def test_a_config_with_a_lookalike_is_a_syntax_error(write_config: WriteConfig) -> None:
     with pytest.raises(ConfigSyntaxError, match="has 1 error; nothing was started"):
         load_config(write_config(HEAD.replace("{name: TPE}", "{name\uff1a TPE}") + SPACE))
 
@@ -80,7 +82,7 @@ def test_a_typographic_quote_is_a_warning_at_its_place(check: Check) -> None:
 
 
 @pytest.mark.parametrize("value", ["it\u2019s", "实验\uff1a测试", "'\u201cmine\u201d'", '"\xa0x"'])
-def test_such_characters_inside_a_text_are_its_own(check: Check, value: str) -> None:
+def test_such_characters_inside_a_text_are_allowed(check: Check, value: str) -> None:
     assert check(HEAD + SPACE + f"experimentName: {value}\n") == []
 
 
@@ -97,26 +99,26 @@ def test_such_characters_inside_a_text_are_its_own(check: Check, value: str) -> 
         ),
         (
             '{\n"x": {"_type": "choice", "_value": [1,]}\n}',
-            f"2:38: {AS_YAML}: a comma behind the last item",
+            f"2:38: {AS_YAML}: a comma after the last item",
         ),
         (
             '{"x": {"_type": "choice", "_value": [1]},\n\n}',
-            f"1:41: {AS_YAML}: a comma behind the last item",
+            f"1:41: {AS_YAML}: a comma after the last item",
         ),
         (
             '{\'x\': {"_type": "choice", "_value": [1]}}',
-            f"1:2: {AS_YAML}: single quotes; JSON has double ones",
+            f"1:2: {AS_YAML}: single quotes; JSON uses double quotes",
         ),
         (
             '{"x": {"_type": "choice", "_value": [True]}}',
-            f"1:38: {AS_YAML}: True; JSON says true",
+            f"1:38: {AS_YAML}: True; JSON spells it true",
         ),
     ],
 )
-def test_why_a_file_is_not_json_is_told(
+def test_the_reason_why_a_file_is_not_json_is_reported(
     check: Check, write_config: WriteConfig, text: str, expected: str
 ) -> None:
-    """Otherwise only the consequences of reading it as YAML are seen."""
+    """Otherwise only the consequences of reading it as YAML are reported."""
     write_config(text, name="space.json")
 
     found = check(HEAD + "searchSpaceFile: space.json\n")
@@ -132,7 +134,7 @@ def test_braces_in_yaml_need_not_be_json(write_config: WriteConfig, check: Check
 
 
 @pytest.mark.parametrize("piece", ["'x'", "- ", ", ", "\uff1a ", "\xa0"])
-def test_a_long_line_takes_no_quadratic_time(tmp_path: Path, piece: str) -> None:
+def test_a_long_line_does_not_take_quadratic_time(tmp_path: Path, piece: str) -> None:
     path = tmp_path / "config.yml"
     path.write_text(f"a: 1\n{piece * 300_000}\nb: 1\n c: 2\n", "utf-8")
 

@@ -28,7 +28,7 @@ def test_aliases_and_merges_that_never_end_are_one_problem(tmp_path: Path, text:
     assert [(problem.rule, problem.line, problem.column) for problem in problems] == [
         ("size", 1, 1)
     ]
-    assert "aliases unfolded, or nests more than 60 deep" in problems[0].message
+    assert "with aliases expanded, or is nested more than 60 deep" in problems[0].message
 
 
 def test_a_merge_of_a_merge_is_read(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def test_a_config_starts_without_the_check_that_refused_it(write_config: WriteCo
     assert load_config(config, ignore=["range"]).document["searchSpace"]["x"]["_value"] == [2, 1]
 
 
-def test_a_file_of_the_search_space_is_left_alone_too(
+def test_a_search_space_file_is_not_checked_either(
     write_config: WriteConfig, tmp_path: Path
 ) -> None:
     (tmp_path / "space.json").write_text('{"x": {"_type": "uniform", "_value": [2, 1]}}')
@@ -65,8 +65,10 @@ def test_a_check_stays_off_when_the_config_is_converted(write_config: WriteConfi
         ("searchSpace", HEAD + "searchSpace: {x: {_type: mine, _value: [1]}, y: 5}\n"),
     ],
 )
-def test_a_place_is_handed_over_as_it_is(place: str, text: str, write_config: WriteConfig) -> None:
-    """What nnicli does not read itself may be anything that a patched NNI understands."""
+def test_an_ignored_place_is_passed_on_unchanged(
+    place: str, text: str, write_config: WriteConfig
+) -> None:
+    """What nnicli does not read itself may be anything that a patched NNI accepts."""
     config = write_config(text)
 
     assert len(_rules(config)) == 2
@@ -74,7 +76,7 @@ def test_a_place_is_handed_over_as_it_is(place: str, text: str, write_config: Wr
     assert load_config(config, ignore=place).document["experimentWorkingDirectory"]
 
 
-def test_what_cannot_be_handed_over_stays_an_error(write_config: WriteConfig) -> None:
+def test_what_cannot_be_passed_on_stays_an_error(write_config: WriteConfig) -> None:
     config = write_config(HEAD + "searchSpace: {x: {_type: choice, _value: [.nan]}}\n")
 
     assert _rules(config, "searchSpace") == ["finite"]
@@ -85,7 +87,10 @@ def test_what_cannot_be_handed_over_stays_an_error(write_config: WriteConfig) ->
     [
         ("rang", "'rang' is not a check; did you mean 'range'?"),
         ("xyzzy", "'xyzzy' is not a check; checks: choice, class, command, "),
-        ("syntax", "'syntax' cannot be turned off: nnicli cannot go on with text that is neither"),
+        (
+            "syntax",
+            "'syntax' cannot be turned off: nnicli cannot continue with text that is neither",
+        ),
     ],
 )
 def test_a_name_that_is_not_a_check_is_an_error(name: str, reason: str) -> None:
@@ -110,14 +115,14 @@ def test_the_error_says_how_to_turn_its_checks_off(write_config: WriteConfig) ->
     )
 
 
-def test_nothing_is_said_where_nothing_can_be_turned_off() -> None:
+def test_there_is_no_advice_if_no_check_can_be_turned_off() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config({"trialConcurrency": "x"}, nni_version="3.0")
 
     assert "turn it off" not in str(caught.value)
 
 
-def test_the_names_are_sorted_and_of_one_kind_each() -> None:
+def test_the_names_are_sorted_and_unique() -> None:
     for names in (CHECKS, PLACES, FIXED):
         assert list(names) == sorted(names)
     assert not CHECKS.keys() & FIXED.keys()
@@ -131,8 +136,8 @@ def _records() -> list[Mapping[str, Any]]:
 @pytest.mark.slow
 @pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
 @pytest.mark.usefixtures("home")
-def test_whatever_is_turned_off_a_config_is_loaded_or_refused(tmp_path: Path) -> None:
-    """A check may be turned off only if nnicli itself can do without it."""
+def test_with_any_check_turned_off_a_config_is_loaded_or_refused(tmp_path: Path) -> None:
+    """Only checks that nnicli itself does not depend on may be turned off."""
     loaded = 0
     file = tmp_path / "config.yml"
     for record in _records():

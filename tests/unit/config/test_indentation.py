@@ -1,4 +1,4 @@
-"""Lost indentation is one error a section, and no consequences."""
+"""Lost indentation is one error per section, without consequences."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ LOCAL = "trainingService:\nplatform: local\n"
 FLAT = "trialConcurrency: 1\ntrialCommand: python3 trial.py\ntuner:\nname: TPE\n"
 
 
-def test_one_error_says_what_belongs_to_an_empty_section(check: Check) -> None:
-    """It was six errors, with all 22 allowed fields in four of them."""
+def test_one_error_lists_the_fields_of_an_empty_section(check: Check) -> None:
+    """It used to be six errors, four of them with all 22 allowed fields."""
     text = FLAT + "classArgs:\n  optimize_mode: maximize\n" + LOCAL + SPACE
 
     assert check(text) == [
@@ -31,7 +31,7 @@ def test_sections_inside_the_section_are_found_too(check: Check) -> None:
     ]
 
 
-def test_what_is_wrong_inside_is_told_as_well(check: Check) -> None:
+def test_errors_inside_the_section_are_reported_too(check: Check) -> None:
     text = FLAT.replace("TPE", "TPEE") + "trainingService: {platform: local}\n" + SPACE
 
     found = check(text)
@@ -64,7 +64,7 @@ def test_a_section_inside_a_section(check: Check) -> None:
     ]
 
 
-def test_the_old_format(check: Check, write_config: WriteConfig) -> None:
+def test_the_v1_format(check: Check, write_config: WriteConfig) -> None:
     write_config('{"x": {"_type": "choice", "_value": [1]}}', name="space.json")
     text = (
         "authorName: me\nexperimentName: x\ntrialConcurrency: 1\ntrainingServicePlatform: local\n"
@@ -81,11 +81,11 @@ def test_the_old_format(check: Check, write_config: WriteConfig) -> None:
 @pytest.mark.parametrize(
     "extra", ["assessor:\nmaxTrialNumber: 3\n", "maxTrialNumber:\nexperimentName: x\n"]
 )
-def test_an_empty_field_before_others_is_not_set(check: Check, extra: str) -> None:
+def test_an_empty_field_before_unrelated_ones_is_not_set(check: Check, extra: str) -> None:
     assert check(HEAD + SPACE + extra) == []
 
 
-def test_the_allowed_fields_are_listed_once_and_only_where_none_is_near(check: Check) -> None:
+def test_allowed_fields_are_listed_once_and_only_if_none_is_close(check: Check) -> None:
     found = check(HEAD + SPACE + "maxTrialNumbr: 1\nfoo: 1\nbar: 2\n")
 
     assert found[0].endswith("maxTrialNumbr: unknown key (did you mean 'maxTrialNumber'?)")
@@ -94,7 +94,7 @@ def test_the_allowed_fields_are_listed_once_and_only_where_none_is_near(check: C
 
 
 @pytest.mark.slow
-def test_many_fields_take_no_quadratic_time(check: Check) -> None:
+def test_many_fields_do_not_take_quadratic_time(check: Check) -> None:
     space = "".join(f"x{number}: {{_type: uniform, _value: [0, 1]}}\n" for number in range(20_000))
 
     found = check(HEAD + "searchSpace:\n" + space)

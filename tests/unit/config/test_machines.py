@@ -1,4 +1,4 @@
-"""Machines that cannot be reached, stand there twice, or run fewer trials than wanted."""
+"""Machines that cannot be reached, are given twice, or run fewer trials than wanted."""
 
 from __future__ import annotations
 
@@ -43,39 +43,39 @@ HOST = "trainingService.machineList[0].host"
         ("10.0.0.1:2222", 'found "10.0.0.1:2222"'),
     ],
 )
-def test_a_host_is_a_name_or_an_address_alone(host: str, shown: str) -> None:
-    """What stands before the @ may be a password, so it is not shown."""
-    allowed = "a name or an address alone; write user and port apart"
+def test_a_host_is_only_a_name_or_an_address(host: str, shown: str) -> None:
+    """The part before the @ may include a password, so it is not shown."""
+    allowed = "only a name or an address; give user and port separately"
 
     assert _problems({"host": host}) == [("error", HOST, f"{shown}; allowed: {allowed}")]
 
 
 @pytest.mark.parametrize("host", ["gpu-1.example.org", "10.0.0.1", "fe80::1", "::1"])
-def test_other_hosts_are_fine(host: str) -> None:
+def test_valid_hosts_are_accepted(host: str) -> None:
     assert _problems({"host": host}) == []
 
 
-def test_a_machine_that_stands_there_twice_is_told() -> None:
+def test_a_duplicate_machine_is_reported() -> None:
     assert _problems({}, {"host": "other"}, {"port": 22}) == [
         (
             "warning",
             "trainingService.machineList[2].host",
-            "found the machine of trainingService.machineList[0] again; write it once",
+            "found the same machine as in trainingService.machineList[0]; give it once",
         )
     ]
     assert _problems({}, {"port": 2222}, {"user": "you"}) == []
 
 
 @pytest.mark.parametrize("path", ["/envs/nni/bin/python3", "C:\\nni\\python.exe", "python3.11"])
-def test_the_python_of_a_machine_is_a_folder(path: str) -> None:
+def test_the_python_path_of_a_machine_is_a_directory(path: str) -> None:
     ((severity, location, message),) = _problems({"pythonPath": path})
 
     assert (severity, location) == ("warning", "trainingService.machineList[0].pythonPath")
-    assert message.endswith(", a program; NNI wants the folder that it is in")
+    assert message.endswith(", a program; NNI needs the directory that it is in")
     assert _problems({"pythonPath": "/envs/python3/bin"}) == []
 
 
-def test_more_trials_than_machines_are_told_in_reuse_mode() -> None:
+def test_more_trials_than_machines_are_reported_in_reuse_mode() -> None:
     reusing = {"platform": "remote", "reuseMode": True, "machineList": [MACHINE]}
 
     assert _problems(trainingService=reusing, trialConcurrency=3) == [
@@ -91,13 +91,15 @@ def test_more_trials_than_machines_are_told_in_reuse_mode() -> None:
     assert _problems({}, trialConcurrency=3) == []
 
 
-def test_the_old_format_is_checked_alike(write_config: WriteConfig, tmp_path: Path) -> None:
+def test_the_v1_format_is_checked_in_the_same_way(
+    write_config: WriteConfig, tmp_path: Path
+) -> None:
     write_config('{"x": {"_type": "choice", "_value": [1]}}', name="space.json")
     path = write_config(OLD.replace("ip: 10.0.0.1", "ip: '10.0.0.1:22'"))
 
     (problem,) = [one for one in check_config(path, nni_version="1.9") if one.rule == "host"]
 
     assert str(problem).replace(f"{tmp_path}/", "") == (
-        'config.yml:12:4: machineList[0].ip: found "10.0.0.1:22"; allowed: a name or an address '
-        "alone; write username and port apart"
+        'config.yml:12:4: machineList[0].ip: found "10.0.0.1:22"; allowed: only a name or an '
+        "address; give username and port separately"
     )

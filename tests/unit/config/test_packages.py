@@ -1,4 +1,4 @@
-"""Algorithms that need more than NNI installs, or that their user registered."""
+"""Algorithms that need extra packages, or that a user registered."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def trial(tmp_path: Path) -> None:
     (tmp_path / "trial.py").touch()
 
 
-def _has_none(modules: Iterable[str]) -> frozenset[str]:
+def _has_no_module(modules: Iterable[str]) -> frozenset[str]:
     return frozenset(modules)
 
 
-def _asked_in_vain(modules: Iterable[str]) -> frozenset[str]:
+def _must_not_be_called(modules: Iterable[str]) -> frozenset[str]:
     raise AssertionError(modules)
 
 
-EMPTY = Target(PYTHON, find_missing=_has_none)
+EMPTY = Target(PYTHON, find_missing=_has_no_module)
 
 
 def _errors(path: Path, target: Target, version: str = "3.0") -> list[str]:
@@ -53,7 +53,7 @@ def test_a_tuner_whose_packages_are_missing_is_an_error_with_the_command(
 
     (error,) = _errors(path, EMPTY)
 
-    assert f"which needs {needs}; not installed there, so run `" in error
+    assert f"which needs {needs}; not installed, so run `" in error
     assert error.endswith(f"`{PYTHON} -m pip install {command}`")
 
 
@@ -63,9 +63,9 @@ def test_a_tuner_whose_packages_are_there_is_fine(write_config: WriteConfig) -> 
     assert _errors(path, Target(PYTHON)) == []
 
 
-def test_python_is_not_asked_for_a_tuner_that_needs_nothing(write_config: WriteConfig) -> None:
-    """A start must not pay for it."""
-    assert _errors(write_config(), Target(PYTHON, find_missing=_asked_in_vain)) == []
+def test_python_is_not_run_for_a_tuner_that_needs_nothing(write_config: WriteConfig) -> None:
+    """It would make every start slower."""
+    assert _errors(write_config(), Target(PYTHON, find_missing=_must_not_be_called)) == []
 
 
 def test_an_extra_of_1_9_has_to_be_installed_by_nnictl(
@@ -88,7 +88,7 @@ def test_an_extra_of_1_9_has_to_be_installed_by_nnictl(
 
 @pytest.mark.parametrize("version", ["2.5", "2.10.1", "3.0"])
 def test_a_registered_tuner_is_taken(write_config: WriteConfig, version: str) -> None:
-    """It has arguments of its own, and may take any search space."""
+    """It may have any arguments and any search space."""
     space = "searchSpace: {x: {_type: my_type, _value: [0, 1]}}\n"
     path = write_config(HEAD.replace("{name: TPE}", "{name: Mine, classArgs: {a: 1}}") + space)
     target = Target(PYTHON, registered={"tuner": {"Mine": "mine.Mine"}})
@@ -99,8 +99,10 @@ def test_a_registered_tuner_is_taken(write_config: WriteConfig, version: str) ->
     assert [problem.severity for problem in config.warnings] == ["warning"]
 
 
-def test_a_registered_advisor_is_sent_as_its_writer_says(write_config: WriteConfig) -> None:
-    """Up to 2.7 the manager has `advisor` beside `tuner`."""
+def test_a_registered_advisor_is_sent_in_the_section_that_names_it(
+    write_config: WriteConfig,
+) -> None:
+    """Up to 2.7 the manager takes `advisor` as well as `tuner`."""
     path = write_config(HEAD.replace("tuner: {name: TPE}", "advisor: {name: Mine}") + SPACE)
     target = Target(PYTHON, registered={"advisor": {"Mine": "mine.Mine"}})
 
@@ -110,7 +112,7 @@ def test_a_registered_advisor_is_sent_as_its_writer_says(write_config: WriteConf
     assert "tuner" not in config.document
 
 
-def test_a_registered_tuner_in_the_old_format(write_config: WriteConfig) -> None:
+def test_a_registered_tuner_in_the_v1_format(write_config: WriteConfig) -> None:
     write_config('{"x": {"_type": "choice", "_value": [1]}}', name="space.json")
     path = write_config(V1.replace("{builtinTunerName: TPE, ", "{builtinTunerName: Mine, "))
     target = Target(PYTHON, registered={"tuner": {"Mine": "mine.Mine"}})
@@ -126,13 +128,13 @@ def test_a_registered_tuner_whose_package_is_gone_is_an_error(write_config: Writ
     assert _errors(path, target) == [
         (
             "config.yml:3:9: tuner.name: found Mine, which is registered as mine.tuner.Mine; "
-            "/env/bin/python3 has no module mine, so install its package there, or run `nnictl "
+            "/env/bin/python3 has no module mine: install its package there, or run `nnictl "
             "algo unregister Mine`"
         )
     ]
 
 
-def test_a_name_that_is_nowhere_is_compared_with_registered_ones(
+def test_an_unknown_name_is_compared_with_registered_ones(
     write_config: WriteConfig,
 ) -> None:
     path = write_config(HEAD.replace("TPE", "Myne") + SPACE)
@@ -146,7 +148,7 @@ def test_a_name_that_is_nowhere_is_compared_with_registered_ones(
 @pytest.mark.parametrize(
     ("version", "is_needed"), [("1.9", True), ("2.5", True), ("2.6", False), ("3.0", False)]
 )
-def test_author_and_name_are_needed_where_nnictl_wants_them(
+def test_author_and_name_are_required_where_nnictl_requires_them(
     write_config: WriteConfig, version: str, *, is_needed: bool
 ) -> None:
     """nnictl of 2.2 and 2.5 refuse such a config; 2.6 and 3.0 run it (seen live)."""

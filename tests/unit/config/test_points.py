@@ -46,7 +46,7 @@ OUTSIDE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (space("uniform", 0, 1), {"x": 1.5}, "has x = 1.5; the search space has uniform [0, 1]"),
     (space("uniform", 0, 1), {"x": "0.5"}, "has x = '0.5'"),
     (space("uniform", 0, 1), {"x": True}, "has x = True"),
-    (space("uniform", 0, 1), {}, "lacks x, which the search space has"),
+    (space("uniform", 0, 1), {}, "lacks x, which is in the search space"),
     (space("uniform", 0, 1), {"x": 0, "y": 1}, "has y, which is not in the search space"),
     (space("randint", 0, 3), {"x": 3}, "has x = 3"),
     (space("randint", 0, 3), {"x": 0.5}, "has x = 0.5"),
@@ -59,17 +59,19 @@ OUTSIDE: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (OBJECTS, {"x": {"lr": 0.3}}, "has x = {'lr': 0.3}"),
     (CONSTANT, {"x": {"_name": "a", "size": 4, "n": 2}}, "has x = "),
     (CONSTANT, {"x": {"_name": "a", "n": 2}}, "has x = "),
-    (BATCH, {"lr": 0.2, "size": 8}, "is none of the sets"),
+    (BATCH, {"lr": 0.2, "size": 8}, "is not one of the sets"),
 ]
 
 
 @pytest.mark.parametrize(("given", "parameters"), INSIDE)
-def test_points_of_the_space_are_known(given: dict[str, Any], parameters: dict[str, Any]) -> None:
+def test_points_of_the_space_are_accepted(
+    given: dict[str, Any], parameters: dict[str, Any]
+) -> None:
     assert find_mismatch(parameters, given) is None
 
 
 @pytest.mark.parametrize(("given", "parameters", "text"), OUTSIDE)
-def test_other_points_are_told_with_the_reason(
+def test_other_points_are_refused_with_the_reason(
     given: dict[str, Any], parameters: dict[str, Any], text: str
 ) -> None:
     assert text in str(find_mismatch(parameters, given))
@@ -77,5 +79,5 @@ def test_other_points_are_told_with_the_reason(
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 @pytest.mark.parametrize("kind", ["uniform", "randint", "normal", "qlognormal"])
-def test_what_is_no_finite_number_is_outside(kind: str, value: float) -> None:
+def test_a_value_that_is_not_a_finite_number_is_outside(kind: str, value: float) -> None:
     assert find_mismatch({"x": value}, space(kind, 0, 3)) is not None

@@ -1,4 +1,4 @@
-"""What cannot be read is told, with its place, and never read at any cost."""
+"""What cannot be read is reported with its place, and nothing is read at any cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from nnicli.config.documents.document import MOST_DEPTH, MOST_VALUES
 from nnicli.config.documents.reader import read_file, read_mapping
 
 TOO_LARGE = (
-    f"has more than {MOST_VALUES} values, aliases unfolded, or nests more than {MOST_DEPTH} deep"
+    f"has more than {MOST_VALUES} values, with aliases expanded, or is nested more than "
+    f"{MOST_DEPTH} deep"
 )
 BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]\n" for level in range(1, 10)
@@ -32,7 +33,7 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
         (b"a: 1\nb: \xff\n", "2:1: not valid UTF-8; save the file as UTF-8"),
         (b"a: 1\nb: \x01\n", "2:1: this is not valid YAML: the character U+0001 is not allowed"),
         (b"a: 1\n  b: 2\n", "2:4: this is not valid YAML: mapping values are not allowed"),
-        (b"a: *x\n", "1:4: this is not valid YAML: no anchor has the name of this alias;"),
+        (b"a: *x\n", "1:4: this is not valid YAML: this alias has no anchor;"),
         (b"a: 1\n---\nb: 2\n", "2:1: a second document begins here; put one config into a file"),
         (b"a: 1\na: 2\n", "2:1: a: duplicate key, first on line 1;"),
         (b'{"a": 1,\n "a": 2}', "2:2: a: duplicate key, first on line 1;"),
@@ -47,7 +48,7 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
         ),
         (b"on: 2\n", "1:1: the key on is not text: YAML 1.1 reads it as bool"),
         (b"[a]: 2\n", "1:1: the key a collection is not text"),
-        (b"<<: 2\n", "1:5: `<<` wants a mapping"),
+        (b"<<: 2\n", "1:5: `<<` needs a mapping"),
         (b"a: " + b"[" * 61 + b"]" * 61, "1:63: nested more than 60 deep"),
         (b"[" * 900, "1:61: nested more than 60 deep"),
         (b'{"a":' * 200_000, "1:301: nested more than 60 deep"),
@@ -58,7 +59,9 @@ BOMB = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
     ],
     ids=lambda value: value[:20].decode("latin-1") if isinstance(value, bytes) else "",
 )
-def test_a_file_that_is_no_config_is_refused(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_a_file_that_is_not_a_config_is_refused(
+    tmp_path: Path, content: bytes, expected: str
+) -> None:
     path = tmp_path / "config.yml"
     path.write_bytes(content)
 
@@ -91,7 +94,7 @@ def test_a_file_that_cannot_be_opened_says_why(tmp_path: Path) -> None:
     }
 
 
-def test_merge_keys_yield_to_the_keys_beside_them(tmp_path: Path) -> None:
+def test_keys_of_the_mapping_override_merged_ones(tmp_path: Path) -> None:
     path = tmp_path / "config.yml"
     path.write_text("a: &a {x: 1, y: 2}\nb: &b {y: 3, z: 3}\nc: {<<: [*a, *b], x: 4}\n")
 
@@ -101,14 +104,14 @@ def test_merge_keys_yield_to_the_keys_beside_them(tmp_path: Path) -> None:
     assert document.data["c"] == {"x": 4, "y": 2, "z": 3}
 
 
-def test_dates_stay_the_text_that_they_were_written_as(tmp_path: Path) -> None:
+def test_dates_stay_text(tmp_path: Path) -> None:
     path = tmp_path / "config.yml"
     path.write_text("experimentName: 2024-01-31\n")
 
     assert read_file(path).data == {"experimentName": "2024-01-31"}
 
 
-def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_key(tmp_path: Path) -> None:
     path = tmp_path / "config.yml"
     path.write_text("a: 1\n", encoding="utf-8-sig")
 
@@ -116,7 +119,7 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
 
 
 def test_json_is_read_as_json(tmp_path: Path) -> None:
-    """YAML 1.1 would take 1e-7 for text and refuse tabs; NNI reads search spaces as JSON first."""
+    """YAML 1.1 would read 1e-7 as text and refuse tabs; NNI tries search spaces as JSON first."""
     path = tmp_path / "space.json"
     path.write_text('{\n\t"lr": [1e-7, "\\ud83d\\ude00", {"q": [], "n": null}],\n\t"z": {}\n}')
 
@@ -158,7 +161,7 @@ def test_a_mapping_is_copied_into_plain_values() -> None:
     assert document.data["c"] is not given["c"]
 
 
-def test_values_and_keys_that_json_has_not_are_refused() -> None:
+def test_values_and_keys_that_json_does_not_have_are_refused() -> None:
     document = read_mapping({"a": {"b": {1, 2}}, 3: 4, "c": [1 << 5000]})
 
     assert [str(problem) for problem in document.problems] == [
@@ -188,8 +191,10 @@ def test_shared_lists_that_unfold_to_too_many_values_are_refused() -> None:
     ["trialCommand: y", "a: b\npassword: hunter2", '{"trialCommand": "y"}', "[1, 2]", "a\nb"],
 )
 @pytest.mark.parametrize("load", [load_config, load_search_space])
-def test_the_text_of_a_file_is_no_path(text: str, load: Callable[[str], Any]) -> None:
-    """It said that a file of this name had an error, with all that the text says."""
+def test_the_content_of_a_file_is_not_accepted_as_its_path(
+    text: str, load: Callable[[str], Any]
+) -> None:
+    """It used to report an error in a file of this name, and showed the whole text."""
     with pytest.raises(ConfigError) as caught:
         load(text)
 
@@ -199,8 +204,8 @@ def test_the_text_of_a_file_is_no_path(text: str, load: Callable[[str], Any]) ->
     assert text not in str(caught.value)
 
 
-def test_directives_are_not_compared_with_each_other_for_minutes(tmp_path: Path) -> None:
-    """libyaml compares each with all before it: 600,000 of them took 40 s."""
+def test_many_directives_are_refused_before_they_are_compared(tmp_path: Path) -> None:
+    """libyaml compares each with all before it: 600,000 took 40 s."""
     path = tmp_path / "config.yml"
     path.write_text("".join(f"%TAG !t{number}! tag:x:\n" for number in range(200_000)) + "--- a\n")
 
@@ -209,7 +214,7 @@ def test_directives_are_not_compared_with_each_other_for_minutes(tmp_path: Path)
     assert problem.message == "has more than 100 lines that begin with %TAG"
 
 
-def test_an_alias_bomb_is_counted_before_it_goes_off(
+def test_the_values_of_an_alias_bomb_are_counted_before_it_expands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     built: list[object] = []

@@ -20,11 +20,11 @@ def _with(old: str, new: str) -> str:
 
 @pytest.fixture(autouse=True)
 def algo(tmp_path: Path) -> Path:
-    folder = tmp_path / "algo" / "mine"
-    folder.mkdir(parents=True)
+    directory = tmp_path / "algo" / "mine"
+    directory.mkdir(parents=True)
     (tmp_path / "space.json").write_text("{}")
-    (folder / "sub.py").write_text("class MyTuner: ...\n")
-    return folder
+    (directory / "sub.py").write_text("class MyTuner: ...\n")
+    return directory
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def algo(tmp_path: Path) -> Path:
         HEAD + SPACE + "experimentName: 1e5\ntunerGpuIndices: '0, 1'\n",
     ],
 )
-def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
+def test_a_valid_config_has_no_problems(check: Check, text: str) -> None:
     assert check(text) == []
 
 
@@ -61,7 +61,7 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         (
             HEAD,
             (
-                "1:1: searchSpace: is required and missing; give it inline, or a file as "
+                "1:1: searchSpace: is required and missing; give it inline, or in a file as "
                 "searchSpaceFile"
             ),
         ),
@@ -69,7 +69,7 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
             HEAD + SPACE + "searchSpaceFile: space.json\n",
             (
                 "6:1: searchSpaceFile: searchSpace and searchSpaceFile exclude each other; NNI "
-                "would take the file"
+                "would use the file"
             ),
         ),
         (
@@ -97,7 +97,7 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         (
             HEAD + "useAnnotation: true\n",
             (
-                "5:1: useAnnotation: found true; this release has no annotations any more. Write a "
+                "5:1: useAnnotation: found true; this release no longer has annotations. Write a "
                 "search space, and read parameters with nni.get_next_parameter()"
             ),
         ),
@@ -120,7 +120,10 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         ),
         (
             _with("{name: TPE}", "{name: TPE, codeDirectory: algo}"),
-            "3:20: tuner.codeDirectory: goes with className only; a built-in algorithm has none",
+            (
+                "3:20: tuner.codeDirectory: is only for className; a built-in algorithm does not "
+                "have one"
+            ),
         ),
         (
             _with("tuner: {name: TPE}", CUSTOM.replace("{", "{name: TPE, ")),
@@ -129,17 +132,17 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         (
             _with("{name: TPE}", "{className: mine.sub.T}"),
             (
-                "3:1: tuner.codeDirectory: is required and missing: the folder in which className "
-                "is found"
+                "3:1: tuner.codeDirectory: is required and missing: the directory in which "
+                "className is found"
             ),
         ),
         (
             _with("{name: TPE}", "{className: mine.sub.T, codeDirectory: alog}"),
-            "3:32: tuner.codeDirectory: there is no folder alog",
+            "3:32: tuner.codeDirectory: directory not found: alog",
         ),
         (
             _with("{name: TPE}", "{className: mine.bus.T, codeDirectory: algo}"),
-            "3:9: tuner.className: there is no module algo/mine/bus.py; expected `module.Class`",
+            "3:9: tuner.className: module not found: algo/mine/bus.py; expected `module.Class`",
         ),
         (
             _with("{name: TPE}", "{className: T, codeDirectory: algo}"),
@@ -184,49 +187,47 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         ),
         (
             _with("python3 trial.py", "' '"),
-            "2:1: trialCommand: is empty; allowed: text that is not",
+            "2:1: trialCommand: is empty; allowed: text that is not empty",
         ),
         (
             HEAD + SPACE + "trialCodeDirectory: cdoe\n",
-            "6:1: trialCodeDirectory: there is no folder cdoe",
+            "6:1: trialCodeDirectory: directory not found: cdoe",
         ),
         (
             HEAD + SPACE + "trialCodeDirectory: config.yml\n",
-            "6:1: trialCodeDirectory: there is no folder config.yml",
+            "6:1: trialCodeDirectory: directory not found: config.yml",
         ),
         (
             _with("local}", "local, trialCodeDirectory: cdoe}"),
-            "4:36: trainingService.trialCodeDirectory: there is no folder cdoe",
+            "4:36: trainingService.trialCodeDirectory: directory not found: cdoe",
         ),
         (
             HEAD + SPACE + "experimentWorkingDirectory: config.yml\n",
             (
-                '6:1: experimentWorkingDirectory: found "config.yml"; allowed: a folder, or a path '
-                "where "
-                "one can be made"
+                '6:1: experimentWorkingDirectory: found "config.yml"; allowed: a directory, or a '
+                "path where one can be created"
             ),
         ),
         (
             HEAD + SPACE + 'experimentWorkingDirectory: "a\\0b"\n',
             (
-                '6:1: experimentWorkingDirectory: found "a\\u0000b"; allowed: a folder, or a path '
-                "where "
-                "one can be made"
+                '6:1: experimentWorkingDirectory: found "a\\u0000b"; allowed: a directory, or a '
+                "path where one can be created"
             ),
         ),
         # GPUs
         (
             HEAD + SPACE + "trialGpuNumber: 1\n",
             (
-                "4:1: trainingService.useActiveGpu: is required with trialGpuNumber: whether GPUs "
-                "in use may be taken"
+                "4:1: trainingService.useActiveGpu: is required with trialGpuNumber: whether to "
+                "use GPUs that are in use"
             ),
         ),
         (
             _with("local}", "local, maxTrialNumberPerGpu: 2}"),
             (
                 "4:36: trainingService.maxTrialNumberPerGpu: found 2; without trialGpuNumber it "
-                "has to be 1"
+                "must be 1"
             ),
         ),
         (
@@ -257,11 +258,11 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         (
             _with("local}", "local, reuseMode: true}"),
             (
-                "4:36: trainingService.reuseMode: found true, with which local experiments of 3.0 "
-                "ended in ERROR; leave it out"
+                "4:36: trainingService.reuseMode: found true, which ended local experiments of 3.0 "
+                "in ERROR; leave it out"
             ),
         ),
-        # numbers that JSON has not
+        # numbers that JSON does not have
         (
             _with("{name: TPE}", "{name: GP, classArgs: {xi: .nan}}"),
             "3:31: tuner.classArgs.xi: NaN and infinity are not allowed",
@@ -272,14 +273,14 @@ def test_a_good_config_has_no_problems(check: Check, text: str) -> None:
         ),
     ],
 )
-def test_a_broken_rule_is_told_with_its_place(check: Check, text: str, expected: str) -> None:
+def test_a_broken_rule_is_reported_with_its_place(check: Check, text: str, expected: str) -> None:
     assert check(text) == [f"config.yml:{expected}"]
 
 
 @pytest.mark.parametrize(
     ("nni_version", "refused"), [("2.7", True), ("2.10.1", True), ("3.0", False)]
 )
-def test_a_blank_in_the_path_of_the_code_is_refused_before_3_0(
+def test_a_space_in_the_path_of_the_code_is_refused_before_3_0(
     check: Check, tmp_path: Path, nni_version: str, refused: bool
 ) -> None:
     """Those managers write an unquoted cd into the trial's script, so every trial fails."""
@@ -288,13 +289,13 @@ def test_a_blank_in_the_path_of_the_code_is_refused_before_3_0(
     found = check(HEAD + SPACE + "trialCodeDirectory: my code\n", nni_version=nni_version)
 
     expected = (
-        "config.yml:6:1: trialCodeDirectory: the path my code has a blank in it, so every trial "
+        "config.yml:6:1: trialCodeDirectory: the path my code has a space in it, so every trial "
         "would fail before NNI 3.0; move the code, or use 3.0"
     )
     assert found == ([expected] if refused else [])
 
 
-def test_annotations_are_told_for_releases_that_had_them(check: Check) -> None:
+def test_annotations_are_a_warning_in_releases_that_have_them(check: Check) -> None:
     found = check(HEAD + "useAnnotation: true\n", nni_version="2.8")
 
     assert found == [
@@ -307,7 +308,7 @@ def test_annotations_are_told_for_releases_that_had_them(check: Check) -> None:
 
 
 @pytest.mark.parametrize("path", ["a\0b", "\ud800", "~no-such-user-here/x", "x" * 5000])
-def test_a_path_that_cannot_be_is_a_problem(path: str) -> None:
+def test_an_impossible_path_is_a_problem(path: str) -> None:
     config = {
         "trialConcurrency": 1,
         "trialCommand": "x",

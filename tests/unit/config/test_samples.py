@@ -16,7 +16,7 @@ from nnicli.errors import Problem
 from tests.mutations import Mutation, mutate
 from tests.sample_configs import SAMPLES, Sample
 
-# Without these it is unknown which fields there can be.
+# Without these it is not known which fields are allowed.
 DECIDING = ("trainingServicePlatform", "trainingService", "platform")
 each_sample = pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 
@@ -27,7 +27,7 @@ def _errors(source: Any, sample: Sample) -> list[Problem]:
 
 
 def _find(value: Any, name: str) -> list[Any]:
-    """Return what is below every key of that name."""
+    """Return the values of every key of that name."""
     items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     inner = [found for item in items for found in _find(item, name)]
     return ([value[name]] if isinstance(value, dict) and name in value else []) + inner
@@ -35,7 +35,7 @@ def _find(value: Any, name: str) -> list[Any]:
 
 @pytest.mark.parametrize("name", ["v1", "v2"])
 def test_every_service_and_algorithm_has_a_sample(name: str) -> None:
-    """A training service or an algorithm without one would not be tried by the tests below."""
+    """A training service or an algorithm without one would not be covered by the tests below."""
     schema = load_schema(f"experiment-{name}")
     key = "trainingServicePlatform" if name == "v1" else "platform"
     words = (key, "name", "builtinTunerName", "builtinAssessorName", "builtinAdvisorName")
@@ -65,7 +65,7 @@ def test_a_sample_is_valid(sample: Sample) -> None:
 
 @each_sample
 def test_a_misspelt_key_is_reported_with_the_right_one(sample: Sample) -> None:
-    """A key that nobody reads is how a setting is lost in silence."""
+    """A setting under a key that nobody reads is lost silently."""
     silent = []
     for mutation in mutate(sample.document):
         if mutation.kind == "misspelt":
@@ -95,7 +95,7 @@ def _is_at(problem: Problem, mutation: Mutation) -> bool:
 
 
 @each_sample
-def test_whatever_is_changed_both_validators_agree(sample: Sample) -> None:
+def test_both_validators_agree_on_every_changed_config(sample: Sample) -> None:
     schema = load_schema(f"experiment-{'v1' if sample.is_v1 else 'v2'}")
     first, second = (
         jsonschema.Draft202012Validator(schema),
@@ -114,7 +114,7 @@ def test_whatever_is_changed_both_validators_agree(sample: Sample) -> None:
 @pytest.mark.slow
 @each_sample
 def test_a_changed_config_is_refused_or_can_be_converted(sample: Sample) -> None:
-    """Conversion meets every config that the checker accepts, and says what it cannot carry."""
+    """Every config that the checker accepts is converted, with a report of what is lost."""
     other: Format = "v2" if sample.is_v1 else "v1"
     unconverted = []
     for mutation in mutate(sample.document):
@@ -127,7 +127,7 @@ def test_a_changed_config_is_refused_or_can_be_converted(sample: Sample) -> None
     assert unconverted == []
 
 
-def test_the_samples_refer_to_nothing_outside() -> None:
+def test_the_samples_do_not_refer_to_anything_outside() -> None:
     texts = [sample.path.read_text("utf-8") for sample in SAMPLES]
 
     assert [text for text in texts if "/home" in text or "~" in text] == []

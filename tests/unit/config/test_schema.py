@@ -1,4 +1,4 @@
-"""Verdicts of the schemas in words, with what is allowed and what was probably meant."""
+"""Schema violations as messages, with what is allowed and what was probably meant."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nnicli.config.schema.schemas import load_schema
 from nnicli.config.words import closest
 from tests.unit.config.conftest import HEAD, SPACE, Check
 
-# Keywords that only choose, describe or hold other schemas, so that they cannot be broken.
+# Keywords that only select, describe or contain other schemas, and so cannot be violated.
 SILENT = frozenset(("$schema", "$id", "$ref", "$defs", "title", "description", "default")) | {
     *(
         "deprecated",
@@ -47,7 +47,7 @@ def _keywords(schema: Any) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", ["experiment-v2", "search-space"])
-def test_every_keyword_that_can_be_broken_is_told(name: str) -> None:
+def test_every_keyword_that_can_be_violated_has_a_message(name: str) -> None:
     assert set(_keywords(load_schema(name))) - SILENT <= set(REPORTERS)
 
 
@@ -162,7 +162,7 @@ def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> No
         ),
     ],
 )
-def test_a_broken_field_is_told_with_its_place(
+def test_an_invalid_field_is_reported_with_its_place(
     check: Check, old: str, new: str, expected: str
 ) -> None:
     assert old in HEAD
@@ -172,7 +172,7 @@ def test_a_broken_field_is_told_with_its_place(
     assert found == [f"config.yml:{expected}"]
 
 
-def test_an_unknown_key_is_told_with_the_key_that_was_meant(check: Check) -> None:
+def test_an_unknown_key_is_reported_with_the_key_that_was_meant(check: Check) -> None:
     (found,) = check(HEAD.replace("trialCommand", "trialComand: x\ntrialCommand") + SPACE)
 
     assert found == ("config.yml:2:1: trialComand: unknown key (did you mean 'trialCommand'?)")
@@ -182,7 +182,7 @@ def test_two_spellings_of_one_field_are_refused(check: Check) -> None:
     found = check("trial_concurrency: 2\n" + HEAD + SPACE)
 
     assert found == [
-        "config.yml:2:1: trialConcurrency: the same field as trial_concurrency; write it once"
+        "config.yml:2:1: trialConcurrency: the same field as trial_concurrency; give it once"
     ]
 
 
@@ -205,7 +205,7 @@ def test_a_key_with_a_line_break_does_not_break_the_line_of_its_problem(check: C
         "maxTrialNumber: {clientSecret: HUSH}",
     ],
 )
-def test_secrets_are_in_no_problem(check: Check, secret: str) -> None:
+def test_problems_do_not_show_secrets(check: Check, secret: str) -> None:
     found = check("trialConcurrency: 1\n" + secret + "\n")
 
     assert found
@@ -213,8 +213,8 @@ def test_secrets_are_in_no_problem(check: Check, secret: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_mountain_of_errors_is_cut() -> None:
-    """did-you-mean for each of 100,000 unknown keys would take minutes."""
+def test_a_long_list_of_errors_is_cut() -> None:
+    """A suggestion for each of 100,000 unknown keys would take minutes."""
     found = check_config({f"key{number}": number for number in range(100_000)})
 
     assert len(found) < 300
@@ -225,7 +225,7 @@ def test_a_list_with_too_many_wrong_items_is_cut(check: Check) -> None:
     found = check(HEAD + SPACE + f"tunerGpuIndices: {['x'] * 300}\n")
 
     assert sum("tunerGpuIndices[" in problem for problem in found) == 200
-    assert "config.yml:1:1: has more errors than these 200" in found
+    assert "config.yml:1:1: has more errors than the 200 listed" in found
 
 
 def test_the_hint_keeps_the_spelling_that_is_allowed() -> None:
@@ -237,8 +237,8 @@ def test_the_hint_keeps_the_spelling_that_is_allowed() -> None:
 
 
 @pytest.mark.parametrize("key", ["platfrom", "plattform", "trainingPlatform"])
-def test_a_misspelt_platform_is_told_at_its_key(check: Check, key: str) -> None:
-    """A service without a platform could be any, and still this is what is wrong with it."""
+def test_a_misspelt_platform_is_reported_at_its_key(check: Check, key: str) -> None:
+    """Without a platform the service is unknown, but this is the error to report."""
     text = f"{HEAD}{SPACE}".replace("{platform: local}", f"{{{key}: local}}")
 
     problems = check(text)
@@ -247,7 +247,7 @@ def test_a_misspelt_platform_is_told_at_its_key(check: Check, key: str) -> None:
     assert any("trainingService.platform: is required and missing" in each for each in problems)
 
 
-def test_the_services_of_a_list_are_told_each_with_its_place(check: Check) -> None:
+def test_each_service_of_a_list_is_reported_with_its_place(check: Check) -> None:
     text = f"{HEAD}{SPACE}".replace("{platform: local}", "[{platform: local}, {platform: locla}]")
 
     (problem,) = check(text, nni_version="2.10.1")
@@ -270,7 +270,7 @@ def test_the_services_of_a_list_are_told_each_with_its_place(check: Check) -> No
         ),
     ],
 )
-def test_the_main_word_of_a_section_is_not_the_section(
+def test_the_main_value_of_a_section_is_not_a_section(
     check: Check, old: str, new: str, expected: str
 ) -> None:
     found = check(HEAD.replace(old, new) + SPACE)
@@ -287,7 +287,7 @@ def test_the_main_word_of_a_section_is_not_the_section(
         ("searchSpacePath: x", "searchSpaceFile"),
     ],
 )
-def test_a_field_of_the_other_format_is_told_with_its_name_here(
+def test_a_field_of_the_other_format_is_reported_with_its_name_here(
     check: Check, field: str, meant: str
 ) -> None:
     (found,) = check(HEAD + SPACE + field + "\n")
@@ -295,7 +295,7 @@ def test_a_field_of_the_other_format_is_told_with_its_name_here(
     assert found.endswith(f"unknown key (did you mean '{meant}'?)")
 
 
-def test_a_tuner_in_the_old_format(check: Check) -> None:
+def test_a_tuner_in_the_v1_format(check: Check) -> None:
     found = check(HEAD.replace("{name: TPE}", "{builtinTunerName: TPE}") + SPACE)
 
     assert "config.yml:3:9: tuner.builtinTunerName: unknown key; allowed: " in found[1]

@@ -36,7 +36,7 @@ def test_the_schemas_are_schemas(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_every_field_has_a_word_for_people(name: str) -> None:
+def test_every_field_has_a_description(name: str) -> None:
     def fields(part: Any, way: str) -> list[str]:
         bare = []
         for key, value in part.get("properties", {}).items():
@@ -66,7 +66,7 @@ def test_both_accept_every_service_of_v2(platform: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not CASES.is_dir(), reason=MISSING)
-def test_both_say_the_same_of_every_mutated_config() -> None:
+def test_both_agree_on_every_mutated_config() -> None:
     differing = []
     for line in (CASES / "mutations.jsonl").read_text("utf-8").splitlines():
         record = json.loads(line)

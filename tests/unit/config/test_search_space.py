@@ -1,4 +1,4 @@
-"""Search spaces: what a tuner cannot use is told before it is sent."""
+"""Search spaces: what a tuner cannot use is reported before it is sent."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GOOD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("form", ["mapping", "path", "text"])
-def test_a_good_search_space_is_returned(tmp_path: Path, form: str) -> None:
+def test_a_valid_search_space_is_returned(tmp_path: Path, form: str) -> None:
     path = tmp_path / "space.json"
     path.write_text(json.dumps(GOOD))
     source: Any = {"mapping": GOOD, "path": path, "text": str(path)}[form]
@@ -42,7 +42,7 @@ def test_a_good_search_space_is_returned(tmp_path: Path, form: str) -> None:
     assert load_search_space(source) == GOOD
 
 
-def test_a_relative_path_counts_from_the_base_path(
+def test_a_path_is_relative_to_the_base_path(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "space.yml").write_text("x: {_type: randint, _value: [0, 9]}\n")
@@ -147,7 +147,7 @@ def test_a_relative_path_counts_from_the_base_path(
         ),
     ],
 )
-def test_a_bad_search_space_is_told_with_its_place(
+def test_an_invalid_search_space_is_reported_with_its_place(
     tmp_path: Path, text: str, expected: str
 ) -> None:
     path = tmp_path / "space.json"
@@ -171,7 +171,7 @@ def test_a_search_space_that_cannot_be_read_is_the_same_error(
         load_search_space(tmp_path / name)
 
 
-def test_a_bad_mapping_is_told_without_a_place() -> None:
+def test_an_invalid_mapping_is_reported_without_a_place() -> None:
     with pytest.raises(SearchSpaceError) as caught:
         load_search_space({"x": {"_type": "uniform", "_value": [1, 0]}, "y": 2})
 
@@ -251,7 +251,7 @@ def test_grid_search_needs_something_to_search(check: Check) -> None:
     ]
 
 
-def test_an_option_of_a_grid_may_have_no_parameters(check: Check) -> None:
+def test_an_option_of_a_grid_may_be_without_parameters(check: Check) -> None:
     space = "searchSpace: {x: {_type: choice, _value: [{_name: none}]}}\n"
 
     assert check(HEAD.replace("TPE", "GridSearch") + space) == []
@@ -263,14 +263,14 @@ def test_a_batch_takes_whole_parameter_sets(check: Check) -> None:
     assert check(HEAD.replace("TPE", "BatchTuner") + space) == []
 
 
-def test_a_class_of_the_users_own_may_take_any_kind(check: Check, tmp_path: Path) -> None:
+def test_a_custom_class_may_take_any_kind(check: Check, tmp_path: Path) -> None:
     (tmp_path / "mine.py").touch()
     head = HEAD.replace("{name: TPE}", "{className: mine.T, codeDirectory: .}")
 
     assert check(head + "searchSpace: {x: {_type: layer_choice, _value: [a]}}\n") == []
 
 
-def test_problems_of_a_space_file_carry_its_name_and_lines(
+def test_problems_of_a_search_space_file_have_its_name_and_lines(
     write_config: WriteConfig, tmp_path: Path
 ) -> None:
     space = tmp_path / "space.yml"
@@ -290,7 +290,7 @@ def test_problems_of_a_space_file_carry_its_name_and_lines(
     ]
 
 
-def test_a_broken_kind_inside_a_nested_option_is_told_once(check: Check) -> None:
+def test_an_invalid_kind_inside_a_nested_option_is_reported_once(check: Check) -> None:
     space = "searchSpace: {x: {_type: choice, _value: [{_name: n, y: {_type: [], _value: 1}}]}}\n"
 
     found = check(HEAD + space)

@@ -28,7 +28,7 @@ def _service(platform: str, **changes: Any) -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     make_files(tmp_path)
     (tmp_path / "list.yml").write_text("- 1\n")
     (tmp_path / "job.yml").write_text("taskRoles: {worker: {instances: 1}}\n")
@@ -36,15 +36,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("platform", SERVICES)
-def test_every_service_is_valid_where_its_release_takes_it(platform: str, folder: Path) -> None:
+def test_every_service_is_valid_where_its_release_takes_it(platform: str, directory: Path) -> None:
     version = V2_RELEASES.get(platform, "3.0")
 
-    assert check_config(v2_config(_service(platform)), base_path=folder, nni_version=version) == []
+    assert (
+        check_config(v2_config(_service(platform)), base_path=directory, nni_version=version) == []
+    )
 
 
 @pytest.mark.parametrize("platform", ["openpai", "aml", "dlc", "adl"])
-def test_a_service_that_3_0_does_not_take_is_told(platform: str, folder: Path) -> None:
-    problems = check_config(v2_config(_service(platform)), base_path=folder, nni_version="3.0")
+def test_a_service_that_3_0_does_not_have_is_an_error(platform: str, directory: Path) -> None:
+    problems = check_config(v2_config(_service(platform)), base_path=directory, nni_version="3.0")
 
     (problem,) = [one for one in problems if one.rule == "training-service"]
     assert problem.location == "trainingService.platform"
@@ -53,10 +55,10 @@ def test_a_service_that_3_0_does_not_take_is_told(platform: str, folder: Path) -
     assert in_a_list == (platform in ("aml", "dlc"))
 
 
-def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
+def test_a_hybrid_list_is_checked_item_by_item(directory: Path) -> None:
     services = [{"platform": "local"}, _service("aml"), _service("openpai"), {"platform": "aml"}]
 
-    problems = check_config(v2_config(services), base_path=folder, nni_version="3.0")
+    problems = check_config(v2_config(services), base_path=directory, nni_version="3.0")
 
     assert [problem.location for problem in problems] == [
         "trainingService[0].platform",
@@ -71,7 +73,12 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("platform", "changes", "location", "message"),
     [
-        ("openpai", {"localStorageMountPoint": "none"}, "localStorageMountPoint", "no folder"),
+        (
+            "openpai",
+            {"localStorageMountPoint": "none"},
+            "localStorageMountPoint",
+            "directory not found",
+        ),
         ("openpai", {"openpaiConfigFile": "none.yml"}, "openpaiConfigFile", "cannot be read"),
         (
             "openpai",
@@ -79,7 +86,12 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
             "openpaiConfigFile",
             "exclude each other",
         ),
-        ("openpai", {"openpaiConfigFile": "list.yml"}, "openpaiConfigFile", "holds no mapping"),
+        (
+            "openpai",
+            {"openpaiConfigFile": "list.yml"},
+            "openpaiConfigFile",
+            "does not hold a mapping",
+        ),
         ("openpai", {"trialMemorySize": "8"}, "trialMemorySize", "a unit"),
         ("openpai", {"trialMemorySize": "0gb"}, "trialMemorySize", "a unit"),
         ("dlc", {"workspaceId": None}, "workspaceId", "2.8 and later"),
@@ -93,7 +105,12 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
             "master",
             "not a role of operator",
         ),
-        ("kubeflow", {"worker__codeDirectory": "none"}, "worker.codeDirectory", "no folder"),
+        (
+            "kubeflow",
+            {"worker__codeDirectory": "none"},
+            "worker.codeDirectory",
+            "directory not found",
+        ),
         ("kubeflow", {"worker__memorySize": "lots"}, "worker.memorySize", "a unit"),
         (
             "frameworkcontroller",
@@ -103,19 +120,21 @@ def test_a_hybrid_list_is_checked_item_by_item(folder: Path) -> None:
         ),
     ],
 )
-def test_a_broken_service_is_told(
-    folder: Path, platform: str, changes: dict[str, Any], location: str, message: str
+def test_an_invalid_service_is_reported(
+    directory: Path, platform: str, changes: dict[str, Any], location: str, message: str
 ) -> None:
     config = v2_config(_service(platform, **changes))
 
-    problems = check_config(config, base_path=folder, nni_version=V2_RELEASES.get(platform, "3.0"))
+    problems = check_config(
+        config, base_path=directory, nni_version=V2_RELEASES.get(platform, "3.0")
+    )
 
     (problem,) = problems
     assert problem.location == f"trainingService.{location}"
     assert message in problem.message
 
 
-def test_every_spelling_of_a_service_is_understood(folder: Path) -> None:
+def test_every_spelling_of_a_service_is_understood(directory: Path) -> None:
     service = {
         "PLATFORM": "kubeflow",
         "Operator": "tf-operator",
@@ -130,23 +149,23 @@ def test_every_spelling_of_a_service_is_understood(folder: Path) -> None:
         },
     }
 
-    assert check_config(v2_config(service), base_path=folder) == []
+    assert check_config(v2_config(service), base_path=directory) == []
 
 
-def test_a_secret_of_a_service_is_never_shown(folder: Path) -> None:
+def test_a_secret_of_a_service_is_never_shown(directory: Path) -> None:
     config = v2_config(_service("openpai", token=7, host=""))
 
-    problems = check_config(config, base_path=folder, nni_version="2.10.1")
+    problems = check_config(config, base_path=directory, nni_version="2.10.1")
 
     assert {"trainingService.token", "trainingService.host"} == {p.location for p in problems}
     assert "7" not in str(problems[1].message)
 
 
-def test_what_is_sent_has_the_defaults_and_absolute_paths(folder: Path) -> None:
+def test_what_is_sent_has_the_defaults_and_absolute_paths(directory: Path) -> None:
     def sent(platform: str, **changes: Any) -> dict[str, Any]:
         loaded = load_config(
             v2_config(_service(platform, **changes)),
-            base_path=folder,
+            base_path=directory,
             nni_version=V2_RELEASES.get(platform, "3.0"),
         )
         service: dict[str, Any] = loaded.document["trainingService"]
@@ -154,12 +173,12 @@ def test_what_is_sent_has_the_defaults_and_absolute_paths(folder: Path) -> None:
 
     pai = sent("openpai", openpaiConfigFile="job.yml")
     assert pai["host"] == "https://pai.example.org"
-    assert pai["localStorageMountPoint"] == str(folder / "mount")
+    assert pai["localStorageMountPoint"] == str(directory / "mount")
     assert pai["openpaiConfig"] == {"taskRoles": {"worker": {"instances": 1}}}
     assert "openpaiConfigFile" not in pai
     assert (pai["reuseMode"], pai["dockerImage"]) == (True, "msranni/nni:latest")
     kubeflow = sent("kubeflow")
-    assert kubeflow["worker"]["codeDirectory"] == str(folder)
+    assert kubeflow["worker"]["codeDirectory"] == str(directory)
     assert kubeflow["worker"]["gpuNumber"] == 0
     roles = sent("frameworkcontroller")["taskRoles"]
     assert [role["dockerImage"] for role in roles] == ["msranni/nni:latest"]
@@ -168,11 +187,11 @@ def test_what_is_sent_has_the_defaults_and_absolute_paths(folder: Path) -> None:
     assert sent("adl")["dockerImage"] == "msranni/nni:latest"
 
 
-def test_a_hybrid_list_is_sent_as_one(folder: Path) -> None:
+def test_a_hybrid_list_is_sent_as_one(directory: Path) -> None:
     services = [{"platform": "local"}, _service("aml")]
 
     config = v2_config(services)
-    document = load_config(config, base_path=folder, nni_version="2.10.1").document
+    document = load_config(config, base_path=directory, nni_version="2.10.1").document
 
     assert [one["platform"] for one in document["trainingService"]] == ["local", "aml"]
-    assert all(one["trialCodeDirectory"] == str(folder) for one in document["trainingService"])
+    assert all(one["trialCodeDirectory"] == str(directory) for one in document["trainingService"])

@@ -11,7 +11,7 @@ from nnicli.config import Target, check_config
 
 
 def _openssh(cipher: bytes, kind: bytes) -> str:
-    """Return the outside of a key in OpenSSH's form; nothing looks at the rest."""
+    """Return the unencrypted part of a key in OpenSSH's form; the rest is never read."""
 
     def text(value: bytes) -> bytes:
         return len(value).to_bytes(4, "big") + value
@@ -33,10 +33,10 @@ SPACE = {"x": {"_type": "uniform", "_value": [0, 1]}}
 
 
 def _check(
-    folder: Path, content: str, version: str, *, mode: int = 0o600, passphrase: str = ""
+    directory: Path, content: str, version: str, *, mode: int = 0o600, passphrase: str = ""
 ) -> list[str]:
-    (folder / "trial.py").touch()
-    key = folder / "key"
+    (directory / "trial.py").touch()
+    key = directory / "key"
     key.write_text(content)
     key.chmod(mode)
     machine = {"host": "10.0.0.1", "user": "me", "sshKeyFile": str(key)}
@@ -46,16 +46,16 @@ def _check(
     config = {
         "trialConcurrency": 1,
         "trialCommand": "python3 trial.py",
-        "trialCodeDirectory": str(folder),
+        "trialCodeDirectory": str(directory),
         "tuner": {"name": "Random"},
         "searchSpace": SPACE,
         "nniManagerIp": "10.0.0.9",
         "trainingService": service,
     }
-    target = Target(folder / "python3")
-    found = check_config(config, base_path=folder, nni_version=version, target=target)
+    target = Target(directory / "python3")
+    found = check_config(config, base_path=directory, nni_version=version, target=target)
     return [
-        f"{one.severity}: {one.message}".replace(f"{folder}/", "")
+        f"{one.severity}: {one.message}".replace(f"{directory}/", "")
         for one in found
         if one.rule != "default"
     ]
@@ -65,7 +65,9 @@ def _check(
     ("content", "version"),
     [(PEM, "3.0"), (OPENSSH, "2.2"), (OPENSSH, "3.0"), (ED25519, "2.4"), (ED25519, "3.0")],
 )
-def test_a_key_that_the_release_reads_is_fine(tmp_path: Path, content: str, version: str) -> None:
+def test_a_key_that_the_release_can_read_is_accepted(
+    tmp_path: Path, content: str, version: str
+) -> None:
     """Tried with the ssh2 of each release on its own node.js (1.8 to 3.0)."""
     assert _check(tmp_path, content, version) == []
 
@@ -73,8 +75,12 @@ def test_a_key_that_the_release_reads_is_fine(tmp_path: Path, content: str, vers
 @pytest.mark.parametrize(
     ("content", "version", "expected"),
     [
-        ("no key\n", "3.0", "error: key holds no key; expected a private key for SSH as PEM"),
-        ("", "3.0", "error: key holds no key; expected a private key for SSH as PEM"),
+        (
+            "no key\n",
+            "3.0",
+            "error: key holds no private key; expected a private key for SSH as PEM",
+        ),
+        ("", "3.0", "error: key holds no private key; expected a private key for SSH as PEM"),
         ("ssh-rsa AAAA me\n", "3.0", "error: key holds a public key; expected a private key"),
         (PKCS8, "3.0", "error: key holds a key in the PKCS#8 form; expected a private key"),
         (ED25519, "2.3", "error: key holds an ed25519 key, which needs NNI 2.4; use an RSA key as"),
@@ -94,24 +100,24 @@ def test_a_passphrase_opens_an_encrypted_key(tmp_path: Path) -> None:
     assert _check(tmp_path, ENCRYPTED_PEM, "3.0", passphrase="hush") == []
 
 
-def test_a_key_that_others_can_read_is_told(tmp_path: Path) -> None:
+def test_a_key_that_others_can_read_is_reported(tmp_path: Path) -> None:
     assert _check(tmp_path, PEM, "3.0", mode=0o644) == [
-        "warning: key can be read by other users of this machine; run `chmod 600 key`"
+        "warning: key is readable by other users of this machine; run `chmod 600 key`"
     ]
 
 
-def test_the_command_that_is_advised_is_one_for_any_path(tmp_path: Path) -> None:
-    folder = tmp_path / "a; b"
-    folder.mkdir()
+def test_the_suggested_command_works_for_any_path(tmp_path: Path) -> None:
+    directory = tmp_path / "a; b"
+    directory.mkdir()
 
-    (found,) = _check(folder, PEM, "3.0", mode=0o644)
+    (found,) = _check(directory, PEM, "3.0", mode=0o644)
 
-    # The folder is left out by the helper, its quotes are not.
+    # The helper removes the directory, but not its quotes.
     assert found.endswith("run `chmod 600 'key'`")
 
 
 @pytest.mark.parametrize("content", [OPENSSH, ED25519])
-def test_1_9_reads_pem_only(tmp_path: Path, content: str) -> None:
+def test_1_9_reads_only_pem(tmp_path: Path, content: str) -> None:
     """`Unsupported key format` of ssh2 0.6.2 otherwise."""
     (tmp_path / "trial.py").touch()
     (tmp_path / "space.json").write_text('{"x": {"_type": "choice", "_value": [1]}}')

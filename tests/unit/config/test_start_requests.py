@@ -1,4 +1,4 @@
-"""The bodies that managers of 1.8 to 2.1, and those of Kubernetes of later ones, are sent."""
+"""Bodies sent to managers of 1.8 to 2.1, and for Kubernetes to later ones."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ADDRESS: Body = {"nni_manager_ip": {"nniManagerIp": "10.0.0.9"}}
 
 @dataclass(frozen=True)
 class Case:
-    """A platform's own part of a config, and what becomes of it."""
+    """A platform's own part of a config, and the requests made of it."""
 
     platform: str
     releases: tuple[str, ...]
@@ -270,7 +270,7 @@ def ordered(requests: StartRequests) -> list[list[str]]:
 
 
 @EACH_CASE
-def test_each_platform_is_told_in_the_manager_s_order(case: Case, version: str) -> None:
+def test_each_platform_is_sent_in_the_order_of_the_manager(case: Case, version: str) -> None:
     expected = [case.first, ADDRESS, {"trial_config": case.trial}]
 
     requests = v1_requests(case.document, release_for(version))
@@ -280,8 +280,8 @@ def test_each_platform_is_told_in_the_manager_s_order(case: Case, version: str) 
 
 
 @EACH_CASE
-def test_each_platform_s_profile_keeps_what_the_manager_was_told(case: Case, version: str) -> None:
-    told = {**case.first, "trial_config": case.trial}
+def test_the_profile_of_each_platform_repeats_its_metadata(case: Case, version: str) -> None:
+    metadata = {**case.first, "trial_config": case.trial}
     address = {"nniManagerIp": "10.0.0.9"} if version == "2.1" else {}
 
     requests = v1_requests(case.document, release_for(version))
@@ -291,7 +291,7 @@ def test_each_platform_s_profile_keeps_what_the_manager_was_told(case: Case, ver
         **address,
         "trainingServicePlatform": case.platform,
         "searchSpace": SPACE_TEXT,
-        "clusterMetaData": [{"key": key, "value": value} for key, value in told.items()],
+        "clusterMetaData": [{"key": key, "value": value} for key, value in metadata.items()],
     }
 
 
@@ -300,15 +300,15 @@ LOCAL: Body = {**BASE, "trainingServicePlatform": "local", "trial": TRIAL}
 
 
 @pytest.mark.parametrize("version", V1_RELEASES)
-def test_a_local_experiment_tells_its_trial_alone(version: str) -> None:
-    """The local service has no use for an address."""
+def test_a_local_experiment_sends_only_its_trial(version: str) -> None:
+    """The local service does not use an address."""
     requests = v1_requests({**LOCAL, "nniManagerIp": "10.0.0.9"}, release_for(version))
 
     assert list(requests.metadata) == [{"trial_config": TRIAL}]
 
 
 @pytest.mark.parametrize("version", V1_RELEASES)
-def test_a_local_experiment_tells_its_gpus_first(version: str) -> None:
+def test_a_local_experiment_sends_its_gpus_first(version: str) -> None:
     requests = v1_requests({**LOCAL, "localConfig": LOCAL_CONFIG}, release_for(version))
 
     assert list(requests.metadata) == [{"local_config": LOCAL_CONFIG}, {"trial_config": TRIAL}]
@@ -335,8 +335,8 @@ LOCAL_ARCHIVES = {
 
 
 @pytest.mark.parametrize("version", V1_RELEASES)
-def test_a_local_profile_keeps_what_nnictl_of_that_release_reads(version: str) -> None:
-    """From 2.1 on nnictl makes the config of a resume out of it."""
+def test_a_local_profile_has_what_nnictl_of_the_release_reads(version: str) -> None:
+    """From 2.1 on nnictl builds the config of a resume from it."""
     requests = v1_requests({**LOCAL, "localConfig": LOCAL_CONFIG}, release_for(version))
 
     assert requests.profile == {
@@ -363,7 +363,7 @@ STORAGES = {
 
 
 @pytest.mark.parametrize("version", STORAGES)
-def test_shared_storage_comes_last_where_there_is_any(version: str) -> None:
+def test_shared_storage_comes_last(version: str) -> None:
     requests = v1_requests({**LOCAL, "sharedStorage": STORAGE}, release_for(version))
 
     assert list(requests.metadata) == [{"trial_config": TRIAL}, *STORAGES[version]]
@@ -379,7 +379,7 @@ SHELLS: dict[str, Body] = {
 
 
 @pytest.mark.parametrize("version", SHELLS)
-def test_a_machine_tells_what_the_release_knows(version: str) -> None:
+def test_a_machine_has_the_fields_that_the_release_knows(version: str) -> None:
     document = {
         **BASE,
         "trainingServicePlatform": "remote",
@@ -419,8 +419,8 @@ ALGORITHMS: dict[str, tuple[Body, Body]] = {
 
 @pytest.mark.parametrize("version", V1_RELEASES)
 @pytest.mark.parametrize("name", ALGORITHMS)
-def test_an_algorithm_keeps_what_the_manager_takes(name: str, version: str) -> None:
-    """The managers refuse keys that nnictl's own check lets pass, and GPU numbers (1.9, live)."""
+def test_an_algorithm_has_the_fields_that_the_manager_takes(name: str, version: str) -> None:
+    """The managers refuse keys that nnictl's own check accepts, and GPU numbers (1.9, live)."""
     given, expected = ALGORITHMS[name]
     document = {key: value for key, value in LOCAL.items() if key != "tuner"} | given
 
@@ -461,8 +461,8 @@ def test_a_field_is_written_as_the_manager_takes_it(
     assert requests.profile == {**plain, **expected}
 
 
-def test_without_a_search_space_its_text_is_an_empty_json_text() -> None:
-    """Text of no characters is refused: `"searchSpace" is not allowed to be empty` (1.8 to 2.1)."""
+def test_a_missing_search_space_is_sent_as_empty_json_text() -> None:
+    """Empty text is refused: `"searchSpace" is not allowed to be empty` (1.8 to 2.1)."""
     document = {key: value for key, value in LOCAL.items() if key != "searchSpace"}
 
     requests = v1_requests(document, release_for("1.9"))
@@ -471,7 +471,7 @@ def test_without_a_search_space_its_text_is_an_empty_json_text() -> None:
 
 
 def test_nulls_and_gpu_numbers_are_not_sent() -> None:
-    """The managers refuse both (1.9, seen live); an index 0 slips through nnictl's conversion."""
+    """The managers refuse both (1.9, seen live); nnictl's conversion misses an index 0."""
     document = {
         **LOCAL,
         "localConfig": {"gpuIndices": 0, "useActiveGpu": None},
@@ -486,7 +486,7 @@ def test_nulls_and_gpu_numbers_are_not_sent() -> None:
     ]
 
 
-def test_a_key_whose_loss_would_change_the_experiment_is_left_for_the_manager_to_name() -> None:
+def test_a_key_whose_loss_would_change_the_experiment_is_left_to_the_manager() -> None:
     document = {
         **BASE,
         "trainingServicePlatform": "kubeflow",
@@ -501,7 +501,7 @@ def test_a_key_whose_loss_would_change_the_experiment_is_left_for_the_manager_to
 
 @dataclass(frozen=True)
 class LegacyCase:
-    """A platform of Kubernetes as a manager is told it that has a format of its own."""
+    """A Kubernetes platform in the requests for a manager that takes v2."""
 
     version: str
     document: Body
@@ -648,8 +648,8 @@ LEGACY_CASES = (
 
 
 @pytest.mark.parametrize("case", LEGACY_CASES, ids=lambda case: case.version)
-def test_later_managers_are_told_kubernetes_in_both_generations_words(case: LegacyCase) -> None:
-    """Their first key makes the service, so nothing may come before it (2.2 to 3.0)."""
+def test_later_managers_get_kubernetes_under_names_of_both_formats(case: LegacyCase) -> None:
+    """The first key creates the service, so it must come first (2.2 to 3.0)."""
     requests = legacy_requests({**BASE, **case.document}, release_for(case.version))
 
     assert list(requests.metadata) == case.metadata
@@ -727,7 +727,7 @@ STORED: dict[str, tuple[Body, list[Body]]] = {
         [],
     ),
 }
-# The manager adds the folder of the tuner's checkpoints itself, and takes it back.
+# The manager adds the directory of the tuner's checkpoints itself, and accepts it again.
 STORED_PARAMS: Body = {
     **PROFILE,
     "searchSpace": SPACE_TEXT,
@@ -736,7 +736,7 @@ STORED_PARAMS: Body = {
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_resume_tells_what_the_profile_has_kept(name: str) -> None:
+def test_a_resume_sends_what_the_profile_has(name: str) -> None:
     given, expected = STORED[name]
     params = {**STORED_PARAMS, **given}
 
@@ -748,7 +748,7 @@ def test_a_resume_tells_what_the_profile_has_kept(name: str) -> None:
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "2.1" in case.releases])
-def test_a_resume_tells_what_the_start_has_told(case: Case) -> None:
+def test_a_resume_sends_what_the_start_sent(case: Case) -> None:
     started = v1_requests(case.document, release_for("2.1"))
 
     resumed = stored_requests(json.loads(json.dumps(started.profile)))
@@ -758,7 +758,7 @@ def test_a_resume_tells_what_the_start_has_told(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.platform)
-def test_a_config_is_left_as_it_was(case: Case) -> None:
+def test_a_config_is_not_changed(case: Case) -> None:
     document = case.document
     before = deepcopy(document)
 
@@ -769,7 +769,7 @@ def test_a_config_is_left_as_it_was(case: Case) -> None:
 
 
 @pytest.mark.parametrize("case", LEGACY_CASES, ids=lambda case: case.version)
-def test_a_legacy_config_is_left_as_it_was(case: LegacyCase) -> None:
+def test_a_legacy_config_is_not_changed(case: LegacyCase) -> None:
     document = deepcopy({**BASE, **case.document})
     before = deepcopy(document)
 
@@ -779,7 +779,7 @@ def test_a_legacy_config_is_left_as_it_was(case: LegacyCase) -> None:
 
 
 @pytest.mark.parametrize("name", STORED)
-def test_a_stored_profile_is_left_as_it_was(name: str) -> None:
+def test_a_stored_profile_is_not_changed(name: str) -> None:
     params = deepcopy({**STORED_PARAMS, **STORED[name][0]})
     before = deepcopy(params)
 
@@ -797,7 +797,7 @@ def test_the_defaults_of_a_release_are_not_shared_between_requests() -> None:
 
 
 def _spoil(requests: StartRequests) -> None:
-    """Change every mapping of the bodies, as a careless user of them might."""
+    """Change every mapping in the bodies, as a careless caller might."""
     pending: list[Any] = [*requests.metadata, requests.profile]
     while pending:
         value = pending.pop()
@@ -809,7 +809,7 @@ def _spoil(requests: StartRequests) -> None:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.platform)
-def test_requests_show_no_content(case: Case) -> None:
+def test_the_repr_of_requests_does_not_show_their_content(case: Case) -> None:
     """They hold passwords and tokens, and end up in tracebacks."""
     requests = v1_requests(case.document, release_for(case.releases[-1]))
 

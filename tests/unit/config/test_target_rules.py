@@ -1,4 +1,4 @@
-"""A config whose release takes the other format has to be valid there, too."""
+"""A config for a release with the other format also has to be valid in that format."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from tests.sample_configs import SERVICES, make_files, v1_config, v2_config
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path) -> Path:
+def directory(tmp_path: Path) -> Path:
     make_files(tmp_path)
     return tmp_path
 
 
-def _errors(config: Any, folder: Path, version: str) -> list[tuple[str, str]]:
-    problems = check_config(config, base_path=folder, nni_version=version)
+def _errors(config: Any, directory: Path, version: str) -> list[tuple[str, str]]:
+    problems = check_config(config, base_path=directory, nni_version=version)
     return [(one.location, one.message) for one in problems if one.severity == "error"]
 
 
 @pytest.mark.parametrize("platform", ["pai", "aml"])
-def test_a_platform_that_the_release_has_no_more_is_told(platform: str, folder: Path) -> None:
-    ((location, message),) = _errors(v1_config(platform), folder, "3.0")
+def test_a_platform_that_was_removed_is_an_error(platform: str, directory: Path) -> None:
+    ((location, message),) = _errors(v1_config(platform), directory, "3.0")
 
     assert location == "trainingServicePlatform"
-    assert "which this release does not take" in message
-    assert _errors(v1_config(platform), folder, "2.10.1") == []
+    assert "not available in this release" in message
+    assert _errors(v1_config(platform), directory, "2.10.1") == []
 
 
-def test_a_part_of_a_shared_storage_is_told_where_it_stands(folder: Path) -> None:
+def test_an_invalid_field_of_shared_storage_is_reported_at_its_location(directory: Path) -> None:
     config = {**v1_config("local"), "sharedStorage": {"storageType": "NFS"}}
 
-    errors = _errors(config, folder, "2.10.1")
+    errors = _errors(config, directory, "2.10.1")
 
     assert {location for location, _ in errors} == {
         f"sharedStorage.{name}"
@@ -45,11 +45,11 @@ def test_a_part_of_a_shared_storage_is_told_where_it_stands(folder: Path) -> Non
             "localMountPoint", "remoteMountPoint", "localMounted", "nfsServer", "exportedDirectory"
         )
     }  # fmt: skip
-    assert _errors(config, folder, "2.1") == []
+    assert _errors(config, directory, "2.1") == []
 
 
-def test_a_job_file_alone_is_not_enough_for_openpai(folder: Path) -> None:
-    (folder / "job.yml").write_text("taskRoles: {worker: {}}\n")
+def test_a_job_file_alone_is_not_enough_for_openpai(directory: Path) -> None:
+    (directory / "job.yml").write_text("taskRoles: {worker: {}}\n")
     config = v1_config("pai")
     config["trial"] = {
         "codeDir": ".",
@@ -58,27 +58,27 @@ def test_a_job_file_alone_is_not_enough_for_openpai(folder: Path) -> None:
         "paiConfigPath": "job.yml",
     }
 
-    locations = {location for location, _ in _errors(config, folder, "2.10.1")}
+    locations = {location for location, _ in _errors(config, directory, "2.10.1")}
 
     assert "trialCommand" in locations
-    assert _errors(config, folder, "1.9") == []
+    assert _errors(config, directory, "1.9") == []
 
 
 @pytest.mark.parametrize("name", ["Hyperband", "BOHB"])
-def test_an_advisor_is_sent_as_one_to_1_x(name: str, folder: Path) -> None:
+def test_an_advisor_is_sent_as_one_to_1_x(name: str, directory: Path) -> None:
     config = v2_config({"platform": "local"})
     config["tuner"] = {"name": name, "classArgs": {"optimize_mode": "maximize"}}
 
-    document = load_config(config, base_path=folder, nni_version="1.9").document
+    document = load_config(config, base_path=directory, nni_version="1.9").document
 
     assert document["advisor"]["builtinAdvisorName"] == name
     assert "tuner" not in document
 
 
-def test_the_limits_of_v1_hold_for_v2_configs_of_2_0(folder: Path) -> None:
+def test_the_limits_of_v1_hold_for_v2_configs_of_2_0(directory: Path) -> None:
     config = {**v2_config({"platform": "local"}), "maxTrialNumber": 1_000_000}
 
-    ((location, message),) = _errors(config, folder, "2.0")
+    ((location, message),) = _errors(config, directory, "2.0")
 
     assert location == "maxTrialNumber"
     assert "as maxTrialNum of the v1 format: found 1000000; allowed: at most 99999" in message
@@ -92,61 +92,61 @@ def test_the_limits_of_v1_hold_for_v2_configs_of_2_0(folder: Path) -> None:
         ("2.5", {"platform": "local", "trialCommand": "x"}, "trialCommand"),
     ],
 )
-def test_a_field_that_came_later_is_told(
-    version: str, service: dict[str, Any], field: str, folder: Path
+def test_a_field_that_was_added_later_is_an_error(
+    version: str, service: dict[str, Any], field: str, directory: Path
 ) -> None:
-    ((location, message),) = _errors(v2_config(service), folder, version)
+    ((location, message),) = _errors(v2_config(service), directory, version)
 
     assert location == f"trainingService.{field}"
-    assert "it came with" in message
-    assert not [one for one in _errors(v2_config(service), folder, "2.8") if one[0] == location]
+    assert "; added in " in message
+    assert not [one for one in _errors(v2_config(service), directory, "2.8") if one[0] == location]
 
 
-def test_a_kubeflow_of_2_4_is_that_of_today(folder: Path) -> None:
+def test_kubeflow_has_had_the_same_fields_since_2_4(directory: Path) -> None:
     config = v2_config({"platform": "kubeflow", **SERVICES["kubeflow"]})
 
-    assert _errors(config, folder, "2.4") == []
-    assert _errors(config, folder, "2.3")
+    assert _errors(config, directory, "2.4") == []
+    assert _errors(config, directory, "2.3")
 
 
 @pytest.mark.parametrize(("version", "valid"), [("2.4", False), ("2.5", True), ("3.0", True)])
-def test_random_takes_a_seed_since_2_5(version: str, valid: bool, folder: Path) -> None:
+def test_random_takes_a_seed_since_2_5(version: str, valid: bool, directory: Path) -> None:
     v2 = v2_config({"platform": "local"})
     v2["tuner"] = {"name": "Random", "classArgs": {"seed": 3}}
     v1 = v1_config("local")
     v1["tuner"] = {"builtinTunerName": "Random", "classArgs": {"seed": 3}}
 
     for config in (v1, v2):
-        assert (_errors(config, folder, version) == []) == valid
+        assert (_errors(config, directory, version) == []) == valid
 
 
 @pytest.mark.parametrize("config", [v2_config({"platform": "local"}), v1_config("local")])
-def test_a_key_that_is_not_known_is_told_with_null_too(
-    config: dict[str, Any], folder: Path
+def test_an_unknown_key_is_reported_even_if_it_is_null(
+    config: dict[str, Any], directory: Path
 ) -> None:
     changed = {**copy.deepcopy(config), "fooo": None}
 
-    assert [location for location, _ in _errors(changed, folder, "2.1")] == ["fooo"]
+    assert [location for location, _ in _errors(changed, directory, "2.1")] == ["fooo"]
 
 
-def test_a_port_of_null_is_the_default(folder: Path) -> None:
+def test_a_null_port_means_the_default(directory: Path) -> None:
     config = v1_config("remote")
     config["machineList"] = [{"ip": "a", "username": "b", "passwd": "hush", "port": None}]
 
-    assert _errors(config, folder, "1.9") == []
+    assert _errors(config, directory, "1.9") == []
 
 
-def test_what_v1_names_has_to_be_there(folder: Path) -> None:
+def test_files_named_in_v1_must_exist(directory: Path) -> None:
     pai = v1_config("pai")
     pai["trial"] = {**pai["trial"], "nniManagerNFSMountPath": "none"}
     fc = v1_config("frameworkcontroller")
     fc["frameworkcontrollerConfig"] = {**fc["frameworkcontrollerConfig"], "configPath": "none.yml"}
     own = v1_config("local")
     own["tuner"] = {"codeDir": ".", "classFileName": "t.py", "className": "t.T"}
-    (folder / "t.py").touch()
+    (directory / "t.py").touch()
 
     found = [
-        [location for location, _ in _errors(config, folder, "2.5")] for config in (pai, fc, own)
+        [location for location, _ in _errors(config, directory, "2.5")] for config in (pai, fc, own)
     ]
 
     assert found == [
@@ -156,15 +156,15 @@ def test_what_v1_names_has_to_be_there(folder: Path) -> None:
     ]
 
 
-def test_a_tuner_of_one_s_own_may_have_any_search_space(folder: Path) -> None:
-    (folder / "mine.py").touch()
+def test_a_custom_tuner_may_have_any_search_space(directory: Path) -> None:
+    (directory / "mine.py").touch()
     config = v2_config({"platform": "local"})
     config["searchSpace"] = {"x": {"_type": "mine", "_value": 3}, "y": [1, 2]}
     own = {**config, "tuner": {"className": "mine.Mine", "codeDirectory": "."}}
 
-    assert _errors(config, folder, "3.0")
-    assert _errors(own, folder, "3.0") == []
-    assert check_config(own, base_path=folder)
+    assert _errors(config, directory, "3.0")
+    assert _errors(own, directory, "3.0") == []
+    assert check_config(own, base_path=directory)
 
 
 def _inputs(number: Any) -> dict[str, Any]:
@@ -182,7 +182,7 @@ def _inputs(number: Any) -> dict[str, Any]:
     ],
 )
 def test_what_a_tuner_can_use(
-    tuner: str, space: dict[str, Any], is_valid: bool, folder: Path
+    tuner: str, space: dict[str, Any], is_valid: bool, directory: Path
 ) -> None:
     config = v2_config({"platform": "local"})
     config["searchSpace"] = {"x": space}
@@ -190,15 +190,15 @@ def test_what_a_tuner_can_use(
     if tuner == "BatchTuner":
         del config["tuner"]["classArgs"]
 
-    assert (_errors(config, folder, "3.0") == []) == is_valid
+    assert (_errors(config, directory, "3.0") == []) == is_valid
 
 
-def test_the_budgets_of_bohb_are_a_range(folder: Path) -> None:
+def test_the_budgets_of_bohb_are_a_range(directory: Path) -> None:
     config = v2_config({"platform": "local"})
     arguments = {"optimize_mode": "maximize", "min_budget": 5, "max_budget": 1}
     config["tuner"] = {"name": "BOHB", "classArgs": arguments}
 
-    ((location, _),) = _errors(config, folder, "3.0")
+    ((location, _),) = _errors(config, directory, "3.0")
 
     assert location == "tuner.classArgs.max_budget"
 
@@ -214,31 +214,33 @@ def test_the_budgets_of_bohb_are_a_range(folder: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("key", ["name", "builtinTunerName"])
-def test_an_evolution_has_as_many_individuals_as_trials_run_at_once(
-    folder: Path, key: str, arguments: dict[str, int] | None, at_once: int, found: str | None
+def test_evolution_needs_as_many_individuals_as_trials_run_at_once(
+    directory: Path, key: str, arguments: dict[str, int] | None, at_once: int, found: str | None
 ) -> None:
-    """With fewer it fails over its first request, when the status is RUNNING already."""
+    """With fewer it fails on its first request, when the status is already RUNNING."""
     base = v2_config({"platform": "local"}) if key == "name" else v1_config("local")
-    told = {"optimize_mode": "maximize", **(arguments or {})}
-    tuner = {key: "Evolution", **({} if arguments is None else {"classArgs": told})}
+    given = {"optimize_mode": "maximize", **(arguments or {})}
+    tuner = {key: "Evolution", **({} if arguments is None else {"classArgs": given})}
     config = {**base, "tuner": tuner, "trialConcurrency": at_once}
 
-    errors = _errors(config, folder, "3.0" if key == "name" else "1.9")
+    errors = _errors(config, directory, "3.0" if key == "name" else "1.9")
 
     message = f"{found}; allowed: at least trialConcurrency, which is {at_once}"
     assert errors == ([] if found is None else [("tuner.classArgs.population_size", message)])
 
 
-def test_a_field_of_a_list_s_items_may_have_come_later(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_field_of_list_items_may_have_been_added_later(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It was looked for in the service only, so a later field of a machine passed."""
+    """Only the service itself used to be checked, so a newer field of a machine was accepted."""
     loc: Loc = ("trainingService", "machineList", 0, "useActiveGpu")
     monkeypatch.setattr(newer_fields, "_NEWER", {("v2", loc): "3.0"})
     machine = {"host": "a", "user": "u", "password": "p", "useActiveGpu": False}
     service = {"platform": "remote", "reuseMode": False, "machineList": [machine]}
 
-    found = [one for one in _errors(v2_config(service), folder, "2.10") if "came with" in one[1]]
+    found = [
+        one for one in _errors(v2_config(service), directory, "2.10") if "; added in " in one[1]
+    ]
 
     assert [location for location, _ in found] == ["trainingService.machineList[0].useActiveGpu"]
-    assert "it came with 3.0" in found[0][1]
+    assert "; added in 3.0" in found[0][1]

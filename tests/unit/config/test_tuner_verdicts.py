@@ -1,6 +1,6 @@
-"""What nnicli says of search spaces is what the real tuners make of them.
+"""What nnicli reports for a search space is what real tuners do with it.
 
-`tests/data/tuner-verdicts.json` has what the tuners of three releases made of some 450 search
+`tests/data/tuner-verdicts.json` has what the tuners of three releases did with some 450 search
 spaces each; `python -m tests.tuners.record` writes it.
 """
 
@@ -19,9 +19,11 @@ from tests.tuners.verdicts import DATA, Verdict, read_verdicts, recorded_cases
 # Each judges thousands of search spaces.
 pytestmark = pytest.mark.slow
 
-_BY_JAVASCRIPT = "the class tells floats from integers, but the manager makes integers of them"
-_SENSELESS = "the tuner takes it and draws senseless values"
-_ONE_BY_ONE = "a rare value, for which a rule of its own is not worth while"
+_BY_JAVASCRIPT = (
+    "the class distinguishes floats from integers, but the manager turns them into integers"
+)
+_SENSELESS = "the tuner accepts it and draws meaningless values"
+_ONE_BY_ONE = "a rare value, not worth a rule"
 # Where nnicli and the class differ: tuner -> search space -> why.
 _DIFFERENCES = {
     **{(tuner, "layer_choice/numbers"): _SENSELESS for tuner in ("TPE", "Random", "GridSearch")},
@@ -33,7 +35,7 @@ _DIFFERENCES = {
     ("MetisTuner", "quniform/full width"): _ONE_BY_ONE,
     ("MetisTuner", "uniform/full width"): _ONE_BY_ONE,
     # 1.9 sends a search space as text, so floats stay floats; its Python refuses them.
-    ("MetisTuner", "randint/whole floats"): "an older Python takes whole floats",
+    ("MetisTuner", "randint/whole floats"): "an older Python accepts whole floats",
     **{
         ("Hyperband", f"{kind}/huge sigma"): "by luck none of the first draws was infinite"
         for kind in ("lognormal", "qlognormal")
@@ -67,7 +69,7 @@ _RELEASES = ("3.0", "2.10.1", "1.9")
 
 @dataclass(frozen=True)
 class Judgement:
-    """A verdict, and what nnicli says."""
+    """A verdict, and the problems that nnicli reports."""
 
     verdict: Verdict
     problems: list[Problem]
@@ -95,7 +97,7 @@ def test_the_probe_runs_in_the_python_of_the_oldest_manager() -> None:
 
 @pytest.mark.parametrize("release", _RELEASES)
 def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
-    """At least 99 in 100, and each difference is known."""
+    """At least 99 % agree, and each difference is known."""
     judged = _judge(release)
 
     differing = [one.verdict for one in judged if one.differs]
@@ -109,7 +111,11 @@ def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
     ] == []
 
 
-def test_every_difference_is_still_there() -> None:
+# Each judges thousands of search spaces.
+pytestmark = pytest.mark.slow
+
+@pytest.mark.slow
+def test_every_recorded_difference_still_exists() -> None:
     """A reason that is no longer needed hides the next mistake."""
     differing = {
         (one.verdict.tuner, one.verdict.case)
@@ -122,8 +128,8 @@ def test_every_difference_is_still_there() -> None:
 
 
 @pytest.mark.parametrize("release", _RELEASES)
-def test_a_tuner_that_fails_later_is_told_about(release: str) -> None:
-    """It runs for a while, so it is not refused, but nobody wants to lose the rest of a night."""
+def test_a_tuner_that_fails_later_is_reported(release: str) -> None:
+    """It runs for a while, so it is not refused, but a failure overnight would be costly."""
     later = [
         one for one in _judge(release) if one.verdict.failure and not one.verdict.should_be_refused
     ]

@@ -1,4 +1,4 @@
-"""Configs in the v1 format: what is wrong with them, and what becomes of them in each release."""
+"""Configs in the v1 format: what is wrong with them, and what each release makes of them."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def space(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("version", ["1.8", "1.9", "2.0", "2.1", "2.2", "2.5", "2.10.1", "3.0"])
 @pytest.mark.parametrize("text", [V1, REMOTE], ids=["local", "remote"])
-def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, version: str) -> None:
+def test_a_valid_config_is_accepted_by_every_release(check: Check, text: str, version: str) -> None:
     assert check(text, nni_version=version) == []
 
 
@@ -78,7 +78,7 @@ def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, versi
         (
             "codeDir: .",
             "codeDir: nosuch",
-            "10:36: trial.codeDir: there is no folder ",
+            "10:36: trial.codeDir: directory not found: ",
         ),
         ("command: python3 trial.py, ", "", "10:1: trial.command: is required and missing"),
         ("gpuNum: 0", "gpuNumber: 0", "10:48: trial.gpuNumber: unknown key; allowed: "),
@@ -113,11 +113,11 @@ def test_a_sound_config_is_taken_by_every_release(check: Check, text: str, versi
         (
             "{builtinTunerName: TPE,",
             "{className: A, codeDir: ., classFileName: none.py,",
-            "9:35: tuner.classFileName: there is no file ",
+            "9:35: tuner.classFileName: file not found: ",
         ),
     ],
 )
-def test_a_broken_field_is_told_with_its_place(
+def test_an_invalid_field_is_reported_with_its_place(
     check: Check, old: str, new: str, expected: str
 ) -> None:
     text = V1.replace(old, new, 1)
@@ -136,13 +136,13 @@ def test_a_broken_field_is_told_with_its_place(
     [
         ("passwd: hush, sshKeyPath: key", "sshKeyPath: passwd and sshKeyPath exclude"),
         ("port: 22", "passwd: is required and missing; give it, or sshKeyPath"),
-        ("sshKeyPath: none", "sshKeyPath: there is no file "),
+        ("sshKeyPath: none", "sshKeyPath: file not found: "),
         ("passwd: hush, pythonPath: /x", "pythonPath: is not a key of this release, which has pre"),
         ("passwd: hush, passphrase: hush", "passphrase: goes with sshKeyPath only"),
         ("passwd: hush, gpuIndices: '0,x'", 'gpuIndices: found "0,x"; allowed: GPUs that'),
     ],
 )
-def test_a_broken_machine_is_told_without_its_password(
+def test_an_invalid_machine_is_reported_without_its_password(
     check: Check, tmp_path: Path, change: str, expected: str
 ) -> None:
     (tmp_path / "key").write_text("-----BEGIN RSA PRIVATE KEY-----\n")
@@ -156,7 +156,7 @@ def test_a_broken_machine_is_told_without_its_password(
 
 
 @pytest.mark.parametrize("version", ["1.9", "2.10.1"])
-def test_annotations_are_valid_where_they_exist_but_cannot_be_started(
+def test_annotations_are_valid_in_releases_with_them_but_cannot_be_started(
     write_config: WriteConfig, version: str
 ) -> None:
     config = write_config(ANNOTATED)
@@ -168,17 +168,17 @@ def test_annotations_are_valid_where_they_exist_but_cannot_be_started(
     assert problem.severity == "warning"
 
 
-def test_annotations_are_an_error_where_they_are_gone(check: Check) -> None:
+def test_annotations_are_an_error_in_releases_without_them(check: Check) -> None:
     found = check(ANNOTATED, nni_version="3.0")
 
     assert len(found) == 1
-    assert "useAnnotation: found true; this release has no annotations any more" in found[0]
+    assert "useAnnotation: found true; this release no longer has annotations" in found[0]
 
 
 @pytest.mark.parametrize(
     ("platform", "version"), [("hybrid", "1.9"), ("paiYarn", "2.1"), ("adl", "1.8")]
 )
-def test_a_platform_that_the_release_has_not_is_told(
+def test_a_platform_that_the_release_does_not_have_is_an_error(
     check: Check, platform: str, version: str
 ) -> None:
     found = check(V1.replace("Platform: local", f"Platform: {platform}"), nni_version=version)
@@ -187,7 +187,7 @@ def test_a_platform_that_the_release_has_not_is_told(
 
 
 @pytest.mark.parametrize(("version", "number"), [("1.9", 1), ("2.10.1", 1), ("3.0", 0)])
-def test_a_blank_in_the_path_of_the_code_is_told_before_3_0(
+def test_a_space_in_the_path_of_the_code_is_an_error_before_3_0(
     tmp_path: Path, version: str, number: int
 ) -> None:
     """Their script says `cd $NNI_CODE_DIR` without quotes, so every trial would fail."""
@@ -197,7 +197,7 @@ def test_a_blank_in_the_path_of_the_code_is_told_before_3_0(
     found = check_config(config, base_path=tmp_path, nni_version=version)
 
     assert len(found) == number
-    assert all("has a blank in it" in problem.message for problem in found)
+    assert all("has a space in it" in problem.message for problem in found)
 
 
 def test_the_canonical_form_has_absolute_paths_and_every_default(tmp_path: Path) -> None:
@@ -238,7 +238,7 @@ def _changed(text: str, **changes: Any) -> dict[str, Any]:
     return {**yaml.safe_load(text), **changes}
 
 
-def test_a_v1_config_becomes_v2_where_the_manager_takes_that(tmp_path: Path) -> None:
+def test_a_v1_config_is_converted_for_a_manager_that_takes_v2(tmp_path: Path) -> None:
     config = _changed(V1, localConfig={"gpuIndices": "0,1"}, nniManagerIp="10.0.0.9")
     config["trial"]["gpuNum"] = 1
 
@@ -253,7 +253,7 @@ def test_a_v1_config_becomes_v2_where_the_manager_takes_that(tmp_path: Path) -> 
     assert document["trainingService"] == {
         "platform": "local",
         "gpuIndices": [0, 1],
-        # v1's own default; v2 has none.
+        # v1's own default; v2 does not have one.
         "useActiveGpu": False,
         "maxTrialNumberPerGpu": 1,
         "reuseMode": False,
@@ -264,7 +264,7 @@ def test_a_v1_config_becomes_v2_where_the_manager_takes_that(tmp_path: Path) -> 
     }
 
 
-def test_the_passphrase_survives_where_nni_itself_loses_it(tmp_path: Path) -> None:
+def test_the_passphrase_is_kept_although_nni_itself_loses_it(tmp_path: Path) -> None:
     """NNI 2.6 to 3.0 leave it under its v1 name, and then refuse the config."""
     key = tmp_path / "id"
     key.touch()
@@ -294,7 +294,7 @@ def test_the_passphrase_survives_where_nni_itself_loses_it(tmp_path: Path) -> No
         ({"multiPhase": True}, "multiPhase"),
     ],
 )
-def test_what_the_v2_format_cannot_hold_is_an_error(
+def test_what_the_v2_format_cannot_express_is_an_error(
     tmp_path: Path, changes: dict[str, Any], location: str
 ) -> None:
     with pytest.raises(ConfigError) as caught:
@@ -304,7 +304,7 @@ def test_what_the_v2_format_cannot_hold_is_an_error(
 
 
 @pytest.mark.parametrize("version", ["1.8", "1.9", "2.0", "2.1"])
-def test_a_v2_config_becomes_v1_where_the_manager_takes_that(
+def test_a_v2_config_is_converted_for_a_manager_that_takes_v1(
     write_config: WriteConfig, tmp_path: Path, version: str
 ) -> None:
     config = write_config(HEAD + SPACE + "maxExperimentDuration: 1.5h\ntunerGpuIndices: [0, 1]\n")
@@ -340,7 +340,9 @@ def test_a_v2_config_becomes_v1_where_the_manager_takes_that(
         ),
     ],
 )
-def test_what_the_v1_format_cannot_hold_is_an_error(check: Check, text: str, expected: str) -> None:
+def test_what_the_v1_format_cannot_express_is_an_error(
+    check: Check, text: str, expected: str
+) -> None:
     found = check(HEAD + SPACE + text, nni_version="1.9")
 
     assert len(found) == 1
@@ -361,7 +363,7 @@ def test_durations_are_text_before_2_6(
 
 
 @pytest.mark.parametrize(("version", "is_v1"), [("2.2", True), ("2.10.1", True), ("3.0", True)])
-def test_kubeflow_without_reuse_is_handed_over_as_it_is(
+def test_kubeflow_without_reuse_is_sent_unconverted(
     tmp_path: Path, version: str, is_v1: bool
 ) -> None:
     role = {"replicas": 1, "command": "x", "gpuNum": 0, "cpuNum": 1, "memoryMB": 100, "image": "i"}

@@ -1,4 +1,4 @@
-"""What YAML 1.1 reads as something else than its writer is told."""
+"""What YAML 1.1 reads differently from its author is reported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.unit.config.conftest import HEAD, SPACE, Check, WriteConfig
         ("-0190", "-190"),
     ],
 )
-def test_a_number_is_written_as_yaml_1_1_wants_it(text: str, expected: str) -> None:
+def test_a_number_is_written_in_the_form_of_yaml_1_1(text: str, expected: str) -> None:
     assert yaml.safe_load(text) == text
     assert write_as_number(text) == expected
     assert yaml.safe_load(expected) == float(text)
@@ -37,12 +37,12 @@ def test_a_number_is_written_as_yaml_1_1_wants_it(text: str, expected: str) -> N
 @pytest.mark.parametrize(
     "text", ["1.0", "abc", "1e", "e5", "1e5x", "", "0x1e5", "0o17", "5,0", "1.2.3", "010"]
 )
-def test_other_text_is_no_number(text: str) -> None:
+def test_other_text_is_not_a_number(text: str) -> None:
     assert write_as_number(text) is None
 
 
 @pytest.mark.parametrize("text", ["true", "False", "12", "0", "-3", "1.5", "0x1f", "name", "~"])
-def test_what_both_read_alike_is_no_surprise(text: str) -> None:
+def test_what_both_versions_read_alike_is_not_a_surprise(text: str) -> None:
     assert not is_surprise(text, yaml.safe_load(text))
 
 
@@ -68,7 +68,7 @@ def test_a_surprising_option_is_a_warning(check: Check, written: str, expected: 
     assert found == [f"config.yml:5:43: searchSpace.x._value[0]: {expected}"]
 
 
-def test_quotes_say_that_it_was_meant(check: Check) -> None:
+def test_quoted_text_is_not_a_surprise(check: Check) -> None:
     options = "['on', '010', '1:30', '1e-7']"
 
     assert check(HEAD + f"searchSpace: {{x: {{_type: choice, _value: {options}}}}}\n") == []
@@ -82,7 +82,7 @@ def test_an_octal_number_is_a_warning_anywhere(check: Check) -> None:
     ]
 
 
-def test_yes_for_true_is_what_was_meant(check: Check) -> None:
+def test_yes_for_true_is_not_a_surprise(check: Check) -> None:
     assert check(HEAD + SPACE + "debug: yes\n") == []
 
 
@@ -118,10 +118,10 @@ def test_a_secret_that_looks_like_a_number_is_not_shown(check: Check) -> None:
 @pytest.mark.parametrize(
     ("written", "expected"), [("1e-5", 1e-5), (".5", 0.5), ("1.", 1.0), ("-.5", -0.5), ("08", 8.0)]
 )
-def test_what_people_read_as_a_number_is_one_where_a_number_belongs(
+def test_what_people_read_as_a_number_is_one_where_a_number_is_expected(
     write_config: WriteConfig, written: str, expected: float
 ) -> None:
-    """PyYAML takes 1e-5, -.5 and 08 for text, which no writer of a range can have meant."""
+    """PyYAML reads 1e-5, -.5 and 08 as text, which cannot be meant in a range."""
     space = f"searchSpace: {{x: {{_type: uniform, _value: [{written}, 100]}}}}\n"
 
     config = load_config(write_config(HEAD + space))
@@ -129,7 +129,7 @@ def test_what_people_read_as_a_number_is_one_where_a_number_belongs(
     assert config.document["searchSpace"]["x"]["_value"] == [expected, 100]
 
 
-def test_a_number_that_is_taken_is_noted(check: Check) -> None:
+def test_text_that_is_taken_as_a_number_is_reported(check: Check) -> None:
     found = check(HEAD + "searchSpace: {x: {_type: loguniform, _value: [1e-5, 1]}}\n")
 
     assert found == [
@@ -141,7 +141,7 @@ def test_a_number_that_is_taken_is_noted(check: Check) -> None:
 
 
 @pytest.mark.parametrize(("written", "expected"), [("1e3", 1000), ("08", 8)])
-def test_a_whole_number_is_taken_where_an_integer_belongs(
+def test_a_whole_number_is_taken_where_an_integer_is_expected(
     write_config: WriteConfig, written: str, expected: int
 ) -> None:
     config = load_config(write_config(HEAD + SPACE + f"maxTrialNumber: {written}\n"))
@@ -150,19 +150,19 @@ def test_a_whole_number_is_taken_where_an_integer_belongs(
     assert (number, type(number)) == (expected, int)
 
 
-def test_a_number_that_is_taken_is_checked_as_one(check: Check) -> None:
+def test_text_that_is_taken_as_a_number_is_checked_as_a_number(check: Check) -> None:
     found = check(HEAD + "searchSpace: {x: {_type: uniform, _value: [1e-1, 1e-5]}}\n")
 
     assert "searchSpace.x._value: found [0.1, 1e-05]; the tuner TPE fails with it" in found[0]
 
 
-def test_many_numbers_are_noted_once(check: Check) -> None:
+def test_many_such_numbers_are_reported_once(check: Check) -> None:
     (found,) = check(HEAD + "searchSpace: {x: {_type: quniform, _value: [1e-5, 1e-1, 1e-5]}}\n")
 
     assert "found 1e-5 (and 2 more like it), taken as the number 1.0e-5; " in found
 
 
-def test_a_fraction_is_no_integer(check: Check) -> None:
+def test_a_fraction_is_not_an_integer(check: Check) -> None:
     found = check(HEAD + SPACE + "maxTrialNumber: 1e-5\n")
 
     assert found == ['config.yml:6:1: maxTrialNumber: found "1e-5"; allowed: an integer']

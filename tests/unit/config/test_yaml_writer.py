@@ -1,4 +1,4 @@
-"""A converted config as YAML: comments, order, and values that every reader reads alike."""
+"""A converted config as YAML: comments, order, and values that every reader reads the same."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_comments_and_order_are_kept(tmp_path: Path) -> None:
     assert _written(SOURCE, tmp_path) == RESULT
 
 
-def test_a_comment_of_what_is_left_out_goes_with_it(tmp_path: Path) -> None:
+def test_a_comment_of_a_dropped_field_is_dropped_too(tmp_path: Path) -> None:
     text = _written(SOURCE.replace("authorName", "# of the author\nauthorName"), tmp_path)
 
     assert "of the author" not in text
@@ -101,7 +101,7 @@ def test_a_comment_of_what_is_left_out_goes_with_it(tmp_path: Path) -> None:
     "command",
     ['"a # b"', "'a # b'", "a#b", "|\n    a # b", ">-\n    a # b\n    c", '"a\n    # b"'],
 )
-def test_a_sign_in_a_text_is_no_comment(tmp_path: Path, command: str) -> None:
+def test_a_hash_sign_in_a_text_is_not_a_comment(tmp_path: Path, command: str) -> None:
     source = SOURCE.replace("python3 trial.py --lr 1e-7  # the command", command)
 
     text = _written(source, tmp_path)
@@ -161,7 +161,7 @@ def test_a_json_file_becomes_yaml(tmp_path: Path) -> None:
         ("trial: {command: c, codeDir: .}  # both\n", "trialCommand: c  # both\ntrialCode"),
     ],
 )
-def test_every_comment_is_there_once(tmp_path: Path, source: str, result: str) -> None:
+def test_every_comment_is_kept_once(tmp_path: Path, source: str, result: str) -> None:
     text = _written(f"{source}searchSpacePath: s\ntrainingServicePlatform: local\n", tmp_path)
 
     assert result in text
@@ -179,7 +179,7 @@ def test_comments_in_lists_are_kept(tmp_path: Path) -> None:
     assert "    sizes:\n    - 1  # small\n    # The large one.\n    - 2\n" in text
 
 
-def test_a_config_in_that_format_is_left_byte_for_byte(tmp_path: Path) -> None:
+def test_a_config_already_in_the_format_is_kept_byte_for_byte(tmp_path: Path) -> None:
     source = "trainingService: {platform: local}   # here\n\n\n# end\n"
 
     assert _written(source, tmp_path) == source
