@@ -86,14 +86,14 @@ def test_a_path_is_relative_to_the_base_path(
                 '"_value": [2, 1]}}]}}'
             ),
             (
-                "2:1: x._value[0].y._value: found [2, 1]; a tuner of NNI fails with it; "
+                "2:1: x._value[0].y._value: found [2, 1]; a built-in tuner fails with it; "
                 "allowed: a first number below the second"
             ),
         ),
         (
             '{"x": {"_type": "randint", "_value": [2, 2]}}',
             (
-                "1:28: x._value: found [2, 2]; a tuner of NNI fails with it; allowed: [low, high) "
+                "1:28: x._value: found [2, 2]; a built-in tuner fails with it; allowed: [low, high) "
                 "with an integer in it, such as [0, 5]"
             ),
         ),
@@ -116,21 +116,21 @@ def test_a_path_is_relative_to_the_base_path(
         (
             '{"x": {"_type": "quniform", "_value": [0, 1, 0]}}',
             (
-                "1:46: x._value[2]: found 0; a tuner of NNI fails with it; "
+                "1:46: x._value[2]: found 0; a built-in tuner fails with it; "
                 "allowed: a step q above zero"
             ),
         ),
         (
             '{"x": {"_type": "loguniform", "_value": [0, 1]}}',
             (
-                "1:42: x._value[0]: found 0; a tuner of NNI fails with it; allowed: a logarithmic "
-                "range, which begins above zero"
+                "1:42: x._value[0]: found 0; a built-in tuner fails with it; allowed: a logarithmic "
+                "range that begins above zero"
             ),
         ),
         (
             '{"x": {"_type": "qnormal", "_value": [0, -1, 1]}}',
             (
-                "1:42: x._value[1]: found -1; a tuner of NNI fails with it; "
+                "1:42: x._value[1]: found -1; a built-in tuner fails with it; "
                 "allowed: sigma above zero"
             ),
         ),
@@ -177,7 +177,7 @@ def test_an_invalid_mapping_is_reported_without_a_place() -> None:
 
     assert str(caught.value) == (
         "search space has 2 errors; nothing was sent:\n"
-        "x._value: found [1, 0]; a tuner of NNI fails with it; "
+        "x._value: found [1, 0]; a built-in tuner fails with it; "
         "allowed: a first number below the second\n"
         "y: found 2; allowed: a mapping"
     )

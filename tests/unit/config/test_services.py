@@ -116,7 +116,7 @@ def test_a_hybrid_list_is_checked_item_by_item(directory: Path) -> None:
             "frameworkcontroller",
             {"taskRoles": SERVICES["frameworkcontroller"]["taskRoles"] * 2},
             "taskRoles[1].name",
-            "the name of an earlier role",
+            'found "worker" again; give each role a different name',
         ),
     ],
 )

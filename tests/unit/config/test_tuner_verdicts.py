@@ -111,10 +111,6 @@ def test_nnicli_agrees_with_the_tuners_of_a_release(release: str) -> None:
     ] == []
 
 
-# Each judges thousands of search spaces.
-pytestmark = pytest.mark.slow
-
-@pytest.mark.slow
 def test_every_recorded_difference_still_exists() -> None:
     """A reason that is no longer needed hides the next mistake."""
     differing = {

@@ -137,8 +137,11 @@ def test_an_invalid_field_is_reported_with_its_place(
         ("passwd: hush, sshKeyPath: key", "sshKeyPath: passwd and sshKeyPath exclude"),
         ("port: 22", "passwd: is required and missing; give it, or sshKeyPath"),
         ("sshKeyPath: none", "sshKeyPath: file not found: "),
-        ("passwd: hush, pythonPath: /x", "pythonPath: is not a key of this release, which has pre"),
-        ("passwd: hush, passphrase: hush", "passphrase: goes with sshKeyPath only"),
+        (
+            "passwd: hush, pythonPath: /x",
+            "pythonPath: is not available in this release; allowed: pre",
+        ),
+        ("passwd: hush, passphrase: hush", "passphrase: is only for sshKeyPath"),
         ("passwd: hush, gpuIndices: '0,x'", 'gpuIndices: found "0,x"; allowed: GPUs that'),
     ],
 )
@@ -333,10 +336,13 @@ def test_a_v2_config_is_converted_for_a_manager_that_takes_v1(
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("maxTrialDuration: 1h\n", "6:1: maxTrialDuration: is not a field of this release"),
+        (
+            "maxTrialDuration: 1h\n",
+            "6:1: maxTrialDuration: is not available in this release; added in 2.4",
+        ),
         (
             STORAGE,
-            "6:1: sharedStorage: is not a field of this release",
+            "6:1: sharedStorage: is not available in this release; added in 2.1",
         ),
     ],
 )
