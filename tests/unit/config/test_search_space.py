@@ -93,8 +93,8 @@ def test_a_path_is_relative_to_the_base_path(
         (
             '{"x": {"_type": "randint", "_value": [2, 2]}}',
             (
-                "1:28: x._value: found [2, 2]; a built-in tuner fails with it; allowed: [low, high) "
-                "with an integer in it, such as [0, 5]"
+                "1:28: x._value: found [2, 2]; a built-in tuner fails with it; allowed: [low, "
+                "high) with an integer in it, such as [0, 5]"
             ),
         ),
         (
@@ -123,8 +123,8 @@ def test_a_path_is_relative_to_the_base_path(
         (
             '{"x": {"_type": "loguniform", "_value": [0, 1]}}',
             (
-                "1:42: x._value[0]: found 0; a built-in tuner fails with it; allowed: a logarithmic "
-                "range that begins above zero"
+                "1:42: x._value[0]: found 0; a built-in tuner fails with it; allowed: a "
+                "logarithmic range that begins above zero"
             ),
         ),
         (
