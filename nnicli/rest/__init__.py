@@ -1,4 +1,4 @@
-"""All that is said to a manager over HTTP.
+"""The client of the managers' REST API.
 
 Internal: it may change in any release.
 """

@@ -1,4 +1,4 @@
-"""The URL of a manager, taken apart and checked."""
+"""Parsing and checking the URL of a manager."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nnicli.errors import InvalidValueError
 from nnicli.rest.credentials import Credentials, check_credentials
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-# The longest name that a file can have; ids are shorter by far.
+# The longest possible name of a file; ids are far shorter.
 _MOST_SEGMENT_BYTES = 255
 _SEPARATORS = frozenset("/\\?#%")
 _PREFIX_PART = re.compile(r"[A-Za-z0-9._~-]+")
@@ -18,12 +18,12 @@ _PREFIX_PART = re.compile(r"[A-Za-z0-9._~-]+")
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a manager answers.
+    """The address of a manager.
 
     Attributes:
-        url: `scheme://host:port[/prefix]`, without credentials, query and a slash at its end.
-        port: The port, the scheme's own where none was given.
-        credentials: User and password that stood in the URL, None without.
+        url: `scheme://host:port[/prefix]`, without credentials, query and trailing slash.
+        port: The port, the scheme's default if none was given.
+        credentials: User and password in the URL, None without.
     """
 
     url: str
@@ -35,7 +35,7 @@ class Address:
 
 
 def parse_endpoint(endpoint: str) -> Address:
-    """Return the address that an endpoint names; a query or fragment in it is dropped.
+    """Return the address of an endpoint; a query or fragment is dropped.
 
     Raises:
         InvalidValueError: It is not `http(s)://host[:port][/prefix]`; no password is shown.
@@ -51,9 +51,9 @@ def parse_endpoint(endpoint: str) -> Address:
         if "@" in parts.path + parts.query + parts.fragment:
             raise ValueError("an @ after the host")
         if not all(is_segment(unquote(part)) for part in _segments(parts.path)):
-            raise ValueError("a path that leads elsewhere")
+            raise ValueError("a path that leads outside")
     except (AttributeError, TypeError, KeyError, ValueError):
-        # Their texts quote what may be a piece of a password.
+        # Their messages may quote a part of a password.
         raise _refused(endpoint) from None
     credentials = check_credentials(_credentials(parts))
     return Address(_rebuild(parts, port), port, credentials)
@@ -79,8 +79,8 @@ def check_prefix(url_prefix: object) -> str:
     """Return a URL prefix without slashes at its ends, empty for None.
 
     Raises:
-        InvalidValueError: It is not a path of letters, digits and `-._~`. A manager reads anything
-            else as a pattern of its own, such as `:name(.*)` (express, 2.3 to 3.0).
+        InvalidValueError: It is not a path of letters, digits and `-._~`. Anything else may be a
+            pattern to a manager, such as `:name(.*)` (express, 2.3 to 3.0).
     """
     if url_prefix is None:
         return ""
@@ -98,16 +98,16 @@ def check_prefix(url_prefix: object) -> str:
 
 
 def check_segment(value: object, field: str) -> str:
-    """Return an id or a name as one part of a path.
+    """Return an id or a name as text that is one part of a path.
 
     Raises:
-        InvalidValueError: It would be another path, or none.
+        InvalidValueError: It would change the path, or is empty.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
     if not isinstance(text, str) or not is_segment(text):
         raise InvalidValueError(
             f"{field}: {value!r:.100} is not allowed; allowed: up to {_MOST_SEGMENT_BYTES} bytes "
-            r"of text, but . and .. and what holds a control character or one of / \ ? # %",
+            r"of text, except . and .., without control characters and / \ ? # %",
             field=field,
             value=value,
         )
@@ -115,7 +115,7 @@ def check_segment(value: object, field: str) -> str:
 
 
 def is_segment(text: str) -> bool:
-    """Return whether a text stays one part of a path, also where it is decoded twice."""
+    """Return whether a text stays one part of a path, even if it is decoded twice."""
     return (
         0 < len(text) <= _MOST_SEGMENT_BYTES
         and text.isprintable()
@@ -131,7 +131,7 @@ def _segments(path: str) -> list[str]:
 
 
 def _is_plain(text: str) -> bool:
-    # urlsplit() drops tabs and line breaks without a word, and browsers take \ for /.
+    # urlsplit() silently drops tabs and line breaks, and browsers treat \ as /.
     return text.isprintable() and not {" ", "\\"} & set(text)
 
 
@@ -152,7 +152,7 @@ def _credentials(parts: SplitResult) -> Credentials | None:
 
 def _without_credentials(endpoint: object) -> object:
     if not isinstance(endpoint, str):
-        # Bytes may hold a password, too.
+        # Bytes may contain a password, too.
         return type(endpoint).__name__
     if "@" not in endpoint:
         return endpoint

@@ -1,4 +1,4 @@
-"""One typed method for each thing that a manager can be asked or told."""
+"""The REST client: one typed method per request."""
 
 from __future__ import annotations
 
@@ -58,36 +58,36 @@ T = TypeVar("T")
 
 _TRIES = 3
 _BACKOFF_S = 0.1
-# Without any time left a request cannot even fail in an orderly way.
+# With no time left a request could not even fail properly.
 _LEAST_S = 0.001
 _BODY_START = 200
-# A stack of node's, with its own words before it, is 1 or 2 KB.
+# A node stack trace with its message is 1 or 2 KB.
 _MOST_SAID_BYTES = 16_384
-# What managers say of the files of trials on other machines.
+# The answer of managers about files of trials on other machines.
 _NOT_IMPLEMENTED = "Method not implemented"
-# How the web page begins that a manager sends for what it does not know.
+# The start of the web page that a manager sends for unknown paths.
 _WEB_PAGE = "<!doctype html"
 
 
 class ManagerClient:
-    """Speaks with one manager; also a TrialSource.
+    """The client of one manager; also a TrialSource.
 
-    Every method raises a RestError when the manager cannot be reached, refuses, or answers what no
-    manager answers, and an UnsupportedVersionError before it sends what the manager's release does
-    not have.
+    Every method raises a RestError if the manager cannot be reached, refuses, or sends an invalid
+    answer, and an UnsupportedVersionError, without sending anything, if the manager's release does
+    not have the request.
 
     Args:
-        connection: How the manager is reached, or just its endpoint.
-        dialect: What the manager's release speaks; None: learnt from it when first needed.
-        transport: Sends the requests; None: requests.
-        explain_silence: Given the endpoint, says what is known of a manager that does not answer;
-            added to the error.
+        connection: How to reach the manager, or just its endpoint.
+        dialect: The dialect of the manager's release; None: that of the release it reports.
+        transport: Sends the requests; None: the one that uses requests.
+        explain_silence: Returns, for an endpoint, what is known about a manager that does not
+            answer; added to the error.
 
     Attributes:
-        connection: How the manager is reached.
+        connection: How to reach the manager.
 
     Raises:
-        InvalidValueError: The endpoint is not such a URL.
+        InvalidValueError: The endpoint is not a valid URL.
     """
 
     def __init__(
@@ -131,14 +131,14 @@ class ManagerClient:
 
     @property
     def dialect(self) -> Dialect:
-        """What the manager's release speaks, asked for when first needed."""
+        """The dialect of the manager's release, which is requested when first needed."""
         if self._dialect is None:
             self._dialect = DIALECTS.row_for(self.get_version())
         return self._dialect
 
     @property
     def can_be_stopped(self) -> bool:
-        """Whether the manager's release has a request to stop; before 2.1 only a signal does it."""
+        """Whether the manager's release has a request to stop; before 2.1 only a signal works."""
         return self.dialect.has(endpoints.STOP_EXPERIMENT)
 
     def close(self) -> None:
@@ -148,7 +148,7 @@ class ManagerClient:
     # The manager
 
     def get_version(self) -> str:
-        """Return the manager's release in its own spelling, such as `3.0.0`."""
+        """Return the manager's release as it spells it, such as `3.0.0`."""
         response = self._call(endpoints.GET_VERSION)
         text = response.text.strip() if len(response.body) <= _BODY_START else ""
         try:
@@ -166,9 +166,9 @@ class ManagerClient:
         return status
 
     def poll_status(self, timeout_s: float) -> NNIManagerStatus | None:
-        """Ask once whether the manager is ready; return None while it is not.
+        """Return the status after a single try, None while the manager is not ready.
 
-        3.0 says the plain text INITIALIZING at first, and a stranger on its port anything.
+        3.0 first sends the plain text INITIALIZING, and another program on its port anything.
         """
         request = Request("GET", endpoints.GET_STATUS.path, connect_s=timeout_s, read_s=timeout_s)
         try:
@@ -177,14 +177,14 @@ class ManagerClient:
             return None
 
     def set_cluster_metadata(self, body: Mapping[str, Any]) -> None:
-        """Tell the manager about its training service, before the start (1.0 to 2.1).
+        """Send settings of the training service, before the start (1.0 to 2.1).
 
-        One that does not like it may end at once; from 2.2 on it takes those of Kubernetes only.
+        A manager that rejects them may exit at once; since 2.2 it accepts only those of Kubernetes.
         """
         self._call(endpoints.SET_CLUSTER_METADATA, body=body)
 
     def start_experiment(self, document: Mapping[str, Any]) -> str:
-        """Hand over the experiment; return its id, empty when it is resumed or viewed."""
+        """Start the experiment; return its id, empty if it is resumed or viewed."""
         response = self._call(endpoints.START_EXPERIMENT, body=document)
         if not response.body:
             return ""
@@ -194,9 +194,9 @@ class ManagerClient:
         return exp_id
 
     def stop_experiment(self) -> None:
-        """Ask the manager to stop (2.1 and later); it answers before it has.
+        """Ask the manager to stop (2.1 and later); it answers before it has stopped.
 
-        Every idle connection is closed first: the manager would wait 5 s for one.
+        Idle connections are closed first: the manager would wait 5 s for each.
         """
         self._transport.close()
         self._call(endpoints.STOP_EXPERIMENT)
@@ -208,12 +208,12 @@ class ManagerClient:
     def get_experiment_metadata(self) -> dict[str, Any]:
         """Return this experiment's entry in NNI's registry (2.4 and later).
 
-        A manager that is not in the registry never answers (seen live).
+        A manager without an entry there never answers (seen live).
         """
         return self._get(endpoints.GET_METADATA, dict)
 
     def get_log_file(self, name: str) -> str:
-        """Return a file of the experiment's log folder, such as `nnimanager.log`."""
+        """Return a file in the experiment's log directory, such as `nnimanager.log`."""
         response = self._call(endpoints.GET_LOG_FILE, arguments={"name": name}, scans=True)
         if response.text.lstrip()[: len(_WEB_PAGE)].lower() == _WEB_PAGE:
             raise _nonsense(endpoints.GET_LOG_FILE, response, f"the log {name}")
@@ -231,7 +231,7 @@ class ManagerClient:
         raw = _decode(endpoints.GET_PROFILE, response, dict)
         profile = _build(endpoints.GET_PROFILE, response, decode_profile, raw)
         if not is_segment(profile["id"]):
-            raise _nonsense(endpoints.GET_PROFILE, response, "an id that can name a folder")
+            raise _nonsense(endpoints.GET_PROFILE, response, "an id that can name a directory")
         return cast(ExperimentProfile, profile)
 
     def update_profile(
@@ -242,7 +242,7 @@ class ManagerClient:
         max_trial_number: int | None = None,
         search_space: Mapping[str, Any] | None = None,
     ) -> ExperimentProfile:
-        """Change fields of the running experiment, one after the other, and read each back.
+        """Change fields of the running experiment one by one, and read each back.
 
         Args:
             trial_concurrency: How many trials run at once.
@@ -278,7 +278,7 @@ class ManagerClient:
                 body=self._profile_with(row.key, row.encode(value)),
             )
         except (ConnectionLostError, RequestTimeoutError) as error:
-            # It may have been done all the same, which the profile tells.
+            # It may have taken effect nevertheless, which the profile shows.
             lost = error
         profile = self.get_experiment_profile()
         found = self.get_field(profile, field)
@@ -295,10 +295,10 @@ class ManagerClient:
         return profile
 
     def get_field(self, profile: ExperimentProfile, field: str) -> Any:
-        """Return a changeable field of the manager's profile, durations in seconds.
+        """Return an updatable field of the manager's profile, durations in seconds.
 
         Raises:
-            ResponseError: The profile holds something that this field cannot have.
+            ResponseError: The value in the profile is not valid for this field.
         """
         try:
             return self.dialect.read(field, profile["params"])
@@ -318,13 +318,13 @@ class ManagerClient:
         return {**profile, "params": {**profile["params"], key: value}}
 
     def import_data(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Tell the tuner known results: `{"parameter": {...}, "value": ...}` each."""
+        """Send known results to the tuner: `{"parameter": {...}, "value": ...}` each."""
         encode = self.dialect.encode_result
         body = [{**row, "value": encode(row["value"])} for row in rows]
         self._call(endpoints.IMPORT_DATA, body=body)
 
     def get_imported_data(self) -> list[Any]:
-        """Return what was imported, one item an import."""
+        """Return the imported data, one item per import."""
         return self._models(endpoints.GET_IMPORTED_DATA, decode_text)
 
     # Trials
@@ -335,19 +335,19 @@ class ManagerClient:
         return cast(list[TrialJobStatistics], rows)
 
     def list_trial_jobs(self, status: str | None = None) -> list[TrialJob]:
-        """Return all trials, or those in one status, in the order in which they were made."""
+        """Return all trials, or those in one status, in the order of their creation."""
         query = {} if status is None else {"status": str(status)}
         return self._models(endpoints.LIST_TRIALS, TrialJob, query=query)
 
     def iter_trial_jobs(self) -> Iterator[TrialJob]:
-        """Return what `list_trial_jobs` does; managers send all trials at once."""
+        """Iterate over `list_trial_jobs()`; managers send all trials at once."""
         return iter(self.list_trial_jobs())
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.
 
         Raises:
-            TrialJobNotFoundError: There is none of that id; managers answer 200 and nothing.
+            TrialJobNotFoundError: The id is unknown; managers answer 200 with an empty body.
         """
         response = self._call(endpoints.GET_TRIAL, arguments={"trial_job_id": trial_job_id})
         if not response.body:
@@ -360,7 +360,7 @@ class ManagerClient:
         )
 
     def submit_trial(self, parameters: Mapping[str, Any]) -> int:
-        """Queue a trial with parameters of the caller's own; return its sequence id."""
+        """Queue a trial with the given parameters; return its sequence id."""
         response = self._call(endpoints.SUBMIT_TRIAL, body=parameters)
         number = _decode(endpoints.SUBMIT_TRIAL, response, dict).get("sequenceId")
         if type(number) is not int:
@@ -368,26 +368,26 @@ class ManagerClient:
         return number
 
     def kill_trial_job(self, trial_job_id: str) -> None:
-        """Cancel a trial; on one that has succeeded it changes the status all the same (3.0).
+        """Cancel a trial; this changes the status even of one that has succeeded (3.0).
 
         Raises:
-            TrialJobNotFoundError: There is none of that id.
+            TrialJobNotFoundError: The id is unknown.
         """
         try:
             self._call(endpoints.KILL_TRIAL, arguments={"trial_job_id": trial_job_id})
         except StatusError:
-            # 3.0 says 500 and the text of a TypeError for an unknown id.
+            # 3.0 answers an unknown id with 500 and the text of a TypeError.
             self.get_trial_job(trial_job_id)
             raise
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
-        """Return what a trial wrote: `stdout`, `stderr` or `trial`; empty before it wrote.
+        """Return a trial's log, `stdout`, `stderr` or `trial`; empty if nothing was written yet.
 
         Raises:
-            InvalidValueError: The kind is none of these.
-            TrialJobNotFoundError: There is no such trial.
-            TrialLogNotAvailableError: It ran on another machine. Up to 2.10 a manager has no logs
-                from there, and 3.0 none of a training service that it has from 2.x.
+            InvalidValueError: The kind is not one of these.
+            TrialJobNotFoundError: The trial was not found.
+            TrialLogNotAvailableError: It ran on another machine. Managers up to 2.10 do not have
+                logs from there, nor does 3.0 with a training service that it took from 2.x.
         """
         dialect = self.dialect
         check_choice(kind, dialect.trial_files, field="kind")
@@ -400,8 +400,8 @@ class ManagerClient:
                 return ""
             if error.server_message.startswith(_NOT_IMPLEMENTED):
                 raise TrialLogNotAvailableError(
-                    f"trial {trial_job_id} ran on another machine, and this manager does not hand "
-                    f"out what it wrote there; it is at {trial.logPath}",
+                    f"trial {trial_job_id} ran on another machine, and this manager cannot read "
+                    f"its log there; it is at {trial.logPath}",
                     trial_job_id=trial_job_id,
                     location=trial.logPath or "",
                 ) from error
@@ -409,7 +409,7 @@ class ManagerClient:
         return "" if text == dialect.empty_files.format(name=name) else text
 
     def get_trial_file(self, trial_job_id: str, name: str) -> bytes:
-        """Return a file of a trial's folder: `stdout`, `stderr`, `trial.log`, in 3.0 any other.
+        """Return a file in a trial's directory: `stdout`, `stderr`, `trial.log`, in 3.0 any file.
 
         Up to 2.3 the names are TRIAL_LOG, TRIAL_ERROR and, in 2.3, TRIAL_STDOUT.
         """
@@ -443,7 +443,7 @@ class ManagerClient:
         return group_metrics(metrics)
 
     def list_metrics_in_range(self, first: int, last: int) -> dict[str, list[TrialMetricData]]:
-        """Return the metrics of trials with sequence ids from `first` to `last`, both included."""
+        """Return the metrics of the trials with sequence ids from `first` to `last`, inclusive."""
         return group_metrics(
             self._models(
                 endpoints.GET_METRIC_RANGE,
@@ -453,44 +453,44 @@ class ManagerClient:
         )
 
     def list_latest_metrics(self) -> dict[str, list[TrialMetricData]]:
-        """Return final metrics, and of each trial the latest one on the way."""
+        """Return the final metrics, and the latest intermediate metric of each trial."""
         return group_metrics(self._models(endpoints.GET_LATEST_METRICS, TrialMetricData))
 
     def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
-        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
+        """Return, for each of these trials with a metric, the `parameterId` of the last one."""
         latest = self.list_latest_metrics()
         return {name: latest[name][-1].parameterId for name in trial_job_ids if name in latest}
 
     def export_data(self) -> list[TrialResult]:
-        """Return parameters and final metric of every trial that succeeded with one."""
+        """Return parameters and final metric of every trial that succeeded with a metric."""
         return self._models(endpoints.EXPORT_DATA, TrialResult)
 
     # Tensorboard
 
     def start_tensorboard(self, trial_job_ids: Iterable[str]) -> dict[str, Any]:
-        """Start a tensorboard over trials on the manager's machine (2.2 and later)."""
+        """Start a TensorBoard for these trials on the manager's machine (2.2 and later)."""
         body = {"trials": ",".join(trial_job_ids)}
         response = self._call(endpoints.START_TENSORBOARD, body=body)
         return _decode(endpoints.START_TENSORBOARD, response, dict)
 
     def list_tensorboards(self) -> list[dict[str, Any]]:
-        """Return all tensorboards of this manager."""
+        """Return all TensorBoards of this manager."""
         return self._models(endpoints.LIST_TENSORBOARDS, decode_object)
 
     def get_tensorboard(self, task_id: str) -> dict[str, Any]:
-        """Return one tensorboard."""
+        """Return one TensorBoard."""
         return self._get(endpoints.GET_TENSORBOARD, dict, task_id=task_id)
 
     def refresh_tensorboard(self, task_id: str) -> dict[str, Any]:
-        """Load the trials' data anew."""
+        """Load the trials' data again."""
         return self._get(endpoints.REFRESH_TENSORBOARD, dict, task_id=task_id)
 
     def stop_tensorboard(self, task_id: str) -> dict[str, Any]:
-        """Stop one tensorboard."""
+        """Stop one TensorBoard."""
         return self._get(endpoints.STOP_TENSORBOARD, dict, task_id=task_id)
 
     def stop_all_tensorboards(self) -> None:
-        """Stop all tensorboards of this manager."""
+        """Stop all TensorBoards of this manager."""
         self._call(endpoints.STOP_ALL_TENSORBOARDS)
 
     # How it is done
@@ -512,7 +512,7 @@ class ManagerClient:
             try:
                 return [model(item) for item in items]
             except DecodingError:
-                # Once more, to tell which.
+                # Again, one by one, to find out which item failed.
                 return [_build(endpoint, response, model, item) for item in items]
 
     def _call(
@@ -524,7 +524,7 @@ class ManagerClient:
         body: Any = None,
         scans: bool = False,
     ) -> Response:
-        """Send a request by its row of the table; return an answer that says success.
+        """Send a request by its row of the table; return its answer if it succeeded.
 
         Raises:
             UnsupportedVersionError: The manager's release does not have it; nothing was sent.
@@ -549,15 +549,15 @@ class ManagerClient:
         return response
 
     def _check_has(self, endpoint: Endpoint) -> None:
-        # What all releases have is asked for without a look at the manager's.
+        # Endpoints that all releases have need no lookup of the manager's release.
         if endpoint.since != endpoints.OLDEST and not self.dialect.has(endpoint):
             raise UnsupportedVersionError(
                 f"{endpoint.method} {endpoint.path} needs NNI {endpoint.since} or later, and the "
-                f"manager at {self.endpoint} is older; use an NNI that has it"
+                f"manager at {self.endpoint} is older; use a newer NNI"
             )
 
     def _send(self, request: Request, endpoint: Endpoint, deadline: Deadline) -> Response:
-        """Send a request, and again after what may be repeated, all by one deadline."""
+        """Send a request, and retry it where that is allowed, all by one deadline."""
         tries = 0
         while True:
             tries += 1
@@ -572,11 +572,11 @@ class ManagerClient:
                 deadline.sleep(_BACKOFF_S * 2**tries * random.uniform(0.5, 1.5))  # noqa: S311 - jitter
 
     def _add_explanation(self, error: RestError, deadline: Deadline) -> None:
-        """Say in the error for how long nothing came, and why, as far as that is known."""
+        """Add to the error how long it waited, and why nothing came, as far as known."""
         if isinstance(error, RequestTimeoutError):
             explain = self._explain_silence
             known = explain(self.endpoint) if explain is not None else ""
-            what = known or "something takes connections there, but it hangs or is overloaded"
+            what = known or "something accepts connections there, but hangs or is overloaded"
             error.args = (f"{error.message}, for {deadline.waited_s:.1f} s; {what}",)
 
 
@@ -608,12 +608,12 @@ def _build(endpoint: Endpoint, response: Response, model: Callable[[Any], T], it
     try:
         return model(item)
     except DecodingError as error:
-        told = str(error)
+        problem = str(error)
         if response.secrets.are_in(response.text):
-            # What the error quotes may be cut in the middle of one.
-            told = "an unexpected answer, which quotes what was sent to authenticate; not shown"
+            # The error's excerpt may end in the middle of a secret.
+            problem = "an unexpected answer, not shown because it quotes credentials"
         raise ResponseError(
-            f"{endpoint.method} {response.url}: {told}",
+            f"{endpoint.method} {response.url}: {problem}",
             method=endpoint.method,
             url=response.url,
             body_start=_quoted(response, item),
@@ -624,9 +624,10 @@ def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> Response
     start = _start_of(response)
     found = f"{start!r}"
     if start.lstrip().startswith("<"):
-        # A manager answers every path that it does not know with its web page and 200.
+        # A manager answers unknown paths with its web page and 200.
         found = (
-            "HTML; this is a web page: no manager of a release that has this, or a wrong URL prefix"
+            "HTML; this is a web page: not a manager of a release with this endpoint, or a wrong "
+            "URL prefix"
         )
     return ResponseError(
         f"{endpoint.method} {response.url}: expected {expected}, found {found}",
@@ -638,7 +639,7 @@ def _nonsense(endpoint: Endpoint, response: Response, expected: str) -> Response
 
 def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
     said = _server_message(response)
-    # Its query may hold a token.
+    # Its query may contain a token.
     location = response.secrets.hide(response.location).partition("?")[0]
     target = printable_line(location, most=_BODY_START)
     redirect = f" to {target}" if target else ""
@@ -653,7 +654,7 @@ def _status_error(endpoint: Endpoint, response: Response) -> StatusError:
 
 
 def _server_message(response: Response) -> str:
-    """Return the manager's own explanation: `error`, of joi also `message`, or the plain text."""
+    """Return the manager's explanation: `error`, from joi also `message`, or the plain text."""
     try:
         answer = decode_json(response.body[:_MOST_SAID_BYTES].decode("utf-8", "replace"))
     except DecodingError:
@@ -666,13 +667,13 @@ def _server_message(response: Response) -> str:
 
 
 def _quoted(response: Response, value: object) -> str:
-    """Return a part of an answer for an error, without what was sent to authenticate."""
+    """Return a part of an answer for an error, without credentials."""
     if isinstance(value, str):
         return response.secrets.hide(value)
     return MASK if response.secrets.are_in(response.text) else brief(value)
 
 
 def _start_of(response: Response) -> str:
-    """Return how an answer begins, cut after its secrets are hidden, so that none is half."""
+    """Return the start of an answer, cut only after its secrets are hidden."""
     start = response.body[:_MOST_SAID_BYTES].decode("utf-8", "replace")
     return response.secrets.hide(start)[:_BODY_START]

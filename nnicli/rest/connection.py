@@ -1,4 +1,4 @@
-"""How a manager is reached."""
+"""How to reach a manager."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from nnicli.waiting import Timeouts
 Auth: TypeAlias = Credentials | Callable[[Request], Request]
 """User and password for basic authentication, or a function that returns each request to send.
 
-The function is called right before a request is sent, and again before it is repeated, so it can
-add a token that expires: `replace(request, headers={"Authorization": f"Bearer {token()}"})`.
+The function is called right before each try of a request, so it can add a token that expires:
+`replace(request, headers={"Authorization": f"Bearer {token()}"})`.
 """
 
 MAX_ANSWER_BYTES = 1 << 29
 """Default limit for the body of an answer, 512 MB of 2^20 bytes.
 
-node.js cannot make a longer text (2^29 - 24 characters), so no manager answers more JSON than that;
-the 100,000 trials of an experiment take 60 MB, a million metrics 160 MB.
+node.js cannot create a longer text (2^29 - 24 characters), so no manager sends more JSON than that;
+100,000 trials take 60 MB, a million metrics 160 MB.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """How a manager is reached: where it answers, and what goes with each request.
+    """How to reach a manager: its URL, and what is sent with each request.
 
     Attributes:
-        endpoint: `http(s)://host[:port][/prefix]`, by default where NNI starts a first manager. A
+        endpoint: `http(s)://host[:port][/prefix]`, by default where NNI starts its first manager. A
             user and password in it become `auth`, unless that is given.
         headers: Sent with each request.
         auth: User and password for basic authentication, or a function that takes each `Request`
@@ -43,7 +43,7 @@ class Connection:
         max_answer_bytes: A longer answer is a ResponseError, so that none fills the memory.
 
     Raises:
-        InvalidValueError: One of them cannot be used; no secret is shown.
+        InvalidValueError: One of them is not valid; no secret is shown.
     """
 
     endpoint: str = "http://127.0.0.1:8080"
@@ -54,7 +54,7 @@ class Connection:
     max_answer_bytes: int = MAX_ANSWER_BYTES
 
     def __post_init__(self) -> None:
-        """Check every value, and keep what was checked."""
+        """Check and normalize every value."""
         address = parse_endpoint(self.endpoint)
         checked = {
             "endpoint": address.url,
@@ -68,7 +68,7 @@ class Connection:
 
     @property
     def port(self) -> int:
-        """The manager's port, the scheme's own where the endpoint has none."""
+        """The manager's port, the scheme's default if the endpoint has none."""
         return parse_endpoint(self.endpoint).port
 
     def at(self, endpoint: str) -> Connection:
@@ -88,7 +88,7 @@ def _check_max_answer_bytes(value: object) -> int:
     """Return the limit for answers.
 
     Raises:
-        InvalidValueError: It is not a whole number above zero.
+        InvalidValueError: It is not an integer above zero.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidValueError(

@@ -1,6 +1,6 @@
-"""Headers, passwords and certificates as callers give them, checked before any is used.
+"""Checks of headers, passwords and certificates before they are used.
 
-No error shows a value: each of them may be a secret, also in the mouth of a server.
+No error shows a value: each may be a secret, even where a server quotes it.
 """
 
 from __future__ import annotations
@@ -19,30 +19,30 @@ from nnicli.redaction import MASK
 
 Credentials: TypeAlias = tuple[str, str]
 
-# RFC 9110: a name is a token; a value holds no control character, and travels as Latin-1.
+# RFC 9110: a name is a token; a value has no control characters, and is sent as Latin-1.
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _VALUE = re.compile(r"(?:[\x21-\x7e\xa0-\xff](?:[\t\x20-\x7e\xa0-\xff]*[\x21-\x7e\xa0-\xff])?)?")
-# A user with a colon would end before it.
+# The user ends at the first colon.
 _USER = re.compile(r"[^:\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]*")
-# Where the value of a header, such as a cookie, can be taken apart.
+# The pieces of a header's value, such as a cookie.
 _PIECE = re.compile(r"[^\s=;,\"]+")
 # Shorter values are ordinary words or numbers, and shorter pieces are schemes or names.
 _LEAST_HEADER = 4
 _LEAST_PIECE = 8
-# A shorter secret is found as a word of its own only: others would lose their middle.
+# A shorter secret is hidden only as a whole word, so that other words keep their middle.
 _LEAST_IN_WORDS = 6
 
 
 @dataclass(frozen=True, slots=True)
 class KnownSecrets:
-    """Credentials that are sent to a server, which may quote them in what it answers."""
+    """Credentials that are sent to a server, which may quote them in its answers."""
 
     _pattern: re.Pattern[str] | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, headers: Mapping[str, str], auth: Credentials | None) -> KnownSecrets:
-        """Return the secrets in checked headers, and a password of basic authentication."""
+        """Return the secrets in checked headers and in basic authentication."""
         secrets = {text for value in headers.values() for text in _secrets_in_header(value)}
         if auth is not None:
             secrets.update(_secrets_in_auth(*auth))
@@ -53,11 +53,11 @@ class KnownSecrets:
         return cls(re.compile("|".join(map(_to_pattern, longest_first)), re.IGNORECASE))
 
     def hide(self, text: str) -> str:
-        """Return a text with `***` for each of them, in every form in which it may be quoted."""
+        """Return the text with `***` for each secret, in whatever form it is quoted."""
         return text if self._pattern is None else self._pattern.sub(MASK, text)
 
     def are_in(self, text: str) -> bool:
-        """Return whether a text quotes one of them."""
+        """Return whether the text quotes one of the secrets."""
         return self._pattern is not None and self._pattern.search(text) is not None
 
 
@@ -95,7 +95,7 @@ def _secrets_in_auth(user: str, password: str) -> Iterator[str]:
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Return a secret as it is, in URLs, in base64, in JSON, and as Python and node print it."""
+    """Return a secret as plain text, in URLs, base64 and JSON, and as Python and node print it."""
     yield secret
     yield from (quote(secret), quote(secret, safe=""), quote_plus(secret))
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
@@ -112,7 +112,7 @@ def _to_pattern(form: str) -> str:
 
 
 def check_headers(headers: object) -> dict[str, str]:
-    """Return headers that HTTP can carry; None is none.
+    """Return headers that HTTP can transfer, empty for None.
 
     Raises:
         InvalidValueError: One of them cannot be sent. Its value is not shown.
@@ -124,28 +124,28 @@ def check_headers(headers: object) -> dict[str, str]:
     checked = dict(headers)
     for name, value in checked.items():
         if not isinstance(name, str) or _NAME.fullmatch(name) is None:
-            # Whoever writes "Authorization: Bearer x" as the name has the secret in it.
-            raise _refused("headers", "a name is not one that HTTP allows, such as 'Authorization'")
+            # A name such as "Authorization: Bearer x" would contain the secret.
+            raise _refused("headers", "a name is not a valid HTTP name, such as 'Authorization'")
         if not isinstance(value, str):
             raise _refused(f"headers[{name!r}]", f"expected text, got {type(value).__name__}")
         if _VALUE.fullmatch(value) is None:
-            raise _refused(f"headers[{name!r}]", _why(value))
+            raise _refused(f"headers[{name!r}]", _describe_problem(value))
     return checked
 
 
-def _why(value: str) -> str:
+def _describe_problem(value: str) -> str:
     if _VALUE.fullmatch(value.strip()) is not None:
         return (
-            "there is white space around the value, such as the line end of a file that it was "
+            "the value has white space around it, such as the line end of the file that it was "
             "read from; pass value.strip()"
         )
     if any(ord(character) > 0xFF for character in value):
-        return "the value has characters that a header cannot carry (allowed: Latin-1)"
+        return "the value has characters that are not valid in a header (allowed: Latin-1)"
     return "the value has a line break or another control character"
 
 
 def check_credentials(auth: object) -> Credentials | None:
-    """Return user and password for basic authentication; None is none.
+    """Return user and password for basic authentication, None for None.
 
     Raises:
         InvalidValueError: They cannot be sent. Neither is shown.
@@ -157,7 +157,7 @@ def check_credentials(auth: object) -> Credentials | None:
         or len(auth) != 2
         or not all(isinstance(part, str) for part in auth)
     ):
-        raise _refused("auth", "expected (user, password), two texts, or a function")
+        raise _refused("auth", "expected (user, password), both text, or a function")
     user, password = auth
     if _USER.fullmatch(user) is None:
         raise _refused("auth", "the user has a colon or a control character")
@@ -167,7 +167,7 @@ def check_credentials(auth: object) -> Credentials | None:
 
 
 def encode_credential(text: str) -> bytes:
-    """Return a user or password as it is sent: Latin-1 as browsers do, else UTF-8 (RFC 7617)."""
+    """Return a user or password as bytes: Latin-1 as in browsers, else UTF-8 (RFC 7617)."""
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
@@ -175,10 +175,10 @@ def encode_credential(text: str) -> bytes:
 
 
 def check_verify(verify: bool | str) -> bool | str:
-    """Return whether to check certificates, or the path of those to check by.
+    """Return whether to check certificates, or the path of the CA certificates.
 
     Raises:
-        InvalidValueError: There is no such file or folder.
+        InvalidValueError: The path does not exist.
     """
     if isinstance(verify, bool):
         return verify
@@ -189,11 +189,11 @@ def check_verify(verify: bool | str) -> bool | str:
         pass
     raise InvalidValueError(
         f"verify: {verify!r:.200} is not allowed; allowed: True, False, or the path of a file or "
-        "folder of CA certificates",
+        "directory of CA certificates",
         field="verify",
         value=verify,
     )
 
 
-def _refused(field: str, why: str) -> InvalidValueError:
-    return InvalidValueError(f"{field}: {why}; the value is not shown", field=field, value=None)
+def _refused(field: str, problem: str) -> InvalidValueError:
+    return InvalidValueError(f"{field}: {problem}; the value is not shown", field=field, value=None)

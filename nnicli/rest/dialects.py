@@ -1,4 +1,4 @@
-"""How managers of each release want things said over HTTP: one row a family, newest last."""
+"""How managers of each release spell things over HTTP: one row per family, newest last."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class ProfileField:
     """One updatable field of the profile.
 
     Attributes:
-        update_type: What PUT calls it.
+        update_type: Its name in the PUT.
         key: Its key in `params`.
-        encode: nnicli's value -> what PUT takes.
+        encode: nnicli's value -> the value in the PUT.
     """
 
     update_type: str
@@ -42,20 +42,20 @@ class ProfileField:
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """What a family of managers calls things, and what it can be asked for.
+    """How a family of managers names things, and which requests it supports.
 
-    A release in which an endpoint is new begins a family.
+    A release that adds an endpoint begins a new family.
 
     Attributes:
         since: First release of the family.
         fields: nnicli's name of a field -> the manager's.
-        takes_whole_profile: Whether an update has to carry the whole profile.
-        misses_early_changes: Whether a search space or an import that comes before the tuner has
+        takes_whole_profile: Whether an update has to contain the whole profile.
+        misses_early_changes: Whether a search space or an import that arrives before the tuner has
             connected is lost without an answer.
-        encode_result: An imported result -> what POST takes.
+        encode_result: An imported result -> its form in the POST.
         trial_file: The endpoint of trials' files.
         trial_files: Kind of a trial's log -> name of the file there.
-        empty_files: What stands in place of an empty file; `{name}` is its name.
+        empty_files: The answer for an empty file; `{name}` is its name.
     """
 
     since: str
@@ -68,24 +68,24 @@ class Dialect:
     empty_files: str
 
     def read(self, field: str, params: Mapping[str, Any]) -> Any:
-        """Return a field of the manager's profile as nnicli has it: durations in seconds.
+        """Return the value of a field in the manager's profile, durations in seconds.
 
         Args:
-            field: nnicli's name of it.
+            field: nnicli's name of the field.
             params: The profile's `params`.
 
         Returns:
-            Its value, None where the profile has none.
+            Its value, None if the profile does not have it.
 
         Raises:
-            DecodingError: The value is nothing that this field can have.
+            DecodingError: The value is not valid for this field.
         """
         key = self.fields[field].key
         value = params.get(key)
         return None if value is None else _DECODERS[field](value, key)
 
     def has(self, endpoint: Endpoint) -> bool:
-        """Return whether the family's managers have an endpoint."""
+        """Return whether the managers of the family have an endpoint."""
         return parse_version(endpoint.since) <= parse_version(self.since)
 
 
@@ -121,10 +121,10 @@ _1_8 = Dialect(
     },
     takes_whole_profile=True,
     misses_early_changes=False,
-    # The tuner decodes it once, and ends over a number (seen live).
+    # The tuner decodes it once, and crashes over a number (seen live).
     encode_result=json.dumps,
     trial_file=endpoints.GET_TRIAL_LOG,
-    # Of what a trial prints, these releases keep the errors only.
+    # Of a trial's output these releases keep only stderr.
     trial_files={"stderr": "TRIAL_ERROR", "trial": "TRIAL_LOG"},
     empty_files="No logs available.",
 )
@@ -134,7 +134,7 @@ _2_1 = replace(_2_0, since="2.1")
 _2_2 = replace(
     _2_1,
     since="2.2",
-    # 2.2 to 2.10.1 take and ignore the keys of before, maxExecDuration and maxTrialNum (seen live).
+    # 2.2 to 2.10.1 accept and ignore the old keys, maxExecDuration and maxTrialNum (seen live).
     fields={
         **_2_1.fields,
         "max_experiment_duration": ProfileField(
@@ -155,7 +155,7 @@ _2_4 = replace(
 _2_6 = replace(
     _2_4,
     since="2.6",
-    # An object is never answered before, and text crashes the tuner from here on (seen live).
+    # Before 2.6 an object gets no answer; from 2.6 on, text crashes the tuner (seen live).
     fields={**_2_4.fields, "search_space": ProfileField("SEARCH_SPACE", "searchSpace")},
 )
 _2_8 = replace(_2_6, since="2.8", misses_early_changes=True)

@@ -11,14 +11,14 @@ from nnicli.rest.address import check_segment
 
 
 class Retry(Enum):
-    """After which errors a request is sent again: those that the value names."""
+    """After which errors a request is sent again: those in the value."""
 
     ALWAYS = (ConnectError, ConnectionLostError, RequestTimeoutError)
     """Reads: repeating them changes nothing."""
     UNSENT = (ConnectError,)
-    """A lost answer may hide a done deed, so only what surely was not sent is repeated."""
+    """A request whose answer is lost may have taken effect, so only unsent ones are repeated."""
     NEVER = ()
-    """Doing it twice does harm: a second start POST starts a second management loop."""
+    """Repeating them does harm: a second start POST starts a second management loop."""
 
     def covers(self, error: RestError) -> bool:
         """Return whether the request is sent again after this error."""
@@ -31,16 +31,16 @@ OLDEST = "1.8"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One endpoint.
+    """One endpoint of the REST API.
 
     Attributes:
         method: HTTP method.
-        path: Below the endpoint's URL; `{name}` stands for an argument.
+        path: Path below the manager's URL; `{name}` is an argument.
         retry: After which errors it is sent again.
-        scans: Whether the manager reads its whole database for it, which takes seconds at 100,000
-            trials.
+        scans: Whether the manager reads its whole database for it, which takes seconds with
+            100,000 trials.
         closes: Whether the connection is closed afterwards.
-        since: First release that has it.
+        since: First release with this endpoint.
     """
 
     method: str
@@ -51,7 +51,7 @@ class Endpoint:
     since: str = OLDEST
 
     def fill(self, **arguments: object) -> str:
-        """Return the path with its arguments, each of which stays in its place.
+        """Return the path with its arguments, each as exactly one part of it.
 
         Raises:
             InvalidValueError: An argument is not one part of a path.
@@ -75,12 +75,12 @@ def _post(path: str, *, since: str = OLDEST) -> Endpoint:
     return Endpoint("POST", _API + path, Retry.NEVER, since=since)
 
 
-# The releases are those whose `restHandler.js` has the route first (1.8 to 3.0, source).
+# `since` is the first release whose `restHandler.js` has the route (1.8 to 3.0, source).
 GET_VERSION = _get("/version")
 GET_STATUS = _get("/check-status")
 GET_PROFILE = _get("/experiment")
 START_EXPERIMENT = _post("/experiment")
-# Done twice it may fail where it had been done, and a failed one ends the manager.
+# A repetition may fail although the first request succeeded, and a failure ends the manager.
 SET_CLUSTER_METADATA = Endpoint(
     "PUT", f"{_API}/experiment/cluster-metadata", Retry.NEVER, scans=True
 )
@@ -94,7 +94,7 @@ GET_STATISTICS = _get("/job-statistics", scans=True)
 LIST_TRIALS = _get("/trial-jobs", scans=True)
 GET_TRIAL = _get("/trial-jobs/{trial_job_id}", scans=True)
 SUBMIT_TRIAL = _post("/trial-jobs")
-# Repeated after the trial has ended it would turn SUCCEEDED into USER_CANCELED.
+# Repeated after the end of the trial it would turn SUCCEEDED into USER_CANCELED.
 KILL_TRIAL = Endpoint("DELETE", _API + "/trial-jobs/{trial_job_id}", Retry.NEVER)
 GET_METRICS = _get("/metric-data", scans=True)
 GET_TRIAL_METRICS = _get("/metric-data/{trial_job_id}", scans=True)
@@ -102,7 +102,7 @@ GET_METRIC_RANGE = _get("/metric-data-range/{first}/{last}", scans=True)
 GET_LATEST_METRICS = _get("/metric-data-latest", scans=True)
 EXPORT_DATA = _get("/export-data", scans=True)
 GET_TRIAL_FILE = _get("/trial-file/{trial_job_id}/{name}", since="2.4")
-# What 1.8 to 2.3 have in place of it.
+# The equivalent in 1.8 to 2.3.
 GET_TRIAL_LOG = _get("/trial-log/{trial_job_id}/{name}")
 START_TENSORBOARD = _post("/tensorboard", since="2.2")
 GET_TENSORBOARD = _get("/tensorboard/{task_id}", since="2.2")
@@ -110,5 +110,5 @@ REFRESH_TENSORBOARD = Endpoint("PUT", _API + "/tensorboard/{task_id}", Retry.UNS
 STOP_TENSORBOARD = Endpoint("DELETE", _API + "/tensorboard/{task_id}", Retry.UNSENT, since="2.2")
 LIST_TENSORBOARDS = _get("/tensorboard-tasks", since="2.2")
 STOP_ALL_TENSORBOARDS = Endpoint("DELETE", f"{_API}/tensorboard-tasks", Retry.UNSENT, since="2.2")
-# Static files of the experiment's log folder, beside the API.
+# Static files of the experiment's log directory, outside the API.
 GET_LOG_FILE = Endpoint("GET", "/logs/{name}", Retry.ALWAYS)

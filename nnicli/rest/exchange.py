@@ -1,9 +1,9 @@
-"""Connections on which a request and its whole answer have one deadline and a bounded head.
+"""Connections with one deadline for a request and its answer, and a limit for the headers.
 
 The read timeout of requests, urllib3 and http.client starts again with every byte that arrives, so
-a server that sends a byte a second is waited for without end. Here the socket's timeout is what is
-left of the exchange, set before each read and each send. It reaches every phase that reads: the
-answer of a proxy to CONNECT, status lines, `100 Continue`, headers, chunk sizes, trailers, bodies.
+a server that sends one byte per second is waited for forever. Here the socket's timeout is the time
+left for the exchange, set before each read and each send. It covers every phase: the answer of a
+proxy to CONNECT, status lines, `100 Continue`, headers, chunk sizes, trailers, bodies.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOST_HEAD_BYTES = 1 << 18
 
 
 class HeadTooLargeError(Exception):
-    """The status line, the headers and what came before them do not end."""
+    """The status line, the headers and what precedes them are too long."""
 
 
 class _Exchange:
@@ -37,7 +37,7 @@ class _Exchange:
         self.is_head_read = False
 
     def limit(self, sock: socket.socket) -> None:
-        """Give the next operation on a socket the time that is left."""
+        """Limit the next operation on a socket to the time left."""
         if self.deadline.expired:
             raise TimeoutError("the answer was not complete in time")
         sock.settimeout(self.deadline.remaining_s)
@@ -55,7 +55,7 @@ _current: ContextVar[_Exchange] = ContextVar("exchange")
 
 @contextmanager
 def exchange(deadline: Deadline) -> Iterator[_Exchange]:
-    """Do one request by a deadline; once its headers have come, say so by `is_head_read`."""
+    """Do one request by a deadline; set `is_head_read` once its headers have arrived."""
     one = _Exchange(deadline)
     token = _current.set(one)
     try:
@@ -65,7 +65,7 @@ def exchange(deadline: Deadline) -> Iterator[_Exchange]:
 
 
 class _Reader(io.RawIOBase):
-    """What a socket receives during the current exchange."""
+    """The bytes that a socket receives during the current exchange."""
 
     def __init__(self, received: io.RawIOBase, sock: socket.socket) -> None:
         self._received = received
@@ -82,7 +82,7 @@ class _Reader(io.RawIOBase):
         return number
 
     def close(self) -> None:
-        # http.client counts on it: a socket lives until its last file is closed.
+        # http.client relies on it: a socket stays open until its last file is closed.
         self._received.close()
         super().close()
 
@@ -94,22 +94,22 @@ class _Response(http.client.HTTPResponse):
 
 
 class _Connection:
-    """What is put before a connection class of urllib3."""
+    """A mixin for the connection classes of urllib3."""
 
     sock: socket.socket | None
     response_class = _Response
 
     def connect(self) -> None:
-        super().connect()  # type: ignore[misc]  # that of urllib3's class
+        super().connect()  # type: ignore[misc]  # in urllib3's class
         if self.sock is not None:
-            # The limit for the connection is not meant for what is sent over it.
+            # The timeout for connecting does not apply to what is sent.
             _current.get().limit(self.sock)
 
     def request(self, *args: Any, **options: Any) -> None:
         if self.sock is not None:
-            # It was used before, and has what that exchange left.
+            # A used connection still has the timeout of its last exchange.
             _current.get().limit(self.sock)
-        super().request(*args, **options)  # type: ignore[misc]  # that of urllib3's class
+        super().request(*args, **options)  # type: ignore[misc]  # in urllib3's class
 
 
 @cache
@@ -120,22 +120,22 @@ def _pool_class(pool: type[HTTPConnectionPool]) -> type[HTTPConnectionPool]:
 
 
 class Adapter(requests.adapters.HTTPAdapter):
-    """Requests over such connections, whether directly or through whichever proxy."""
+    """Sends requests over such connections, directly or through any proxy."""
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
-        """Prepare for direct connections."""
+        """Prepare direct connections."""
         super().init_poolmanager(*args, **options)
         _bound(self.poolmanager)
 
     def proxy_manager_for(self, *args: Any, **options: Any) -> Any:
-        """Return what makes the connections through a proxy."""
+        """Return the manager of connections through a proxy."""
         manager = super().proxy_manager_for(*args, **options)
         _bound(manager)
         return manager
 
 
 def _bound(manager: Any) -> None:
-    # A SOCKS proxy has classes of its own, so each is extended and none replaced.
+    # A SOCKS proxy uses other classes, so each is extended rather than replaced.
     manager.pool_classes_by_scheme = {
         scheme: pool if issubclass(pool.ConnectionCls, _Connection) else _pool_class(pool)
         for scheme, pool in manager.pool_classes_by_scheme.items()

@@ -1,4 +1,4 @@
-"""Requests to a manager, with their answers."""
+"""Requests to a manager and their answers."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from nnicli.rest.credentials import NO_SECRETS, KnownSecrets
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked of a manager.
+    """A request to a manager.
 
     Attributes:
         method: HTTP method.
-        path: Path below the endpoint, quoted already.
+        path: Path below the endpoint, already quoted.
         query: Query parameters.
-        headers: Headers beyond those of the connection.
+        headers: Headers in addition to those of the connection.
         body: Sent as JSON; None sends no body.
         connect_s: Limit for the connection.
         read_s: Limit for the whole exchange, from the connection to the answer's last byte.
-        close: Whether the connection is closed after the answer. One that stays open makes a
-            manager that stops sit out its keep-alive timer of 5 s (2.10 to 3.0, seen live).
+        close: Whether the connection is closed after the answer. For an open one, a manager that
+            stops waits out its keep-alive timer of 5 s (2.10 to 3.0, seen live).
     """
 
     method: str
@@ -37,14 +37,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a manager answered.
+    """The answer of a manager.
 
     Attributes:
         status_code: HTTP status.
-        body: All of it, in bytes.
-        url: Where it came from, without user, password and query.
-        location: Where a redirect points to, empty without one.
-        secrets: What was sent with the request and may be quoted in the answer.
+        body: The whole body, in bytes.
+        url: The URL of the request, without user, password and query.
+        location: The target of a redirect, empty without one.
+        secrets: Credentials that were sent with the request and that the answer may quote.
     """
 
     status_code: int
@@ -66,7 +66,7 @@ class Transport(Protocol):
         """Send a request and return the answer, whatever its status.
 
         Raises:
-            RestError: There is none; the subclass says whether the request may have been done.
+            RestError: No answer; the subclass says whether the request may have taken effect.
         """
 
     def close(self) -> None:

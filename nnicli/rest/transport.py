@@ -1,4 +1,4 @@
-"""One request, one answer, over HTTP: the only place that knows requests."""
+"""Sending a request and reading its answer: the only module that uses requests."""
 
 from __future__ import annotations
 
@@ -43,36 +43,36 @@ logger = get_logger(__name__)
 
 _CHUNK_BYTES = 1 << 16
 _COMPRESSIONS = ("gzip", "x-gzip", "deflate")
-# Tells zlib to find out by itself which of them it is.
+# Makes zlib detect which of them it is.
 _ANY_COMPRESSION = zlib.MAX_WBITS | 32
 
 
 @dataclass(frozen=True, slots=True)
 class _Foreign:
-    """How an error of another library is told.
+    """How an error of another library is reported.
 
     Attributes:
-        error: The class of ours.
-        message: What was seen; the cause and what to do follow.
+        error: Our error class.
+        message: What happened; the cause and what to do follow.
     """
 
     error: type[RestError]
     message: str
 
 
-_REFUSED = _Foreign(ConnectError, "no connection")
+_REFUSED = _Foreign(ConnectError, "could not connect")
 _LOST = _Foreign(ConnectionLostError, "the connection broke before the answer was complete")
 _TIMEOUT = _Foreign(RequestTimeoutError, "no answer in time")
-_NONSENSE = _Foreign(ResponseError, "the answer is no proper HTTP")
-_UNSENT = _Foreign(ConnectError, "the request could not be made")
+_NONSENSE = _Foreign(ResponseError, "the answer is not valid HTTP")
+_UNSENT = _Foreign(ConnectError, "could not send the request")
 _TOO_LARGE = _Foreign(ResponseError, "the answer is too large")
 
 
 class _BodyTooLargeError(Exception):
-    """The body is longer than the caller wants to hold in memory."""
+    """The body is longer than the caller allows."""
 
 
-# The first row whose class fits holds, so subclasses stand before their parents.
+# The first row whose class matches is used, so subclasses come before their parents.
 FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (HeadTooLargeError, _TOO_LARGE),
     (_BodyTooLargeError, _TOO_LARGE),
@@ -80,7 +80,7 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (requests.exceptions.ConnectTimeout, _REFUSED),
     (requests.exceptions.ReadTimeout, _TIMEOUT),
     (requests.exceptions.Timeout, _TIMEOUT),
-    (requests.exceptions.ProxyError, _Foreign(ConnectError, "the proxy gave no connection")),
+    (requests.exceptions.ProxyError, _Foreign(ConnectError, "could not connect through the proxy")),
     (requests.exceptions.SSLError, _Foreign(ConnectError, "the TLS handshake failed")),
     (requests.exceptions.ChunkedEncodingError, _LOST),
     (requests.exceptions.ContentDecodingError, _NONSENSE),
@@ -99,7 +99,7 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (requests.exceptions.HTTPError, _NONSENSE),
     (requests.exceptions.ConnectionError, _LOST),
     (requests.exceptions.RequestException, _NONSENSE),
-    # What requests lets through.
+    # Errors that requests lets through.
     (urllib3.exceptions.LocationValueError, _UNSENT),
     (urllib3.exceptions.NewConnectionError, _REFUSED),
     (urllib3.exceptions.ConnectTimeoutError, _REFUSED),
@@ -108,21 +108,21 @@ FOREIGN_ERRORS: tuple[tuple[type[Exception], _Foreign], ...] = (
     (urllib3.exceptions.HTTPError, _NONSENSE),
     (ConnectionError, _LOST),
     (TimeoutError, _TIMEOUT),
-    # Of files that requests opens before it connects, such as a bundle of certificates.
+    # For files that requests opens before it connects, such as a CA bundle.
     (OSError, _UNSENT),
-    # Over a negative chunk size http.client fails so.
+    # http.client raises it for a negative chunk size.
     (ValueError, _NONSENSE),
 )
 
 
 class RequestsTransport:
-    """Speaks with one manager through a pooled session of requests."""
+    """Sends requests to one manager through a pooled session of requests."""
 
     def __init__(
         self,
         connection: Connection,
     ) -> None:
-        """Prepare a session; nothing is sent yet."""
+        """Prepare a session without sending anything."""
         self._connection = connection
         self._pid = os.getpid()
         self._session = requests.Session()
@@ -133,12 +133,12 @@ class RequestsTransport:
             self._session.auth = requests.auth.HTTPBasicAuth(user, password)
         self._secrets = self._secrets_with({})
         self._session.verify = connection.verify
-        # Retries are a matter of the endpoint table: only it knows what may be repeated.
+        # The endpoint table decides on retries: only it knows what may be repeated.
         adapter = Adapter(pool_connections=1, pool_maxsize=4, max_retries=0)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, adapter)
         if is_loopback(urlsplit(connection.endpoint).hostname or ""):
-            # A proxy would look for its own loopback.
+            # A proxy would connect to its own loopback.
             self._session.trust_env = False
 
     def __repr__(self) -> str:
@@ -148,10 +148,10 @@ class RequestsTransport:
         """Send a request and return the answer, whatever its status.
 
         Raises:
-            RestError: There is none; the subclass says whether the request may have been done.
+            RestError: No answer; the subclass says whether the request may have taken effect.
         """
         if self._pid != os.getpid():
-            # A forked process shares its parent's sockets, and each would take the other's answers.
+            # A forked process shares its parent's sockets, and each could read the other's answers.
             self._pid = os.getpid()
             self.close()
         request = self._authenticated(request)
@@ -185,7 +185,7 @@ class RequestsTransport:
         return Response(answer.status_code, content, url, location, secrets)
 
     def _authenticated(self, request: Request) -> Request:
-        """Return the request as the caller's own function wants it to be sent."""
+        """Return the request as the caller's `auth` function changes it."""
         auth = self._connection.auth
         if auth is None or isinstance(auth, tuple):
             return request
@@ -199,7 +199,7 @@ class RequestsTransport:
         return replace(changed, headers=check_headers(changed.headers))
 
     def _secrets_with(self, headers: Mapping[str, str]) -> KnownSecrets:
-        """Return what is sent to authenticate, with these headers beside the connection's."""
+        """Return the credentials that are sent, including those in these headers."""
         auth = self._connection.auth
         credentials = auth if isinstance(auth, tuple) else None
         return KnownSecrets.of({**self._connection.headers, **headers}, credentials)
@@ -209,9 +209,9 @@ class RequestsTransport:
         for adapter in self._session.adapters.values():
             if isinstance(adapter, Adapter):
                 pools = adapter.poolmanager.pools
-                # Dropping a pool, which is all that Session.close() does with urllib3 2, leaves its
-                # sockets open for as long as anything refers to it, a traceback for instance.
-                for key in pools.keys():  # noqa: SIM118 - it is no mapping
+                # With urllib3 2 Session.close() only drops the pools, which leaves their sockets
+                # open as long as anything refers to them, a traceback for instance.
+                for key in pools.keys():  # noqa: SIM118 - it is not a mapping
                     pools[key].close()
         self._session.close()
 
@@ -239,8 +239,8 @@ def _encode(body: Any) -> bytes:
     except (TypeError, ValueError, RecursionError) as error:
         # The body itself may hold a password.
         raise InvalidValueError(
-            f"body: {type(error).__name__} on the way to JSON; allowed: numbers but NaN and "
-            "Infinity, text, booleans, None, lists and dicts with text as keys, nested a few "
+            f"body: {type(error).__name__} while encoding it as JSON; allowed: numbers except NaN "
+            "and Infinity, text, booleans, None, lists and dicts with text as keys, nested a few "
             "hundred deep at most",
             field="body",
             value=None,
@@ -250,7 +250,7 @@ def _encode(body: Any) -> bytes:
 def _read_body(answer: requests.Response, most: int) -> bytes:
     """Return the whole body, decompressed.
 
-    Not by urllib3, whose older releases decompress a chunk to whatever size it has.
+    Not by urllib3, whose older releases decompress a chunk without a limit.
     """
     encoding = answer.headers.get("Content-Encoding", "").strip().lower()
     pieces: Iterable[bytes] = iter(
@@ -259,7 +259,7 @@ def _read_body(answer: requests.Response, most: int) -> bytes:
     if encoding in _COMPRESSIONS:
         pieces = _decompress(pieces)
     elif encoding not in ("", "identity"):
-        raise zlib.error("a Content-Encoding that was not asked for")
+        raise zlib.error("a Content-Encoding that was not requested")
     elif (answer.raw.length_remaining or 0) > most:
         raise _too_large(most)
     body = io.BytesIO()
@@ -282,7 +282,7 @@ def _decompress(pieces: Iterable[bytes]) -> Iterator[bytes]:
                 break
         is_cut_off = not stream.eof
     if is_cut_off or stream.unused_data:
-        raise zlib.error("the compressed data is cut off, or goes on after its end")
+        raise zlib.error("the compressed data is truncated, or has data after its end")
 
 
 def _too_large(most: int) -> _BodyTooLargeError:
@@ -291,7 +291,7 @@ def _too_large(most: int) -> _BodyTooLargeError:
 
 @contextmanager
 def _mapped_errors(method: str, url: str, secrets: KnownSecrets) -> Iterator[None]:
-    """Turn the errors of requests, urllib3 and the socket into ours."""
+    """Translate the errors of requests, urllib3 and sockets into ours."""
     try:
         yield
     except UnicodeError as error:
@@ -302,7 +302,7 @@ def _mapped_errors(method: str, url: str, secrets: KnownSecrets) -> Iterator[Non
         ) from error
     except tuple(foreign for foreign, _ in FOREIGN_ERRORS) as error:
         ours = translate_error(error, method=method, url=url, secrets=secrets)
-        # What the server sent is in the texts of its causes, too.
+        # The messages of the causes may quote the server's answer, too.
         raise ours from (None if _quotes(error, secrets) else error)
 
 
@@ -317,7 +317,7 @@ def _quotes(error: BaseException | None, secrets: KnownSecrets) -> bool:
 def translate_error(
     error: Exception, *, method: str, url: str, secrets: KnownSecrets = NO_SECRETS
 ) -> RestError:
-    """Return our error for one of another library, by the table, without the secrets."""
+    """Return our error for one of another library, by the table and without secrets."""
     row = next(row for foreign, row in FOREIGN_ERRORS if isinstance(error, foreign))
     cause = _root_cause(error)
     if row is _LOST and isinstance(cause, _NOTHING_SENT):
@@ -326,24 +326,24 @@ def translate_error(
         row = _TIMEOUT
     if row is _LOST and isinstance(cause, http.client.HTTPException):
         row = _LOST if isinstance(cause, _CUT_OFF) else _NONSENSE
-    # Of a limit the cause says no more than the row, in the words of a library.
+    # For a timeout the cause adds nothing to the message.
     detail = "" if row is _TIMEOUT else f" ({_describe(cause, secrets)})"
     hint = f"; is a manager running at {_origin(url)}?" if row is _REFUSED else ""
     ours = row.error(f"{method} {url}: {row.message}{detail}{hint}", method=method, url=url)
     if not isinstance(error, _BodyTooLargeError):
         return ours
     return ours.with_advice(
-        "a larger max_answer_bytes of Experiment() or ManagerClient() lets it through", shell=""
+        "pass a larger max_answer_bytes to Experiment() or Connection()", shell=""
     )
 
 
-# Below a plain ConnectionError of requests these tell that no byte was sent.
+# As the cause of a plain ConnectionError of requests, these mean that no byte was sent.
 _NOTHING_SENT = (
     ConnectionRefusedError,
     urllib3.exceptions.NewConnectionError,
     urllib3.exceptions.ConnectTimeoutError,
 )
-# Of the errors of http.client these are about a connection that ends; the rest about what it says.
+# The errors of http.client about a connection that ends; the others are about its content.
 _CUT_OFF = (http.client.RemoteDisconnected, http.client.IncompleteRead)
 
 
@@ -366,8 +366,8 @@ def _root_cause(error: BaseException) -> BaseException:
 def _describe(cause: BaseException, secrets: KnownSecrets) -> str:
     if isinstance(cause, OSError) and cause.strerror:
         return cause.strerror
-    # urllib3 puts the object of the connection before the reason.
-    # What a server said in place of HTTP is in it, too.
+    # urllib3 puts the connection object before the reason. The reason may quote what a server sent
+    # instead of HTTP.
     said = secrets.hide(str(cause)).rpartition(": ")[2].strip()
     return printable_line(said, most=100) or type(cause).__name__
 

@@ -364,8 +364,8 @@ def test_an_update_that_is_never_answered_but_done_counts(
         ("update_trailnum", None, InvalidValueError, "None is not allowed"),
         ("update_duration", "soon", InvalidValueError, "'soon' is not a duration"),
         ("update_duration", "0s", InvalidValueError, "above zero"),
-        ("update_duration", "-5m", InvalidValueError, "no duration"),
-        ("update_duration", True, InvalidValueError, "no duration"),
+        ("update_duration", "-5m", InvalidValueError, "'-5m' is not a duration"),
+        ("update_duration", True, InvalidValueError, "True is not a duration"),
         ("update_searchspace", "missing.json", SearchSpaceError, r"missing\.json"),
         (
             "update_searchspace",
@@ -914,7 +914,7 @@ def test_a_2_x_experiment_is_not_resumed_with_3_0_but_viewed(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ("maxTrialNumber: 1", r"all of its 1 trials; call update_trailnum\(\)"),
+        ("maxTrialNumber: 1", r"used up its 1 trials; call update_trailnum\(\)"),
         ("maxExperimentDuration: 1s", r"used up its 1s; call update_duration\(\)"),
     ],
 )

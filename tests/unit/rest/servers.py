@@ -1,4 +1,4 @@
-"""Servers on raw sockets, which say what no HTTP library would."""
+"""Servers on raw sockets, which send what no HTTP library would."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Answer = Callable[[socket.socket], None]
 
 @contextmanager
 def raw_server(answer: Answer) -> Iterator[str]:
-    """Hand each connection to a function in a thread of its own; give the endpoint.
+    """Yield the endpoint of a server that runs a function for each connection, in a new thread.
 
-    At the end connections are broken, so that a function that sends for ever gets an OSError.
+    At the end connections are shut down, so that a function that sends forever gets an OSError.
     """
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -64,7 +64,7 @@ def saying(*pieces: bytes) -> Answer:
 
 
 def endlessly(start: bytes, piece: bytes, *, pause_s: float = 0.0) -> Answer:
-    """Answer with `start`, then with `piece` for ever: at once, or one every so many seconds."""
+    """Answer with `start`, then with `piece` forever, with a pause before each."""
     stopped = threading.Event()
 
     def answer(connection: socket.socket) -> None:

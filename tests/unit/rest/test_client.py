@@ -1,4 +1,4 @@
-"""Each method of the client: what it sends, what it makes of the answer."""
+"""Each method of the client: what it sends, and what it returns for the answer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ PROFILE = {
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Repeat at once."""
+    """Retry without a pause."""
     monkeypatch.setattr("nnicli.rest.client._BACKOFF_S", 0.0)
 
 
@@ -133,7 +133,7 @@ def test_what_each_method_sends(
     assert (json.loads(request.data) if request.data else None) == body
 
 
-def test_log_files_are_beside_the_api(client: ManagerClient, httpserver: HTTPServer) -> None:
+def test_log_files_are_outside_the_api(client: ManagerClient, httpserver: HTTPServer) -> None:
     httpserver.expect_request("/logs/nnimanager.log").respond_with_data("[...] INFO")
 
     assert client.get_log_file("nnimanager.log") == "[...] INFO"
@@ -153,7 +153,7 @@ def test_metrics_are_grouped_by_trial(client: ManagerClient, httpserver: HTTPSer
     }
 
 
-def test_resume_and_view_answer_the_start_with_nothing(
+def test_resume_and_view_have_an_empty_answer_to_the_start(
     client: ManagerClient, httpserver: HTTPServer
 ) -> None:
     httpserver.expect_request(f"{API}/experiment", method="POST").respond_with_data("")
@@ -161,18 +161,18 @@ def test_resume_and_view_answer_the_start_with_nothing(
     assert client.start_experiment({}) == ""
 
 
-# Nonsense with 200
+# Invalid answers with 200
 
 
-def test_a_web_page_instead_of_an_answer_says_so(
+def test_a_web_page_instead_of_an_answer_is_an_error(
     client: ManagerClient, httpserver: HTTPServer
 ) -> None:
-    """Managers answer every GET path that they do not know with their web UI."""
+    """Managers answer a GET of an unknown path with their web UI."""
     httpserver.expect_request(f"{API}/trial-jobs").respond_with_data(
         "<!doctype html><html>", content_type="application/json"
     )
 
-    with pytest.raises(ResponseError, match="this is a web page: no manager") as caught:
+    with pytest.raises(ResponseError, match="this is a web page: not a manager") as caught:
         client.list_trial_jobs()
 
     assert caught.value.body_start == "<!doctype html><html>"
@@ -193,7 +193,7 @@ def test_a_web_page_instead_of_an_answer_says_so(
         ("/experiment", "get_experiment_profile", "[]"),
     ],
 )
-def test_what_is_no_answer_is_a_decoding_error(
+def test_an_invalid_answer_is_a_decoding_error(
     client: ManagerClient, httpserver: HTTPServer, path: str, call: str, text: str
 ) -> None:
     httpserver.expect_request(API + path).respond_with_data(text)
@@ -202,7 +202,7 @@ def test_what_is_no_answer_is_a_decoding_error(
         getattr(client, call)()
 
 
-def test_a_manager_without_an_experiment_says_so(
+def test_a_manager_without_an_experiment_is_an_error(
     client: ManagerClient, httpserver: HTTPServer
 ) -> None:
     httpserver.expect_request(f"{API}/experiment").respond_with_data("")
@@ -211,7 +211,7 @@ def test_a_manager_without_an_experiment_says_so(
         client.get_experiment_profile()
 
 
-def test_an_unknown_trial_is_200_and_nothing(client: ManagerClient, httpserver: HTTPServer) -> None:
+def test_an_unknown_trial_is_not_found(client: ManagerClient, httpserver: HTTPServer) -> None:
     httpserver.expect_request(f"{API}/trial-jobs/nosuch").respond_with_data("")
 
     with pytest.raises(TrialJobNotFoundError, match="has no trial 'nosuch'") as caught:
@@ -220,7 +220,7 @@ def test_an_unknown_trial_is_200_and_nothing(client: ManagerClient, httpserver: 
     assert caught.value.trial_job_id == "nosuch"
 
 
-# Errors that say so
+# Error statuses
 
 
 @pytest.mark.parametrize(
@@ -234,7 +234,7 @@ def test_an_unknown_trial_is_200_and_nothing(client: ManagerClient, httpserver: 
         (503, "", ""),
     ],
 )  # fmt: skip
-def test_the_manager_s_own_words_are_in_the_error(
+def test_the_manager_s_explanation_is_in_the_error(
     client: ManagerClient, httpserver: HTTPServer, status: int, body: str, said: str
 ) -> None:
     httpserver.expect_request(f"{API}/experiment", method="POST").respond_with_data(
@@ -299,10 +299,10 @@ def test_a_log_that_is_not_there_yet_is_empty(
     assert client.trial_log("a", "stderr") == ""
 
 
-def test_a_log_on_another_machine_is_said_to_be_there(
+def test_the_error_names_the_location_of_a_log_on_another_machine(
     client: ManagerClient, httpserver: HTTPServer
 ) -> None:
-    """Up to 2.10, and in 3.0 with the training services of before."""
+    """Up to 2.10, and in 3.0 with the training services from 2.x."""
     there = "file://10.0.0.7:/tmp/nni-experiments/id/trials/a"
     httpserver.expect_request(f"{API}/trial-jobs/a").respond_with_json({**TRIAL, "logPath": there})
     httpserver.expect_request(f"{API}/trial-file/a/stdout").respond_with_json(
@@ -324,7 +324,7 @@ def test_another_kind_of_log_is_refused(client: ManagerClient) -> None:
 
 
 class Manager:
-    """Answers GET and PUT of the profile; `obeys` says which fields it takes."""
+    """Answers GET and PUT of the profile; `obeys` has the fields that it updates."""
 
     def __init__(self, server: HTTPServer, *, obeys: bool = True, answers: bool = True) -> None:
         self.params: dict[str, Any] = dict(PROFILE["params"])  # type: ignore[call-overload]  # a dict
@@ -346,7 +346,7 @@ class Manager:
         return WerkzeugResponse(json.dumps({**PROFILE, "params": self.params}))
 
 
-def test_updates_are_sent_in_the_manager_s_words(
+def test_updates_are_sent_in_the_manager_s_terms(
     client: ManagerClient, httpserver: HTTPServer
 ) -> None:
     manager = Manager(httpserver)
@@ -424,11 +424,11 @@ def test_without_a_change_nothing_is_sent(client: ManagerClient, httpserver: HTT
     assert manager.puts == []
 
 
-# Repeating, and readiness
+# Retries and readiness
 
 
 class Broken:
-    """A transport that fails, and counts how often it was asked."""
+    """A transport that fails, and counts its requests."""
 
     def __init__(self, error: type[RestError], times: int) -> None:
         self._error, self._times = error, times
@@ -470,7 +470,7 @@ def test_a_post_is_never_repeated(error: type[RestError]) -> None:
 
 
 class Slow:
-    """A transport whose server never answers, on a clock of its own."""
+    """A transport whose server never answers, with its own clock."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 0.0
@@ -493,20 +493,22 @@ class Slow:
 @pytest.mark.parametrize(
     ("call", "limit_s"), [("get_version", 20), ("list_trial_jobs", 300), ("get_job_metrics", 300)]
 )
-def test_one_limit_holds_for_all_tries_of_a_call(
+def test_one_limit_applies_to_all_tries_of_a_call(
     monkeypatch: pytest.MonkeyPatch, call: str, limit_s: float
 ) -> None:
-    """Three tries of 300 s were a quarter of an hour."""
+    """Three tries of 300 s took a quarter of an hour."""
     slow = Slow(monkeypatch)
 
-    with pytest.raises(RequestTimeoutError, match=f"no answer, for {limit_s}.0 s; something takes"):
+    with pytest.raises(
+        RequestTimeoutError, match=f"no answer, for {limit_s}.0 s; something accepts"
+    ):
         getattr(ManagerClient("http://h", transport=slow), call)()
 
     assert slow.now == limit_s
 
 
-def test_an_update_that_nobody_answers_costs_two_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One for itself and one for reading back whether it was done all the same."""
+def test_an_unanswered_update_costs_two_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for the update, and one for reading back whether it took effect nevertheless."""
     slow = Slow(monkeypatch)
     client = ManagerClient("http://h", transport=slow, dialect=DIALECTS.row_for("3.0"))
 
@@ -520,7 +522,7 @@ def test_an_update_that_nobody_answers_costs_two_limits(monkeypatch: pytest.Monk
 def test_a_wait_bounds_the_calls_in_it(
     monkeypatch: pytest.MonkeyPatch, left_s: float, expected: float
 ) -> None:
-    """A second is left for the last look."""
+    """A second is left for the last request."""
     slow = Slow(monkeypatch)
 
     with within(Deadline(left_s)), pytest.raises(RequestTimeoutError):
@@ -529,7 +531,9 @@ def test_a_wait_bounds_the_calls_in_it(
     assert slow.limits == [expected]
 
 
-def test_what_is_known_of_a_silent_manager_is_in_the_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_explanation_for_a_silent_manager_is_in_the_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     client = ManagerClient(
         "http://u:s3cr3t@h",
         transport=Slow(monkeypatch),
@@ -554,17 +558,17 @@ def test_readiness_is_json_with_a_status(client: ManagerClient, httpserver: HTTP
 
 
 @pytest.mark.parametrize("error", [ConnectError, ConnectionLostError, RequestTimeoutError])
-def test_readiness_asks_once_and_does_not_fail(error: type[RestError]) -> None:
+def test_the_readiness_check_tries_once_and_does_not_fail(error: type[RestError]) -> None:
     transport = Broken(error, 1)
 
     assert ManagerClient("http://h", transport=transport).poll_status(1) is None
     assert transport.asked == 1
 
 
-# The dialect, and what is shown
+# Dialect and secrets
 
 
-def test_the_dialect_is_asked_for_once(httpserver: HTTPServer) -> None:
+def test_the_release_is_requested_once(httpserver: HTTPServer) -> None:
     httpserver.expect_request(f"{API}/version").respond_with_data("3.0.0")
     Manager(httpserver)
     with ManagerClient(httpserver.url_for("")) as client:
@@ -574,7 +578,7 @@ def test_the_dialect_is_asked_for_once(httpserver: HTTPServer) -> None:
     assert [request.path for request, _ in httpserver.log].count(f"{API}/version") == 1
 
 
-def test_a_newer_manager_is_spoken_to_with_a_warning(
+def test_a_newer_manager_is_used_with_a_warning(
     httpserver: HTTPServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     httpserver.expect_request(f"{API}/version").respond_with_data("4.2.0")

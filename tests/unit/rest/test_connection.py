@@ -1,4 +1,4 @@
-"""How a manager is reached, as one value that every client can be given."""
+"""How to reach a manager, as one value for every client."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_user_and_password_in_the_endpoint_are_taken_out_of_it() -> None:
     assert connection.auth == ("me", SECRET)
 
 
-def test_credentials_of_their_own_beat_those_in_the_endpoint() -> None:
+def test_given_credentials_take_precedence_over_those_in_the_endpoint() -> None:
     assert Connection("http://a:b@host", auth=("me", SECRET)).auth == ("me", SECRET)
     assert Connection("http://a:b@host", auth=_with_token).auth is _with_token
 
@@ -47,7 +47,7 @@ def test_no_secret_is_shown(connection: Connection) -> None:
     assert SECRET not in repr(connection) + repr(client) + str(connection.at("http://other"))
 
 
-def test_it_cannot_be_changed() -> None:
+def test_a_connection_cannot_be_changed() -> None:
     headers = {"X": "1"}
     connection = Connection(headers=headers)
     headers["X"] = "2"
@@ -59,7 +59,7 @@ def test_it_cannot_be_changed() -> None:
         connection.headers["X"] = "3"  # type: ignore[index]  # that is the test
 
 
-def test_all_but_the_endpoint_is_taken_along_to_another_one() -> None:
+def test_at_changes_only_the_endpoint() -> None:
     connection = Connection("http://a", headers={"X": "1"}, auth=("me", "b"), max_answer_bytes=9)
 
     other = connection.at("http://b:1")
@@ -68,14 +68,14 @@ def test_all_but_the_endpoint_is_taken_along_to_another_one() -> None:
     assert (other.headers, other.auth, other.max_answer_bytes) == ({"X": "1"}, ("me", "b"), 9)
 
 
-def test_a_probe_of_a_strangers_address_is_made_without_credentials() -> None:
+def test_without_credentials_drops_headers_and_auth() -> None:
     connection = Connection("http://me:pass@a", headers={"X": "1"}, max_answer_bytes=9)
 
     assert connection.without_credentials() == Connection("http://a", max_answer_bytes=9)
 
 
-def test_a_function_is_asked_before_each_try(httpserver: HTTPServer) -> None:
-    """A token may have expired since the try before."""
+def test_a_function_is_called_before_each_request(httpserver: HTTPServer) -> None:
+    """A token may have expired since the last request."""
     tokens = iter(["first", "second"])
     httpserver.expect_ordered_request(
         TRIALS, headers={"X-Token": "first", "X-Team": "a"}
@@ -129,8 +129,8 @@ def test_a_function_that_returns_something_else_is_an_error(
     assert httpserver.log == []
 
 
-def test_an_experiment_takes_a_function_as_well(httpserver: HTTPServer) -> None:
-    """Where that manager is no manager, the addresses near it get no token."""
+def test_an_experiment_takes_a_function_too(httpserver: HTTPServer) -> None:
+    """Similar addresses, which are tried when no manager answers, do not get the token."""
     httpserver.expect_request("/api/v1/nni/experiment").respond_with_data("gone", status=500)
 
     with pytest.raises(RestError):

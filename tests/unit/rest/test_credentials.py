@@ -1,4 +1,4 @@
-"""Headers, passwords and certificates: refused when they are given, and never shown."""
+"""Headers, passwords and certificates: checked when they are given, and never shown."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ BAD = [
     ({"headers": {"X": 53}}, r"headers\['X'\]: expected text, got int"),
     ({"headers": {"X": b"s3cr3t"}}, r"headers\['X'\]: expected text, got bytes"),
     ({"headers": {"X": None}}, r"headers\['X'\]: expected text, got NoneType"),
-    ({"headers": {"Authorization: Bearer s3cr3t": ""}}, "headers: a name is not one"),
-    ({"headers": {"": "s3cr3t"}}, "headers: a name is not one"),
-    ({"headers": {"s3cr3t\n": ""}}, "headers: a name is not one"),
-    ({"headers": {"s3cr3tä": ""}}, "headers: a name is not one"),
-    ({"headers": {5: "s3cr3t"}}, "headers: a name is not one"),
+    ({"headers": {"Authorization: Bearer s3cr3t": ""}}, "headers: a name is not a valid HTTP name"),
+    ({"headers": {"": "s3cr3t"}}, "headers: a name is not a valid HTTP name"),
+    ({"headers": {"s3cr3t\n": ""}}, "headers: a name is not a valid HTTP name"),
+    ({"headers": {"s3cr3tä": ""}}, "headers: a name is not a valid HTTP name"),
+    ({"headers": {5: "s3cr3t"}}, "headers: a name is not a valid HTTP name"),
     ({"headers": "Authorization: s3cr3t"}, "headers: expected a dict, got str"),
     ({"headers": [("X", "s3cr3t")]}, "headers: expected a dict, got list"),
     ({"auth": ("user", "s3cr3t\n")}, "auth: the password has a line break"),
@@ -59,15 +59,15 @@ BAD = [
 
 @pytest.mark.parametrize("taker", TAKERS.values(), ids=list(TAKERS))
 @pytest.mark.parametrize(("given", "message"), BAD, ids=[repr(given)[:40] for given, _ in BAD])
-def test_what_cannot_be_sent_is_refused_when_it_is_given(
+def test_values_that_cannot_be_sent_are_refused_when_they_are_given(
     taker: Callable[..., object], given: dict[str, Any], message: str
 ) -> None:
-    """Later, requests puts the token into its own error."""
+    """If requests found out later, its error would contain the token."""
     with pytest.raises(InvalidValueError, match=message) as caught:
         taker(**given)
 
-    told = traceback.format_exception_only(caught.value)
-    assert "s3cr3t" not in "".join(told) + repr(caught.value) + repr(caught.value.value)
+    shown = traceback.format_exception_only(caught.value)
+    assert "s3cr3t" not in "".join(shown) + repr(caught.value) + repr(caught.value.value)
     assert str(caught.value).isprintable()
 
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_sent_is_refused_when_it_is_given(
 def test_users_and_passwords_of_any_letters_are_sent(
     httpserver: HTTPServer, auth: Any, sent: str
 ) -> None:
-    """What is not Latin-1 was a raw UnicodeEncodeError with the password in it."""
+    """Other than Latin-1 raised a bare UnicodeEncodeError that contained the password."""
     httpserver.expect_request(
         "/api/v1/nni/version", headers={"Authorization": sent}
     ).respond_with_data("3.0.0")
@@ -94,7 +94,7 @@ def test_users_and_passwords_of_any_letters_are_sent(
 
 
 @pytest.mark.parametrize("value", ["", "a", "Bearer a.b-c_d~+/=", "é", "a\tb", "a  b"])
-def test_headers_that_http_can_carry_are_taken(value: str) -> None:
+def test_valid_headers_are_accepted(value: str) -> None:
     assert check_headers({"X-Token_1": value}) == {"X-Token_1": value}
 
 
@@ -137,7 +137,7 @@ def test_no_repr_shows_a_secret() -> None:
     assert "s3cr3t" not in "".join(shown)
 
 
-def test_a_query_that_is_no_text_is_refused() -> None:
+def test_a_query_that_is_not_valid_text_is_refused() -> None:
     with (
         ManagerClient(ENDPOINT) as client,
         pytest.raises(InvalidValueError, match="characters that cannot be sent"),
@@ -146,9 +146,11 @@ def test_a_query_that_is_no_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), object(), {1}, {(1, 2): 3}, [float("inf")]])
-def test_what_json_cannot_say_is_refused_before_it_is_sent(value: object) -> None:
+def test_a_value_that_json_does_not_have_is_refused_before_it_is_sent(value: object) -> None:
     with (
         ManagerClient(ENDPOINT) as client,
-        pytest.raises(InvalidValueError, match="on the way to JSON"),
+        pytest.raises(
+            InvalidValueError, match="while encoding it as JSON; allowed: numbers except NaN"
+        ),
     ):
         client.submit_trial({"x": value, "password": "s3cr3t"})

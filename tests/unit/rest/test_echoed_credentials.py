@@ -1,4 +1,4 @@
-"""A server that quotes our own credentials in what it answers: no error shows them."""
+"""No error shows our credentials, even when the server quotes them in its answer."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ FORMS: dict[str, Callable[[str], str]] = {
     "base64": lambda secret: base64.b64encode(secret.encode("latin-1")).decode(),
 }
 ANSWERS: dict[str, Callable[[str], tuple[int, str]]] = {
-    "plain 401": lambda told: (401, f"unknown user {told} here"),
-    "json 500": lambda told: (500, json.dumps({"error": f"bad [{told}]"})),
-    "long 500": lambda told: (500, "x" * 195 + f" {told}"),
-    "structure 500": lambda told: (500, json.dumps({"error": {"seen": [told]}})),
-    "not json": lambda told: (200, f"hello {told}!"),
-    "not a list": lambda told: (200, json.dumps({"seen": told})),
-    "odd item": lambda told: (200, json.dumps([{"trialJobId": [told], "status": 5}])),
+    "plain 401": lambda quoted: (401, f"unknown user {quoted} here"),
+    "json 500": lambda quoted: (500, json.dumps({"error": f"bad [{quoted}]"})),
+    "long 500": lambda quoted: (500, "x" * 195 + f" {quoted}"),
+    "structure 500": lambda quoted: (500, json.dumps({"error": {"seen": [quoted]}})),
+    "not json": lambda quoted: (200, f"hello {quoted}!"),
+    "not a list": lambda quoted: (200, json.dumps({"seen": quoted})),
+    "odd item": lambda quoted: (200, json.dumps([{"trialJobId": [quoted], "status": 5}])),
 }
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=list(ANSWERS))
 @pytest.mark.parametrize("form", FORMS.values(), ids=list(FORMS))
 @pytest.mark.parametrize(("given", "secret"), GIVEN.values(), ids=list(GIVEN))
-def test_no_error_quotes_credentials_that_the_server_quotes(
+def test_errors_hide_credentials_that_the_server_quotes(
     httpserver: HTTPServer,
     given: dict[str, Any],
     secret: str,
     form: Callable[[str], str],
     answer: Callable[[str], tuple[int, str]],
 ) -> None:
-    """A proxy in front of a manager may write what it was sent into its error page."""
-    told = form(secret)
-    status, text = answer(told)
+    """A proxy in front of a manager may include the request's headers in its error page."""
+    quoted = form(secret)
+    status, text = answer(quoted)
     httpserver.expect_request("/api/v1/nni/trial-jobs").respond_with_data(text, status=status)
 
     with (
@@ -69,7 +69,7 @@ def test_no_error_quotes_credentials_that_the_server_quotes(
 
     shown = _everything(caught.value)
     assert "HTTP" in shown or "expected" in shown or "unexpected" in shown
-    for piece in {told, secret}:
+    for piece in {quoted, secret}:
         assert piece not in shown
         assert piece[:6] not in shown
 
@@ -79,8 +79,8 @@ def test_no_error_quotes_credentials_that_the_server_quotes(
     [f"{TOKEN} 200 OK\r\n\r\n", f"HTTP/1.1 {TOKEN}\r\n\r\n"],
     ids=["status line", "status"],
 )
-def test_no_error_quotes_them_from_an_answer_that_is_no_http(answer: str) -> None:
-    """http.client quotes the line in its own error, which a traceback shows as the cause."""
+def test_errors_hide_credentials_in_an_answer_that_is_not_http(answer: str) -> None:
+    """http.client quotes the line in its error, which a traceback shows as the cause."""
     with (
         raw_server(saying(answer.encode())) as endpoint,
         ManagerClient(Connection(endpoint, headers={"Authorization": f"Bearer {TOKEN}"})) as client,
@@ -91,7 +91,7 @@ def test_no_error_quotes_them_from_an_answer_that_is_no_http(answer: str) -> Non
     assert TOKEN[:6] not in _everything(caught.value)
 
 
-def test_errors_of_a_status_are_without_them(httpserver: HTTPServer) -> None:
+def test_errors_in_a_status_hide_credentials(httpserver: HTTPServer) -> None:
     """`wait()` raises them as the reason why an experiment failed."""
     errors = [f"denied: {TOKEN}", {"token": TOKEN}]
     httpserver.expect_request("/api/v1/nni/check-status").respond_with_json(
@@ -114,7 +114,7 @@ def test_errors_of_a_status_are_without_them(httpserver: HTTPServer) -> None:
         ("", ""),
     ],
 )
-def test_a_short_password_is_hidden_as_a_word_only(text: str, expected: str) -> None:
+def test_a_short_password_is_hidden_only_as_a_whole_word(text: str, expected: str) -> None:
     assert KnownSecrets.of({}, ("me", "ab")).hide(text) == expected
 
 

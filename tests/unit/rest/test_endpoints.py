@@ -36,12 +36,12 @@ UNSENT = (ConnectError,)
 ANY = (ConnectError, ConnectionLostError, RequestTimeoutError)
 
 
-def test_each_row_is_another_endpoint() -> None:
+def test_no_endpoint_is_listed_twice() -> None:
     assert len({(row.method, row.path) for row in ROWS.values()}) == len(ROWS) >= 28
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS.items(), ids=list(ROWS))
-def test_what_may_be_repeated(name: str, row: Endpoint) -> None:
+def test_which_requests_may_be_repeated(name: str, row: Endpoint) -> None:
     """A second POST starts a second loop; a second DELETE of a trial can undo its success."""
     rules: dict[str, tuple[type[RestError], ...]] = {
         "GET": ANY,
@@ -106,7 +106,7 @@ NO_SEGMENTS = [
 
 
 @pytest.mark.parametrize("argument", NO_SEGMENTS, ids=lambda value: repr(value)[:20])
-def test_what_is_not_one_part_of_a_path_is_refused(argument: object) -> None:
+def test_an_argument_that_is_not_one_part_of_a_path_is_refused(argument: object) -> None:
     with pytest.raises(InvalidValueError, match=r"trial_job_id: .* is not allowed") as caught:
         endpoints.GET_TRIAL.fill(trial_job_id=argument)
 
@@ -117,7 +117,7 @@ def test_what_is_not_one_part_of_a_path_is_refused(argument: object) -> None:
 @pytest.mark.parametrize(
     "argument", ["a b", "ä", "...", "..a", "a;b=c", "a:b", "a@b", "~", "a" * 255]
 )
-def test_no_argument_leaves_its_place(argument: str) -> None:
+def test_an_argument_stays_one_part_of_the_path(argument: str) -> None:
     path = endpoints.GET_TRIAL.fill(trial_job_id=argument)
 
     assert path.startswith("/api/v1/nni/trial-jobs/")
@@ -142,7 +142,7 @@ def test_no_argument_leaves_its_place(argument: str) -> None:
     ],
 )
 @pytest.mark.parametrize("text", ["..", "../experiment", "a/b", "%2e%2e", "a?b", ""])
-def test_nothing_is_sent_for_an_id_that_is_another_path(
+def test_nothing_is_sent_for_an_id_that_would_change_the_path(
     httpserver: HTTPServer, call: Callable[[ManagerClient, str], object], text: str
 ) -> None:
     """`kill_trial_job("..")` was DELETE /api/v1/nni, and `get_trial_file("..", x)` any GET."""
@@ -155,8 +155,8 @@ def test_nothing_is_sent_for_an_id_that_is_another_path(
     assert httpserver.log == []
 
 
-def test_only_the_table_makes_paths() -> None:
-    """A path that is put together elsewhere would not be checked."""
+def test_paths_are_built_only_by_the_table() -> None:
+    """A path that is built in another module would not be checked."""
     source = inspect.getsource(client)
 
     assert "/api/" not in source
@@ -174,7 +174,7 @@ def test_only_the_stop_closes_its_connection() -> None:
     assert [name for name, row in ROWS.items() if row.closes] == ["STOP_EXPERIMENT"]
 
 
-def test_retry_rules_are_told_apart() -> None:
+def test_retry_rules_differ() -> None:
     assert {row.retry for row in ROWS.values()} == set(Retry)
 
 
@@ -215,7 +215,7 @@ def test_credentials_in_an_endpoint_are_kept_but_not_shown() -> None:
         "http://host:x",
     ],
 )
-def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
+def test_an_invalid_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(InvalidValueError, match="allowed: the manager's URL, such as"):
         parse_endpoint(endpoint)
 
@@ -249,7 +249,7 @@ def test_a_password_in_a_bad_endpoint_is_not_shown(endpoint: str) -> None:
     ],
 )
 def test_a_password_that_is_not_quoted_is_refused_and_not_shown(endpoint: Any) -> None:
-    """Up to the first slash it would be a port, and the rest a path that every error shows."""
+    """The part up to the first slash would be a port, the rest a path that every error shows."""
     with pytest.raises(InvalidValueError) as caught:
         ManagerClient(endpoint)
 
@@ -280,14 +280,14 @@ def test_a_password_that_is_not_quoted_is_refused_and_not_shown(endpoint: Any) -
         5,
     ],
 )
-def test_an_address_that_leads_elsewhere_is_refused(endpoint: Any) -> None:
+def test_an_address_that_leads_outside_is_refused(endpoint: Any) -> None:
     with pytest.raises(InvalidValueError, match="allowed: the manager's URL, such as") as caught:
         parse_endpoint(endpoint)
 
     assert str(caught.value).isprintable()
 
 
-def test_a_proxy_s_path_is_taken() -> None:
+def test_a_proxy_s_path_is_accepted() -> None:
     assert (
         parse_endpoint("https://hub/user/a%40b/proxy/8080/").url
         == "https://hub/user/a%40b/proxy/8080"
@@ -343,7 +343,7 @@ def test_url_prefixes(prefix: str | None, expected: str) -> None:
     ],
 )
 def test_a_prefix_that_a_manager_reads_as_a_pattern_is_refused(prefix: Any) -> None:
-    """express takes `:x(.*)` for every path; the launcher and the client have one rule."""
+    """express matches `:x(.*)` with every path; launcher and client share one rule."""
     with pytest.raises(InvalidValueError, match=r"url_prefix: .* allowed: a path of letters"):
         Experiment(url_prefix=prefix)
     plan = StartPlan("create", Run("", Path("/x"), url_prefix=prefix), StartRequests((), {}))
@@ -356,7 +356,7 @@ def test_a_prefix_that_a_manager_reads_as_a_pattern_is_refused(prefix: Any) -> N
         pass
 
 
-def test_dialects_rise_strictly_and_cover_the_same_fields() -> None:
+def test_dialects_are_in_order_and_have_the_same_fields() -> None:
     releases = [parse_version(row.since) for row in DIALECTS]
 
     assert releases == sorted(set(releases))
@@ -388,7 +388,7 @@ def test_known_releases_speak_the_keys_of_2_2_and_later(version: str) -> None:
         ("1.9", "max_trial_number", 5, 5),
     ],
 )
-def test_values_are_sent_as_the_release_wants_them_and_read_back(
+def test_values_are_sent_in_the_form_of_the_release_and_read_back(
     version: str, field: str, value: object, sent: object
 ) -> None:
     dialect = DIALECTS.row_for(version)
@@ -401,11 +401,11 @@ def test_values_are_sent_as_the_release_wants_them_and_read_back(
 
 @pytest.mark.parametrize(("version", "sent"), [("1.8", "0.5"), ("1.9", 0.5), ("3.0.0", 0.5)])
 def test_imported_results_are_text_for_1_8(version: str, sent: object) -> None:
-    """Its tuner decodes them once, and ends over a number (seen live)."""
+    """Its tuner decodes them once, and crashes over a number (seen live)."""
     assert DIALECTS.row_for(version).encode_result(0.5) == sent
 
 
-def test_what_each_release_can_be_asked_for() -> None:
+def test_which_requests_each_release_has() -> None:
     can_be_stopped = {row.since for row in DIALECTS if row.has(endpoints.STOP_EXPERIMENT)}
     by_name = {row.since for row in DIALECTS if row.trial_file is endpoints.GET_TRIAL_FILE}
 
@@ -413,8 +413,8 @@ def test_what_each_release_can_be_asked_for() -> None:
     assert by_name == {"2.4", "2.6", "2.8"}
 
 
-def test_a_family_begins_where_an_endpoint_is_new() -> None:
-    """A client asks its row what the manager's release has."""
+def test_a_new_endpoint_begins_a_family() -> None:
+    """A client looks up in its row which endpoints the manager's release has."""
     assert {row.since for row in ROWS.values()} <= {row.since for row in DIALECTS}
 
 
@@ -431,7 +431,7 @@ def test_a_family_begins_where_an_endpoint_is_new() -> None:
 def test_a_call_that_the_release_does_not_have_is_refused_before_it_is_sent(
     httpserver: HTTPServer, older: str, newer: str, call: Callable[[ManagerClient], object]
 ) -> None:
-    """A manager answers 200 and its web page to a path that it does not know."""
+    """A manager answers unknown paths with 200 and its web page."""
     httpserver.expect_request(re.compile(".*")).respond_with_data("[]")
     with (
         ManagerClient(httpserver.url_for(""), dialect=DIALECTS.row_for(older)) as client,
@@ -448,7 +448,7 @@ def test_a_call_that_the_release_does_not_have_is_refused_before_it_is_sent(
     assert len(httpserver.log) == 1
 
 
-def test_the_release_is_asked_for_where_it_matters(httpserver: HTTPServer) -> None:
+def test_the_release_is_requested_only_where_it_matters(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/api/v1/nni/version").respond_with_data("2.1.0")
     httpserver.expect_request("/api/v1/nni/trial-jobs").respond_with_json([])
     with ManagerClient(httpserver.url_for("")) as client:

@@ -54,8 +54,8 @@ DRIPPING = {
 
 
 @pytest.mark.parametrize("answer", DRIPPING.values(), ids=list(DRIPPING))
-def test_a_drip_is_over_when_the_time_is(answer: Answer) -> None:
-    """The read timeout of requests starts again with each byte, so these were never given up."""
+def test_a_dripping_answer_ends_at_the_deadline(answer: Answer) -> None:
+    """The read timeout of requests restarts with each byte, so these never ended."""
     with (
         raw_server(answer) as endpoint,
         pytest.raises(RequestTimeoutError, match="no answer in time"),
@@ -64,8 +64,8 @@ def test_a_drip_is_over_when_the_time_is(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize("is_first", [True, False], ids=["new connection", "used connection"])
-def test_a_request_that_is_not_read_is_over_when_the_time_is(is_first: bool) -> None:
-    """A manager that is suspended takes what fits into the kernel's buffers, and no more."""
+def test_a_request_that_is_not_read_ends_at_the_deadline(is_first: bool) -> None:
+    """A suspended manager accepts what fits into the kernel's buffers, and no more."""
     has_given_up = threading.Event()
 
     def answer(connection: socket.socket) -> None:
@@ -113,10 +113,10 @@ FLOODS = {
 
 
 @pytest.mark.parametrize("answer", FLOODS.values(), ids=list(FLOODS))
-def test_endless_headers_are_given_up_long_before_the_time_is_up(answer: Answer) -> None:
+def test_endless_headers_are_refused_long_before_the_deadline(answer: Answer) -> None:
     with (
         raw_server(answer) as endpoint,
-        pytest.raises(ResponseError, match=r"headers of more than 256 KB|no proper HTTP"),
+        pytest.raises(ResponseError, match=r"headers of more than 256 KB|not valid HTTP"),
     ):
         _send(endpoint, read_s=60)
 
@@ -135,7 +135,7 @@ def _compressed(content: bytes, *encodings: str) -> Answer:
 
 
 TOO_LARGE = {
-    "told length": saying(HEAD + b"Content-Length: 9999999999\r\n\r\n["),
+    "announced length": saying(HEAD + b"Content-Length: 9999999999\r\n\r\n["),
     "no length": endlessly(HEAD + b"\r\n", b" " * 65_536),
     "chunks": endlessly(CHUNKED, b"8000\r\n" + b" " * 0x8000 + b"\r\n"),
     "gzip": _compressed(_bomb(20), "gzip"),
@@ -145,13 +145,13 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=list(TOO_LARGE))
-def test_an_answer_over_the_limit_is_refused_and_fills_no_memory(answer: Answer) -> None:
+def test_an_answer_over_the_limit_is_refused_and_does_not_fill_the_memory(answer: Answer) -> None:
     most = 1 << 20
     with raw_server(answer) as endpoint:
         tracemalloc.start()
         try:
             with pytest.raises(
-                ResponseError, match=r"more than 1048576 bytes\); a larger max_answer"
+                ResponseError, match=r"more than 1048576 bytes\); pass a larger max_answer"
             ):
                 _send(endpoint, most=most)
             peak = tracemalloc.get_traced_memory()[1]
@@ -162,11 +162,14 @@ def test_an_answer_over_the_limit_is_refused_and_fills_no_memory(answer: Answer)
 
 
 @pytest.mark.parametrize("encodings", [("gzip", "gzip"), ("br",), ("zstd",), ("x" * 500,)])
-def test_an_encoding_that_was_not_asked_for_is_refused(encodings: tuple[str, ...]) -> None:
-    """Of gzip in gzip a few bytes become gigabytes in one step."""
+def test_an_encoding_that_was_not_requested_is_refused(encodings: tuple[str, ...]) -> None:
+    """With gzip inside gzip, a few bytes become gigabytes in one step."""
     answer = _compressed(_bomb(20, rounds=2), *encodings)
 
-    with raw_server(answer) as endpoint, pytest.raises(ResponseError, match="not asked for"):
+    with (
+        raw_server(answer) as endpoint,
+        pytest.raises(ResponseError, match="a Content-Encoding that was not requested"),
+    ):
         _send(endpoint)
 
 
@@ -182,7 +185,7 @@ def test_a_compressed_answer_is_read_whole(encode: Callable[[bytes], bytes], siz
 
 
 @pytest.mark.parametrize("tail", [b"", b"more"])
-def test_a_compressed_answer_that_is_cut_off_or_goes_on_is_refused(tail: bytes) -> None:
+def test_a_truncated_or_overlong_compressed_answer_is_refused(tail: bytes) -> None:
     packed = gzip.compress(b"[1, 2, 3]")
     content = packed + tail if tail else packed[:-9]
 
@@ -190,7 +193,7 @@ def test_a_compressed_answer_that_is_cut_off_or_goes_on_is_refused(tail: bytes) 
         _send(endpoint)
 
 
-def test_an_answer_of_just_the_limit_is_read(httpserver: HTTPServer) -> None:
+def test_an_answer_of_exactly_the_limit_is_read(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/x").respond_with_handler(lambda _: WerkzeugResponse("a" * 1000))
 
     assert len(_send(httpserver.url_for(""), most=1000)) == 1000

@@ -1,4 +1,4 @@
-"""Connecting to what is not a manager, or not at its address."""
+"""Connecting to a server that is not a manager, or not at its address."""
 
 from __future__ import annotations
 
@@ -41,30 +41,30 @@ def _connect(endpoint: str, **options: object) -> str:
 
 
 @pytest.mark.parametrize("page", ["/oview", "/detail", "/experiment", "/team/oview/", "/a/b/c"])
-def test_the_address_of_a_web_page_is_told_from_the_manager_s(
+def test_the_manager_s_address_is_suggested_for_a_web_page(
     httpserver: HTTPServer, page: str
 ) -> None:
     _manager(httpserver, prefix="/team" if page.startswith("/team") else "")
     right = httpserver.url_for("/team" if page.startswith("/team") else "").rstrip("/")
 
-    told = _connect(httpserver.url_for(page))
+    message = _connect(httpserver.url_for(page))
 
-    assert f"an NNI manager answers at {right}: use that address" in told
-    assert "<" not in told
-    assert "s3cr3t" not in told
+    assert f"an NNI manager answers at {right}: use that address" in message
+    assert "<" not in message
+    assert "s3cr3t" not in message
 
 
-def test_the_prefix_that_a_manager_names_is_passed_on(httpserver: HTTPServer) -> None:
-    """2.7 and later answer so to every path that is not below their prefix."""
+def test_the_prefix_that_a_manager_names_is_suggested(httpserver: HTTPServer) -> None:
+    """2.7 and later name it in the answer to every path that is not below it."""
     _manager(httpserver, prefix="/a/b", outside=404)
 
-    told = _connect(httpserver.url_for(""))
+    message = _connect(httpserver.url_for(""))
 
-    assert f"an NNI manager answers at {httpserver.url_for('/a/b')}: use that address" in told
+    assert f"an NNI manager answers at {httpserver.url_for('/a/b')}: use that address" in message
 
 
 @pytest.mark.parametrize("prefix", ["/../..", "@evil", "\\", "%2e%2e", " "])
-def test_a_prefix_that_leads_elsewhere_is_not_followed(httpserver: HTTPServer, prefix: str) -> None:
+def test_a_prefix_that_leads_outside_is_not_followed(httpserver: HTTPServer, prefix: str) -> None:
     httpserver.expect_request("/api/v1/nni/experiment").respond_with_data(
         f'Outside prefix "{prefix}"', status=404
     )
@@ -84,50 +84,55 @@ def test_a_prefix_that_leads_elsewhere_is_not_followed(httpserver: HTTPServer, p
         ("", 200),
     ],
 )
-def test_a_server_that_is_not_a_manager_is_called_so(
+def test_a_server_that_is_not_a_manager_is_reported_as_such(
     httpserver: HTTPServer, body: str, status: int
 ) -> None:
     httpserver.expect_request(ANY_PATH).respond_with_data(body, status=status)
 
-    told = _connect(httpserver.url_for("/x"))
+    message = _connect(httpserver.url_for("/x"))
 
-    assert "this is not an NNI manager, or not its address" in told
-    assert "<" not in told
-    assert len(told) < 700
+    assert "this is not an NNI manager, or not its address" in message
+    assert "<" not in message
+    assert len(message) < 700
 
 
-def test_a_server_of_another_protocol_is_called_so() -> None:
+def test_a_server_of_another_protocol_is_reported_as_such() -> None:
     with raw_server(saying(b"SSH-2.0-OpenSSH_9.2\r\n\x1b[31m")) as endpoint:
-        told = _connect(endpoint)
+        message = _connect(endpoint)
 
-    assert "this is not an NNI manager" in told
-    assert told.replace("\n", "").isprintable()
-    assert "OpenSSH_9.2" in told
+    assert "this is not an NNI manager" in message
+    assert message.replace("\n", "").isprintable()
+    assert "OpenSSH_9.2" in message
 
 
 @pytest.mark.parametrize("status", [401, 403, 407])
-def test_a_server_that_wants_credentials_is_called_so(httpserver: HTTPServer, status: int) -> None:
+def test_a_server_that_requires_credentials_is_reported_as_such(
+    httpserver: HTTPServer, status: int
+) -> None:
     httpserver.expect_request(ANY_PATH).respond_with_data(PAGE, status=status)
 
-    assert "takes a user with a password as `auth`" in _connect(httpserver.url_for(""))
+    assert (
+        "the server requires authentication; Experiment() takes a user and password as `auth`"
+        in _connect(httpserver.url_for(""))
+    )
 
 
-def test_nobody_is_asked_with_the_credentials_of_another_address(httpserver: HTTPServer) -> None:
+def test_credentials_are_sent_only_to_the_given_address(httpserver: HTTPServer) -> None:
     _manager(httpserver)
     given = {"auth": ("u", "s3cr3t"), "headers": {"X-Token": "s3cr3t"}}
 
-    told = _connect(httpserver.url_for("/oview"), **given)
+    message = _connect(httpserver.url_for("/oview"), **given)
 
     first, *later = [request for request, _ in httpserver.log]
     assert first.authorization is not None
     assert later
     assert not any(request.authorization or "X-Token" in request.headers for request in later)
-    assert "s3cr3t" not in told
+    assert "s3cr3t" not in message
 
 
 @pytest.fixture
 def tls_server(tmp_path: Path) -> Iterator[tuple[HTTPServer, str]]:
-    """Give a manager behind TLS, and the bundle that its certificate can be checked by."""
+    """Return a manager behind TLS, and the CA bundle for its certificate."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
@@ -138,26 +143,26 @@ def tls_server(tmp_path: Path) -> Iterator[tuple[HTTPServer, str]]:
         yield server, bundle
 
 
-def test_http_for_https_is_told(tls_server: tuple[HTTPServer, str]) -> None:
+def test_https_is_suggested_for_http(tls_server: tuple[HTTPServer, str]) -> None:
     server, bundle = tls_server
     right = server.url_for("").rstrip("/")
 
-    told = _connect(right.replace("https", "http"), verify=bundle)
+    message = _connect(right.replace("https", "http"), verify=bundle)
 
-    assert f"an NNI manager answers at {right}: use that address" in told
+    assert f"an NNI manager answers at {right}: use that address" in message
 
 
-def test_https_for_http_is_told(httpserver: HTTPServer) -> None:
+def test_http_is_suggested_for_https(httpserver: HTTPServer) -> None:
     _manager(httpserver)
     right = httpserver.url_for("").rstrip("/")
 
-    told = _connect(right.replace("http", "https"))
+    message = _connect(right.replace("http", "https"))
 
-    assert "the TLS handshake failed" in told
-    assert f"an NNI manager answers at {right}: use that address" in told
+    assert "the TLS handshake failed" in message
+    assert f"an NNI manager answers at {right}: use that address" in message
 
 
-def test_where_nobody_listens_nothing_is_guessed(free_port: Callable[[], int]) -> None:
+def test_nothing_is_suggested_where_nothing_listens(free_port: Callable[[], int]) -> None:
     experiment = Experiment()
 
     with pytest.raises(ConnectError, match=r"is a manager running at http://127\.0\.0\.1:\d+\?$"):

@@ -39,7 +39,7 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
 @contextmanager
 def _server(answer: Callable[[socket.socket], None]) -> Iterator[str]:
-    """Serve connections one after the other with a function; give the endpoint."""
+    """Yield the endpoint of a server that runs a function for one connection after the other."""
     with ExitStack() as stack:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
 
@@ -71,7 +71,7 @@ def _reset(connection: socket.socket) -> None:
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
 
-def test_an_answer_has_status_body_and_place(httpserver: HTTPServer) -> None:
+def test_an_answer_has_status_body_and_url(httpserver: HTTPServer) -> None:
     httpserver.expect_request(
         "/x", query_string="a=1", method="PUT", json={"b": 2}
     ).respond_with_data("ä", status=418)
@@ -84,7 +84,7 @@ def test_an_answer_has_status_body_and_place(httpserver: HTTPServer) -> None:
     transport.close()
 
 
-def test_nobody_listens(free_port: Callable[[], int]) -> None:
+def test_a_port_on_which_nothing_listens(free_port: Callable[[], int]) -> None:
     endpoint = f"http://127.0.0.1:{free_port()}"
 
     with pytest.raises(ConnectError, match=f"is a manager running at {endpoint}") as caught:
@@ -111,7 +111,7 @@ def _lost_in_a_chunk(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("answer", [_lost_at_once, _lost_in_the_body, _lost_in_a_chunk])
-def test_a_broken_answer_leaves_open_whether_it_was_done(
+def test_after_a_broken_answer_the_request_may_have_taken_effect(
     answer: Callable[[socket.socket], None],
 ) -> None:
     with _server(answer) as endpoint, pytest.raises(ConnectionLostError, match="connection broke"):
@@ -137,19 +137,19 @@ def _drips(connection: socket.socket) -> None:
 
 @pytest.mark.parametrize("answer", [_never, _drips])
 def test_no_complete_answer_in_time(answer: Callable[[socket.socket], None]) -> None:
-    """requests counts its limit from byte to byte; here it holds for the whole answer."""
+    """requests restarts its limit with every byte; here it applies to the whole answer."""
     request = Request("GET", "/x", connect_s=5, read_s=0.3)
     with _server(answer) as endpoint, pytest.raises(RequestTimeoutError, match="no answer in time"):
         _send(endpoint, request)
 
 
-def _no_http(connection: socket.socket) -> None:
+def _not_http(connection: socket.socket) -> None:
     connection.recv(1000)
     connection.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
 
 
 def test_a_server_of_another_protocol() -> None:
-    with _server(_no_http) as endpoint, pytest.raises(RestError) as caught:
+    with _server(_not_http) as endpoint, pytest.raises(RestError) as caught:
         _send(endpoint)
 
     assert not isinstance(caught.value, ConnectError)
@@ -157,10 +157,10 @@ def test_a_server_of_another_protocol() -> None:
 
 def test_garbage_in_the_encoding(httpserver: HTTPServer) -> None:
     httpserver.expect_request("/x").respond_with_data(
-        b"no gzip", headers={"Content-Encoding": "gzip"}
+        b"not gzip", headers={"Content-Encoding": "gzip"}
     )
 
-    with pytest.raises(ResponseError, match="no proper HTTP"):
+    with pytest.raises(ResponseError, match="not valid HTTP"):
         _send(httpserver.url_for(""))
 
 
@@ -180,14 +180,14 @@ def test_a_redirect_is_not_followed(httpserver: HTTPServer) -> None:
 def test_environment_proxies_are_ignored_on_loopback(
     httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """A proxy would look for its own loopback; NNI's own tools fall for it."""
+    """A proxy would connect to its own loopback; NNI's own tools make that mistake."""
     monkeypatch.setenv(name, "http://127.0.0.1:9")
     httpserver.expect_request("/x").respond_with_data("{}")
 
     assert _send(httpserver.url_for("")) == b"{}"
 
 
-def test_environment_proxies_are_used_elsewhere(
+def test_environment_proxies_are_used_for_other_hosts(
     httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", httpserver.url_for("").rstrip("/"))
@@ -219,7 +219,7 @@ def test_the_last_request_asks_to_close(httpserver: HTTPServer, close: bool) -> 
     assert (seen == ["close"]) == close
 
 
-def test_closing_ends_idle_connections_though_something_still_refers_to_them() -> None:
+def test_close_ends_idle_connections_even_if_they_are_still_referenced() -> None:
     """With urllib3 2 a closed session keeps its sockets open until the pool is collected."""
     ended = threading.Event()
 
@@ -284,7 +284,7 @@ def test_headers_and_credentials_are_sent_and_never_shown(
     transport.close()
 
 
-def test_a_body_that_is_no_json_is_refused_before_it_is_sent(httpserver: HTTPServer) -> None:
+def test_a_body_that_is_not_json_is_refused_before_it_is_sent(httpserver: HTTPServer) -> None:
     endless: list[object] = []
     endless.append(endless)
 
@@ -319,7 +319,7 @@ def _exceptions(module: object) -> list[type[Exception]]:
 
 
 def _make(cls: type[Exception]) -> Exception:
-    """Return an instance; the libraries' own classes want up to three arguments."""
+    """Return an instance; the libraries' classes take up to three arguments."""
     choices: tuple[tuple[Any, ...], ...] = (("a",), (None, "a"), (None, None, "a"), (1, 2))
     for arguments in choices:
         try:
@@ -336,14 +336,14 @@ def _make(cls: type[Exception]) -> Exception:
 @pytest.mark.parametrize("cls", _exceptions(requests.exceptions), ids=lambda cls: cls.__name__)
 def test_every_error_of_requests_is_mapped(cls: type[Exception]) -> None:
     if not issubclass(cls, requests.exceptions.RequestException):
-        # What the module only imports is mapped with the library that it comes from.
+        # Classes that the module only imports are mapped with their own library.
         return
     ours = translate_error(cls.__new__(cls), method="GET", url="http://127.0.0.1:1/x")
 
     assert isinstance(ours, RestError)
     assert str(ours).startswith("GET http://127.0.0.1:1/x: ")
     rows = [row.error for foreign, row in FOREIGN_ERRORS if foreign is cls]
-    assert rows == [type(ours)], "each class has a row of its own"
+    assert rows == [type(ours)], "each class has its own row"
 
 
 @pytest.mark.parametrize("cls", _exceptions(urllib3.exceptions), ids=lambda cls: cls.__name__)
@@ -357,8 +357,8 @@ def test_every_error_of_urllib3_is_mapped(cls: type[Exception]) -> None:
     assert isinstance(ours, RestError)
 
 
-def test_rows_for_subclasses_stand_before_their_parents() -> None:
-    """The first row that fits holds."""
+def test_rows_for_subclasses_come_before_their_parents() -> None:
+    """The first row that matches is used."""
     classes = [foreign for foreign, _ in FOREIGN_ERRORS]
 
     for number, cls in enumerate(classes):
