@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from nnicli.errors import InvalidValueError, UnsupportedVersionError
-from nnicli.launcher import RunningManager, find_managers
+from nnicli.launcher import RunningManager, check_processes, find_managers
 from nnicli.models import ExperimentRecord, ExperimentStatus
 from nnicli.releases import find_release
 from nnicli.rest import Connection, ManagerClient
@@ -61,6 +61,7 @@ def list_matching(
     connection: Connection = Connection(),  # noqa: B008 - frozen
 ) -> list[ExperimentRecord]:
     """Return the records of `list_experiments()` whose ids are wanted."""
+    check_processes()
     recorded = list_recorded(
         experiments_directories,
         is_wanted=is_wanted,

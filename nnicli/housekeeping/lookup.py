@@ -15,21 +15,26 @@ from nnicli.errors import (
     DecodingError,
     ExperimentNotFoundError,
     InvalidValueError,
+    RegistryError,
 )
 from nnicli.housekeeping.listing import list_matching
 from nnicli.housekeeping.records import are_one
 from nnicli.launcher import RunningManager, find_managers
 from nnicli.models import ExperimentRecord
 from nnicli.regular_files import open_regular
+from nnicli.safe_logging import get_logger
 from nnicli.store import (
     ExperimentDatabase,
     Parents,
     find_experiment_directory,
     is_directory_name,
     is_file,
+    read_record,
     to_absolute,
     why_closed,
 )
+
+logger = get_logger(__name__)
 
 Reference: TypeAlias = str | os.PathLike[str]
 """An experiment's id or a unique prefix of one, its directory, its `nni.sqlite`, its archive, or
@@ -299,12 +304,18 @@ def _at_path(text: str, parents: Parents) -> FoundExperiment | None:
 
 
 def _in_directory(directory: Path, parents: Parents) -> FoundExperiment:
-    records = [
-        record
-        for record in list_matching(
+    try:
+        listed = list_matching(
             lambda exp_id: exp_id == directory.name,
             experiments_directories=[*parents, directory.parent],
         )
+    except RegistryError as error:
+        # A user without a home has no registry; the files can be read all the same.
+        logger.debug("%s", error)
+        return FoundExperiment("experiment", read_record(directory))
+    records = [
+        record
+        for record in listed
         if record.directory is not None and record.directory.resolve() == directory
     ]
     return _choose(str(directory), records, ())

@@ -21,7 +21,10 @@ from nnicli.launcher.managers import (
 from nnicli.launcher.marks import ProcessMarks as ProcessMarks
 from nnicli.launcher.plan import StartPlan as StartPlan
 from nnicli.launcher.ports import check_port as check_port
-from nnicli.launcher.process import ManagerProcess as ManagerProcess
+from nnicli.launcher.process import (
+    ManagerProcess as ManagerProcess,
+    check_processes as check_processes,
+)
 from nnicli.launcher.remains import reap as reap
 from nnicli.launcher.reopen import StoppedExperiment as StoppedExperiment
 from nnicli.launcher.start import (

@@ -11,6 +11,7 @@ from nnicli.store.catalogue import (
     is_file as is_file,
     list_recorded as list_recorded,
     platform_of as platform_of,
+    read_record as read_record,
     to_absolute as to_absolute,
     to_directory as to_directory,
 )

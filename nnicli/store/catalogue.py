@@ -78,7 +78,7 @@ def list_recorded(
         real = os.path.realpath(directory)
         if real not in known:
             known.add(real)
-            records.append(_stray(directory))
+            records.append(read_record(directory))
     return sorted(records, key=_newest_first)
 
 
@@ -278,7 +278,8 @@ def _registered(one: _Registered, directory: Path | None, registry: Path) -> Exp
     )
 
 
-def _stray(directory: Path) -> ExperimentRecord:
+def read_record(directory: Path) -> ExperimentRecord:
+    """Return what an experiment's own files say, without any registry."""
     profile, version = _look_into(directory, None)
     params = profile["params"] if profile else {}
     return ExperimentRecord(
