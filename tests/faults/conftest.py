@@ -1,4 +1,4 @@
-"""A fake NNI to break, a config for it, and the proof that a failed start left nothing."""
+"""A fake NNI to break, a config for it, and a check that a failed start left nothing."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def nothing_is_left(installation: FakeInstallation, home: Path) -> Callable[[], None]:
-    """Return a check: no process of this installation, no registry entry, no folder."""
+    """Return a check: no process of this installation, no registry entry, no directory."""
 
     def check() -> None:
         processes = [
@@ -52,8 +52,8 @@ def nothing_is_left(installation: FakeInstallation, home: Path) -> Callable[[], 
         assert processes == []
         assert Registry().read() == {}
         experiments = home / "nni-experiments"
-        folders = [path for path in experiments.glob("*") if path.is_dir()]
-        assert folders == []
+        directories = [path for path in experiments.glob("*") if path.is_dir()]
+        assert directories == []
 
     return check
 

@@ -1,4 +1,4 @@
-"""Machines that lack what others have: a home, a place in it to write, processes, loopback."""
+"""Machines without a home, a writable home, visible processes or a loopback interface."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.mounts import needs_mounts
 
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Be a user as containers have it: any uid, no passwd entry, no HOME."""
+    """Run as a user in a container may: any uid, no passwd entry, no HOME."""
 
     def refuse(uid: int) -> pwd.struct_passwd:
         raise KeyError(f"getpwuid(): uid not found: {uid}")
@@ -35,7 +35,7 @@ def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("homeless")
-def test_without_a_home_it_says_what_to_set(
+def test_without_a_home_the_error_names_the_variable_to_set(
     installation: FakeInstallation, config: Path, tmp_path: Path
 ) -> None:
     experiment = Experiment(nni=installation.prefix, experiments_directory=tmp_path / "experiments")
@@ -55,7 +55,7 @@ def test_without_a_home_it_says_what_to_set(
     assert isinstance(find_installations(), list)
 
 
-def test_without_a_home_an_experiment_is_read_by_its_folder(
+def test_without_a_home_an_experiment_is_read_by_its_directory(
     installation: FakeInstallation,
     config: Path,
     tmp_path: Path,
@@ -94,13 +94,13 @@ def _can_unshare(*options: str) -> bool:
     )
 
 
-@pytest.mark.skipif(not _can_unshare("--user"), reason="no user name spaces here")
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_a_home_that_cannot_be_written_is_reported_with_what_to_set(
-    installation: FakeInstallation, config: Path, home: Path, tmp_path: Path, *, elsewhere: bool
+@pytest.mark.skipif(not _can_unshare("--user"), reason="no user namespaces here")
+@pytest.mark.parametrize("is_elsewhere", [False, True])
+def test_the_error_for_a_read_only_home_names_the_variable_to_set(
+    installation: FakeInstallation, config: Path, home: Path, tmp_path: Path, *, is_elsewhere: bool
 ) -> None:
-    """In a user name space of its own even root is only the owner of its files."""
-    parent = ["--experiments-directory", str(tmp_path / "other")] if elsewhere else []
+    """In a new user namespace even root is only the owner of its files."""
+    parent = ["--experiments-directory", str(tmp_path / "other")] if is_elsewhere else []
     home.chmod(0o500)
 
     command = ["run", str(config), "--nni", str(installation.prefix), *parent]
@@ -114,7 +114,7 @@ def test_a_home_that_cannot_be_written_is_reported_with_what_to_set(
 
 
 @pytest.mark.skipif(
-    os.geteuid() != 0 or not _can_unshare("--net"), reason="no network name spaces here"
+    os.geteuid() != 0 or not _can_unshare("--net"), reason="no network namespaces here"
 )
 def test_a_loopback_that_is_down_is_reported_at_once(
     installation: FakeInstallation, config: Path
@@ -132,7 +132,7 @@ def test_a_loopback_that_is_down_is_reported_at_once(
 @pytest.mark.parametrize(
     "arguments", [["run"], ["experiment", "list"], ["reconcile"]], ids=lambda words: words[-1]
 )
-def test_without_proc_it_says_so(
+def test_without_proc_the_error_names_it(
     installation: FakeInstallation, config: Path, arguments: list[str]
 ) -> None:
     if arguments == ["run"]:

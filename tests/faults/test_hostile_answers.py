@@ -1,4 +1,4 @@
-"""What a server may answer to harm its client: nothing hangs, fills memory or is shown raw."""
+"""Hostile answers: nothing hangs, fills the memory or is shown unescaped."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def _trial(**fields: object) -> bytes:
 
 
 def _echoing(connection: socket.socket) -> None:
-    """Answer with an error that holds all that was asked, headers included."""
-    asked = connection.recv(65_536)
-    saying_it = b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n%b" % (len(asked), asked)
-    connection.sendall(saying_it)
+    """Answer with an error that contains the whole request, headers included."""
+    request = connection.recv(65_536)
+    answer = b"HTTP/1.1 500 Oops\r\nContent-Length: %d\r\n\r\n%b" % (len(request), request)
+    connection.sendall(answer)
 
 
 def _closing_at_random(connection: socket.socket) -> None:
@@ -66,7 +66,7 @@ def _redirecting(connection: socket.socket) -> None:
 BOMB = gzip.compress(bytes(20 << 20))
 ESCAPES = b"\x1b[31m\x07\x9b2J\x00\xff\xe2\x80\xae"
 HOSTILE: dict[str, Answer] = {
-    # What never ends
+    # Endless
     "silence": endlessly(b"", b"", pause_s=0.02),
     "status line, dripping": endlessly(b"HTTP/1.1 200 ", b"O", pause_s=0.02),
     "headers, dripping": endlessly(OK, b"X: a\r\n", pause_s=0.02),
@@ -87,7 +87,7 @@ HOSTILE: dict[str, Answer] = {
     "body, dripping": endlessly(OK + b"Content-Length: 999\r\n\r\n", b" ", pause_s=0.02),
     "body, flooding": endlessly(OK + b"\r\n", b" " * 65_536),
     "error page, flooding": endlessly(b"HTTP/1.1 500 Oops\r\n\r\n", b"<html>" * 9999),
-    # What is larger than it looks
+    # Larger than they look
     "a length of petabytes": saying(OK + b"Content-Length: 9999999999999999\r\n\r\n["),
     "gzip bomb": _whole(BOMB, b"Content-Encoding: gzip\r\n"),
     "gzip bomb in gzip": _whole(gzip.compress(BOMB), b"Content-Encoding: gzip, gzip\r\n"),
@@ -95,18 +95,18 @@ HOSTILE: dict[str, Answer] = {
     "endless gzip": endlessly(
         OK + b"Content-Encoding: gzip\r\n\r\n" + BOMB[:10], b"\0\0\0\xff\xff" * 9999
     ),
-    # What contradicts itself, or is not HTTP
+    # Contradictory, or not HTTP
     "a negative length": saying(OK + b"Content-Length: -5\r\n\r\n[]"),
-    "a length in words": saying(OK + b"Content-Length: two\r\n\r\n[]"),
+    "a length that is not a number": saying(OK + b"Content-Length: two\r\n\r\n[]"),
     "two lengths": saying(OK + b"Content-Length: 2\r\nContent-Length: 9\r\n\r\n[]"),
     "a negative chunk": saying(CHUNKED + b"-5\r\n[]\r\n0\r\n\r\n"),
-    "a chunk of no number": saying(CHUNKED + b"zz" + ESCAPES + b"\r\n[]\r\n"),
+    "a chunk size that is not a number": saying(CHUNKED + b"zz" + ESCAPES + b"\r\n[]\r\n"),
     "not compressed": _whole(b"[]", b"Content-Encoding: gzip\r\n"),
     "an unknown encoding": _whole(b"[]", b"Content-Encoding: \x1b[31mbr\r\n"),
     "another protocol": saying(b"SSH-2.0-OpenSSH \x1b[31m\r\n"),
     "TLS": saying(b"\x15\x03\x01\x00\x02\x02\x46"),
     "HTTP/0.9": saying(b"[]"),
-    "a status of no number": saying(b"HTTP/1.1 \x1b[31m OK\r\n\r\n[]"),
+    "a status that is not a number": saying(b"HTTP/1.1 \x1b[31m OK\r\n\r\n[]"),
     "a status of 999": saying(b"HTTP/1.1 999 Odd\r\nContent-Length: 2\r\n\r\n[]"),
     "switching protocols": saying(b"HTTP/1.1 101 Switching\r\nUpgrade: x\r\n\r\n" + ESCAPES),
     "no content": saying(b"HTTP/1.1 204 No Content\r\n\r\n"),
@@ -115,14 +115,14 @@ HOSTILE: dict[str, Answer] = {
     "garbage between answers": _garbage_between,
     "redirects": _redirecting,
     "headers with escapes": saying(OK + b"X-" + ESCAPES + b": " + ESCAPES + b"\r\n\r\n" + ESCAPES),
-    # What is HTTP, and harmful in what it says
-    "our own words": _echoing,
+    # Valid HTTP with harmful content
+    "the request": _echoing,
     "escapes": _whole(ESCAPES),
     "escapes as an error": _whole(ESCAPES, status=b"500 Oops"),
     "escapes in JSON": _whole(b'{"error": "\\u001b[1m\\ud800\\u202e"}', status=b"500 O"),
     "escapes in ids": _whole(_trial(trialJobId=["\x1b[31m"])),
     "a web page": _whole(b"<!doctype html><html>" + b"a" * 9999),
-    "a page of login": _whole(b"<html><form action='?token=s3cr3t-t0k3n'>", status=b"403 No"),
+    "a login page": _whole(b"<html><form action='?token=s3cr3t-t0k3n'>", status=b"403 No"),
     "deep JSON": _whole(b"[" * 100_000),
     "deep JSON as an error": _whole(b'{"error":' * 9999, status=b"500 Oops"),
     "a number of 10,000 digits": _whole(b"[" + b"9" * 10_000 + b"]"),
@@ -148,17 +148,17 @@ def _client(endpoint: str) -> ManagerClient:
     )
 
 
-def test_there_are_many_of_them() -> None:
+def test_there_are_many_hostile_answers() -> None:
     assert len(HOSTILE) >= 40
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=list(CALLS))
 @pytest.mark.parametrize("answer", HOSTILE.values(), ids=list(HOSTILE))
 @pytest.mark.timeout(30)
-def test_a_hostile_answer_ends_in_time_and_memory_and_shows_nothing_raw(
+def test_a_hostile_answer_is_limited_in_time_and_memory_and_not_shown_raw(
     answer: Answer, call: Callable[[str], object]
 ) -> None:
-    """Each was a hang, a MemoryError, a raw error, or bytes and secrets on the terminal."""
+    """Each caused a hang, a MemoryError, a bare error, or bytes and secrets on the terminal."""
     shown = ""
     with raw_server(answer) as endpoint:
         tracemalloc.start()
@@ -173,7 +173,7 @@ def test_a_hostile_answer_ends_in_time_and_memory_and_shows_nothing_raw(
         finally:
             tracemalloc.stop()
 
-    # Three times what the caller allows, for text, JSON and the error; and the libraries' own.
+    # Three times the caller's limit, for text, JSON and the error, and what the libraries need.
     assert peak < 12 * MOST_BYTES
     assert len(shown) < 6000
     assert shown.replace("\n", "").isprintable()

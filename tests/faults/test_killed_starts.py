@@ -1,4 +1,4 @@
-"""What a killed launcher leaves is found by `reconcile`, and nothing else is touched by it."""
+"""`reconcile` finds what a killed launcher leaves, and touches nothing else."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _wait_for(condition: Callable[[], object], what: str) -> None:
 
 @pytest.fixture
 def slow(installation: FakeInstallation) -> FakeInstallation:
-    """Return an installation whose managers answer, and are not ready for long."""
+    """Return an installation whose managers answer but take long to become ready."""
     installation.set_behaviour(Behaviour(ready_delay_s=3.0))
     return installation
 
@@ -76,15 +76,15 @@ def _kill_in_mid_start(
     return manager.identity.pid
 
 
-@pytest.mark.parametrize("elsewhere", [False, True], ids=["home", "elsewhere"])
+@pytest.mark.parametrize("is_elsewhere", [False, True], ids=["home", "elsewhere"])
 def test_a_killed_start_leaves_nothing_after_reconcile(
-    slow: FakeInstallation, config: Path, tmp_path: Path, home: Path, *, elsewhere: bool
+    slow: FakeInstallation, config: Path, tmp_path: Path, home: Path, *, is_elsewhere: bool
 ) -> None:
-    parent = tmp_path / "other" if elsewhere else home / "nni-experiments"
+    parent = tmp_path / "other" if is_elsewhere else home / "nni-experiments"
     pid = _kill_in_mid_start(slow, "start_experiment", config, parent)
 
-    told = reconcile_experiments()
-    assert [(finding.kind, finding.processes[0].pid) for finding in told] == [("idle", pid)]
+    found = reconcile_experiments()
+    assert [(finding.kind, finding.processes[0].pid) for finding in found] == [("idle", pid)]
     assert is_alive(pid)
 
     repaired = reconcile_experiments(repair=True)
@@ -97,19 +97,19 @@ def test_a_killed_start_leaves_nothing_after_reconcile(
     assert reconcile_experiments(experiments_directories=[parent]) == []
 
 
-def test_an_idle_manager_whose_launcher_lives_is_shown_and_left_alone(
+def test_an_idle_manager_with_a_living_launcher_is_reported_and_left_alone(
     slow: FakeInstallation, config: Path
 ) -> None:
-    """It may be that of nnictl, which claims nothing, in the middle of a start."""
+    """It may be one that nnictl, which claims nothing, is starting."""
     pid = _kill_in_mid_start(slow, "start_experiment", config)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(RunningManager, "find_launcher", lambda _: identify(os.getpid()))
-        (told,) = reconcile_experiments(repair=True)
+        (finding,) = reconcile_experiments(repair=True)
 
-    assert (told.kind, told.repairable, told.repaired) == ("idle", False, False)
-    assert f"(pid {os.getpid()}) is still running, so it is left alone" in told.message
-    assert f"`kill -9 {pid}`" in told.message
+    assert (finding.kind, finding.repairable, finding.repaired) == ("idle", False, False)
+    assert f"(pid {os.getpid()}) is still running, so it is left alone" in finding.message
+    assert f"`kill -9 {pid}`" in finding.message
     assert is_alive(pid)
     assert all(finding.repaired for finding in reconcile_experiments(repair=True))
     assert not is_alive(pid)
@@ -138,7 +138,7 @@ def test_a_killed_resume_leaves_the_experiment_as_it_was(
         assert again.exp_id == exp_id
 
 
-def test_a_start_that_is_under_way_is_left_alone(slow: FakeInstallation, config: Path) -> None:
+def test_a_start_in_progress_is_left_alone(slow: FakeInstallation, config: Path) -> None:
     with _calling(slow, "start_experiment", config) as child:
         _wait_for(slow.requests, "the manager is asked whether it is ready")
 
@@ -149,7 +149,7 @@ def test_a_start_that_is_under_way_is_left_alone(slow: FakeInstallation, config:
     _stop(output.strip())
 
 
-def test_a_stopped_launcher_keeps_its_claim(slow: FakeInstallation, config: Path) -> None:
+def test_a_suspended_launcher_keeps_its_claim(slow: FakeInstallation, config: Path) -> None:
     with _calling(slow, "start_experiment", config) as child:
         _wait_for(slow.requests, "the manager is asked whether it is ready")
         child.send_signal(signal.SIGSTOP)
@@ -173,7 +173,7 @@ def _stop(exp_id: str) -> None:
 def test_of_two_resumes_at_once_one_is_refused(
     installation: FakeInstallation, config: Path
 ) -> None:
-    """Two managers on one database damage it."""
+    """Two managers would damage the database."""
     with Experiment(nni=installation.prefix) as experiment:
         experiment.start_experiment(config)
     exp_id = str(experiment.exp_id)
@@ -222,38 +222,38 @@ def test_of_two_resumes_in_threads_one_is_refused(
     assert leftovers(exp_id) == []
 
 
-def test_the_claim_is_the_same_through_a_link_and_goes_with_its_process(tmp_path: Path) -> None:
-    folder = tmp_path / "one"
-    folder.mkdir()
-    (tmp_path / "link").symlink_to(folder)
+def test_a_claim_also_holds_through_a_link_and_ends_with_its_process(tmp_path: Path) -> None:
+    directory = tmp_path / "one"
+    directory.mkdir()
+    (tmp_path / "link").symlink_to(directory)
 
-    with claimed(folder), pytest.raises(StateError, match="by another process or thread"):
+    with claimed(directory), pytest.raises(StateError, match="by another process or thread"):
         claimed(tmp_path / "link").__enter__()
     code = (
         "import os, sys; from pathlib import Path; from nnicli.store import claimed\n"
         "claimed(Path(sys.argv[1])).__enter__(); os.kill(os.getpid(), 9)"
     )
-    killed = subprocess.run([sys.executable, "-c", code, str(folder)], check=False)
+    killed = subprocess.run([sys.executable, "-c", code, str(directory)], check=False)
 
     assert killed.returncode == -signal.SIGKILL
     with claimed(tmp_path / "link"):
-        assert list(folder.iterdir()) == []
+        assert list(directory.iterdir()) == []
 
 
-def test_where_folders_cannot_be_locked_a_file_in_them_is(
+def test_if_a_directory_cannot_be_locked_a_file_in_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NFS locks only what is open for writing."""
+    """NFS locks only files that are open for writing."""
     import fcntl
 
-    def refuse_folders(
+    def refuse_directories(
         handle: int, operation: int, flock: Callable[..., None] = fcntl.flock
     ) -> None:
         if stat.S_ISDIR(os.fstat(handle).st_mode):
             raise OSError(9, "Bad file descriptor")
         flock(handle, operation)
 
-    monkeypatch.setattr(fcntl, "flock", refuse_folders)
+    monkeypatch.setattr(fcntl, "flock", refuse_directories)
 
     with claimed(tmp_path), pytest.raises(StateError, match="by another process or thread"):
         claimed(tmp_path).__enter__()
@@ -264,13 +264,13 @@ def test_where_folders_cannot_be_locked_a_file_in_them_is(
     assert not (tmp_path / "victim").exists()
 
 
-# What looks like it and is not
+# Processes that only look like managers
 
 
 def test_processes_that_only_look_like_managers_are_left_alone(
     installation: FakeInstallation, home: Path
 ) -> None:
-    """An editor, a search, and one that imitates a manager's whole command line."""
+    """An editor, a search, and a process with the whole command line of a manager."""
     entry = installation.nni_node / "main.js"
     lines = (
         ["vim", str(entry)],
@@ -293,9 +293,9 @@ def test_processes_that_only_look_like_managers_are_left_alone(
             stranger.communicate(b"\n")
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can be somebody else")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can become another user")
 def test_another_user_s_manager_is_never_ended(installation: FakeInstallation) -> None:
-    """Root sees everybody's processes, and whose HOME they have."""
+    """Root sees the processes of all users, and their HOME."""
     entry = installation.nni_node / "main.js"
     code = "import os, sys, time; os.setuid(65534); print('ready', flush=True); time.sleep(60)"
     command = [sys.executable, "-c", code, str(entry), "--port", "18080"]
@@ -312,7 +312,7 @@ def test_another_user_s_manager_is_never_ended(installation: FakeInstallation) -
             theirs.kill()
 
 
-def test_one_with_another_home_is_left_to_that_one(
+def test_a_manager_with_another_home_is_left_alone(
     slow: FakeInstallation, config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pid = _kill_in_mid_start(slow, "start_experiment", config)
@@ -327,7 +327,7 @@ def test_one_with_another_home_is_left_to_that_one(
 
 
 def test_a_lost_manager_is_ended(installation: FakeInstallation, config: Path, home: Path) -> None:
-    """Its folder was deleted by hand, and its entry is gone, too."""
+    """Its directory was deleted by hand, and its entry is gone too."""
     with Experiment(nni=installation.prefix) as experiment:
         experiment.start_experiment(config)
         exp_id = str(experiment.exp_id)
@@ -341,7 +341,7 @@ def test_a_lost_manager_is_ended(installation: FakeInstallation, config: Path, h
 
 
 def test_a_zombie_is_not_a_manager(installation: FakeInstallation, config: Path) -> None:
-    """Its parent lives and has not waited for it."""
+    """Its parent is alive and has not waited for it."""
     experiment = Experiment(nni=installation.prefix)
     experiment.start_experiment(config)
     exp_id = str(experiment.exp_id)
@@ -362,13 +362,13 @@ def test_a_zombie_is_not_a_manager(installation: FakeInstallation, config: Path)
 @pytest.mark.skipif(
     not os.access("/proc/sys/kernel/ns_last_pid", os.W_OK), reason="pids cannot be chosen here"
 )
-def test_whoever_gets_the_pid_of_a_dead_manager_is_left_alone() -> None:
-    """Within the same second, with the very same pid."""
+def test_a_process_with_the_pid_of_a_dead_manager_is_left_alone() -> None:
+    """Even if it starts within the same second."""
     for _ in range(50):
         first = subprocess.Popen(["sleep", "60"])
         identity = identify(first.pid)
         assert identity is not None
-        # It is created in another hundredth of a second, as the kernel counts.
+        # The next one is created in another hundredth of a second, the kernel's unit.
         time.sleep(0.02)
         first.kill()
         first.wait()
@@ -383,10 +383,10 @@ def test_whoever_gets_the_pid_of_a_dead_manager_is_left_alone() -> None:
         finally:
             second.kill()
             second.wait()
-    pytest.skip("somebody else was quicker each time")
+    pytest.skip("another process was quicker each time")
 
 
-def test_children_of_trials_in_sessions_of_their_own_are_ended(
+def test_children_of_trials_in_their_own_sessions_are_ended(
     installation: FakeInstallation, config: Path
 ) -> None:
     text = config.read_text()
@@ -405,7 +405,7 @@ def test_children_of_trials_in_sessions_of_their_own_are_ended(
 # Files of killed starts
 
 
-def test_folders_of_killed_starts_are_found_and_others_kept(home: Path) -> None:
+def test_directories_of_killed_starts_are_found_and_others_kept(home: Path) -> None:
     parent = home / "nni-experiments"
     for name in ("a1b2c3d4/log", "e5f6g7h8", "computer", "i9j0k1l2/log", "m3n4o5p6/log"):
         (parent / name).mkdir(parents=True)
@@ -426,7 +426,7 @@ def test_folders_of_killed_starts_are_found_and_others_kept(home: Path) -> None:
     ]
 
 
-def test_launcher_s_folders_of_1_x_are_found(home: Path) -> None:
+def test_launcher_directories_of_1_x_are_found(home: Path) -> None:
     parent = home / ".local" / "nnictl"
     for name in ("aBcDeFg1", "hIjKlMn2", "notes"):
         (parent / name).mkdir(parents=True)
@@ -463,7 +463,7 @@ def test_locks_and_temporary_files_of_a_killed_nnicli_are_found() -> None:
     ]
 
 
-def test_one_odd_folder_keeps_nothing_else_from_being_mended(
+def test_one_failing_repair_does_not_prevent_the_others(
     installation: FakeInstallation,
     config: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -490,14 +490,14 @@ def test_one_odd_folder_keeps_nothing_else_from_being_mended(
     assert [one.repaired for exp_id, one in outcome.items() if exp_id != odd] == [True]
 
 
-def test_a_renamed_folder_is_not_registered_and_its_id_kept(
+def test_a_renamed_directory_is_not_registered_and_its_id_is_kept(
     installation: FakeInstallation, config: Path, home: Path
 ) -> None:
     with Experiment(nni=installation.prefix) as experiment:
         experiment.start_experiment(config)
     exp_id = str(experiment.exp_id)
-    folder = home / "nni-experiments" / exp_id
-    folder.rename(folder.with_name("renamed"))
+    directory = home / "nni-experiments" / exp_id
+    directory.rename(directory.with_name("renamed"))
 
     found = reconcile_experiments(repair=True)
 
@@ -506,8 +506,8 @@ def test_a_renamed_folder_is_not_registered_and_its_id_kept(
         "stray": False,
     }
     for finding in found:
-        assert f"mv {folder.with_name('renamed')} {folder}" in finding.message
+        assert f"mv {directory.with_name('renamed')} {directory}" in finding.message
     assert list(Registry().read()) == [exp_id]
-    folder.with_name("renamed").rename(folder)
+    directory.with_name("renamed").rename(directory)
     assert reconcile_experiments() == []
     assert [record.exp_id for record in list_experiments()] == [exp_id]

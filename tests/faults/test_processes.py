@@ -1,4 +1,4 @@
-"""Signals, forks and threads around one experiment: it is stopped once, by whoever started it."""
+"""Signals, forks and threads: an experiment is stopped once, by the process that started it."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _script(
     before: str = "",
     options: str = "",
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """Run a script that has started an experiment; yield it with the experiment's id."""
+    """Run a script that starts an experiment; yield it with the experiment's id."""
     code = _SCRIPT.format(before=before, inside=inside, options=options)
     command = [sys.executable, "-c", code, str(installation.prefix), str(config)]
     with subprocess.Popen(
@@ -138,7 +138,7 @@ def test_nested_blocks_are_all_stopped(installation: FakeInstallation, config: P
 def test_a_signal_during_another_stop_unwinds_the_outer_block(
     installation: FakeInstallation, config: Path, place: str
 ) -> None:
-    """A loop of experiments inside of a long block would swallow it until the end of all."""
+    """In a loop of experiments in a long block the signal would take effect only at the end."""
     installation.set_behaviour(Behaviour(hangs_on_stop=True))
     stop = "" if place == "block" else "threading.Thread(target=stop).start()"
     inside = (
@@ -168,7 +168,7 @@ def test_a_signal_during_another_stop_unwinds_the_outer_block(
     assert leftovers(exp_id) + leftovers(inner_id) == []
 
 
-def test_a_handler_of_the_script_s_own_decides(
+def test_a_handler_that_the_script_has_set_decides(
     installation: FakeInstallation, config: Path
 ) -> None:
     before = "ended = threading.Event(); signal.signal(signal.SIGTERM, lambda *_: ended.set())"
@@ -190,7 +190,7 @@ def test_a_signal_unwinds_asyncio(installation: FakeInstallation, config: Path) 
     assert leftovers(exp_id) == []
 
 
-def test_it_can_be_switched_off(installation: FakeInstallation, config: Path) -> None:
+def test_signal_handling_can_be_turned_off(installation: FakeInstallation, config: Path) -> None:
     with _script(installation, config, options=", handle_signals=False") as (child, exp_id):
         child.send_signal(signal.SIGTERM)
         child.communicate(timeout=60)
@@ -235,7 +235,7 @@ def test_in_another_thread_the_block_leaves_signals_alone(
 
 
 def _in_a_fork(work: Callable[[], None]) -> int:
-    """Return the exit code of a forked process that does this work, 0 if it went well."""
+    """Return the exit code of a forked process that does this work, 0 if it succeeded."""
     pid = os.fork()
     if pid == 0:
         code = 1
@@ -278,7 +278,7 @@ def test_a_forked_process_may_stop_it(installation: FakeInstallation, config: Pa
         assert experiment.stop_experiment().how == "already gone"
 
 
-def test_a_manager_that_a_forked_process_stopped_is_not_called_dead(
+def test_a_manager_that_a_forked_process_stopped_is_reported_as_stopped(
     installation: FakeInstallation, config: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with Experiment(nni=installation.prefix) as experiment:
@@ -301,7 +301,7 @@ def test_a_manager_that_a_forked_process_stopped_is_not_called_dead(
         assert "died" not in caplog.text
 
 
-def test_sigterm_ends_a_forked_process_as_ever(
+def test_sigterm_ends_a_forked_process_as_usual(
     installation: FakeInstallation, config: Path
 ) -> None:
     with Experiment(nni=installation.prefix) as experiment:
@@ -351,7 +351,7 @@ def test_of_two_stops_at_once_the_second_gets_an_error(
         try:
             outcomes.append(experiment.stop_experiment().how)
         except NotConnectedError:
-            outcomes.append("stopped already")
+            outcomes.append("already stopped")
 
     threads = [threading.Thread(target=stop) for _ in range(2)]
     for thread in threads:
@@ -359,13 +359,13 @@ def test_of_two_stops_at_once_the_second_gets_an_error(
     for thread in threads:
         thread.join(60)
 
-    assert sorted(outcomes) == ["asked", "stopped already"]
+    assert sorted(outcomes) == ["already stopped", "asked"]
 
 
-# Stops that meet something odd
+# Stops under odd conditions
 
 
-def test_a_log_handler_that_fails_does_not_keep_it_from_stopping(
+def test_an_error_in_the_stop_request_does_not_prevent_the_stop(
     installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     experiment = Experiment(nni=installation.prefix, timeouts=Timeouts(stop_s=5))
@@ -383,7 +383,7 @@ def test_a_log_handler_that_fails_does_not_keep_it_from_stopping(
     assert leftovers(exp_id) == []
 
 
-def test_a_stop_waits_for_the_manager_though_its_folder_was_deleted(
+def test_a_stop_waits_for_the_manager_although_its_directory_was_deleted(
     installation: FakeInstallation, config: Path, home: Path
 ) -> None:
     with Experiment(nni=installation.prefix) as owner:
@@ -392,8 +392,8 @@ def test_a_stop_waits_for_the_manager_though_its_folder_was_deleted(
         assert process is not None
         guest = Experiment(timeouts=Timeouts(stop_s=3))
         endpoint = str(owner.endpoint)
-        folder = home / "nni-experiments" / str(owner.exp_id)
-        folder.rename(home / "moved")
+        directory = home / "nni-experiments" / str(owner.exp_id)
+        directory.rename(home / "moved")
         guest.connect_experiment(endpoint)
 
         outcome = guest.stop_experiment()

@@ -1,4 +1,4 @@
-"""What goes wrong while an experiment runs: dead managers, dead tuners, updates that do nothing."""
+"""Faults while an experiment runs: dead managers, dead tuners, updates without effect."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_after_the_manager_s_death_reads_come_from_the_files_with_one_warning(
         experiment.get_experiment_status()
 
 
-def test_a_stranger_on_a_dead_manager_s_port_is_neither_read_nor_steered(
+def test_another_manager_on_a_dead_manager_s_port_is_not_used(
     experiment: Experiment, installation: FakeInstallation, config: Path
 ) -> None:
     """The next start takes the port that has just become free."""
@@ -125,7 +125,7 @@ def test_a_dead_manager_s_orphans_are_ended_and_reported(
     assert isinstance(entry["endTime"], int)
 
 
-def test_wait_says_that_the_manager_died(experiment: Experiment, config: Path) -> None:
+def test_wait_reports_that_the_manager_died(experiment: Experiment, config: Path) -> None:
     experiment.start_experiment(config)
     kill_manager(experiment)
 
@@ -135,10 +135,10 @@ def test_wait_says_that_the_manager_died(experiment: Experiment, config: Path) -
     assert not isinstance(caught.value, TunerCrashedError)
 
 
-def test_a_manager_s_last_words_are_told_and_not_that_its_tuner_lost_it(
+def test_the_manager_s_error_is_reported_rather_than_the_tuner_s_lost_connection(
     experiment: Experiment, config: Path, home: Path
 ) -> None:
-    """2.10.1 over SSH with a key that is refused: nnimanager.log has nothing (seen live)."""
+    """2.10.1 over SSH with a refused key: nnimanager.log does not mention it (seen live)."""
     experiment.start_experiment(config)
     kill_manager(experiment)
     log = home / "nni-experiments" / str(experiment.exp_id) / "log"
@@ -159,7 +159,7 @@ def test_a_manager_s_last_words_are_told_and_not_that_its_tuner_lost_it(
 
 @pytest.fixture
 def suspended(installation: FakeInstallation, config: Path) -> Iterator[Experiment]:
-    """Give an experiment whose manager is stopped by SIGSTOP: it takes connections, no more."""
+    """Yield an experiment whose manager is suspended: it accepts connections and nothing more."""
     timeouts = Timeouts(connect_s=0.5, read_s=0.5, scan_s=1.0, tuner_s=5.0, stop_s=1.0)
     with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
         experiment.start_experiment(config)
@@ -202,10 +202,10 @@ HANGING_CALLS: dict[str, Callable[[Experiment], object]] = {
 
 
 @pytest.mark.parametrize("call", HANGING_CALLS.values(), ids=list(HANGING_CALLS))
-def test_a_manager_that_hangs_ends_every_call_by_its_limit_and_is_told(
+def test_when_the_manager_hangs_every_call_ends_by_its_limit_and_says_so(
     suspended: Experiment, call: Callable[[Experiment], object]
 ) -> None:
-    """Each took its limit three times over, and nothing said that the process is alive."""
+    """Each took three times its limit, and no error said that the process is alive."""
     assert suspended.process is not None
     pid = suspended.process.identity.pid
     since = Deadline(None)
@@ -219,7 +219,7 @@ def test_a_manager_that_hangs_ends_every_call_by_its_limit_and_is_told(
     assert since.waited_s < 2.5
 
 
-def test_a_wait_that_is_over_while_the_manager_hangs_can_be_repeated(
+def test_a_wait_that_timed_out_on_a_hanging_manager_can_be_repeated(
     suspended: Experiment,
 ) -> None:
     assert suspended.process is not None
@@ -231,7 +231,7 @@ def test_a_wait_that_is_over_while_the_manager_hangs_can_be_repeated(
     assert suspended.wait(timeout=20, until="RUNNING") == "RUNNING"
 
 
-def test_a_manager_that_hangs_is_ended_by_the_stop(suspended: Experiment) -> None:
+def test_a_hanging_manager_is_killed_by_the_stop(suspended: Experiment) -> None:
     outcome = suspended.stop_experiment()
 
     assert outcome.how == "killed"
@@ -270,7 +270,7 @@ def test_a_pid_that_was_reused_gets_no_signal(experiment: Experiment, config: Pa
 def test_a_dead_tuner_ends_the_wait_with_its_traceback(
     installation: FakeInstallation, experiment: Experiment, config: Path, says_goodbye: bool
 ) -> None:
-    """After an exception in a handler a 3.0 manager says RUNNING for ever (seen live)."""
+    """After an exception in a handler a 3.0 manager says RUNNING forever (seen live)."""
     crash = TunerExit(trials=1, traceback=TRACEBACK, says_goodbye=says_goodbye)
     installation.set_behaviour(Behaviour(tuner_exits=crash, tuner_lost_limit_s=0.2))
     experiment.start_experiment(config)
@@ -297,10 +297,10 @@ def test_a_search_space_for_a_tuner_that_never_connects_is_an_error(
         assert not any(request.startswith("PUT") for request in installation.requests())
 
 
-def test_what_needs_the_tuner_waits_for_it(
+def test_changes_that_need_the_tuner_wait_for_it(
     installation: FakeInstallation, experiment: Experiment, config: Path
 ) -> None:
-    """Sent earlier, it would never be answered, and lost (2.8 to 3.0, seen live)."""
+    """Sent earlier, they would get no answer and be lost (2.8 to 3.0, seen live)."""
     installation.set_behaviour(Behaviour(tuner_delay_s=1.0))
     experiment.start_experiment(config)
 
@@ -333,7 +333,7 @@ def test_a_200_that_changed_nothing_is_an_error(
     fields: dict[str, object],
     message: str,
 ) -> None:
-    """2.2 to 2.10.1 answered 200 to keys that they ignored; a 200 must not be believed."""
+    """2.2 to 2.10.1 answered 200 to keys that they ignored, so a 200 proves nothing."""
     installation.set_behaviour(Behaviour(ignores_updates=True))
     experiment.start_experiment(config)
 
@@ -341,7 +341,7 @@ def test_a_200_that_changed_nothing_is_an_error(
         experiment.update(**fields)  # type: ignore[arg-type]  # one of them
 
 
-def test_an_update_that_is_never_answered_but_done_counts(
+def test_an_unanswered_update_is_settled_by_reading_back(
     installation: FakeInstallation, experiment: Experiment, config: Path
 ) -> None:
     installation.set_behaviour(Behaviour(never_answers=("PUT /experiment",)))
@@ -403,13 +403,13 @@ def test_a_bad_value_is_refused_before_anything_is_sent(
 # Trials that a manager cannot reach
 
 
-def test_a_kill_that_did_not_take_is_repeated_until_the_trial_has_ended(
+def test_a_kill_without_effect_is_repeated_until_the_trial_has_ended(
     installation: FakeInstallation,
     experiment: Experiment,
     config: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Over SSH 2.x says USER_CANCELED of a trial in its first seconds, and lets it run on."""
+    """Over SSH 2.x says USER_CANCELED for a trial in its first seconds, and lets it run on."""
     installation.set_behaviour(Behaviour(misses_kills=2))
     monkeypatch.setattr(changes, "_KILL_AGAIN_S", 0.3)
     experiment.start_experiment(config)
@@ -449,7 +449,7 @@ def test_zero_concurrency_pauses(experiment: Experiment, config: Path) -> None:
     assert experiment.get_experiment_profile()["params"]["trialConcurrency"] == 0
 
 
-def test_one_bad_value_of_several_sends_none(
+def test_with_one_bad_value_nothing_is_sent(
     installation: FakeInstallation, experiment: Experiment, config: Path
 ) -> None:
     experiment.start_experiment(config)
@@ -473,9 +473,7 @@ def test_a_viewed_experiment_cannot_be_changed(experiment: Experiment, config: P
 # Waits
 
 
-def test_a_wait_that_is_too_short_says_so_and_changes_nothing(
-    experiment: Experiment, config: Path
-) -> None:
+def test_a_wait_that_times_out_changes_nothing(experiment: Experiment, config: Path) -> None:
     experiment.start_experiment(config)
 
     with pytest.raises(
@@ -487,7 +485,7 @@ def test_a_wait_that_is_too_short_says_so_and_changes_nothing(
     assert experiment.get_experiment_status()["status"] == "RUNNING"
 
 
-def test_a_wait_ends_on_a_status_that_is_asked_for(experiment: Experiment, config: Path) -> None:
+def test_a_wait_ends_on_a_requested_status(experiment: Experiment, config: Path) -> None:
     experiment.start_experiment(config)
 
     assert experiment.wait(timeout=20, until="RUNNING") == "RUNNING"
@@ -500,7 +498,7 @@ def test_an_unknown_status_to_wait_for_is_refused(experiment: Experiment, config
         experiment.wait(until="FINISHED")
 
 
-def test_an_experiment_without_a_success_is_an_error_with_a_trial_s_last_words(
+def test_the_error_without_any_success_quotes_the_log_of_a_trial(
     experiment: Experiment, config: Path
 ) -> None:
     config.write_text(config.read_text().replace("sleep 600", "echo no such file >&2; exit 3"))
@@ -514,7 +512,7 @@ def test_an_experiment_without_a_success_is_an_error_with_a_trial_s_last_words(
 
 
 def _write_batch(config: Path, *, trial: str, points: int, concurrency: int) -> None:
-    """Let a tuner hand out so many points and no more."""
+    """Configure a tuner that generates this many points and no more."""
     config.with_name("trial.py").write_text(trial)
     values = ", ".join(f"{{x: {number}}}" for number in range(points))
     text = config.read_text()
@@ -531,14 +529,14 @@ def _write_batch(config: Path, *, trial: str, points: int, concurrency: int) -> 
 
 
 @pytest.mark.parametrize(("points", "concurrency"), [(3, 5), (5, 2)])
-def test_every_set_that_the_tuner_handed_out_is_run_before_the_end(
+def test_every_set_that_the_tuner_generated_runs_before_the_end(
     installation: FakeInstallation,
     experiment: Experiment,
     config: Path,
     points: int,
     concurrency: int,
 ) -> None:
-    """TUNER_NO_MORE_TRIAL comes before the last sets are submitted, with few before any is."""
+    """TUNER_NO_MORE_TRIAL comes before the last sets are submitted, with few sets before any."""
     installation.set_behaviour(Behaviour(submit_delay_s=1.5))
     _write_batch(config, trial=REPORTS, points=points, concurrency=concurrency)
     experiment.start_experiment(config)
@@ -566,7 +564,7 @@ def test_a_connected_instance_waits_for_every_set_too(
 def test_a_resumed_experiment_ends_when_its_queue_was_lost(
     installation: FakeInstallation, experiment: Experiment, config: Path
 ) -> None:
-    """Sets that were queued at the stop never become trials, and are not waited for."""
+    """Sets that were queued at the stop never become trials, so wait() does not expect them."""
     installation.set_behaviour(Behaviour(submit_delay_s=3.0))
     _write_batch(config, trial=REPORTS, points=3, concurrency=1)
     experiment.start_experiment(config)
@@ -580,10 +578,10 @@ def test_a_resumed_experiment_ends_when_its_queue_was_lost(
     assert experiment.wait(timeout=60) == "TUNER_NO_MORE_TRIAL"
 
 
-def test_a_tuner_that_lives_and_does_nothing_more_is_told_within_seconds(
+def test_a_tuner_that_is_alive_but_does_nothing_is_reported_within_seconds(
     installation: FakeInstallation, experiment: Experiment, config: Path
 ) -> None:
-    """Its worker thread is dead; no release notices before it asks for more (seen live)."""
+    """Its worker thread is dead; no release notices until it needs more sets (seen live)."""
     crash = TunerExit(trials=0, traceback=TRACEBACK, lives_on=True)
     installation.set_behaviour(Behaviour(tuner_exits=crash))
     experiment.start_experiment(config)
@@ -596,19 +594,19 @@ def test_a_tuner_that_lives_and_does_nothing_more_is_told_within_seconds(
     assert experiment.process.tuner() is not None
 
 
-def test_a_manager_whose_tuner_was_too_slow_is_started_again(
+def test_a_manager_whose_tuner_was_too_slow_is_restarted(
     installation: FakeInstallation,
     experiment: Experiment,
     config: Path,
     caplog: pytest.LogCaptureFixture,
     free_port: Callable[[], int],
 ) -> None:
-    """NNI gives the tuner 10 s, which a busy machine may not make (2.8 to 3.0)."""
+    """NNI gives the tuner 10 s, which may be too short on a busy machine (2.8 to 3.0)."""
     installation.set_behaviour(
         Behaviour(first_starts=1, tuner_never_connects=True, tuner_connect_limit_s=0.3)
     )
     config.write_text(config.read_text().replace("sleep 600", "sleep 0.1"))
-    # One that no other test is given meanwhile.
+    # A port that no other test gets in the meantime.
     experiment.start_experiment(config, free_port())
     before = experiment.exp_id, experiment.port
     installation.set_behaviour(Behaviour(first_starts=1, tuner_never_connects=True))
@@ -636,7 +634,7 @@ def test_a_tuner_that_is_too_slow_every_time_is_an_error(
     assert caplog.text.count("restarting the manager of experiment") == 2
 
 
-def test_a_manager_that_was_only_connected_to_is_not_started_again(
+def test_a_manager_that_was_only_connected_to_is_not_restarted(
     installation: FakeInstallation, experiment: Experiment, config: Path
 ) -> None:
     installation.set_behaviour(Behaviour(tuner_never_connects=True, tuner_connect_limit_s=0.2))
@@ -685,7 +683,7 @@ def test_one_number_is_enough(experiment: Experiment, config: Path) -> None:
     assert experiment.wait(timeout=60) == "DONE"
 
 
-def test_a_trial_that_fails_without_a_word_in_stderr_is_told_by_its_other_logs(
+def test_other_logs_are_quoted_if_a_failed_trial_has_an_empty_stderr(
     experiment: Experiment, config: Path
 ) -> None:
     command = "echo the last words; exit 7"
@@ -698,10 +696,10 @@ def test_a_trial_that_fails_without_a_word_in_stderr_is_told_by_its_other_logs(
     assert "with nothing in its stderr; the end of its stdout:\nthe last words" in str(caught.value)
 
 
-def test_trials_that_do_not_start_are_told_with_what_is_known(
+def test_trials_that_do_not_start_are_reported_with_the_known_facts(
     installation: FakeInstallation, config: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """3.0 over a code folder that is gone, a host without python or a GPU that is not free."""
+    """As with 3.0 and a missing code directory, a host without python, or a busy GPU."""
     installation.set_behaviour(Behaviour(submit_delay_s=600))
     timeouts = Timeouts(trial_s=0.5, stop_s=10)
     with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
@@ -718,17 +716,17 @@ def test_trials_that_do_not_start_are_told_with_what_is_known(
     assert "trialCommand sleep 600" in warning
 
 
-def test_a_look_for_trials_that_do_not_start_ends_with_the_wait(
+def test_the_check_for_trials_that_do_not_start_ends_with_the_wait(
     installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installation.set_behaviour(Behaviour(submit_delay_s=600))
-    look = Supervisor.has_starved
+    check = Supervisor.has_starved
 
-    def look_at_suspended(self: Supervisor, limit_s: float) -> bool:
+    def check_suspended(self: Supervisor, limit_s: float) -> bool:
         process.send_signal(signal.SIGSTOP)
-        return look(self, limit_s)
+        return check(self, limit_s)
 
-    monkeypatch.setattr(Supervisor, "has_starved", look_at_suspended)
+    monkeypatch.setattr(Supervisor, "has_starved", check_suspended)
     with Experiment(nni=installation.prefix, timeouts=Timeouts(read_s=20, stop_s=2)) as experiment:
         experiment.start_experiment(config)
         assert experiment.process is not None
@@ -743,7 +741,7 @@ def test_a_look_for_trials_that_do_not_start_ends_with_the_wait(
 def test_a_manager_that_is_slow_to_count_its_trials_is_waited_for(
     installation: FakeInstallation, config: Path
 ) -> None:
-    """At 100,000 trials it takes seconds; while it works that tells of no end."""
+    """With 100,000 trials counting takes seconds, which must not end the wait."""
     installation.set_behaviour(Behaviour(never_answers=("GET /job-statistics",)))
     timeouts = Timeouts(read_s=0.5, stop_s=10)
     with Experiment(nni=installation.prefix, timeouts=timeouts) as experiment:
@@ -770,10 +768,10 @@ def test_a_paused_experiment_does_not_starve(
     assert "no trial has run" not in caplog.text
 
 
-# Wrong moments
+# Calls in the wrong state
 
 
-def test_without_an_experiment_everything_says_what_to_call() -> None:
+def test_without_an_experiment_every_error_names_the_call_to_make() -> None:
     experiment = Experiment()
 
     calls: tuple[Callable[[], object], ...] = (
@@ -788,7 +786,9 @@ def test_without_an_experiment_everything_says_what_to_call() -> None:
             call()
 
 
-def test_a_second_start_would_forget_the_first(experiment: Experiment, config: Path) -> None:
+def test_a_connected_instance_cannot_start_another_experiment(
+    experiment: Experiment, config: Path
+) -> None:
     experiment.start_experiment(config)
 
     calls: tuple[Callable[[], object], ...] = (
@@ -804,7 +804,7 @@ def test_a_second_start_would_forget_the_first(experiment: Experiment, config: P
             call()
 
 
-def test_a_stopped_experiment_cannot_be_updated_but_read(
+def test_a_stopped_experiment_can_be_read_but_not_updated(
     experiment: Experiment, config: Path
 ) -> None:
     experiment.start_experiment(config)
@@ -821,7 +821,7 @@ def test_a_stopped_experiment_cannot_be_updated_but_read(
         experiment.stop_experiment()
 
 
-def test_leaving_with_stops_what_was_started_and_keeps_what_was_connected_to(
+def test_leaving_the_block_stops_only_what_it_started(
     installation: FakeInstallation, config: Path
 ) -> None:
     with Experiment(nni=installation.prefix) as owner:
@@ -834,7 +834,7 @@ def test_leaving_with_stops_what_was_started_and_keeps_what_was_connected_to(
     assert leftovers(str(owner.exp_id)) == []
 
 
-def test_what_was_only_connected_to_is_stopped_with_the_full_ladder(
+def test_a_connected_instance_can_stop_the_experiment_completely(
     experiment: Experiment, config: Path
 ) -> None:
     experiment.start_experiment(config)
@@ -866,10 +866,10 @@ def test_disconnecting_leaves_the_experiment_running(
     second.stop_experiment()
 
 
-# Experiments that are there already
+# Existing experiments
 
 
-def test_an_unknown_experiment_says_where_it_was_looked_for(
+def test_the_error_for_an_unknown_experiment_names_the_place_searched(
     experiment: Experiment, home: Path
 ) -> None:
     with pytest.raises(ExperimentNotFoundError, match=str(home / "nni-experiments" / "nosuch")):
@@ -877,7 +877,7 @@ def test_an_unknown_experiment_says_where_it_was_looked_for(
 
 
 @pytest.mark.parametrize("exp_id", ["../x", "/etc", "", "."])
-def test_an_id_is_no_path(experiment: Experiment, exp_id: str) -> None:
+def test_an_id_is_not_a_path(experiment: Experiment, exp_id: str) -> None:
     with pytest.raises(ExperimentNotFoundError):
         experiment.resume_experiment(exp_id)
 
@@ -893,10 +893,10 @@ def test_a_running_experiment_is_not_resumed(
             getattr(Experiment(nni=installation.prefix), call)(experiment.exp_id)
 
 
-def test_a_2_x_experiment_is_not_resumed_with_3_0_but_viewed(
+def test_a_2_x_experiment_can_be_viewed_but_not_resumed_with_3_0(
     experiment: Experiment, tmp_path: Path, config: Path
 ) -> None:
-    """3.0 would end in ERROR: its table has one column more (seen live)."""
+    """3.0 would end in ERROR: its table has one more column (seen live)."""
     older = FakeInstallation.create(tmp_path / "older", version="2.10.1")
     with Experiment(nni=older.prefix) as first:
         first.start_experiment(config)
@@ -918,7 +918,7 @@ def test_a_2_x_experiment_is_not_resumed_with_3_0_but_viewed(
         ("maxExperimentDuration: 1s", r"used up its 1s; call update_duration\(\)"),
     ],
 )
-def test_a_spent_budget_is_told_and_the_experiment_resumed_all_the_same(
+def test_a_used_up_limit_is_reported_and_the_experiment_still_resumed(
     experiment: Experiment,
     config: Path,
     caplog: pytest.LogCaptureFixture,
@@ -958,7 +958,7 @@ def test_a_failed_resume_leaves_the_experiment_as_it_was(
     assert leftovers(exp_id) == []
 
 
-# Answers that are no answers
+# Invalid answers
 
 
 def test_an_unknown_trial_is_not_found(experiment: Experiment, config: Path) -> None:
@@ -971,7 +971,7 @@ def test_an_unknown_trial_is_not_found(experiment: Experiment, config: Path) -> 
 
 
 @pytest.mark.parametrize("fault", ["truncates", "resets", "never_answers"])
-def test_a_broken_answer_of_a_living_manager_is_its_own_error(
+def test_a_broken_answer_of_a_living_manager_is_an_error(
     installation: FakeInstallation, config: Path, fault: str
 ) -> None:
     """Reads fall back to the files only when the manager is known to be dead."""

@@ -1,4 +1,4 @@
-"""A start that fails says why, and leaves no process, no port, no entry and no folder."""
+"""A failed start says why, and leaves no process, port, registry entry or directory."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def test_a_manager_that_fails_to_start(
     nothing_is_left()
 
 
-def test_the_end_of_the_log_and_the_exit_code_are_attributes(
+def test_the_error_has_the_exit_code_and_the_end_of_the_log(
     installation: FakeInstallation, config: Path
 ) -> None:
     installation.set_behaviour(Behaviour(exits_before_ready=Exit(9, "line 1\nline 2")))
@@ -142,7 +142,7 @@ def test_an_error_in_the_config_starts_nothing(
     nothing_is_left()
 
 
-def test_a_given_busy_port_names_its_holder(
+def test_the_error_for_a_busy_port_names_its_holder(
     installation: FakeInstallation,
     config: Path,
     nothing_is_left: Check,
@@ -159,13 +159,13 @@ def test_a_given_busy_port_names_its_holder(
     nothing_is_left()
 
 
-def test_a_given_port_that_is_taken_in_the_gap(
+def test_a_given_port_that_is_taken_in_the_meantime(
     installation: FakeInstallation,
     config: Path,
     nothing_is_left: Check,
     free_port: Callable[[], int],
 ) -> None:
-    """The manager finds it busy although it was free a moment before."""
+    """The manager finds it busy although it was free a moment earlier."""
     installation.set_behaviour(Behaviour(steals_port=True))
 
     with pytest.raises(PortInUseError):
@@ -189,14 +189,14 @@ def test_without_a_given_port_the_next_one_is_tried(
         assert list(Registry().read()) == [experiment.exp_id]
 
 
-def test_a_stranger_who_answers_on_the_port_never_gets_the_experiment(
+def test_another_program_on_the_port_never_gets_the_experiment(
     installation: FakeInstallation,
     config: Path,
     free_port: Callable[[], int],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It takes the port in the gap and looks exactly like a manager that waits for its POST."""
+    """It takes the port in the meantime, and looks exactly like a manager that waits for a POST."""
     stranger = FakeInstallation.create(tmp_path / "stranger")
     port = free_port()
     with _experiment(stranger) as other:
@@ -212,7 +212,7 @@ def test_a_stranger_who_answers_on_the_port_never_gets_the_experiment(
     Registry().remove(str(other.exp_id))
 
 
-def test_a_corrupt_registry_is_told_before_anything_is_spawned(
+def test_a_corrupt_registry_is_reported_before_anything_is_spawned(
     installation: FakeInstallation, config: Path, home: Path
 ) -> None:
     path = home / "nni-experiments" / ".experiment"
@@ -227,7 +227,7 @@ def test_a_corrupt_registry_is_told_before_anything_is_spawned(
     assert [entry.name for entry in path.parent.iterdir() if entry.is_dir()] == []
 
 
-def test_a_registry_that_cannot_be_written_ends_the_manager_again(
+def test_if_the_registry_cannot_be_written_the_manager_is_ended(
     installation: FakeInstallation,
     config: Path,
     nothing_is_left: Check,
@@ -244,7 +244,7 @@ def test_a_registry_that_cannot_be_written_ends_the_manager_again(
     nothing_is_left()
 
 
-def test_a_registry_that_stays_locked_is_told_with_the_lock(
+def test_the_error_for_a_locked_registry_names_the_lock(
     installation: FakeInstallation,
     config: Path,
     home: Path,
@@ -267,7 +267,7 @@ def test_a_registry_that_stays_locked_is_told_with_the_lock(
     nothing_is_left()
 
 
-def test_a_full_disk_is_told_with_the_file(
+def test_the_error_for_a_full_disk_names_the_file(
     installation: FakeInstallation,
     config: Path,
     nothing_is_left: Check,
@@ -285,7 +285,7 @@ def test_a_full_disk_is_told_with_the_file(
     nothing_is_left()
 
 
-def test_a_folder_that_cannot_be_made_is_told(
+def test_a_directory_that_cannot_be_created_is_reported(
     installation: FakeInstallation, config: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "file").touch()
@@ -297,7 +297,7 @@ def test_a_folder_that_cannot_be_made_is_told(
     assert installation.starts() == 0
 
 
-def test_a_node_that_cannot_run_is_told(
+def test_a_node_that_cannot_run_is_reported(
     installation: FakeInstallation, config: Path, nothing_is_left: Check
 ) -> None:
     (installation.nni_node / "node").write_bytes(b"\x7fELF of another machine")
@@ -311,7 +311,7 @@ def test_a_node_that_cannot_run_is_told(
     nothing_is_left()
 
 
-def test_no_installation_is_told_before_the_config_is_read(tmp_path: Path) -> None:
+def test_a_missing_installation_is_reported_before_the_config_is_read(tmp_path: Path) -> None:
     with pytest.raises(InstallationNotFoundError, match="no NNI found at"):
         Experiment(nni=tmp_path / "none").start_experiment(tmp_path / "none.yml")
 
