@@ -187,7 +187,7 @@ class Experiment(ExperimentReader):
         """The REST client, one method for each of the manager's endpoints.
 
         Raises:
-            NotConnectedError: There is no manager.
+            NotConnectedError: Not connected to a manager.
             ConnectError: The manager has died.
         """
         return self._connected().client
@@ -211,7 +211,7 @@ class Experiment(ExperimentReader):
 
         Args:
             config_file: Path of a YAML or JSON config, or the config itself as a mapping. Relative
-                paths in it are resolved against its own directory, those in a mapping against the
+                paths in it are resolved against its directory, those in a mapping against the
                 working directory.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
@@ -250,7 +250,7 @@ class Experiment(ExperimentReader):
         the update to call.
 
         Args:
-            exp_id: The experiment's id or a unique prefix of it, its own directory, or its
+            exp_id: The experiment's id or a unique prefix of it, its directory, or its
                 `nni.sqlite`.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
@@ -272,7 +272,7 @@ class Experiment(ExperimentReader):
         """Show a stopped experiment, read-only, and connect to it.
 
         Args:
-            exp_id: The experiment's id or a unique prefix of it, its own directory, or its
+            exp_id: The experiment's id or a unique prefix of it, its directory, or its
                 `nni.sqlite`.
             port: The manager's port, 1025 to 65535, also as text; None: the first free one
                 from 8080.
@@ -328,7 +328,7 @@ class Experiment(ExperimentReader):
             manager had died, the tuner, the trials and their children.
 
         Raises:
-            NotConnectedError: There is no experiment.
+            NotConnectedError: No experiment yet, or it is already stopped.
             StopError: One of its processes is still alive.
             StopNotSupportedError: It is on another machine, and its release (1.x, 2.0) cannot be
                 asked to stop; it is still running.
@@ -422,7 +422,7 @@ class Experiment(ExperimentReader):
             The profile after the changes.
 
         Raises:
-            NotConnectedError: There is no manager to update.
+            NotConnectedError: Not connected to a manager.
             StateError: The experiment is only viewed.
             InvalidValueError: A value is not allowed; nothing was sent.
             SearchSpaceError: The search space is missing or not valid; nothing was sent.
@@ -446,7 +446,7 @@ class Experiment(ExperimentReader):
         the request is repeated until the trial has ended, for up to `Timeouts.kill_s`.
 
         Raises:
-            TrialJobNotFoundError: The experiment has no such trial.
+            TrialJobNotFoundError: The trial was not found.
             StateError: The experiment is only viewed.
             TrialStillRunningError: The trial did not end in time; it may still do so.
         """
@@ -509,7 +509,7 @@ class Experiment(ExperimentReader):
             at once; STOPPED; or one of `until`.
 
         Raises:
-            NotConnectedError: There is no manager to wait for.
+            NotConnectedError: Not connected to a manager.
             WaitTimeoutError: The time is up; the experiment is still running.
             TrialsNotStartedError: No trial has run for `start_timeout`; the experiment is still
                 running.

@@ -20,7 +20,7 @@ _ALLOWED = "allowed: a number with a unit, such as '90s', '30m', '2h' or '1d', a
 
 
 def to_whole(value: object) -> int | None:
-    """Return an integer, given as such or as text of ASCII digits, which NNI's own nnicli took.
+    """Return an integer, also from text of ASCII digits, as NNI's own nnicli does.
 
     None for everything else, and for text longer than any number that is sent.
     """

@@ -31,7 +31,7 @@ class VersionedRow(Protocol):
 Row = TypeVar("Row", bound=VersionedRow)
 
 
-class ReleaseTable(tuple[Row, ...]):  # noqa: SLOT001 - it has a field of its own
+class ReleaseTable(tuple[Row, ...]):  # noqa: SLOT001 - it has an attribute
     """Rows of what differs between releases, the oldest first.
 
     Attributes:

@@ -205,6 +205,6 @@ def read_version(directory: Path) -> str:
         return str(json.loads(text)["version"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise InstallationNotFoundError(
-            f"the NNI at {directory} has an unknown release: there is no nni-*.dist-info next to "
+            f"the NNI at {directory} has an unknown release: nni-*.dist-info was not found next to "
             f"it, and its package.json cannot be read ({error}); reinstall nni in that environment"
         ) from error

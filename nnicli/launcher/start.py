@@ -69,7 +69,7 @@ def start_manager(
     """Start a manager and its experiment; after a failure nothing of it is left.
 
     The caller takes the manager over inside the `with`; an exception there undoes the start, so
-    there is no gap between the two for an interrupt to fall into.
+    no interrupt can fall between the two.
 
     Args:
         installation: The NNI whose manager is started.

@@ -166,7 +166,7 @@ def _stop_remote(client: ManagerClient, exp_id: str, timeout_s: float) -> StopOu
     if poll_until(is_gone, deadline=deadline, interval_s=_PORT_INTERVAL_S) is None:
         raise StopError(
             f"the manager at {client.endpoint} was asked to stop and still answers after "
-            f"{deadline.waited_s:.0f} s; end it on its own machine"
+            f"{deadline.waited_s:.0f} s; end it on the machine where it runs"
         )
     return StopOutcome(exp_id, "asked", returncode=None, waited_s=deadline.waited_s)
 

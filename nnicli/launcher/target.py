@@ -77,7 +77,7 @@ def _read_registry(path: Path, row: AlgorithmRegistry) -> dict[str, dict[str, st
 def _names(algorithms: Any, row: AlgorithmRegistry) -> dict[str, str]:
     names: dict[str, str] = {}
     for algorithm in algorithms if isinstance(algorithms, list) else ():
-        # Up to 2.5 it also lists NNI's own.
+        # Up to 2.5 it also lists the algorithms of NNI itself.
         if not isinstance(algorithm, dict) or algorithm.get("source") == "nni":
             continue
         class_name = algorithm.get(row.class_key)

@@ -20,7 +20,7 @@ class AlgorithmRegistry:
         variable: Environment variable that names another directory, empty if there is none.
         name_key: Key of an algorithm's name in it.
         class_key: Key of its class.
-        registers_extras: Whether built-in algorithms with packages of their own are in it, too.
+        registers_extras: Whether it also lists built-in algorithms that need further packages.
     """
 
     since: str

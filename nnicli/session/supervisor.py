@@ -131,7 +131,7 @@ class Supervisor:
                 errors=answer["errors"],
                 crash=self._crash(),
             )
-        # Up to 2.1 the status of a view stays INITIALIZED for ever.
+        # Up to 2.1 the status of a view stays INITIALIZED forever.
         if session.is_view:
             return ExperimentStatus.VIEWED
         if status in _STOPPING:
