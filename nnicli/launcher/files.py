@@ -134,7 +134,7 @@ class LaunchFiles:
             except FileNotFoundError:
                 continue
             except OSError as error:
-                # The original failure is the one to raise.
+                # Only the original failure is raised.
                 logger.warning("could not delete the directory of a failed start: %s", error)
 
     @contextmanager

@@ -76,8 +76,8 @@ def check_loopback() -> None:
             pass
     except OSError as error:
         raise LaunchError(
-            f"{_LOOPBACK} is not reachable ({error.strerror or error}), where nnicli connects to "
-            "the managers that it starts; bring the loopback interface up: "
+            f"{_LOOPBACK} is not reachable ({error.strerror or error}), and nnicli needs it to "
+            "connect to the managers that it starts; bring the loopback interface up: "
             "ip link set lo up"
         ) from error
 

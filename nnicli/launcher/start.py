@@ -84,7 +84,7 @@ def start_manager(
     """
     if os.name != "posix":
         raise UnsupportedPlatformError(
-            f"managers cannot be started on {os.name} yet; start it with NNI's own tools"
+            f"managers cannot be started on {os.name} yet; start the experiment with NNI's tools"
         ).with_advice("and use connect_experiment(), which works everywhere", shell="")
     if plan.run.port:
         ports.check_port(plan.run.port)
@@ -348,5 +348,5 @@ def _restore_entry(
         else:
             registry.ensure(files.run.exp_id, previous)
     except RegistryError as error:
-        # The original failure is the one to report.
+        # Only the original failure is reported.
         logger.warning("experiment %s may be left in NNI's registry: %s", files.run.exp_id, error)

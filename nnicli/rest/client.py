@@ -465,7 +465,7 @@ class ManagerClient:
         """Return parameters and final metric of every trial that succeeded with a metric."""
         return self._models(endpoints.EXPORT_DATA, TrialResult)
 
-    # Tensorboard
+    # TensorBoard
 
     def start_tensorboard(self, trial_job_ids: Iterable[str]) -> dict[str, Any]:
         """Start a TensorBoard for these trials on the manager's machine (2.2 and later)."""
@@ -577,7 +577,7 @@ class ManagerClient:
             explain = self._explain_silence
             known = explain(self.endpoint) if explain is not None else ""
             what = known or "something accepts connections there, but hangs or is overloaded"
-            error.args = (f"{error.message}, for {deadline.waited_s:.1f} s; {what}",)
+            error.args = (f"{error.message} (waited {deadline.waited_s:.1f} s); {what}",)
 
 
 def _to_status(response: Response) -> NNIManagerStatus | None:
