@@ -1,4 +1,4 @@
-"""An experiment that is opened from its files."""
+"""Experiments are read from their files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tests.unit.store.recordings import RECORDINGS, close, load_recording, with_
 
 
 def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
-    """Put a recorded experiment into a folder; return its own one."""
+    """Put a recorded experiment into a directory; return the experiment directory."""
     database = parent / exp_id / "db" / "nni.sqlite"
     database.parent.mkdir(parents=True)
     shutil.copyfile(RECORDINGS / release / "store-nni.sqlite", database)
@@ -44,7 +44,7 @@ def recorded(directory: Path) -> RecordedExperiment:
     return open_experiment(directory)
 
 
-def test_it_is_opened_by_id_folder_or_file(
+def test_it_is_opened_by_id_directory_or_file(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = directory / "db" / "nni.sqlite"
@@ -56,7 +56,7 @@ def test_it_is_opened_by_id_folder_or_file(
         assert opened.exp_id == "recorded"
 
 
-def test_further_folders_are_searched_for_an_id(tmp_path: Path) -> None:
+def test_further_directories_are_searched_for_an_id(tmp_path: Path) -> None:
     directory = make_experiment(tmp_path / "elsewhere", "recorded")
 
     opened = open_experiment("recorded", experiments_directories=[directory.parent])
@@ -64,7 +64,7 @@ def test_further_folders_are_searched_for_an_id(tmp_path: Path) -> None:
     assert opened.directory == directory
 
 
-def test_what_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_experiment_is_reported(tmp_path: Path) -> None:
     with pytest.raises(
         ExperimentNotFoundError, match="experiment 'nope' not found; looked for its"
     ):
@@ -76,7 +76,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["~nosuchuser", "~nosuchuser/nni-experiments/recorded"])
-def test_the_home_of_nobody_holds_no_experiment(name: str) -> None:
+def test_the_home_of_an_unknown_user_has_no_experiment(name: str) -> None:
     with pytest.raises(
         ExperimentNotFoundError, match=r"no experiment found at|experiment '~nosuchuser' not found"
     ):
@@ -84,14 +84,14 @@ def test_the_home_of_nobody_holds_no_experiment(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a\0b", "x" * 5_000, "x/" + "y" * 5_000])
-def test_what_can_be_no_path_is_no_experiment(name: str) -> None:
+def test_what_cannot_be_a_path_is_not_found(name: str) -> None:
     with pytest.raises(
         ExperimentNotFoundError, match=r"no experiment found at|experiment 'x+' not found"
     ):
         open_experiment(name)
 
 
-def test_a_folder_of_somebody_else_is_told(
+def test_a_directory_of_another_user_is_reported(
     directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     theirs = make_experiment(tmp_path / "shared", "theirs")
@@ -111,7 +111,7 @@ def test_a_folder_of_somebody_else_is_told(
 def test_a_link_is_the_experiment_that_it_leads_to(
     directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it runs is asked by its id, which a link's name is not."""
+    """Whether it is running is checked by its id, which the name of a link is not."""
     latest = directory.parent / "_latest"
     latest.symlink_to(directory)
     asked: list[tuple[str, Path]] = []
@@ -126,7 +126,7 @@ def test_a_link_is_the_experiment_that_it_leads_to(
         assert set(asked) == {(directory.name, directory)}
 
 
-def test_a_file_that_is_something_else_is_told_at_once(tmp_path: Path) -> None:
+def test_a_file_that_is_something_else_is_reported_at_once(tmp_path: Path) -> None:
     (tmp_path / "config.yml").write_text("trialCommand: python3 trial.py\n" * 50)
 
     with pytest.raises(DecodingError, match="cannot be read as the database"):
@@ -134,7 +134,7 @@ def test_a_file_that_is_something_else_is_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("release", ["2.7", "3.0"])
-def test_all_that_is_read_is_what_the_manager_said(tmp_path: Path, release: str) -> None:
+def test_everything_is_read_as_the_manager_sent_it(tmp_path: Path, release: str) -> None:
     recording = load_recording(release, tmp_path)
     recorded = open_experiment(recording.database.directory)
 
@@ -152,7 +152,7 @@ def test_all_that_is_read_is_what_the_manager_said(tmp_path: Path, release: str)
 def test_trials_have_the_hyper_parameters_that_they_ran_with(
     recorded: RecordedExperiment,
 ) -> None:
-    """The 3.0 manager itself mixes them up; their final metrics tell."""
+    """The 3.0 manager itself mixes them up; the final metrics show the right ones."""
     for trial in recorded.list_trial_jobs():
         for metric in trial.finalMetricData:
             assert metric.parameterId == trial.hyperParameters[0].parameter_id
@@ -205,7 +205,7 @@ def test_the_logs_of_manager_and_tuner_are_read(
     assert list(recorded.follow_manager_log("stderr")) == ["failed\n"]
 
 
-def test_what_a_manager_of_1_x_printed_is_found_in_the_folder_of_its_launcher(
+def test_the_output_of_a_1_x_manager_is_found_in_its_launcher_directory(
     home: Path, recorded: RecordedExperiment
 ) -> None:
     launcher = home / ".local" / "nnictl"

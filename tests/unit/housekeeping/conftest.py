@@ -1,4 +1,4 @@
-"""Experiments of this user, as their managers leave them."""
+"""Fixtures: experiments of this user, as their managers leave them."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ MakeExperiment = Callable[..., Path]
 
 @pytest.fixture
 def parent(home: Path) -> Path:
-    """Return NNI's default folder for experiments."""
-    folder = home / "nni-experiments"
-    folder.mkdir(exist_ok=True)
-    return folder
+    """Return NNI's default experiments directory."""
+    directory = home / "nni-experiments"
+    directory.mkdir(exist_ok=True)
+    return directory
 
 
 @pytest.fixture
 def make_experiment(parent: Path) -> MakeExperiment:
-    """Return a function that puts a recorded experiment of 3.0 there, and into the registry."""
+    """Return a function that puts a recorded experiment of 3.0 there and registers it."""
 
     def make(exp_id: str, *, registered: bool = True, size: int = 0, **entry: Any) -> Path:
         load_recording("3.0", parent)
-        folder = (parent / "recorded").rename(parent / exp_id)
-        with closing(sqlite3.connect(folder / "db" / "nni.sqlite")) as database:
+        directory = (parent / "recorded").rename(parent / exp_id)
+        with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as database:
             database.execute("update ExperimentProfile set id = ?", (exp_id,))
             database.commit()
-        trial = folder / "environments" / "local-env" / "trials" / "aBcDe"
+        trial = directory / "environments" / "local-env" / "trials" / "aBcDe"
         trial.mkdir(parents=True)
         (trial / "trial.log").write_bytes(bytes(size))
-        noted = {
+        default = {
             "id": exp_id,
             "port": 8080,
             "startTime": 1795612535745,
@@ -56,15 +56,15 @@ def make_experiment(parent: Path) -> MakeExperiment:
             "prefixUrl": None,
         }
         if registered:
-            Registry().ensure(exp_id, {**noted, **entry})
-        return folder
+            Registry().ensure(exp_id, {**default, **entry})
+        return directory
 
     return make
 
 
 @pytest.fixture
 def running(tmp_path: Path) -> Iterator[Experiment]:
-    """Return an experiment that runs, with two trials that run."""
+    """Return a running experiment with two running trials."""
     with Experiment(nni=FakeInstallation.create(tmp_path / "nni").prefix) as experiment:
         experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
         wait_for(lambda: len(running_trials(experiment)) == 2, "both trials run")

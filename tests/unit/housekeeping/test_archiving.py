@@ -1,4 +1,4 @@
-"""Saving and loading: whole or not at all, and never over anything."""
+"""Saving and loading: all or nothing, and nothing is ever overwritten."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from tests.unit.store.recordings import load_recording
 
 @pytest.fixture
 def code(tmp_path: Path) -> Path:
-    folder = tmp_path / "code"
-    folder.mkdir()
-    (folder / "trial.py").write_text("print()", "utf-8")
-    return folder
+    directory = tmp_path / "code"
+    directory.mkdir()
+    (directory / "trial.py").write_text("print()", "utf-8")
+    return directory
 
 
 @pytest.fixture
 def recorded(parent: Path, code: Path) -> Path:
-    """Return the folder of a stopped experiment of 3.0, with logs, code and files of a trial."""
+    """Return the directory of a stopped experiment of 3.0, with logs, code and files of a trial."""
     database = load_recording("3.0", parent).database
     with closing(sqlite3.connect(database.path)) as connection, connection:
         params = database.get_experiment_profile()["params"]
@@ -81,7 +81,7 @@ def recorded(parent: Path, code: Path) -> Path:
 
 @pytest.fixture
 def move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
-    """Return a function after which another user works here."""
+    """Return a function that switches to the home of another user, and returns that."""
 
     def to_new_home() -> Path:
         new_home = tmp_path / "new-home"
@@ -92,11 +92,13 @@ def move(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[], Path]:
     return to_new_home
 
 
-def names_below(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def names_below(directory: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(directory)) for path in directory.rglob("*") if path.is_file()
+    )
 
 
-def test_only_records_are_saved_unless_more_is_asked_for(recorded: Path, tmp_path: Path) -> None:
+def test_only_records_are_saved_by_default(recorded: Path, tmp_path: Path) -> None:
     brief = save_experiment(recorded.name, tmp_path / "brief.zip")
     full = save_experiment(
         recorded.name, tmp_path / "full.zip", include_code=True, include_trials=True
@@ -123,8 +125,8 @@ def test_config_and_search_space_can_be_read_without_nni(recorded: Path, tmp_pat
         assert json.loads(archive.read("search_space.json")) == params["searchSpace"]
 
 
-def test_an_experiment_is_saved_by_its_folder(recorded: Path, tmp_path: Path) -> None:
-    """One that no registry has, and that is in no folder that is searched."""
+def test_an_experiment_is_saved_by_its_directory(recorded: Path, tmp_path: Path) -> None:
+    """It is not registered, and not in a directory that is searched."""
     (tmp_path / "stray").mkdir()
     stray = recorded.rename(tmp_path / "stray" / "recorded")
     Registry().remove("recorded")
@@ -135,7 +137,7 @@ def test_an_experiment_is_saved_by_its_folder(recorded: Path, tmp_path: Path) ->
     assert saved.path.exists()
 
 
-def test_a_loaded_experiment_is_this_machines_own(
+def test_a_loaded_experiment_has_the_paths_of_this_machine(
     recorded: Path, home: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_code=True)
@@ -191,7 +193,7 @@ def test_what_was_loaded_can_be_saved_and_loaded_again(
     assert second.has_code
 
 
-def test_code_that_is_here_already_is_used(
+def test_existing_code_is_used(
     recorded: Path, tmp_path: Path, move: Callable[[], Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_code=True)
@@ -208,7 +210,7 @@ def test_code_that_is_here_already_is_used(
     assert "cannot be resumed" not in caplog.text
 
 
-def test_code_that_is_nowhere_is_told(
+def test_missing_code_is_reported(
     recorded: Path,
     tmp_path: Path,
     move: Callable[[], Path],
@@ -239,17 +241,17 @@ def test_code_that_is_nowhere_is_told(
         ({"trialCodeDirectory": "relative"}, []),
     ],
 )
-def test_folders_of_code_are_found_in_both_formats(
+def test_code_directories_are_found_in_both_formats(
     params: dict[str, object], expected: list[str]
 ) -> None:
-    assert [str(folder) for folder in code_directories(params)] == expected
+    assert [str(directory) for directory in code_directories(params)] == expected
 
 
 # Refusals
 
 
 def with_manifest(archive: Path, change: dict[str, object]) -> Path:
-    """Return a copy of an archive that says something else, without checksums."""
+    """Return a copy of an archive with a changed manifest and without checksums."""
     hostile = archive.with_name("hostile.zip")
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(hostile, "w") as new:
         for info in old.infolist():
@@ -261,7 +263,7 @@ def with_manifest(archive: Path, change: dict[str, object]) -> Path:
     return hostile
 
 
-def test_nothing_is_loaded_over_what_is_there(recorded: Path, tmp_path: Path) -> None:
+def test_nothing_that_exists_is_overwritten(recorded: Path, tmp_path: Path) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
     before = names_below(recorded)
 
@@ -287,7 +289,7 @@ def test_an_unknown_experiment_cannot_be_saved(recorded: Path, tmp_path: Path) -
     assert not (tmp_path / "saved.zip").exists()
 
 
-def test_a_renamed_folder_is_not_saved(recorded: Path, tmp_path: Path) -> None:
+def test_a_renamed_directory_is_not_saved(recorded: Path, tmp_path: Path) -> None:
     """NNI would resume another experiment than the one in its database."""
     renamed = recorded.rename(tmp_path / "renamed")
 
@@ -299,7 +301,7 @@ def test_a_renamed_folder_is_not_saved(recorded: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "saved.zip").exists()
 
 
-def test_an_archive_of_a_renamed_folder_is_refused(
+def test_an_archive_of_a_renamed_directory_is_refused(
     recorded: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
@@ -314,7 +316,7 @@ def test_an_archive_of_a_renamed_folder_is_refused(
     assert list(new_home.iterdir()) == []
 
 
-def test_a_damaged_database_is_told_by_its_own_path(recorded: Path, tmp_path: Path) -> None:
+def test_a_damaged_database_is_reported_with_its_path(recorded: Path, tmp_path: Path) -> None:
     database = ExperimentDatabase.of(recorded).path
     database.write_bytes(b"no database" * 1000)
 
@@ -324,7 +326,7 @@ def test_a_damaged_database_is_told_by_its_own_path(recorded: Path, tmp_path: Pa
     assert not (tmp_path / "saved.zip").exists()
 
 
-def test_a_database_that_cannot_be_copied_is_told_by_its_own_path(
+def test_a_database_that_cannot_be_copied_is_reported_with_its_path(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_arguments: object, **_options: object) -> None:
@@ -338,10 +340,10 @@ def test_a_database_that_cannot_be_copied_is_told_by_its_own_path(
     assert not (tmp_path / "saved.zip").exists()
 
 
-def test_what_is_elsewhere_is_not_led_here(
+def test_paths_on_another_machine_are_not_changed(
     recorded: Path, home: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
-    """A remote machine may have a home of the same name."""
+    """A remote machine may have a home directory with the same path."""
     database = ExperimentDatabase.of(recorded)
     machine = {"host": "10.0.0.7", "pythonPath": f"{home}/venv", "sshKeyFile": f"{home}/.ssh/id"}
     there = f"10.0.0.7:{home}/nni-experiments/recorded/trials/x"
@@ -398,7 +400,7 @@ def test_a_failed_load_leaves_nothing(
     assert list(new_home.glob("*/*rec*")) == []
 
 
-def test_a_refused_load_makes_no_folder(
+def test_a_refused_load_makes_no_directory(
     recorded: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip")
@@ -445,7 +447,7 @@ def test_an_id_that_leads_elsewhere_is_refused(
     ],
     ids=str,
 )
-def test_a_manifest_that_makes_no_sense_is_refused(
+def test_an_invalid_manifest_is_refused(
     change: dict[str, object], recorded: Path, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_code=True)
@@ -458,7 +460,7 @@ def test_a_manifest_that_makes_no_sense_is_refused(
     assert list(new_home.iterdir()) == []
 
 
-def test_an_archive_of_a_later_nnicli_is_told(tmp_path: Path) -> None:
+def test_an_archive_of_a_later_nnicli_is_an_error(tmp_path: Path) -> None:
     hostile = tmp_path / "later.zip"
     with zipfile.ZipFile(hostile, "w") as new:
         new.writestr("manifest.json", json.dumps({"format": "nnicli experiment", "version": 2}))
@@ -467,10 +469,10 @@ def test_an_archive_of_a_later_nnicli_is_told(tmp_path: Path) -> None:
         load_experiment(hostile)
 
 
-# Beside a manager
+# With a manager
 
 
-def test_a_running_experiment_is_saved_and_goes_on(
+def test_a_running_experiment_is_saved_and_continues(
     running: Experiment, tmp_path: Path, move: Callable[[], Path]
 ) -> None:
     saved = save_experiment(str(running.exp_id), tmp_path / "saved.zip", include_trials=True)
@@ -483,7 +485,7 @@ def test_a_running_experiment_is_saved_and_goes_on(
     assert ExperimentDatabase.of(loaded.directory).list_trial_jobs()
 
 
-def test_nothing_is_loaded_over_a_running_experiment(running: Experiment, tmp_path: Path) -> None:
+def test_a_running_experiment_is_not_overwritten(running: Experiment, tmp_path: Path) -> None:
     saved = save_experiment(str(running.exp_id), tmp_path / "saved.zip")
 
     with pytest.raises(StateError, match=r"is running here .* stop and delete it first"):
@@ -526,8 +528,8 @@ def run_and_kill(code: str, argument: Path, *, after_s: float, home: Path) -> No
 
 @pytest.mark.slow
 @pytest.mark.timeout(120 + 10 * KILLS)
-def test_killed_saves_and_loads_are_whole_or_not_there(recorded: Path, tmp_path: Path) -> None:
-    """And what they leave is taken away by the next one."""
+def test_killed_saves_and_loads_are_complete_or_undone(recorded: Path, tmp_path: Path) -> None:
+    """What they leave is removed by the next one."""
     (recorded / "environments" / "weights").write_bytes(random.Random(1).randbytes(4 << 20))
     saved = save_experiment(recorded.name, tmp_path / "saved.zip", include_trials=True)
     expected = names_below(recorded)
@@ -552,6 +554,6 @@ def test_killed_saves_and_loads_are_whole_or_not_there(recorded: Path, tmp_path:
             assert names_below(experiments / "recorded") == expected
             loaded = open_experiment(experiments / "recorded")
             assert loaded.export_data() == open_experiment(recorded).export_data()
-            # Whoever works there next sweeps up.
+            # The next process that works there sweeps up.
             save_experiment("recorded", place / "b.zip", include_trials=True)
         assert sorted(path.name for path in place.iterdir()) == ["a.zip", "b.zip"]

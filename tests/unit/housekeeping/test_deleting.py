@@ -1,4 +1,4 @@
-"""Deleting takes away one experiment's files, and nothing else."""
+"""Deleting removes one experiment's files, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ from tests.support import KILLS, kill_manager, leftovers
 from tests.unit.housekeeping.conftest import MakeExperiment
 
 
-def everything_below(folder: Path) -> list[str]:
-    """Return all that is there but the registry's files."""
+def everything_below(directory: Path) -> list[str]:
+    """Return everything there except the registry's files."""
     return sorted(
-        str(path.relative_to(folder))
-        for path in folder.rglob("*")
+        str(path.relative_to(directory))
+        for path in directory.rglob("*")
         if not path.name.startswith((".experiment", ".nnicli.lock"))
     )
 
 
-def test_everything_of_one_goes_and_the_others_stay(
+def test_one_experiment_is_deleted_completely_and_the_others_are_kept(
     make_experiment: MakeExperiment, parent: Path, tmp_path: Path
 ) -> None:
     kept, gone = make_experiment("kept"), make_experiment("gone", size=5000)
@@ -64,22 +64,22 @@ def test_everything_of_one_goes_and_the_others_stay(
 def test_of_two_with_one_id_only_the_registered_one_is_meant(
     make_experiment: MakeExperiment, tmp_path: Path
 ) -> None:
-    """A copy in another folder is not NNI's; of two copies nobody knows which is meant."""
-    folder = make_experiment("twice")
+    """A copy in another directory is not NNI's; of two copies, it is unknown which is meant."""
+    directory = make_experiment("twice")
     copies = [tmp_path / "a", tmp_path / "b"]
     for copy in copies:
-        shutil.copytree(folder, copy / "twice")
+        shutil.copytree(directory, copy / "twice")
 
     delete_experiments("twice", experiments_directories=copies)
 
-    assert not folder.exists()
+    assert not directory.exists()
     with pytest.raises(InvalidValueError, match=r"'twice' is the id of 2 experiments: .*/a/twice"):
         delete_experiments("twice", experiments_directories=copies)
     assert all((copy / "twice").exists() for copy in copies)
 
 
 @pytest.mark.parametrize("named", ["moved/stray", "moved/stray/db/nni.sqlite", "./moved/stray/"])
-def test_one_is_named_by_its_folder_or_its_database(
+def test_an_experiment_is_named_by_its_directory_or_its_database(
     make_experiment: MakeExperiment,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -96,21 +96,23 @@ def test_one_is_named_by_its_folder_or_its_database(
     assert [record.exp_id for record in list_experiments()] == ["kept"]
 
 
-def test_one_that_both_registries_have_is_one(make_experiment: MakeExperiment, home: Path) -> None:
+def test_an_experiment_in_both_registries_is_one(
+    make_experiment: MakeExperiment, home: Path
+) -> None:
     """As when a later release views an experiment of 1.x."""
-    folder = make_experiment("both")
+    directory = make_experiment("both")
     older = LAYOUTS[0].registry()
     older.path.parent.mkdir(parents=True)
-    older.ensure("both", {"id": "both", "logDir": str(folder.parent), "fileName": "both"})
+    older.ensure("both", {"id": "both", "logDir": str(directory.parent), "fileName": "both"})
 
     (deletion,) = delete_experiments("both")
 
-    assert deletion.paths == (folder,)
-    assert not folder.exists()
+    assert deletion.paths == (directory,)
+    assert not directory.exists()
     assert (home / ".local" / "nnictl").exists()
 
 
-def test_an_id_never_means_a_folder_that_happens_to_lie_here(
+def test_an_id_never_means_a_directory_that_happens_to_be_here(
     make_experiment: MakeExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registered = make_experiment("mine")
@@ -123,7 +125,7 @@ def test_an_id_never_means_a_folder_that_happens_to_lie_here(
     assert (tmp_path / "copies" / "mine" / "db" / "nni.sqlite").exists()
 
 
-def test_a_dry_run_tells_sizes_and_changes_nothing(
+def test_a_dry_run_reports_sizes_and_changes_nothing(
     make_experiment: MakeExperiment, parent: Path
 ) -> None:
     small, large = make_experiment("small"), make_experiment("large", size=100_000)
@@ -139,32 +141,32 @@ def test_a_dry_run_tells_sizes_and_changes_nothing(
 
 
 def test_nothing_is_deleted_if_one_id_is_wrong(make_experiment: MakeExperiment) -> None:
-    folder = make_experiment("there")
+    directory = make_experiment("there")
 
     with pytest.raises(ExperimentNotFoundError, match="experiment 'nosuch' not found; looked for"):
         delete_experiments(["there", "nosuch"])
 
-    assert folder.exists()
+    assert directory.exists()
 
 
-def test_a_link_to_another_disk_goes_and_what_it_leads_to_stays(
+def test_a_link_to_another_disk_is_deleted_and_its_target_is_kept(
     make_experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    folder = make_experiment("linked")
-    elsewhere = folder.rename(tmp_path / "elsewhere")
-    folder.symlink_to(elsewhere)
+    directory = make_experiment("linked")
+    elsewhere = directory.rename(tmp_path / "elsewhere")
+    directory.symlink_to(elsewhere)
 
     delete_experiments("linked")
 
-    assert not os.path.lexists(folder)
+    assert not os.path.lexists(directory)
     assert (elsewhere / "db" / "nni.sqlite").exists()
     assert "is a link; only the link is deleted" in caplog.text
 
 
-def test_a_registry_that_names_another_folder_deletes_only_its_entry(
+def test_a_registry_that_names_another_directory_deletes_only_its_entry(
     make_experiment: MakeExperiment, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Anybody who may write the registry could else have any folder deleted."""
+    """Otherwise, anybody who may write to the registry could have any directory deleted."""
     documents = tmp_path / "documents"
     documents.mkdir()
     (documents / "thesis").touch()
@@ -178,8 +180,10 @@ def test_a_registry_that_names_another_folder_deletes_only_its_entry(
     assert "does not contain an experiment and is not deleted" in caplog.text
 
 
-def test_the_launchers_folder_of_1_x_goes_too(make_experiment: MakeExperiment, home: Path) -> None:
-    folder = make_experiment("older", registered=False)
+def test_the_launcher_directory_of_1_x_is_deleted_too(
+    make_experiment: MakeExperiment, home: Path
+) -> None:
+    directory = make_experiment("older", registered=False)
     nnictl = home / ".local" / "nnictl"
     for name in ("w9rft6hm", "another"):
         (nnictl / name).mkdir(parents=True)
@@ -189,13 +193,13 @@ def test_the_launchers_folder_of_1_x_goes_too(make_experiment: MakeExperiment, h
 
     delete_experiments("older")
 
-    assert not folder.exists()
+    assert not directory.exists()
     assert everything_below(nnictl) == ["another", "another/stdout"]
     assert LAYOUTS[0].registry().read() == {}
 
 
 @pytest.mark.parametrize("name", ["..", "../..", "/", "."])
-def test_a_launchers_folder_that_leads_elsewhere_stays(
+def test_a_launcher_directory_that_leads_elsewhere_is_kept(
     make_experiment: MakeExperiment, home: Path, name: str
 ) -> None:
     make_experiment("older", registered=False)
@@ -208,11 +212,11 @@ def test_a_launchers_folder_that_leads_elsewhere_stays(
     assert (home / ".local" / "nnictl").is_dir()
 
 
-def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
+def test_what_cannot_be_deleted_is_reported_and_can_be_deleted_again(
     make_experiment: MakeExperiment, parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Such as a file of another user's in a trial's folder, as containers leave them."""
-    folder = make_experiment("stuck")
+    """Such as another user's file in a trial directory, as containers leave them."""
+    directory = make_experiment("stuck")
 
     def fail(path: Path) -> None:
         if path.name == "environments":
@@ -224,12 +228,12 @@ def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
         for _ in range(2):
             with pytest.raises(
                 DeletionError,
-                match=rf"only partly deleted: {folder}/environments/model.bin: Permission denied",
+                match=rf"partly deleted: {directory}/environments/model.bin: Permission denied",
             ) as caught:
                 delete_experiments("stuck")
 
-            assert caught.value.path == folder
-            assert (folder / "db" / "nni.sqlite").exists()
+            assert caught.value.path == directory
+            assert (directory / "db" / "nni.sqlite").exists()
             assert list(Registry().read()) == ["stuck"]
 
     delete_experiments("stuck")
@@ -238,12 +242,12 @@ def test_what_cannot_be_deleted_is_told_and_can_be_deleted_again(
     assert Registry().read() == {}
 
 
-def test_what_a_killed_delete_left_goes_with_the_next(
+def test_what_a_killed_delete_left_is_removed_by_the_next(
     make_experiment: MakeExperiment, parent: Path
 ) -> None:
-    folder = make_experiment("killed")
+    directory = make_experiment("killed")
     (parent / ".nnicli-staging-dead").mkdir()
-    folder.rename(parent / ".nnicli-staging-dead" / "killed")
+    directory.rename(parent / ".nnicli-staging-dead" / "killed")
 
     delete_experiments("killed")
 
@@ -252,23 +256,23 @@ def test_what_a_killed_delete_left_goes_with_the_next(
 
 
 @pytest.mark.parametrize("named", ["", "log/nnimanager.log", "db/other.sqlite", "~nobody/at/all"])
-def test_only_a_folder_or_its_database_names_an_experiment(
+def test_only_a_directory_or_its_database_names_an_experiment(
     make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch, named: str
 ) -> None:
     """An unset variable in a shell is an empty name."""
-    folder = make_experiment("mine")
-    (folder / "log").mkdir(exist_ok=True)
+    directory = make_experiment("mine")
+    (directory / "log").mkdir(exist_ok=True)
     for name in ("log/nnimanager.log", "db/other.sqlite"):
-        (folder / name).touch()
-    monkeypatch.chdir(folder)
+        (directory / name).touch()
+    monkeypatch.chdir(directory)
 
     with pytest.raises(ExperimentNotFoundError):
         delete_experiments(named)
 
-    assert (folder / "db" / "nni.sqlite").exists()
+    assert (directory / "db" / "nni.sqlite").exists()
 
 
-# Beside processes
+# With processes
 
 
 def test_a_running_experiment_is_not_deleted(
@@ -285,7 +289,7 @@ def test_a_running_experiment_is_not_deleted(
 
 
 @pytest.mark.slow
-def test_a_running_experiment_is_stopped_first_when_told_so(
+def test_a_running_experiment_is_stopped_first_on_request(
     running: Experiment, parent: Path
 ) -> None:
     exp_id = str(running.exp_id)
@@ -302,7 +306,7 @@ def test_a_running_experiment_is_stopped_first_when_told_so(
 def test_one_that_was_resumed_meanwhile_is_not_deleted(
     running: Experiment, make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the plan and the deletion, while others are deleted, it may have been started."""
+    """It may be started between the plan and its deletion, while others are deleted."""
     make_experiment("other")
     real = deleting.plan_deletion
     monkeypatch.setattr(
@@ -317,7 +321,7 @@ def test_one_that_was_resumed_meanwhile_is_not_deleted(
 
 
 def test_orphans_count_as_running(running: Experiment) -> None:
-    """They would write on into a folder that is gone."""
+    """They would continue to write into a deleted directory."""
     exp_id = str(running.exp_id)
     kill_manager(running)
 
@@ -337,13 +341,11 @@ def test_prune_needs_a_condition() -> None:
         prune_experiments()
 
 
-def test_prune_is_a_dry_run_unless_told_otherwise(
-    make_experiment: MakeExperiment, parent: Path
-) -> None:
+def test_prune_is_a_dry_run_by_default(make_experiment: MakeExperiment, parent: Path) -> None:
     make_experiment("one")
 
-    (told,) = prune_experiments(larger_than=0)
-    assert (told.record.exp_id, told.is_done) == ("one", False)
+    (plan,) = prune_experiments(larger_than=0)
+    assert (plan.record.exp_id, plan.is_done) == ("one", False)
     assert (parent / "one").exists()
 
     (done,) = prune_experiments(larger_than=0, dry_run=False)
@@ -351,7 +353,7 @@ def test_prune_is_a_dry_run_unless_told_otherwise(
     assert not (parent / "one").exists()
 
 
-def test_prune_takes_what_fulfils_every_condition(make_experiment: MakeExperiment) -> None:
+def test_prune_deletes_what_meets_every_condition(make_experiment: MakeExperiment) -> None:
     now_ms, day_ms = int(time.time() * 1000), 24 * 3600 * 1000
     for exp_id, days, status, size in (
         ("young", 1, "STOPPED", 9_000_000),
@@ -360,11 +362,11 @@ def test_prune_takes_what_fulfils_every_condition(make_experiment: MakeExperimen
         ("match", 40, "STOPPED", 9_000_000),
     ):
         ended = now_ms - days * day_ms
-        folder = make_experiment(exp_id, size=size, status=status, endTime=ended)
-        os.utime(folder / "db" / "nni.sqlite", (ended / 1000, ended / 1000))
+        directory = make_experiment(exp_id, size=size, status=status, endTime=ended)
+        os.utime(directory / "db" / "nni.sqlite", (ended / 1000, ended / 1000))
 
     def pruned(**conditions: object) -> set[str]:
-        found = prune_experiments(**conditions)  # type: ignore[arg-type]  # of each test's own
+        found = prune_experiments(**conditions)  # type: ignore[arg-type]  # differs per test
         return {deletion.record.exp_id for deletion in found}
 
     assert pruned(older_than="30d") == {"small", "failed", "match"}
@@ -376,7 +378,7 @@ def test_prune_takes_what_fulfils_every_condition(make_experiment: MakeExperimen
 def test_prune_spares_what_runs_what_is_not_registered_and_ghosts(
     running: Experiment, parent: Path
 ) -> None:
-    """A folder that is not registered may be another user's; a ghost's disk may be away."""
+    """An unregistered directory may be another user's; a ghost's disk may not be mounted."""
     (parent / "stray" / "db").mkdir(parents=True)
     (parent / "stray" / "db" / "nni.sqlite").touch()
     Registry().ensure("ghost", {"id": "ghost", "logDir": "/nowhere", "status": "STOPPED"})
@@ -405,10 +407,10 @@ def test_a_killed_delete_has_deleted_all_or_nothing(
     kept = make_experiment("kept")
     for number in range(KILLS):
         exp_id = f"gone{number}"
-        folder = make_experiment(exp_id)
+        directory = make_experiment(exp_id)
         for trial in range(300):
-            (folder / "environments" / f"trial{trial}").touch()
-        before = everything_below(folder)
+            (directory / "environments" / f"trial{trial}").touch()
+        before = everything_below(directory)
         process = subprocess.Popen(
             [sys.executable, "-c", _DELETE, exp_id], stdout=subprocess.PIPE, text=True
         )
@@ -420,10 +422,10 @@ def test_a_killed_delete_has_deleted_all_or_nothing(
             process.kill()
         process.communicate()
 
-        if folder.exists():
-            assert everything_below(folder) == before
-        # The next start is clean: the same again, where the registry still has it.
-        if exp_id in Registry().read() or folder.exists():
+        if directory.exists():
+            assert everything_below(directory) == before
+        # The next deletion starts clean, if the registry still has it.
+        if exp_id in Registry().read() or directory.exists():
             delete_experiments(exp_id)
         with staging_directory(parent) as swept:
             assert set(everything_below(parent)) == {

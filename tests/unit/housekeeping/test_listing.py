@@ -1,4 +1,4 @@
-"""Which experiments really run."""
+"""Experiments are listed with the managers that really run them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def experiment(installation: FakeInstallation) -> Iterator[Experiment]:
         yield experiment
 
 
-def test_a_running_experiment_is_told_with_its_manager(
+def test_a_running_experiment_is_listed_with_its_manager(
     experiment: Experiment,
     installation: FakeInstallation,
     tmp_path: Path,
@@ -68,7 +68,7 @@ def test_a_running_experiment_is_told_with_its_manager(
     assert stopped.started_at == record.started_at
 
 
-def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
+def test_a_view_is_listed_as_viewed(experiment: Experiment, tmp_path: Path) -> None:
     config = write_config(tmp_path / "project", PLAIN_TRIAL, maxTrialNumber=1)
     experiment.start_experiment(config)
     experiment.stop_experiment()
@@ -82,8 +82,10 @@ def test_a_view_is_told_as_such(experiment: Experiment, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def unnoted(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Experiment:
-    """An experiment that is DONE, of a manager that writes nothing into its registry, as in 1.x."""
+def unrecorded(
+    experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Experiment:
+    """An experiment that is DONE, whose manager does not write to the registry, as in 1.x."""
     release = find_release("3.0")
     release = replace(release, layout=replace(release.layout, records_status=False))
     monkeypatch.setattr(listing, "find_release", lambda _: release)
@@ -94,15 +96,15 @@ def unnoted(experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     return experiment
 
 
-def test_a_status_that_no_registry_has_is_asked_for(unnoted: Experiment) -> None:
-    """The registry of 1.x says what its launcher wrote at the start, until the end."""
+def test_a_manager_is_asked_for_a_status_that_is_not_in_a_registry(unrecorded: Experiment) -> None:
+    """The registry of 1.x keeps what the launcher wrote at the start."""
     (record,) = list_experiments()
 
-    assert (record.exp_id, record.status) == (unnoted.exp_id, "DONE")
+    assert (record.exp_id, record.status) == (unrecorded.exp_id, "DONE")
     assert record.registry_status == "INITIALIZED"
 
 
-def test_a_manager_is_asked_over_the_connection_that_is_given(unnoted: Experiment) -> None:
+def test_a_manager_is_asked_over_the_given_connection(unrecorded: Experiment) -> None:
     asked: list[str] = []
 
     def note(request: Request) -> Request:
@@ -111,13 +113,13 @@ def test_a_manager_is_asked_over_the_connection_that_is_given(unnoted: Experimen
 
     (record,) = list_experiments(connection=Connection(auth=note))
 
-    assert (record.exp_id, record.status) == (unnoted.exp_id, "DONE")
+    assert (record.exp_id, record.status) == (unrecorded.exp_id, "DONE")
     assert asked == ["/api/v1/nni/check-status"]
 
 
-def test_a_manager_that_does_not_answer_holds_nobody_up(unnoted: Experiment) -> None:
-    assert unnoted.process is not None
-    pid = unnoted.process.identity.pid
+def test_a_manager_that_does_not_answer_does_not_block(unrecorded: Experiment) -> None:
+    assert unrecorded.process is not None
+    pid = unrecorded.process.identity.pid
     os.kill(pid, signal.SIGSTOP)
     asked = Deadline(None)
     try:
@@ -132,11 +134,11 @@ def test_a_manager_that_does_not_answer_holds_nobody_up(unnoted: Experiment) -> 
 def test_an_experiment_whose_manager_was_killed_is_stopped(
     experiment: Experiment, tmp_path: Path
 ) -> None:
-    """Its registry goes on to say RUNNING."""
+    """Its registry still says RUNNING."""
     experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
-    # Two trials run at once and may be all that there are.
+    # Two trials run at once, and may be all trials.
     lively = ("RUNNING", "NO_MORE_TRIAL")
-    wait_for(lambda: list_experiments()[0].registry_status in lively, "it is noted as running")
+    wait_for(lambda: list_experiments()[0].registry_status in lively, "it is recorded as running")
     kill_manager(experiment)
 
     (record,) = list_experiments()
@@ -145,8 +147,8 @@ def test_an_experiment_whose_manager_was_killed_is_stopped(
     assert (record.status, record.owner) == ("STOPPED", None)
 
 
-def test_a_pid_that_another_process_has_by_now_owns_nothing(home: Path) -> None:
-    """The registry knows a number only; this very process has it here."""
+def test_a_pid_of_another_process_is_not_an_owner(home: Path) -> None:
+    """The registry has only a number, which is this very process's here."""
     registry = home / "nni-experiments" / ".experiment"
     registry.parent.mkdir()
     entry = {"id": "old", "pid": os.getpid(), "status": "RUNNING", "port": 8080}
@@ -161,7 +163,7 @@ def test_a_pid_that_another_process_has_by_now_owns_nothing(home: Path) -> None:
 def test_a_copy_of_a_running_experiment_does_not_run(
     experiment: Experiment, tmp_path: Path, home: Path
 ) -> None:
-    """It has the same id in another folder."""
+    """It has the same id in another directory."""
     experiment.start_experiment(write_config(tmp_path / "project", LONG_TRIAL))
     exp_id = str(experiment.exp_id)
     database = home / "nni-experiments" / exp_id / "db" / "nni.sqlite"
@@ -176,7 +178,7 @@ def test_a_copy_of_a_running_experiment_does_not_run(
     assert len(records) == 2
 
 
-def test_a_damaged_registry_is_told_by_a_warning(
+def test_a_damaged_registry_is_reported_in_a_warning(
     home: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     registry = home / "nni-experiments" / ".experiment"

@@ -1,4 +1,4 @@
-"""What is mounted in an experiment's folder survives everything that nnicli deletes.
+"""What is mounted in an experiment directory survives everything that nnicli deletes.
 
 NNI leaves its NFS share mounted there after kubeflow experiments in reuse mode.
 """
@@ -23,15 +23,15 @@ with pytest.raises(DeletionError) as caught:
     delete_experiments(sys.argv[1], dry_run={dry_run})
 print(caught.value.path, caught.value, sep="|")
 """
-# The first look at the mounts sees none; the second, at the folder that was moved, does.
+# The first check does not see the mount; the second, of the moved directory, does.
 DELETE_LATE = """
 import nnicli.housekeeping.deleting as deleting
 from nnicli import DeletionError
-looks, check = [], deleting.check_unmounted
-def check_late(folder):
-    looks.append(folder)
-    if len(looks) > {blind}:
-        check(folder)
+checks, check = [], deleting.check_unmounted
+def check_late(directory):
+    checks.append(directory)
+    if len(checks) > {blind}:
+        check(directory)
 deleting.check_unmounted = check_late
 with pytest.raises(DeletionError) as caught:
     deleting.delete_experiments(sys.argv[1])
@@ -41,23 +41,25 @@ print(caught.value)
 
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
-    folder = tmp_path / "share"
-    folder.mkdir()
-    (folder / "precious").write_text("data")
-    return folder
+    directory = tmp_path / "share"
+    directory.mkdir()
+    (directory / "precious").write_text("data")
+    return directory
 
 
 @pytest.fixture
-def folder(make_experiment: MakeExperiment) -> Path:
-    """Return an experiment's folder with a place for a mount in it."""
-    folder = make_experiment("kubeflow")
-    (folder / "nfs-root").mkdir()
-    return folder
+def directory(make_experiment: MakeExperiment) -> Path:
+    """Return an experiment directory with a mount point in it."""
+    directory = make_experiment("kubeflow")
+    (directory / "nfs-root").mkdir()
+    return directory
 
 
 @pytest.mark.parametrize("dry_run", [True, False])
-def test_a_delete_is_refused_and_names_the_mount(folder: Path, share: Path, dry_run: bool) -> None:
-    mounted = folder / "nfs-root"
+def test_a_delete_is_refused_and_names_the_mount(
+    directory: Path, share: Path, dry_run: bool
+) -> None:
+    mounted = directory / "nfs-root"
 
     done = run_mounted([(share, mounted)], DELETE.format(dry_run=dry_run), "kubeflow")
 
@@ -67,15 +69,15 @@ def test_a_delete_is_refused_and_names_the_mount(folder: Path, share: Path, dry_
     assert message.startswith(f"experiment kubeflow was not deleted: {mounted}: a file system (")
     assert message.endswith(f"unmount it first (umount {mounted})")
     assert (share / "precious").read_text() == "data"
-    assert (folder / "environments").exists()
+    assert (directory / "environments").exists()
     assert list(Registry().read()) == ["kubeflow"]
 
     delete_experiments("kubeflow")
-    assert not folder.exists()
+    assert not directory.exists()
 
 
 def test_the_command_deletes_none_of_several_and_says_how_to_unmount(
-    folder: Path, share: Path, make_experiment: MakeExperiment
+    directory: Path, share: Path, make_experiment: MakeExperiment
 ) -> None:
     other = make_experiment("other")
     code = """
@@ -84,19 +86,19 @@ sys.argv = ["nnicli", "experiment", "delete", "other", "kubeflow", "--yes"]
 main()
 """
 
-    done = run_mounted([(share, folder / "nfs-root")], code)
+    done = run_mounted([(share, directory / "nfs-root")], code)
 
     assert done.returncode == 1
-    assert f"umount {folder / 'nfs-root'}" in done.stderr
+    assert f"umount {directory / 'nfs-root'}" in done.stderr
     assert other.exists()
     assert (share / "precious").exists()
 
 
 @pytest.mark.parametrize("blind", [2, 3], ids=["before-it-is-moved", "while-it-is-taken-apart"])
 def test_what_is_mounted_at_the_last_moment_is_kept_too(
-    folder: Path, share: Path, blind: int
+    directory: Path, share: Path, blind: int
 ) -> None:
-    mounted = folder / "nfs-root"
+    mounted = directory / "nfs-root"
 
     done = run_mounted([(share, mounted)], DELETE_LATE.format(blind=blind), "kubeflow")
 
@@ -104,11 +106,11 @@ def test_what_is_mounted_at_the_last_moment_is_kept_too(
     assert f"{mounted}: a file system" in done.stdout
     assert f"umount {mounted}" in done.stdout
     assert (share / "precious").read_text() == "data"
-    assert (folder / "db" / "nni.sqlite").exists()
+    assert (directory / "db" / "nni.sqlite").exists()
 
 
-def test_prune_leaves_such_an_experiment_and_deletes_the_others(
-    folder: Path, share: Path, make_experiment: MakeExperiment
+def test_prune_skips_an_experiment_with_a_mount_and_deletes_the_others(
+    directory: Path, share: Path, make_experiment: MakeExperiment
 ) -> None:
     other = make_experiment("other")
     code = """
@@ -116,33 +118,33 @@ from nnicli import prune_experiments
 print([plan.record.exp_id for plan in prune_experiments(statuses=["STOPPED"], dry_run=False)])
 """
 
-    done = run_mounted([(share, folder / "nfs-root")], code)
+    done = run_mounted([(share, directory / "nfs-root")], code)
 
     assert done.stdout.strip() == "['other']"
-    assert f"{folder / 'nfs-root'}: a file system" in done.stderr  # a logged warning
+    assert f"{directory / 'nfs-root'}: a file system" in done.stderr  # a logged warning
     assert (share / "precious").exists()
-    assert folder.exists()
+    assert directory.exists()
     assert not other.exists()
 
 
-def test_what_is_mounted_does_not_count_as_the_experiments_size(folder: Path, share: Path) -> None:
+def test_mounts_do_not_count_towards_the_size(directory: Path, share: Path) -> None:
     code = """
 from nnicli.housekeeping.deleting import size_on_disk
 print(size_on_disk(Path(sys.argv[1])))
 """
     (share / "large").write_bytes(bytes(10_000_000))
 
-    done = run_mounted([(share, folder / "nfs-root")], code, folder)
+    done = run_mounted([(share, directory / "nfs-root")], code, directory)
 
     assert int(done.stdout) < 10_000_000
 
 
 def test_what_is_mounted_in_the_rest_of_a_killed_delete_is_kept(
-    folder: Path, share: Path, parent: Path
+    directory: Path, share: Path, parent: Path
 ) -> None:
     left = parent / ".nnicli-staging-dead"
     left.mkdir()
-    mounted = folder.rename(left / "kubeflow") / "nfs-root"
+    mounted = directory.rename(left / "kubeflow") / "nfs-root"
     code = """
 from nnicli.store.staging import staging_directory
 with staging_directory(Path(sys.argv[1])):
@@ -162,9 +164,7 @@ with staging_directory(Path(sys.argv[1])):
     assert not left.exists()
 
 
-def test_a_start_that_failed_keeps_what_is_mounted_in_its_folder(
-    tmp_path: Path, share: Path
-) -> None:
+def test_a_failed_start_keeps_what_is_mounted_in_its_directory(tmp_path: Path, share: Path) -> None:
     code = """
 from nnicli.launcher.files import LaunchFiles
 from nnicli.store import LAYOUTS, Run
@@ -183,16 +183,18 @@ files.remove_new()
     assert (share / "precious").read_text() == "data"
 
 
-def test_what_is_mounted_is_not_saved_and_told(folder: Path, share: Path, tmp_path: Path) -> None:
+def test_mounts_are_not_saved_and_are_reported(
+    directory: Path, share: Path, tmp_path: Path
+) -> None:
     """It may be a share of terabytes."""
     code = """
 from nnicli.store.archive import Part, write_archive
 packed = write_archive(Path(sys.argv[1]), [Part("experiment", Path(sys.argv[2]))], {})
 print(packed.skipped)
 """
-    file, mounted = tmp_path / "saved.zip", folder / "nfs-root"
+    file, mounted = tmp_path / "saved.zip", directory / "nfs-root"
 
-    done = run_mounted([(share, mounted)], code, file, folder)
+    done = run_mounted([(share, mounted)], code, file, directory)
 
     assert done.stdout.strip() == str((str(mounted),))
     with zipfile.ZipFile(file) as saved:

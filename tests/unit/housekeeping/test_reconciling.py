@@ -1,4 +1,4 @@
-"""What NNI's registry says wrongly is found, told, and repaired when told."""
+"""Errors in NNI's registry are found, reported, and repaired on request."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from tests.unit.housekeeping.conftest import MakeExperiment
 
 
 def kinds(findings: list[Finding]) -> Mapping[str, list[str]]:
-    """Return experiment -> what was found of it."""
+    """Return experiment -> the kinds of its findings."""
     found: dict[str, list[str]] = {}
     for finding in findings:
         found.setdefault(finding.record.exp_id, []).append(finding.kind)
     return found
 
 
-def test_what_is_in_order_is_not_told(make_experiment: MakeExperiment, tmp_path: Path) -> None:
+def test_what_is_in_order_is_not_reported(make_experiment: MakeExperiment, tmp_path: Path) -> None:
     make_experiment("one")
     make_experiment("two")
 
@@ -34,7 +34,7 @@ def test_what_is_in_order_is_not_told(make_experiment: MakeExperiment, tmp_path:
     assert reconcile_experiments(experiments_directories=[tmp_path / "missing"]) == []
 
 
-def test_ghosts_strays_and_stale_ones_are_told_and_nothing_is_changed(
+def test_ghosts_strays_and_stale_ones_are_reported_and_nothing_is_changed(
     make_experiment: MakeExperiment,
 ) -> None:
     make_experiment("fine")
@@ -50,7 +50,7 @@ def test_ghosts_strays_and_stale_ones_are_told_and_nothing_is_changed(
     assert Registry().path.read_bytes() == before
 
 
-def test_mending_makes_the_registry_true(make_experiment: MakeExperiment, parent: Path) -> None:
+def test_a_repair_makes_the_registry_correct(make_experiment: MakeExperiment, parent: Path) -> None:
     make_experiment("stray", registered=False)
     stale = make_experiment("stale", status="RUNNING", endTime="N/A")
     os.utime(stale / "db" / "nni.sqlite", (1_795_000_000, 1_795_000_000))
@@ -62,7 +62,7 @@ def test_mending_makes_the_registry_true(make_experiment: MakeExperiment, parent
     assert reconcile_experiments() == []
     entries = Registry().read()
     assert entries.keys() == {"stray", "stale"}
-    # It ended when it last wrote something, not when somebody looked.
+    # It ended when it last wrote something, not when that was noticed.
     assert (entries["stale"]["status"], entries["stale"]["endTime"]) == ("STOPPED", 1795000000000)
     assert entries["stray"]["logDir"] == str(parent)
     assert (entries["stray"]["status"], entries["stray"]["pid"]) == ("STOPPED", None)
@@ -80,7 +80,7 @@ def test_a_ghost_whose_disk_may_be_away_is_kept(make_experiment: MakeExperiment)
     assert list(Registry().read()) == ["away"]
 
 
-def test_a_stray_without_a_readable_database_is_only_told(parent: Path) -> None:
+def test_a_stray_without_a_readable_database_is_only_reported(parent: Path) -> None:
     (parent / "broken" / "db").mkdir(parents=True)
     (parent / "broken" / "db" / "nni.sqlite").write_text("no database", "utf-8")
 
@@ -94,7 +94,7 @@ def test_a_stray_without_a_readable_database_is_only_told(parent: Path) -> None:
 def test_a_stray_of_another_user_is_left_to_that_user(
     make_experiment: MakeExperiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Experiments of several users may lie in one folder, each in its owner's registry."""
+    """Experiments of several users may be in one directory, each in its owner's registry."""
     make_experiment("theirs", registered=False)
     own = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: own + 1)
@@ -103,11 +103,11 @@ def test_a_stray_of_another_user_is_left_to_that_user(
     assert Registry().read() == {}
 
 
-def test_a_damaged_registry_is_made_anew_only_when_told(
+def test_a_damaged_registry_is_rebuilt_only_on_request(
     make_experiment: MakeExperiment, running: Experiment, caplog: pytest.LogCaptureFixture
 ) -> None:
     make_experiment("one")
-    # It has all of its trials, and says so a moment after they run.
+    # It has all of its trials, and reports so a moment after they start.
     wait_for(
         lambda: running.get_experiment_status()["status"] == "NO_MORE_TRIAL", "the last status"
     )
@@ -135,7 +135,7 @@ def test_a_damaged_registry_is_made_anew_only_when_told(
     assert reconcile_experiments() == []
 
 
-def test_where_nothing_is_nothing_is_made(home: Path) -> None:
+def test_without_experiments_no_file_is_made(home: Path) -> None:
     assert reconcile_experiments(repair=True) == []
     assert [path.name for path in home.rglob("*") if path.name == ".nnicli.lock"] == []
 
@@ -146,18 +146,20 @@ def test_a_running_experiment_is_in_order(running: Experiment) -> None:
 
 
 @pytest.mark.parametrize("has_directory", [True, False])
-def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_directory: bool) -> None:
+def test_orphans_are_reported_and_ended_on_request(
+    running: Experiment, *, has_directory: bool
+) -> None:
     exp_id = str(running.exp_id)
     kill_manager(running)
-    folder = Path.home() / "nni-experiments" / exp_id
+    directory = Path.home() / "nni-experiments" / exp_id
     if not has_directory:
-        folder.rename(Path.home() / "moved")
+        directory.rename(Path.home() / "moved")
 
     findings = reconcile_experiments()
 
     assert kinds(findings) == {exp_id: ["orphans", "stale" if has_directory else "ghost"]}
     orphans = {process.pid for process in findings[0].processes}
-    # The tuner goes by itself after a while; the trials sleep on.
+    # The tuner exits by itself after a while; the trials continue to sleep.
     assert orphans >= {process.pid for process in leftovers(exp_id)}
     assert len(orphans) >= 2
 
@@ -168,7 +170,7 @@ def test_orphans_are_told_and_ended_when_told(running: Experiment, *, has_direct
 
 
 @pytest.mark.parametrize("has_config", [True, False])
-def test_a_stray_of_1_x_is_registered_with_its_launchers_folder(
+def test_a_stray_of_1_x_is_registered_with_its_launcher_directory(
     make_experiment: MakeExperiment,
     home: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -1,4 +1,4 @@
-"""What the tests of the store work on."""
+"""Fixtures for the tests of the store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.unit.store.recordings import Recording, load_recording
 
 @pytest.fixture
 def registry_path(home: Path) -> Path:
-    """Return where NNI's registry is; its folder exists."""
+    """Return the path of NNI's registry, whose directory exists."""
     path = home / "nni-experiments" / ".experiment"
     path.parent.mkdir()
     return path

@@ -1,4 +1,4 @@
-"""Experiments as real managers left them, each beside what its manager answered."""
+"""Experiments as real managers left them, each with its manager's answers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Recording:
 
     Attributes:
         release: NNI's release.
-        database: Its database, in a folder of this test's own.
+        database: Its database, in a directory of this test.
         answers: Route -> what the manager answered, decoded.
     """
 
@@ -33,12 +33,12 @@ class Recording:
 
 
 def with_values(trial: dict[str, Any]) -> dict[str, Any]:
-    """Return a trial of an answer as the files have it: with hyper-parameters as values."""
+    """Return a trial from an answer as it is read from files: with hyper-parameters as values."""
     return {**trial, "hyperParameters": [json.loads(text) for text in trial["hyperParameters"]]}
 
 
 def load_recording(release: str, directory: Path) -> Recording:
-    """Copy a recording's database into an experiment's folder and read the answers."""
+    """Copy a recording's database into an experiment directory and read the answers."""
     path = directory / "recorded" / "db" / "nni.sqlite"
     path.parent.mkdir(parents=True)
     shutil.copyfile(RECORDINGS / release / "store-nni.sqlite", path)
@@ -46,12 +46,12 @@ def load_recording(release: str, directory: Path) -> Recording:
     return Recording(release, ExperimentDatabase(path), answers)
 
 
-def close(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-    """Refuse to look at what is in a folder, as the system does to other users than root."""
+def close(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Deny access to what is in a directory, as the system does to users other than root."""
     look = os.stat
 
     def refuse(path: Any, *args: Any, **kwargs: Any) -> os.stat_result:
-        if isinstance(path, str | Path) and folder in Path(path).parents:
+        if isinstance(path, str | Path) and directory in Path(path).parents:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
         return look(path, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Archives: complete, checked, and never written or unpacked outside of their place."""
+"""Archives are complete, checked, and never written or unpacked outside of their directory."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ CONTENT = bytes(range(256)) * 5000
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """Return a folder with all that an archive can hold."""
-    folder = tmp_path / "tree"
-    (folder / "deep" / "er").mkdir(parents=True)
-    (folder / "empty").mkdir()
-    (folder / "large").write_bytes(CONTENT)
-    (folder / "deep" / "er" / "ünïcode name").write_text("text", "utf-8")
-    (folder / "program").write_text("#!/bin/sh\n", "utf-8")
-    (folder / "program").chmod(0o755)
-    (folder / "deep" / "link").symlink_to("../large")
-    return folder
+    """Return a directory with everything that an archive can hold."""
+    directory = tmp_path / "tree"
+    (directory / "deep" / "er").mkdir(parents=True)
+    (directory / "empty").mkdir()
+    (directory / "large").write_bytes(CONTENT)
+    (directory / "deep" / "er" / "ünïcode name").write_text("text", "utf-8")
+    (directory / "program").write_text("#!/bin/sh\n", "utf-8")
+    (directory / "program").chmod(0o755)
+    (directory / "deep" / "link").symlink_to("../large")
+    return directory
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def unpack(file: Path, target: Path) -> None:
         reader.unpack({"tree": target})
 
 
-def snapshot(folder: Path) -> dict[str, object]:
-    """Return everything below a folder, by its relative path."""
+def snapshot(directory: Path) -> dict[str, object]:
+    """Return everything below a directory, by its relative path."""
     found: dict[str, object] = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
+    for path in sorted(directory.rglob("*")):
+        name = str(path.relative_to(directory))
         if path.is_symlink():
             found[name] = ("link", str(path.readlink()))
         else:
@@ -58,15 +58,15 @@ def snapshot(folder: Path) -> dict[str, object]:
     return found
 
 
-def test_a_tree_comes_out_as_it_went_in(tree: Path, archive: Path, tmp_path: Path) -> None:
+def test_a_tree_is_unpacked_as_it_was_packed(tree: Path, archive: Path, tmp_path: Path) -> None:
     unpack(archive, tmp_path / "loaded")
 
     assert snapshot(tmp_path / "loaded") == snapshot(tree)
     assert (tmp_path / "loaded" / "deep" / "link").read_bytes() == CONTENT
 
 
-def test_everything_is_the_owners_alone(archive: Path, tmp_path: Path) -> None:
-    """Configs hold passwords, and so do databases."""
+def test_everything_is_private_to_the_owner(archive: Path, tmp_path: Path) -> None:
+    """Configs contain passwords, and so do databases."""
     unpack(archive, tmp_path / "loaded")
 
     modes = {
@@ -103,7 +103,7 @@ def test_documents_are_read_without_unpacking(archive: Path) -> None:
         assert not reader.has_directory("note.json")
 
 
-def test_progress_ends_where_it_said_it_would(tree: Path, tmp_path: Path) -> None:
+def test_progress_ends_at_the_announced_total(tree: Path, tmp_path: Path) -> None:
     saving: list[tuple[int, int]] = []
     loading: list[tuple[int, int]] = []
 
@@ -128,10 +128,10 @@ def test_progress_ends_where_it_said_it_would(tree: Path, tmp_path: Path) -> Non
         assert calls[-1][0] == calls[-1][1]
 
 
-# What may not be in one
+# What must not be in one
 
 
-def test_what_leads_out_is_skipped_and_told(tree: Path, tmp_path: Path) -> None:
+def test_what_leads_out_is_skipped_and_reported(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret", "utf-8")
     (tree / "out").symlink_to("../secret")
     (tree / "absolute").symlink_to(tree / "large")
@@ -240,14 +240,14 @@ def link_over_links(plain: zipfile.ZipFile) -> None:
 
 @hostile
 def link_through_what_is_no_link_yet(plain: zipfile.ZipFile) -> None:
-    """Checked before the other is there, it looks as if it stayed inside."""
+    """Checked before the other exists, it looks as if it stayed inside."""
     add(plain, "tree/deep/out", "self/self/self/../../../evil", stat.S_IFLNK)
     add(plain, "tree/deep/self", ".", stat.S_IFLNK)
 
 
 @hostile
 def link_through_what_is_missing(plain: zipfile.ZipFile) -> None:
-    """It would lead elsewhere as soon as somebody made that one."""
+    """It would lead elsewhere as soon as that one existed."""
     add(plain, "tree/out", "missing/missing/../..", stat.S_IFLNK)
 
 
@@ -297,7 +297,7 @@ def test_a_hostile_archive_writes_nothing_outside(kind: str, tmp_path: Path) -> 
 
 
 def test_no_part_is_unpacked_through_a_link_of_another(tmp_path: Path) -> None:
-    """The first link leads out only once the second is there, and a folder is made below it."""
+    """The first link leads out only once the second exists, and a directory is made below it."""
     with zipfile.ZipFile(tmp_path / "hostile.zip", "w") as plain:
         add(plain, "code/0/trial.py")
         add(plain, "code/z/.ssh/authorized_keys")
@@ -356,7 +356,7 @@ def test_a_link_over_one_that_appears_meanwhile_is_refused(tmp_path: Path) -> No
         )
 
 
-def test_no_folder_is_made_through_a_link_that_appears_meanwhile(tmp_path: Path) -> None:
+def test_no_directory_is_made_through_a_link_that_appears_meanwhile(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "saved.zip", "w") as plain:
         add(plain, "tree/file")
         add(plain, "code/0/file")
@@ -389,8 +389,8 @@ def test_links_may_lead_over_links_and_to_nothing(tmp_path: Path) -> None:
     assert snapshot(tmp_path / "loaded") == snapshot(tree)
 
 
-def test_a_name_that_is_there_twice_is_refused(tmp_path: Path) -> None:
-    """The second could be another than the one that was checked."""
+def test_a_duplicate_name_is_refused(tmp_path: Path) -> None:
+    """The second could differ from the one that was checked."""
     with zipfile.ZipFile(tmp_path / "twice.zip", "w") as plain:
         add(plain, "tree/name")
         with pytest.warns(UserWarning, match="Duplicate name"):
@@ -436,7 +436,7 @@ def test_no_damage_goes_unnoticed(tree: Path, archive: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("share", [0, 0.1, 0.5, 0.9, 0.999])
-def test_a_cut_archive_is_an_error(archive: Path, tmp_path: Path, share: float) -> None:
+def test_a_truncated_archive_is_an_error(archive: Path, tmp_path: Path, share: float) -> None:
     whole = archive.read_bytes()
     archive.write_bytes(whole[: int(len(whole) * share)])
 
@@ -455,8 +455,8 @@ def test_content_that_was_changed_with_its_crc_is_noticed(archive: Path, tmp_pat
         unpack(changed, tmp_path / "loaded")
 
 
-def test_links_and_folders_that_are_missing_are_noticed(archive: Path, tmp_path: Path) -> None:
-    """A checksum tells nothing of them."""
+def test_missing_links_and_directories_are_noticed(archive: Path, tmp_path: Path) -> None:
+    """Checksums do not cover them."""
     for number, dropped in enumerate(("tree/deep/link", "tree/empty/")):
         changed = tmp_path / f"changed{number}.zip"
         with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
@@ -469,7 +469,7 @@ def test_links_and_folders_that_are_missing_are_noticed(archive: Path, tmp_path:
 
 
 @pytest.mark.parametrize("dropped", ["tree/large", "note.json"])
-def test_a_file_that_is_missing_is_noticed(archive: Path, tmp_path: Path, dropped: str) -> None:
+def test_a_missing_file_is_noticed(archive: Path, tmp_path: Path, dropped: str) -> None:
     changed = tmp_path / "changed.zip"
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(changed, "w") as new:
         for info in old.infolist():
@@ -480,7 +480,7 @@ def test_a_file_that_is_missing_is_noticed(archive: Path, tmp_path: Path, droppe
         unpack(changed, tmp_path / "loaded")
 
 
-def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("no archive", "utf-8")
 
     with pytest.raises(ArchiveError, match="File is not a zip file; copy it again"):
@@ -492,7 +492,7 @@ def test_what_is_no_archive_is_an_error(tmp_path: Path) -> None:
 # Writing
 
 
-def test_an_existing_file_is_not_written_over(tree: Path, tmp_path: Path) -> None:
+def test_an_existing_file_is_not_overwritten(tree: Path, tmp_path: Path) -> None:
     file = tmp_path / "saved.zip"
     file.write_text("mine", "utf-8")
 
@@ -502,7 +502,7 @@ def test_an_existing_file_is_not_written_over(tree: Path, tmp_path: Path) -> Non
     assert file.read_text("utf-8") == "mine"
 
 
-def test_a_file_that_appears_meanwhile_is_not_written_over(tree: Path, tmp_path: Path) -> None:
+def test_a_file_that_appears_meanwhile_is_not_overwritten(tree: Path, tmp_path: Path) -> None:
     file = tmp_path / "saved.zip"
 
     def come_first(_done: int, _total: int) -> None:
@@ -526,12 +526,12 @@ def test_a_failed_save_leaves_nothing(tree: Path, tmp_path: Path) -> None:
     assert list((tmp_path / "target").iterdir()) == []
 
 
-def test_a_missing_folder_is_told(tree: Path, tmp_path: Path) -> None:
+def test_a_missing_directory_is_an_error(tree: Path, tmp_path: Path) -> None:
     with pytest.raises(ArchiveError, match=r"missing/saved\.zip was not written: .*No such file"):
         write_archive(tmp_path / "missing" / "saved.zip", [Part("tree", tree)], {})
 
 
-def test_an_archive_beside_what_is_saved_does_not_hold_itself(tree: Path) -> None:
+def test_an_archive_inside_a_saved_directory_does_not_contain_itself(tree: Path) -> None:
     write_archive(tree / "saved.zip", [Part("tree", tree)], {})
 
     with zipfile.ZipFile(tree / "saved.zip") as plain:

@@ -1,4 +1,4 @@
-"""What NNI's registries and the experiments' folders say together."""
+"""Experiments are found in NNI's registries and in the experiments directories."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ENTRY = {
 
 
 def make_experiment(parent: Path, exp_id: str, release: str = "3.0") -> Path:
-    """Put a recorded experiment's database into a folder; return the folder."""
+    """Put a recorded experiment's database into a directory, and return that."""
     database = parent / exp_id / "db" / "nni.sqlite"
     database.parent.mkdir(parents=True)
     shutil.copyfile(RECORDINGS / release / "store-nni.sqlite", database)
@@ -47,19 +47,19 @@ def register(path: Path, **entries: dict[str, Any]) -> None:
 
 
 def store_params(directory: Path, params: str | bytes | None, **columns: object) -> None:
-    """Replace the config, and what else is named, in an experiment's database."""
+    """Replace the config and the given fields in an experiment's database."""
     values = {"params": params, **columns}
     changes = ", ".join(f"{name} = ?" for name in values)
     with closing(sqlite3.connect(directory / "db" / "nni.sqlite")) as connection, connection:
         connection.execute(f"update ExperimentProfile set {changes}", tuple(values.values()))
 
 
-def test_without_anything_there_is_nothing(home: Path) -> None:
+def test_without_experiments_the_list_is_empty(home: Path) -> None:
     assert list_recorded() == []
     assert list(home.iterdir()) == []
 
 
-def test_a_registered_experiment_is_told_whole(registry_path: Path, tmp_path: Path) -> None:
+def test_a_registered_experiment_has_every_field(registry_path: Path, tmp_path: Path) -> None:
     directory = make_experiment(tmp_path / "elsewhere", "aBcD1234")
     entry = {**ENTRY, "logDir": str(directory.parent)}
     register(registry_path, aBcD1234=entry)
@@ -84,7 +84,7 @@ def test_a_registered_experiment_is_told_whole(registry_path: Path, tmp_path: Pa
 def test_an_experiment_of_1_x_is_found_by_the_config_of_its_launcher(
     home: Path, tmp_path: Path
 ) -> None:
-    """The registry of 1.x names a folder of nnictl's, and only the config there the logDir."""
+    """In 1.x the registry names nnictl's directory, and only the config there has the logDir."""
     directory = make_experiment(tmp_path / "logs", "old", "2.7")
     launcher = home / ".local" / "nnictl"
     entry = {
@@ -112,7 +112,7 @@ def test_an_experiment_of_1_x_is_found_by_the_config_of_its_launcher(
     assert record.registry == launcher / ".experiment"
 
 
-def test_a_folder_that_no_registry_knows_tells_itself(home: Path) -> None:
+def test_an_unregistered_directory_is_listed(home: Path) -> None:
     directory = make_experiment(home / "nni-experiments", "stray", "2.7")
 
     (record,) = list_recorded()
@@ -126,7 +126,7 @@ def test_a_folder_that_no_registry_knows_tells_itself(home: Path) -> None:
     assert not record.is_registered
 
 
-def test_an_experiment_without_a_folder_is_told_too(registry_path: Path) -> None:
+def test_an_experiment_without_a_directory_is_listed(registry_path: Path) -> None:
     register(registry_path, ghost={**ENTRY, "id": "ghost"})
 
     (record,) = list_recorded()
@@ -136,25 +136,27 @@ def test_an_experiment_without_a_folder_is_told_too(registry_path: Path) -> None
     assert record.version is None
 
 
-def test_several_folders_are_searched_and_none_twice(registry_path: Path, tmp_path: Path) -> None:
-    """Those of the call, NNI's default one, and whatever the registry names."""
-    noted = make_experiment(tmp_path / "noted", "noted")
-    beside = make_experiment(tmp_path / "noted", "beside")
+def test_several_directories_are_searched_and_none_twice(
+    registry_path: Path, tmp_path: Path
+) -> None:
+    """The given ones, NNI's default, and those that the registry names."""
+    named = make_experiment(tmp_path / "named", "named")
+    sibling = make_experiment(tmp_path / "named", "sibling")
     default = make_experiment(registry_path.parent, "default")
     given = make_experiment(tmp_path / "given", "given")
     (given.parent / "_latest").symlink_to(given)
     (tmp_path / "alias").symlink_to(given.parent)
-    register(registry_path, noted={**ENTRY, "id": "noted", "logDir": str(noted.parent)})
+    register(registry_path, named={**ENTRY, "id": "named", "logDir": str(named.parent)})
 
     records = list_recorded([given.parent, tmp_path / "alias", tmp_path / "missing"])
 
     found = {record.exp_id: record.directory for record in records}
-    assert found == {"noted": noted, "beside": beside, "default": default, "given": given}
+    assert found == {"named": named, "sibling": sibling, "default": default, "given": given}
     assert len(records) == 4
 
 
-def test_one_id_in_two_folders_is_two_experiments(registry_path: Path, tmp_path: Path) -> None:
-    """A copy of a registered experiment is a stray of its own."""
+def test_one_id_in_two_directories_is_two_experiments(registry_path: Path, tmp_path: Path) -> None:
+    """A copy of a registered experiment is a stray."""
     registered = make_experiment(registry_path.parent, "twin")
     copied = make_experiment(tmp_path / "copies", "twin")
     register(registry_path, twin={**ENTRY, "logDir": str(registered.parent)})
@@ -181,22 +183,22 @@ def test_the_newest_start_comes_first(registry_path: Path) -> None:
     ]
 
 
-def test_a_damaged_registry_is_an_error_or_told(registry_path: Path) -> None:
+def test_a_damaged_registry_is_an_error_or_reported(registry_path: Path) -> None:
     directory = make_experiment(registry_path.parent, "kept")
     registry_path.write_text('{"kept": {"id"', "utf-8")
-    told: list[RegistryError] = []
+    errors: list[RegistryError] = []
 
     with pytest.raises(RegistryError, match="is damaged"):
         list_recorded()
-    (record,) = list_recorded(on_damage=told.append)
+    (record,) = list_recorded(on_damage=errors.append)
 
     assert record.directory == directory
-    assert ["is damaged" in str(error) for error in told] == [True]
+    assert ["is damaged" in str(error) for error in errors] == [True]
     assert registry_path.read_text("utf-8") == '{"kept": {"id"'
 
 
 @pytest.mark.parametrize("content", [b"", b"no database" * 100], ids=["empty", "other"])
-def test_a_damaged_database_costs_only_what_it_would_tell(home: Path, content: bytes) -> None:
+def test_a_damaged_database_costs_only_its_own_fields(home: Path, content: bytes) -> None:
     directory = make_experiment(home / "nni-experiments", "broken")
     (directory / "db" / "nni.sqlite").write_bytes(content)
 
@@ -207,9 +209,7 @@ def test_a_damaged_database_costs_only_what_it_would_tell(home: Path, content: b
 
 
 @pytest.mark.parametrize("params", ["null", "[]", "5", '"text"', "{", b"{}", b"\xff", None])
-def test_an_odd_config_costs_only_what_it_would_tell(
-    home: Path, params: str | bytes | None
-) -> None:
+def test_an_odd_config_costs_only_its_own_fields(home: Path, params: str | bytes | None) -> None:
     directory = make_experiment(home / "nni-experiments", "odd")
     fine = make_experiment(home / "nni-experiments", "fine")
     store_params(directory, params)
@@ -222,7 +222,7 @@ def test_an_odd_config_costs_only_what_it_would_tell(
     assert records["fine"].name == "recorded"
 
 
-def test_odd_values_in_a_database_are_taken_for_absent(home: Path) -> None:
+def test_odd_values_in_a_database_are_treated_as_absent(home: Path) -> None:
     directory = make_experiment(home / "nni-experiments", "odd")
     params = {"experimentName": ["a"], "trainingService": {}}
     store_params(directory, json.dumps(params), startTime="soon", endTime=b"late")
@@ -234,7 +234,7 @@ def test_odd_values_in_a_database_are_taken_for_absent(home: Path) -> None:
 
 
 @pytest.mark.parametrize("odd", [5, 1.5, True, None, [], [5], {}, {"a": 1}, "", "\0"], ids=repr)
-def test_odd_values_in_a_registry_are_taken_for_absent_or_made_text(
+def test_odd_values_in_a_registry_are_treated_as_absent_or_text(
     registry_path: Path, odd: object
 ) -> None:
     fine = make_experiment(registry_path.parent, "fine")
@@ -261,10 +261,10 @@ def test_a_number_in_a_registry_is_a_name_too(registry_path: Path) -> None:
     assert (record.name, record.port, record.url) == ("5", None, "http://127.0.0.1:8080")
 
 
-def test_folders_of_others_are_passed_over(
+def test_directories_of_other_users_are_skipped(
     registry_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Experiments' folders are for their owners alone, also those in a shared directory."""
+    """Experiment directories are private to their owners, even in a shared directory."""
     shared = tmp_path / "shared"
     mine = make_experiment(shared, "mine")
     make_experiment(shared, "theirs")
@@ -282,7 +282,7 @@ def test_folders_of_others_are_passed_over(
     assert find_experiment_directory("mine", [shared]) == mine
 
 
-def test_a_parent_that_is_closed_is_passed_over(
+def test_an_unreadable_parent_is_skipped(
     registry_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make_experiment(tmp_path / "closed", "ghost")
@@ -296,7 +296,7 @@ def test_a_parent_that_is_closed_is_passed_over(
         find_experiment_directory("ghost")
 
 
-def test_the_home_of_nobody_is_an_empty_place(home: Path) -> None:
+def test_the_home_of_an_unknown_user_is_empty(home: Path) -> None:
     directory = make_experiment(home / "nni-experiments", "kept")
 
     assert [record.directory for record in list_recorded(["~nosuchuser/nni"])] == [directory]
@@ -304,7 +304,7 @@ def test_the_home_of_nobody_is_an_empty_place(home: Path) -> None:
 
 
 @pytest.mark.parametrize("exp_id", ["../outside", "/etc", ".."])
-def test_no_id_in_a_registry_leads_out_of_the_folder(
+def test_no_id_in_a_registry_leads_out_of_the_directory(
     registry_path: Path, home: Path, exp_id: str
 ) -> None:
     make_experiment(home, "outside")
@@ -315,16 +315,16 @@ def test_no_id_in_a_registry_leads_out_of_the_folder(
     assert record.directory is None
 
 
-def test_a_folder_is_found_by_its_id(registry_path: Path, tmp_path: Path) -> None:
-    noted = make_experiment(tmp_path / "noted", "noted")
+def test_a_directory_is_found_by_its_id(registry_path: Path, tmp_path: Path) -> None:
+    named = make_experiment(tmp_path / "named", "named")
     given = make_experiment(tmp_path / "given", "given")
-    register(registry_path, noted={**ENTRY, "logDir": str(noted.parent)})
+    register(registry_path, named={**ENTRY, "logDir": str(named.parent)})
 
-    assert find_experiment_directory("noted") == noted
+    assert find_experiment_directory("named") == named
     assert find_experiment_directory("given", [given.parent]) == given
 
 
-def test_a_folder_is_found_although_the_registry_is_damaged(registry_path: Path) -> None:
+def test_a_directory_is_found_although_the_registry_is_damaged(registry_path: Path) -> None:
     directory = make_experiment(registry_path.parent, "kept")
     registry_path.write_text("{", "utf-8")
 
@@ -332,7 +332,7 @@ def test_a_folder_is_found_although_the_registry_is_damaged(registry_path: Path)
 
 
 @pytest.mark.parametrize("exp_id", ["nope", "../kept", ""])
-def test_an_unknown_id_is_told_with_all_places(
+def test_an_unknown_id_is_reported_with_the_searched_directories(
     registry_path: Path, tmp_path: Path, exp_id: str
 ) -> None:
     make_experiment(registry_path.parent, "kept")
@@ -353,5 +353,5 @@ def test_an_unknown_id_is_told_with_all_places(
         ({}, "local"),
     ],
 )
-def test_the_platform_is_told_in_either_format(params: dict[str, Any], platform: str) -> None:
+def test_the_platform_is_found_in_either_format(params: dict[str, Any], platform: str) -> None:
     assert platform_of(params) == platform

@@ -1,4 +1,4 @@
-"""Recorded experiments against what their real managers answered."""
+"""Recorded experiments, compared with the answers of their real managers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.unit.store.recordings import Recording, load_recording, with_values
 
 
 def change(database: ExperimentDatabase, *statements: str) -> None:
-    """Change a test's own copy of a database."""
+    """Change this test's copy of a database."""
     with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
@@ -70,7 +70,7 @@ def test_an_unknown_trial_is_named(database: ExperimentDatabase) -> None:
 
 
 def test_metrics_are_the_managers(recording: Recording) -> None:
-    """Those of failed trials, and the second of two final ones, included."""
+    """Including those of failed trials, and the second of two final ones."""
     answers = group_metrics(map(TrialMetricData, recording.answers["/metric-data"]))
 
     metrics = recording.database.get_job_metrics()
@@ -127,7 +127,7 @@ def test_a_database_shows_its_path(database: ExperimentDatabase) -> None:
     assert repr(database) == f"ExperimentDatabase({str(database.path)!r})"
 
 
-def test_the_newest_profile_is_the_one_of_the_highest_revision(
+def test_the_newest_profile_has_the_highest_revision(
     database: ExperimentDatabase,
 ) -> None:
     newest = database.get_experiment_profile()
@@ -147,7 +147,7 @@ def test_the_columns_are_those_of_the_release(recording: Recording) -> None:
     assert columns == LAYOUTS.row_for(recording.release).trial_event_columns
 
 
-def test_a_missing_database_is_no_experiment(tmp_path: Path) -> None:
+def test_a_missing_database_is_reported(tmp_path: Path) -> None:
     database = ExperimentDatabase(tmp_path / "aBcD" / "db" / "nni.sqlite")
 
     with pytest.raises(ExperimentNotFoundError, match=r"no database at .*nni\.sqlite") as caught:
@@ -157,7 +157,7 @@ def test_a_missing_database_is_no_experiment(tmp_path: Path) -> None:
 
 
 def test_an_experiment_that_was_never_started_has_no_profile(database: ExperimentDatabase) -> None:
-    """The manager makes its tables before it is told what to do."""
+    """The manager creates its tables before it gets an experiment."""
     change(database, "delete from ExperimentProfile", "delete from TrialJobEvent")
 
     with pytest.raises(ExperimentNotFoundError, match="never started"):
@@ -173,7 +173,7 @@ def test_an_experiment_that_was_never_started_has_no_profile(database: Experimen
     ],
     ids=["empty", "other"],
 )
-def test_a_file_that_is_no_database_is_told(
+def test_a_file_that_is_not_a_database_is_reported(
     database: ExperimentDatabase, content: bytes, text: str
 ) -> None:
     database.path.write_bytes(content)
@@ -184,7 +184,7 @@ def test_a_file_that_is_no_database_is_told(
     assert database.path.read_bytes() == content
 
 
-def test_a_cut_database_is_told(database: ExperimentDatabase) -> None:
+def test_a_truncated_database_is_reported(database: ExperimentDatabase) -> None:
     content = database.path.read_bytes()[:20_000]
     database.path.write_bytes(content)
 
@@ -203,10 +203,10 @@ def test_a_cut_database_is_told(database: ExperimentDatabase) -> None:
         ("cast(x'68756e74657232ff' as text)", "Could not decode to UTF-8 column 'params'"),
     ],
 )
-def test_a_damaged_config_is_told_without_its_text(
+def test_a_damaged_config_is_reported_without_its_text(
     database: ExperimentDatabase, value: str, reason: str
 ) -> None:
-    """It may hold secrets, and errors end up in logs."""
+    """It may have secrets, and errors end up in logs."""
     change(database, f"update ExperimentProfile set params = {value}")
 
     with pytest.raises(DecodingError, match=rf"nni\.sqlite cannot be read.*{reason}") as caught:
@@ -216,10 +216,10 @@ def test_a_damaged_config_is_told_without_its_text(
     assert caught.value.body_start == ""
 
 
-def test_a_database_that_may_not_be_looked_at_is_told(
+def test_a_database_in_an_unreadable_directory_is_reported(
     database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So it is with one in a folder of somebody else."""
+    """As with one in another user's directory."""
 
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
@@ -230,7 +230,7 @@ def test_a_database_that_may_not_be_looked_at_is_told(
         database.list_trial_jobs()
 
 
-def test_a_table_that_lacks_a_column_is_told(database: ExperimentDatabase) -> None:
+def test_a_table_that_lacks_a_column_is_reported(database: ExperimentDatabase) -> None:
     change(database, "alter table TrialJobEvent rename column timestamp to timestamq")
 
     with pytest.raises(DecodingError, match="table TrialJobEvent has no column timestamp"):
@@ -242,10 +242,10 @@ def test_a_table_that_lacks_a_column_is_told(database: ExperimentDatabase) -> No
     [(b"create index MetricData_type", b"cr\xf6ate index"), (b"endTime integer", b"endTi\xf1e")],
     ids=["statement", "column"],
 )
-def test_a_schema_that_is_no_text_is_told(
+def test_a_schema_that_is_not_valid_text_is_reported(
     database: ExperimentDatabase, old: bytes, new: bytes
 ) -> None:
-    """Python's driver fails over SQLite's message, which quotes it, or over the column's name."""
+    """Python's driver fails on SQLite's message, which quotes it, or on the column's name."""
     content = database.path.read_bytes()
     at = content.lower().index(old.lower())
     database.path.write_bytes(content[:at] + new + content[at + len(new) :])
@@ -256,7 +256,7 @@ def test_a_schema_that_is_no_text_is_told(
         database.get_experiment_profile()
 
 
-def test_a_database_that_may_not_be_read_is_told(
+def test_an_unreadable_database_is_reported(
     database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_: object) -> None:
@@ -269,8 +269,8 @@ def test_a_database_that_may_not_be_read_is_told(
 
 
 @pytest.mark.parametrize("name", ["a b", "50%41?mode=rwc#x", "größe", "quote'\"s"])
-def test_any_folder_name_is_read(recording: Recording, name: str) -> None:
-    """The path goes into a URI, where some of these mean something else."""
+def test_any_directory_name_is_read(recording: Recording, name: str) -> None:
+    """The path becomes part of a URI, in which some of these have another meaning."""
     moved = recording.database.directory.rename(recording.database.directory.with_name(name))
 
     trials = ExperimentDatabase(moved / "db" / "nni.sqlite").list_trial_jobs()
@@ -280,7 +280,7 @@ def test_any_folder_name_is_read(recording: Recording, name: str) -> None:
     ]
 
 
-def test_a_folder_name_that_is_no_text_is_read(database: ExperimentDatabase) -> None:
+def test_a_directory_name_that_is_not_valid_text_is_read(database: ExperimentDatabase) -> None:
     name = os.fsdecode(b"latin\xe9")
     moved = database.directory.rename(database.directory.with_name(name))
 
@@ -297,13 +297,13 @@ TRIAL_FILES = [
 ]
 
 
-@pytest.mark.parametrize(("release", "folder", "kind", "name"), TRIAL_FILES)
-def test_what_a_trial_wrote_is_found(
-    tmp_path: Path, release: str, folder: str, kind: str, name: str
+@pytest.mark.parametrize(("release", "directory", "kind", "name"), TRIAL_FILES)
+def test_the_logs_of_a_trial_are_found(
+    tmp_path: Path, release: str, directory: str, kind: str, name: str
 ) -> None:
-    """Unchanged: the \\r of progress bars stays, and bytes that are no text do no harm."""
+    """Unchanged: the \\r of progress bars is kept, and invalid UTF-8 is replaced."""
     database = load_recording(release, tmp_path).database
-    write_trial_file(database, folder, name, b"10%\r100%\n\xff\n")
+    write_trial_file(database, directory, name, b"10%\r100%\n\xff\n")
 
     trial = database.list_trial_jobs()[0].trialJobId
     assert database.trial_log(trial, kind) == "10%\r100%\n\ufffd\n"
@@ -318,7 +318,7 @@ def test_what_a_trial_wrote_is_found(
         "nfs://10.0.0.7:/exports/nni/id/t/output",
     ],
 )
-def test_a_log_on_another_machine_is_told_apart_from_an_empty_one(
+def test_a_log_on_another_machine_is_distinguished_from_an_empty_one(
     database: ExperimentDatabase, log_path: str
 ) -> None:
     change(database, f"update TrialJobEvent set logPath = '{log_path}' where logPath is not null")
@@ -328,7 +328,7 @@ def test_a_log_on_another_machine_is_told_apart_from_an_empty_one(
         database.trial_log(trial)
     assert (caught.value.trial_job_id, caught.value.location) == (trial, log_path)
 
-    # What a manager of 3.0 has fetched stays.
+    # What a manager of 3.0 has fetched is kept.
     write_trial_file(database, "trials", "trial.stdout", b"from there\n")
     assert database.trial_log(trial) == "from there\n"
 
@@ -361,8 +361,10 @@ def test_the_log_of_an_unknown_trial_is_an_error(database: ExperimentDatabase) -
 
 
 @pytest.mark.parametrize("trial_id", ["../../../../secret", "..", "/etc", "a/b", "a\0b"])
-def test_no_trial_id_leads_out_of_the_folder(database: ExperimentDatabase, trial_id: str) -> None:
-    """Neither one that is asked for nor one in a database that somebody else made."""
+def test_no_trial_id_leads_out_of_the_directory(
+    database: ExperimentDatabase, trial_id: str
+) -> None:
+    """Neither a given id nor one in a database that anybody may have written."""
     with closing(sqlite3.connect(database.path, isolation_level=None)) as connection:
         connection.execute("update TrialJobEvent set trialJobId = ?", (trial_id,))
 

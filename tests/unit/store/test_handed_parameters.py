@@ -1,4 +1,4 @@
-"""Which hyper-parameters the log of a 3.0 manager says were handed to which trial."""
+"""The hyper-parameters of each trial are found in the log of a 3.0 manager."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def log(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("service", "rest"), [("LocalV3.local", ""), ("RemoteV3.remote", " on worker 1")]
 )
-def test_a_trial_has_what_it_was_handed(log: Path, service: str, rest: str) -> None:
+def test_a_trial_has_its_assigned_hyper_parameters(log: Path, service: str, rest: str) -> None:
     log.write_text(
         _created(NAMES[0], service, rest)
         + _created(NAMES[1], service, rest)
@@ -69,13 +69,13 @@ def test_only_whole_records_of_the_training_service_count(log: Path, line: str) 
 
 
 def test_only_what_is_new_is_read(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A log of gigabytes is not read for each look at the trials."""
+    """A log of gigabytes is not read each time the trials are read."""
     monkeypatch.setattr(handed_parameters, "_PORTION", 7)
     whole = _created("a") + _handed("a", SET)
     log.write_text(whole[:-20])
     handed = HandedParameters(log)
     before = handed.find(["a"])
-    # What was read once is not looked at again, even if it is something else by now.
+    # What was read once is not read again, even if it has changed since.
     with log.open("r+") as file:
         file.write("#" * 20)
         file.seek(0, os.SEEK_END)
@@ -85,7 +85,7 @@ def test_only_what_is_new_is_read(log: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert handed.find(["a"]) == {"a": SET}
 
 
-def test_a_log_that_was_cut_or_replaced_is_read_from_its_beginning(log: Path) -> None:
+def test_a_truncated_or_replaced_log_is_read_from_its_beginning(log: Path) -> None:
     log.write_text(_created("a") + _handed("a", SET))
     handed = HandedParameters(log)
     handed.find(["a"])
@@ -98,14 +98,16 @@ def test_a_log_that_was_cut_or_replaced_is_read_from_its_beginning(log: Path) ->
     assert handed.find(["b", "c"]) == {"c": None}
 
 
-def test_a_log_that_is_missing_or_cannot_be_read_says_nothing(log: Path) -> None:
+def test_a_missing_or_unreadable_log_counts_as_empty(log: Path) -> None:
     missing = HandedParameters(log).find(NAMES)
     os.mkfifo(log)
 
     assert missing == HandedParameters(log).find(NAMES) == {}
 
 
-def test_a_log_that_is_too_large_says_nothing(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_is_too_large_counts_as_empty(
+    log: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     log.write_text(_created("a"))
     monkeypatch.setattr(handed_parameters, "_MOST_BYTES", 10)
 
@@ -131,7 +133,7 @@ def test_a_line_without_an_end_takes_neither_memory_nor_time(log: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(30)
-def test_records_that_begin_in_no_line_of_their_own_take_no_time(log: Path) -> None:
+def test_records_in_the_middle_of_a_line_take_no_time(log: Path) -> None:
     log.write_bytes(b"V3.a) Created trial b\r" * 1_000_000 + b"\n" + _created("a").encode())
 
     assert HandedParameters(log).find(["a", "b"]) == {"a": None}

@@ -1,4 +1,4 @@
-"""Archives that would hang, fill memory or the disk, or write nonsense where it stays."""
+"""Hostile archives do not hang nnicli, fill memory or the disk, or leave nonsense behind."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture
 def recorded(tmp_path: Path) -> Path:
-    """Return the folder of an experiment whose name is its id."""
+    """Return an experiment directory that is named by its id."""
     database = load_recording("3.0", tmp_path).database
     exp_id = database.get_experiment_profile()["id"]
     return database.directory.rename(tmp_path / exp_id)
@@ -43,7 +43,7 @@ def add(plain: zipfile.ZipFile, name: str, content: bytes | str, mode: int = sta
 
 
 def repack(saved: Path, file: Path, changes: dict[str, bytes]) -> Path:
-    """Write an archive with other members, and without the lists that would tell."""
+    """Write an archive with other members, and without the lists that would show it."""
     with zipfile.ZipFile(saved) as old, zipfile.ZipFile(file, "w") as new:
         for info in old.infolist():
             if info.filename not in (*changes, "SHA256SUMS", "MEMBERS"):
@@ -101,7 +101,7 @@ def test_an_archive_that_would_fill_the_disk_is_refused(
     assert nothing_is_left(home)
 
 
-def test_more_members_than_memory_may_hold_are_refused(
+def test_more_members_than_fit_into_memory_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(archive, "_LARGEST_LIST", 10_000)
@@ -137,7 +137,9 @@ def test_a_link_with_a_long_text_is_refused(tmp_path: Path) -> None:
         reader.unpack({"tree": tmp_path / "out"})
 
 
-def test_folders_deeper_than_any_path_are_told(saved: Path, tmp_path: Path, home: Path) -> None:
+def test_directories_deeper_than_any_path_are_an_error(
+    saved: Path, tmp_path: Path, home: Path
+) -> None:
     file = repack(saved, tmp_path / "deep.zip", {"experiment/" + "d/" * 5_000 + "f": b""})
 
     with pytest.raises(ArchiveError, match="too long"):
@@ -147,7 +149,7 @@ def test_folders_deeper_than_any_path_are_told(saved: Path, tmp_path: Path, home
 
 
 @pytest.mark.parametrize("kind", ["pipe", "device"])
-def test_what_is_not_a_file_is_not_waited_for(tmp_path: Path, kind: str) -> None:
+def test_what_is_not_a_file_does_not_block(tmp_path: Path, kind: str) -> None:
     if kind == "pipe":
         os.mkfifo(tmp_path / "a.zip")
     else:
@@ -178,7 +180,7 @@ NONSENSE: list[Any] = [
 
 
 @pytest.mark.parametrize("value", NONSENSE, ids=lambda value: repr(value)[:12])
-def test_nonsense_in_a_manifest_is_told_and_gets_into_no_registry(
+def test_nonsense_in_a_manifest_is_an_error_and_is_not_registered(
     saved: Path, tmp_path: Path, value: Any
 ) -> None:
     with zipfile.ZipFile(saved) as plain:
@@ -196,14 +198,16 @@ def test_nonsense_in_a_manifest_is_told_and_gets_into_no_registry(
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"format":' * 100_000, "9" * 5_000, "\x00"])
-def test_a_manifest_that_is_no_document_is_told(saved: Path, tmp_path: Path, text: str) -> None:
+def test_a_manifest_that_is_not_an_object_is_an_error(
+    saved: Path, tmp_path: Path, text: str
+) -> None:
     file = repack(saved, tmp_path / "bad.zip", {"manifest.json": text.encode()})
 
     with pytest.raises(ArchiveError, match=r"its manifest\.json is not valid JSON"):
         load_experiment(file)
 
 
-def test_nonsense_of_an_archives_entry_gets_into_no_registry(saved: Path, tmp_path: Path) -> None:
+def test_nonsense_in_the_entry_of_an_archive_is_not_registered(saved: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(saved) as plain:
         manifest = json.loads(plain.read("manifest.json"))
     nonsense = {"startTime": 10**300, "endTime": {}, "experimentName": "x" * 10**6, "port": [1]}

@@ -1,4 +1,4 @@
-"""Databases of an attacker's making: none hangs, runs code, fills memory, or harms other files."""
+"""Hostile databases do not hang nnicli, run code, fill memory, or harm other files."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def everything(database: ExperimentDatabase) -> list[Callable[[], object]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("script", PARTS.values(), ids=PARTS)
-def test_all_but_plain_tables_is_refused_by_whatever_opens_a_database(
+def test_everything_but_plain_tables_is_refused_however_a_database_is_opened(
     database: ExperimentDatabase, script: str
 ) -> None:
     change(database, script)
@@ -91,7 +91,7 @@ def test_all_but_plain_tables_is_refused_by_whatever_opens_a_database(
     assert database.path.stat().st_size == size
 
 
-def test_computed_indices_are_refused_where_something_is_changed(
+def test_computed_indices_are_refused_for_a_change(
     database: ExperimentDatabase,
 ) -> None:
     change(database, "create index heavy on TrialJobEvent(hex(zeroblob(20)))")
@@ -124,7 +124,7 @@ def test_a_change_cannot_fill_the_disk(
         relocate_database(database.path, Relocation({"/old": "/" + "n" * 1_000_000}, parent="/new"))
 
 
-def test_a_query_without_end_is_ended_and_told(
+def test_an_endless_query_is_ended_and_reported(
     database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarded, "_READING_S", 0.05)
@@ -155,7 +155,7 @@ def test_one_hostile_database_does_not_keep_others_from_being_listed(
 
 
 @pytest.mark.parametrize("suffix", SIDE_FILES)
-def test_a_pipe_beside_a_database_is_not_waited_for(
+def test_a_pipe_next_to_a_database_does_not_block(
     database: ExperimentDatabase, suffix: str
 ) -> None:
     os.mkfifo(f"{database.path}{suffix}")
@@ -165,7 +165,7 @@ def test_a_pipe_beside_a_database_is_not_waited_for(
             act()
 
 
-def test_a_link_beside_a_database_is_not_followed(
+def test_a_link_next_to_a_database_is_not_followed(
     database: ExperimentDatabase, tmp_path: Path
 ) -> None:
     (tmp_path / "precious").write_text("data")
@@ -179,7 +179,7 @@ def test_a_link_beside_a_database_is_not_followed(
 
 
 def write_journal(path: Path, victim: Path) -> None:
-    """Put a journal beside a database that was left half done, and names another file.
+    """Put a journal next to a database, of an unfinished change, that names another file.
 
     SQLite plays it back and deletes that file (3.40, seen live).
     """
@@ -196,7 +196,7 @@ def write_journal(path: Path, victim: Path) -> None:
     path.with_name(path.name + "-journal").write_bytes(header.ljust(512, b"\0") + record + named)
 
 
-def test_a_journal_that_names_another_file_costs_nobody_that_file(
+def test_a_journal_that_names_another_file_does_not_delete_it(
     database: ExperimentDatabase, tmp_path: Path
 ) -> None:
     victim = tmp_path / "precious"
@@ -208,13 +208,13 @@ def test_a_journal_that_names_another_file_costs_nobody_that_file(
             act()
     assert victim.read_text() == "data"
 
-    # It is as dangerous as it looks.
+    # Without nnicli's check, SQLite deletes the file.
     with closing(sqlite3.connect(database.path)) as connection:
         connection.execute("select count(*) from TrialJobEvent")
     assert not victim.exists()
 
 
-def test_values_longer_than_any_are_refused(
+def test_implausibly_long_values_are_refused(
     database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if sys.version_info < (3, 11):
@@ -229,7 +229,7 @@ def test_values_longer_than_any_are_refused(
 def test_rows_that_hold_more_than_their_file_are_refused(
     database: ExperimentDatabase, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where all of them share the pages of one long value."""
+    """As when all of them share the pages of one long value."""
     monkeypatch.setattr(guarded, "_LEAST_EXPANDED", 0)
     monkeypatch.setattr(guarded, "_SAMPLED", 1)
     with open_read_only(database.path) as connection:
@@ -238,7 +238,7 @@ def test_rows_that_hold_more_than_their_file_are_refused(
             connection.check_expanded([("x" * 1_000,)] * 10_000)
 
 
-def test_every_damaged_page_is_read_or_told(database: ExperimentDatabase) -> None:
+def test_every_damaged_page_is_read_or_reported(database: ExperimentDatabase) -> None:
     content = database.path.read_bytes()
     for place in range(0, len(content), 1_009):
         damaged = bytearray(content)
@@ -261,7 +261,7 @@ COLUMNS = [
 
 
 @pytest.mark.parametrize("column", COLUMNS)
-def test_nonsense_in_a_column_is_read_or_told(
+def test_nonsense_in_a_column_is_read_or_reported(
     home: Path, database: ExperimentDatabase, column: str
 ) -> None:
     """The types that a database gives to its columns are hints only."""
@@ -284,7 +284,7 @@ def test_nonsense_in_a_column_is_read_or_told(
 
 
 @pytest.mark.parametrize("depth", [101, 100_000])
-def test_a_config_that_is_nested_too_deeply_is_told(
+def test_a_config_that_is_nested_too_deeply_is_an_error(
     database: ExperimentDatabase, depth: int
 ) -> None:
     text = '{"a":' * depth + "1" + "}" * depth
@@ -297,7 +297,7 @@ def test_a_config_that_is_nested_too_deeply_is_told(
 def test_a_copy_that_does_not_fit_is_not_made(
     database: ExperimentDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A file with holes may say that it has a terabyte."""
+    """A file with holes may claim to have a terabyte."""
     change(database, "pragma journal_mode = wal")
     Path(f"{database.path}-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(28))
     temporary = tmp_path / "temporary"
@@ -312,10 +312,10 @@ def test_a_copy_that_does_not_fit_is_not_made(
     assert list(temporary.iterdir()) == []
 
 
-def test_a_killed_read_leaves_nothing_for_others_and_goes_with_the_next(
+def test_what_a_killed_read_leaves_is_private_and_removed_by_the_next(
     database: ExperimentDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The copy holds the whole config, with its passwords."""
+    """The copy has the whole config, with its passwords."""
     change(database, "pragma journal_mode = wal")
     Path(f"{database.path}-wal").write_bytes(b"\x37\x7f\x06\x82" + bytes(28))
     temporary = tmp_path / "temporary"

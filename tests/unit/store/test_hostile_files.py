@@ -1,4 +1,4 @@
-"""Pipes, devices, huge files and deep nesting where a registry or a log belongs."""
+"""Pipes, devices, huge files and deep nesting in place of a registry or a log."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.timeout(60)
 
 @pytest.fixture
 def registry(home: Path) -> Registry:
-    """Return that of the test's own home, whose folder is there."""
+    """Return the registry of the test's home, whose directory exists."""
     registry = Registry(home / "nni-experiments" / ".experiment")
     registry.path.parent.mkdir()
     return registry
@@ -52,7 +52,7 @@ def test_a_registry_that_is_a_link_to_a_device_is_an_error(registry: Registry) -
 
 
 @pytest.mark.slow
-def test_a_registry_larger_than_any_is_an_error(registry: Registry) -> None:
+def test_an_implausibly_large_registry_is_an_error(registry: Registry) -> None:
     """Sparse files cost nothing to make."""
     with registry.path.open("wb") as file:
         file.truncate(1 << 40)
@@ -62,7 +62,7 @@ def test_a_registry_larger_than_any_is_an_error(registry: Registry) -> None:
 
 
 @pytest.mark.parametrize("lock", [".nnicli.lock", ".experiment.lock.1"])
-def test_pipes_and_links_in_the_place_of_locks_are_not_waited_for_or_followed(
+def test_pipes_in_place_of_locks_do_not_block_and_links_are_not_followed(
     registry: Registry, tmp_path: Path, lock: str
 ) -> None:
     target = tmp_path / "target"
@@ -83,7 +83,7 @@ def test_pipes_and_links_in_the_place_of_locks_are_not_waited_for_or_followed(
     assert not target.exists()
 
 
-def test_where_nothing_can_be_locked_nothing_is_taken_for_left(
+def test_where_locking_does_not_work_nothing_counts_as_abandoned(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.ensure("aBcD", {"id": "aBcD"})
@@ -113,7 +113,7 @@ def _refuse_locks(_handle: int, _operation: int) -> None:
     ],
     ids=["lists", "objects", "digits", "numbers", "list", "null", "cut", "nul"],
 )
-def test_what_is_no_registry_is_an_error(registry: Registry, text: str) -> None:
+def test_a_file_that_is_not_a_registry_is_an_error(registry: Registry, text: str) -> None:
     registry.path.write_text(text)
 
     if "9" * 5_000 in text:
@@ -152,7 +152,7 @@ NONSENSE: list[Any] = [
 
 
 @pytest.mark.parametrize("value", NONSENSE, ids=lambda value: repr(value)[:12])
-def test_nonsense_in_one_entry_keeps_nothing_from_being_listed(
+def test_nonsense_in_one_entry_does_not_keep_others_from_being_listed(
     registry: Registry, value: Any
 ) -> None:
     fields = ["id", "port", "startTime", "endTime", "status", "platform"]
@@ -168,7 +168,7 @@ def test_nonsense_in_one_entry_keeps_nothing_from_being_listed(
     assert all(record.directory is None for record in listed.values())
 
 
-def test_an_entry_is_found_in_another_ones_folder(registry: Registry, tmp_path: Path) -> None:
+def test_an_entry_is_found_in_the_directory_of_another(registry: Registry, tmp_path: Path) -> None:
     """As after the experiments were moved by hand, and one of them was registered there."""
     place = tmp_path / "place"
     (place / "moved" / "db").mkdir(parents=True)
@@ -181,10 +181,10 @@ def test_an_entry_is_found_in_another_ones_folder(registry: Registry, tmp_path: 
     assert record.directory == place / "moved"
 
 
-def test_many_entries_in_many_folders_are_looked_up_once_each(
+def test_many_entries_in_many_directories_are_looked_up_once_each(
     registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A look into every folder for every experiment took hours."""
+    """Checking every directory for every experiment took hours."""
     registry.path.write_text(
         json.dumps({f"e{n}": {"logDir": str(tmp_path / str(n))} for n in range(300)})
     )
@@ -234,7 +234,7 @@ def test_a_log_that_is_a_pipe_is_an_error_at_once(tmp_path: Path) -> None:
 
 @pytest.fixture
 def huge_log(tmp_path: Path) -> LogFile:
-    """Return a log of 5 GB, all of it in one line but for the end of it; it takes no room."""
+    """Return a sparse log of 5 GB, all but its end in one line."""
     path = tmp_path / "log"
     with path.open("wb") as file:
         file.seek(5 << 30)
@@ -248,7 +248,7 @@ def test_the_end_of_a_huge_log_is_read_from_its_end(huge_log: LogFile) -> None:
 
 
 @pytest.mark.parametrize("portion", [{}, {"head": 1}, {"tail": 3}], ids=str)
-def test_a_text_that_memory_may_not_hold_is_refused(
+def test_a_text_too_large_for_memory_is_refused(
     huge_log: LogFile, portion: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "_LARGEST_TEXT", 1 << 20)
@@ -261,13 +261,13 @@ def test_a_text_that_memory_may_not_hold_is_refused(
     assert caught.value.field == next(iter(portion), "tail")
 
 
-def test_a_log_is_had_piece_by_piece_whatever_its_size(huge_log: LogFile) -> None:
+def test_a_log_of_any_size_can_be_read_piece_by_piece(huge_log: LogFile) -> None:
     pieces = huge_log.follow(deadline=Deadline(0), is_complete=lambda: True)
 
     assert len(next(pieces)) <= 1 << 20
 
 
-def test_a_mark_is_found_also_across_the_portions_in_which_a_log_is_read(tmp_path: Path) -> None:
+def test_a_mark_is_found_across_portions(tmp_path: Path) -> None:
     mark = b"\nDispatcher started\n"
     (tmp_path / "log").write_bytes(bytes((1 << 16) - 5) + mark + bytes(1 << 17))
 
@@ -278,7 +278,7 @@ def test_a_mark_is_found_also_across_the_portions_in_which_a_log_is_read(tmp_pat
 @pytest.mark.parametrize(
     "text", ["[" * 100_000, "null", '{"experimentConfig": 1}', "{", "\ud800"], ids=range(5)
 )
-def test_a_kept_config_that_is_none_is_an_error_without_its_text(tmp_path: Path, text: str) -> None:
+def test_a_damaged_kept_config_is_an_error_without_its_text(tmp_path: Path, text: str) -> None:
     (tmp_path / ".config").write_bytes(text.encode("utf-8", "surrogatepass"))
 
     with pytest.raises(DecodingError, match="does not contain the config") as caught:
@@ -287,8 +287,8 @@ def test_a_kept_config_that_is_none_is_an_error_without_its_text(tmp_path: Path,
     assert text[:1] not in str(caught.value).replace(str(tmp_path), "") or text == "null"
 
 
-def test_an_installation_that_is_a_pipe_does_not_hang_those_who_look(tmp_path: Path) -> None:
-    """Any process of another user may say that it runs a `main.js`."""
+def test_an_installation_that_is_a_pipe_does_not_block(tmp_path: Path) -> None:
+    """Any process of another user may claim to run a `main.js`."""
     (tmp_path / "nni_node").mkdir()
     os.mkfifo(tmp_path / "nni_node" / "package.json")
 

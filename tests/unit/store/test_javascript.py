@@ -1,4 +1,4 @@
-"""JSON texts, against what the node of NNI 3.0 makes of them."""
+"""JSON texts, compared with what the node of NNI 3.0 makes of them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REWRITTEN = {
 
 @pytest.mark.parametrize(("text", "expected"), REWRITTEN.items(), ids=json.dumps)
 def test_a_text_is_rewritten_as_by_node(text: str, expected: str) -> None:
-    """Compared as their repr, which tells 5 from 5.0 and one order of keys from another."""
+    """Compared as their repr, which distinguishes 5 from 5.0 and different orders of keys."""
     assert repr(javascript.parse(text)) == repr(json.loads(expected))
 
 

@@ -1,4 +1,4 @@
-"""The table of what managers of each release leave where."""
+"""The table of where managers of each release keep their files."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_an_unknown_newer_release_has_the_newest_row_and_a_warning(
     ("entry", "ended"),
     [({"endTime": "N/A"}, 7), ({}, 7), ({"endTime": None}, 7), ({"endTime": 5}, 5)],
 )
-def test_a_stop_keeps_the_time_of_the_end_that_the_manager_wrote(
+def test_a_stop_keeps_the_end_time_that_the_manager_wrote(
     entry: dict[str, object], ended: int
 ) -> None:
     stopped = {**entry, **LAYOUTS.row_for("3.0").encode_stop(entry, ended_ms=7)}
@@ -73,30 +73,30 @@ def test_an_older_release_is_refused() -> None:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS, ids=lambda layout: layout.since)
-def test_a_database_tells_its_family(layout: Layout) -> None:
+def test_a_database_shows_its_family(layout: Layout) -> None:
     found = layout_with(layout.trial_event_columns)
 
     assert found.trial_event_columns == layout.trial_event_columns
     assert found.trial_directory == layout.trial_directory
 
 
-def test_an_unknown_database_is_taken_for_the_newest_family() -> None:
+def test_an_unknown_database_is_treated_as_of_the_newest_family() -> None:
     assert layout_with(("timestamp", "event", "addedIn4")) is LAYOUTS[-1]
 
 
-def test_trial_files_lie_in_the_experiments_folder() -> None:
+def test_trial_files_are_in_the_experiment_directory() -> None:
     path = ExperimentPaths(Path("/exp")).trial_log(LAYOUTS.row_for("3.0"), "aBcD", "stderr")
 
     assert path == Path("/exp/environments/local-env/trials/aBcD/trial.stderr")
 
 
 @pytest.mark.parametrize("trial_id", ["", ".", "..", "../x", "a/b", "/etc", "a/", "a\0b"])
-def test_an_id_that_is_no_name_is_refused(trial_id: str) -> None:
+def test_an_id_that_is_not_a_name_is_refused(trial_id: str) -> None:
     with pytest.raises(InvalidValueError, match=r"trial_job_id: .* is not a valid directory name"):
         ExperimentPaths(Path("/exp")).trial_log(LAYOUTS.row_for("2.7"), trial_id, "stdout")
 
 
-def test_what_2_x_notes_of_a_run() -> None:
+def test_the_entry_of_a_run_in_2_x() -> None:
     entry = LAYOUTS.row_for("2.10.1").encode_run(RUN)
 
     assert entry == {
@@ -115,8 +115,8 @@ def test_what_2_x_notes_of_a_run() -> None:
     }
 
 
-def test_what_1_x_notes_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As nnictl 1.9 writes it, which later asks there for the folder with the config."""
+def test_the_entry_of_a_run_in_1_x(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As nnictl 1.9 writes it, which later looks there for the directory with the config."""
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
 
@@ -133,7 +133,7 @@ def test_what_1_x_notes_of_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     }
 
 
-def test_each_release_has_its_own_registry_and_places(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_release_has_its_own_registry_and_paths(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
 
     def paths_of(layout: Layout) -> ExperimentPaths:

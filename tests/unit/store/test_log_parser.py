@@ -1,4 +1,4 @@
-"""The parts of logs that belong to one run: crashes, first errors, the tuner's last word."""
+"""The parts of logs that belong to one run: crashes, first errors, the tuner's last answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from nnicli.store import LogPart, has_lost_connection
 
-# As dispatcher.log has it: 2.x and 3.0, and 1.9.
+# From dispatcher.log of 2.x and 3.0, and of 1.9.
 STARTED = (
     "[2026-11-24 11:16:12] INFO (nni.runtime.msg_dispatcher_base/MainThread) Dispatcher started\n"
 )
@@ -59,7 +59,7 @@ def log(tmp_path: Path) -> Path:
     return tmp_path / "some.log"
 
 
-def test_a_missing_log_tells_nothing(log: Path) -> None:
+def test_a_missing_log_counts_as_empty(log: Path) -> None:
     part = LogPart.from_now(log)
 
     assert part.is_empty()
@@ -87,14 +87,14 @@ def test_a_tuner_of_an_earlier_run_does_not_count(log: Path, line: str) -> None:
 
 @pytest.mark.parametrize("record", [FATAL, FATAL_1_9, FATAL_AT_IMPORT], ids=["2.x", "1.9", "main"])
 def test_what_ends_the_tuner_or_its_worker_is_a_crash(log: Path, record: str) -> None:
-    """The process of a tuner whose worker thread is dead lives on and makes nothing more."""
+    """If a tuner's worker thread is dead, its process stays alive but generates nothing more."""
     log.write_text(STARTED + record + TERMINATED)
 
     assert LogPart(log).crash()[0] == TRACEBACK.strip()
 
 
 @pytest.mark.parametrize("record", SURVIVED, ids=["own-logger", "retry", "no-exception"])
-def test_what_a_tuner_survives_is_no_crash(log: Path, record: str) -> None:
+def test_what_a_tuner_survives_is_not_a_crash(log: Path, record: str) -> None:
     log.write_text(STARTED + record + TERMINATED)
 
     assert LogPart(log).crash()[0] == ""
@@ -106,7 +106,7 @@ def test_what_a_tuner_survives_is_no_crash(log: Path, record: str) -> None:
 def test_an_assessor_s_error_is_shown_with_the_one_that_follows_from_it(
     log: Path, reported: str, is_shown: bool
 ) -> None:
-    """1.9 goes on after it and ends over its own; later ones raise it again."""
+    """1.9 continues after it and ends with an error of its own; later releases raise it again."""
     cause = f"Traceback (most recent call last):\n  in assess_trial\n{reported}"
     header = "[11/24/2026, 11:16:14 AM] ERROR (nni.msg_dispatcher/Thread-2) "
     log.write_text(f"{header}Assessor error\n{header}it\n{cause}\n{FATAL_1_9}")
@@ -160,7 +160,7 @@ def test_a_tuner_that_lost_its_manager_is_an_effect(last_line: str, is_effect: b
 
 
 def test_the_first_error_is_the_cause_and_whole(log: Path) -> None:
-    """3.0 over a host that it cannot reach: later come errors over the closed database."""
+    """3.0 with an unreachable host: errors about the closed database follow."""
     cause = (
         "Training srevice initialize failed: Error: connect ECONNREFUSED 127.0.0.1:1\n"
         "    at TCPConnectWrap.afterConnect [as oncomplete] (node:net:1494:16) {\n"
@@ -195,12 +195,12 @@ def test_the_first_error_of_a_1_9_manager(log: Path) -> None:
         ((TR, ENDED), False),
         ((TR, NO, ENDED), False),
         ((TR, ENDED, NO), True),
-        # PBT: its next generation comes after it had nothing for a moment.
+        # PBT: the next generation comes after a moment without trials.
         ((ENDED, NO, TR), False),
         ((TR, ENDED, NO, "Change NNIManager status from: RUNNING to: X"), True),
     ],
 )
-def test_the_tuner_s_last_word_counts_after_the_last_end(
+def test_only_the_tuner_s_answer_after_the_last_end_counts(
     log: Path, write: object, lines: tuple[str, ...], has_answered: bool
 ) -> None:
     assert callable(write)
@@ -209,7 +209,7 @@ def test_the_tuner_s_last_word_counts_after_the_last_end(
     assert LogPart(log).tuner_has_answered() is has_answered
 
 
-def test_a_manager_s_last_words_tell_that_its_tuner_was_gone(log: Path) -> None:
+def test_a_manager_s_last_output_shows_that_its_tuner_was_gone(log: Path) -> None:
     """2.10 and 2.10.1 die with their tuner; a tuner that was killed leaves no traceback."""
     log.write_text(
         "node:events:504\n      throw er;\n\n"
@@ -230,7 +230,7 @@ def test_a_log_that_is_a_named_pipe_has_no_lines(log: Path) -> None:
     assert not LogPart(log).tuner_has_connected()
 
 
-def test_a_manager_s_words_are_told_from_its_tuner_s(log: Path) -> None:
+def test_a_manager_s_output_is_distinguished_from_its_tuner_s(log: Path) -> None:
     log.write_text("of an earlier run\n")
     part = LogPart.from_now(log)
     with log.open("a") as file:
@@ -244,7 +244,7 @@ def test_a_manager_s_words_are_told_from_its_tuner_s(log: Path) -> None:
 
 @pytest.mark.parametrize("form", ["%Y-%m-%d %H:%M:%S", "%m/%d/%Y, %I:%M:%S %p"])
 def test_a_part_begins_with_the_first_record_since_a_moment(log: Path, form: str) -> None:
-    """Of a manager that was only connected to, the time of its creation is known."""
+    """For a manager that was only connected to, its creation time is known."""
     start, lines = time.mktime((2026, 11, 24, 11, 58, 0, 0, 0, -1)), []
     for number in range(500):
         moment = time.strftime(form, time.localtime(start + 60 * number))

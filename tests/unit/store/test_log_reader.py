@@ -1,4 +1,4 @@
-"""Logs as text, and while they are written."""
+"""Logs are read as text, or while they are being written."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_first_and_the_last_lines(
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_last_lines_of_a_long_file(path: Path, number: int) -> None:
-    """It is read backwards in portions, whose borders fall anywhere."""
+    """It is read backwards in portions, which may begin anywhere."""
     lines = [f"{'x' * (PORTION - 3)}\n", f"{'y' * PORTION}\n", "z\n"]
     path.write_text("".join(lines))
 
@@ -68,7 +68,7 @@ def test_a_missing_file_is_empty(path: Path) -> None:
     assert LogFile(path).text() == LogFile(path).text(tail=3) == LogFile(path).text(head=3) == ""
 
 
-def test_bytes_that_are_no_text_do_no_harm(path: Path) -> None:
+def test_invalid_utf_8_is_replaced(path: Path) -> None:
     path.write_bytes(b"a\xffb\n")
 
     assert LogFile(path).text() == "a\ufffdb\n"
@@ -82,7 +82,7 @@ def test_bytes_that_are_no_text_do_no_harm(path: Path) -> None:
         ({"head": 1, "tail": 1}, "head and tail: 1 and 1 together are not allowed"),
     ],
 )
-def test_numbers_that_make_no_sense_are_refused(
+def test_invalid_numbers_are_refused(
     make_log: Callable[[str], Log], arguments: dict[str, int], message: str
 ) -> None:
     with pytest.raises(InvalidValueError, match=message):
@@ -95,7 +95,7 @@ def test_following_refuses_at_once(make_log: Callable[[str], Log]) -> None:
 
 
 class Scene:
-    """What happens to a log, step by step, each time that its reader finds nothing new."""
+    """Changes to a log, one each time that its reader finds nothing new."""
 
     def __init__(self, *steps: Callable[[], object]) -> None:
         self._steps = list(steps)
@@ -149,7 +149,7 @@ def test_a_character_that_comes_in_two_parts_is_one(path: Path) -> None:
     assert "".join(scene.follow(LogFile(path))) == "ü\n"
 
 
-def test_half_a_character_at_the_end_is_told(path: Path) -> None:
+def test_half_a_character_at_the_end_is_replaced(path: Path) -> None:
     assert "".join(Scene(append(path, b"a\xc3")).follow(LogFile(path))) == "a\ufffd"
 
 
@@ -173,8 +173,8 @@ def test_a_file_that_is_away_for_a_moment_is_waited_for(path: Path) -> None:
 
 
 @pytest.mark.parametrize("again", [b"x\n", b"longer than it was before\n"], ids=["short", "long"])
-def test_a_file_that_is_cut_is_read_from_its_beginning(path: Path, again: bytes) -> None:
-    """Its size alone would not tell, where it has grown beyond the old one already."""
+def test_a_truncated_file_is_read_from_its_beginning(path: Path, again: bytes) -> None:
+    """The size alone would not show it, if it has already grown beyond the old one."""
     path.write_bytes(b"what it was\n")
 
     pieces = Scene(lambda: path.write_bytes(again)).follow(LogFile(path))
@@ -182,7 +182,7 @@ def test_a_file_that_is_cut_is_read_from_its_beginning(path: Path, again: bytes)
     assert "".join(pieces) == f"what it was\n{again.decode()}"
 
 
-def test_a_file_that_is_cut_to_nothing_goes_on(path: Path) -> None:
+def test_a_file_truncated_to_nothing_is_followed(path: Path) -> None:
     path.write_bytes(b"old\n")
 
     scene = Scene(lambda: path.write_bytes(b""), append(path, b"new\n"))
@@ -190,7 +190,7 @@ def test_a_file_that_is_cut_to_nothing_goes_on(path: Path) -> None:
     assert "".join(scene.follow(LogFile(path))) == "old\nnew\n"
 
 
-def test_a_text_that_begins_anew_is_told_anew(path: Path) -> None:
+def test_a_text_with_a_new_beginning_is_returned_again(path: Path) -> None:
     path.write_bytes(b"old\n")
     log = FetchedLog(path.read_text)
 
@@ -204,7 +204,7 @@ def test_the_time_limit_ends_it(make_log: Callable[[str], Log]) -> None:
 
 
 def test_no_file_stays_open(path: Path) -> None:
-    """Neither after the end nor when the caller goes away in the middle."""
+    """Neither at the end nor if the caller stops in the middle."""
     path.write_bytes(b"one\n")
     before = set(Path("/proc/self/fd").iterdir())
     list(Scene().follow(LogFile(path)))

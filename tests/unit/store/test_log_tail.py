@@ -1,4 +1,4 @@
-"""Logs, read from their end or from a known place."""
+"""Logs are read from their end or from a known position."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_the_tail_is_the_last_lines(log: Path) -> None:
 
 
 def test_only_the_end_of_a_large_log_is_read(log: Path) -> None:
-    """A debug log of days has gigabytes; a file with a hole is as large and costs no disk."""
+    """A debug log may have gigabytes; a file with a hole is as large, and takes no disk space."""
     with log.open("wb") as file:
         file.seek(1 << 40)
         file.write(b"\nthe end\n")
@@ -35,7 +35,7 @@ def test_only_the_end_of_a_large_log_is_read(log: Path) -> None:
     assert tail_text(log, lines=1) == "the end"
 
 
-def test_bytes_that_are_no_text_do_no_harm(log: Path) -> None:
+def test_invalid_utf_8_is_replaced(log: Path) -> None:
     log.write_bytes(b"caf\xe9\n")
 
     assert tail_text(log) == "caf\ufffd"

@@ -53,26 +53,26 @@ def registry(registry_path: Path) -> Registry:
 
 
 def age(path: Path, seconds: float) -> None:
-    """Make a file look as if it had been written that long ago."""
+    """Make a file look as if it was written that long ago."""
     then = time.time() - seconds
     os.utime(path, (then, then))
 
 
-def test_the_default_is_below_the_home_of_the_moment(home: Path) -> None:
+def test_the_default_is_below_the_current_home(home: Path) -> None:
     path = home / "nni-experiments" / ".experiment"
 
     assert Registry().path == path
     assert repr(Registry()) == f"Registry({str(path)!r})"
 
 
-def test_without_a_file_there_is_no_experiment(home: Path) -> None:
+def test_a_missing_file_is_an_empty_registry(home: Path) -> None:
     assert Registry().read() == {}
     assert Registry().get("aBcD") is None
     assert not (home / "nni-experiments").exists()
 
 
 def test_an_entry_is_written_as_nni_writes_it(home: Path) -> None:
-    """NNI's own readers are other programs, so the text matters; the folder may be missing."""
+    """Other programs read it too, so the text matters; the directory may be missing."""
     Registry().ensure("aBcD", ENTRY)
 
     text = (home / "nni-experiments" / ".experiment").read_text("ascii")
@@ -80,7 +80,7 @@ def test_an_entry_is_written_as_nni_writes_it(home: Path) -> None:
     assert Registry().get("aBcD") == ENTRY
 
 
-def test_other_entries_and_unknown_keys_stay(registry: Registry) -> None:
+def test_other_entries_and_unknown_keys_are_kept(registry: Registry) -> None:
     other = {"id": "other", "addedIn": "4.0"}
     registry.path.write_text(json.dumps({"other": other, "aBcD": {**ENTRY, "addedIn": "4.0"}}))
 
@@ -90,7 +90,7 @@ def test_other_entries_and_unknown_keys_stay(registry: Registry) -> None:
     assert registry.read() == {"other": other, "aBcD": expected}
 
 
-def test_an_update_makes_no_entry(registry: Registry) -> None:
+def test_an_update_does_not_create_an_entry(registry: Registry) -> None:
     registry.ensure("aBcD", ENTRY)
     before = registry.path.stat()
 
@@ -111,13 +111,13 @@ def test_an_entry_is_removed_once(registry: Registry) -> None:
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 @pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_file_is_told_and_never_written_over(
+def test_a_damaged_file_is_reported_and_never_overwritten(
     registry: Registry,
     content: bytes,
     change: Callable[[Registry], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """NNI reads it as empty, and its next write makes everybody's loss permanent."""
+    """NNI reads it as empty, and its next write makes the loss permanent for everybody."""
     monkeypatch.setattr("nnicli.store.registry._SETTLE_S", 0.02)
     registry.path.write_bytes(content)
 
@@ -130,7 +130,7 @@ def test_a_damaged_file_is_told_and_never_written_over(
 
 
 @pytest.mark.parametrize("content", [b"", b'{"early": {"id"', b"\xff\xfe", b"[]"])
-def test_a_damaged_file_is_kept_aside_and_rebuilt(registry: Registry, content: bytes) -> None:
+def test_a_damaged_file_is_copied_and_rebuilt(registry: Registry, content: bytes) -> None:
     registry.path.write_bytes(content)
     registry.path.chmod(0o640)
 
@@ -144,7 +144,7 @@ def test_a_damaged_file_is_kept_aside_and_rebuilt(registry: Registry, content: b
     assert set(registry.read()) == {"found", "next"}
 
 
-def test_no_damaged_file_is_kept_in_another_one_s_place(registry: Registry) -> None:
+def test_a_damaged_file_does_not_overwrite_an_earlier_copy(registry: Registry) -> None:
     kept = []
     for content in ("{", "["):
         registry.path.write_text(content)
@@ -168,7 +168,7 @@ def test_without_a_file_nothing_is_rebuilt(registry: Registry) -> None:
     assert not registry.path.exists()
 
 
-def test_a_damaged_file_that_cannot_be_kept_stays(
+def test_a_damaged_file_that_cannot_be_copied_is_not_changed(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.path.write_text("{")
@@ -184,7 +184,7 @@ def test_a_damaged_file_that_cannot_be_kept_stays(
 
 
 def test_a_read_waits_while_a_manager_rewrites_the_file(registry: Registry) -> None:
-    """The manager truncates first, so a reader that does not wait takes it for damaged."""
+    """The manager truncates first, so a reader that does not wait would find it damaged."""
     registry.path.write_text("")
     content = json.dumps({"aBcD": ENTRY})
     rewrite = threading.Timer(0.1, lambda: registry.path.write_text(content))
@@ -227,7 +227,7 @@ def test_a_registry_behind_a_link_is_written_through_it(registry: Registry, tmp_
     assert json.loads(target.read_text()) == {"aBcD": ENTRY}
 
 
-def test_what_a_killed_writer_left_beside_the_file_does_no_harm(registry: Registry) -> None:
+def test_what_a_killed_writer_left_next_to_the_file_does_no_harm(registry: Registry) -> None:
     (registry.path.parent / ".nnicli.tmp").write_text('{"aBc')
 
     registry.ensure("aBcD", ENTRY)
@@ -260,7 +260,7 @@ def test_a_write_that_fails_leaves_the_file_as_it_was(
     assert {path.name for path in registry.path.parent.iterdir()} == {".experiment", ".nnicli.lock"}
 
 
-def test_a_folder_in_place_of_the_file_cannot_be_read(
+def test_a_directory_in_place_of_the_file_cannot_be_read(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("nnicli.store.registry._SETTLE_S", 0.02)
@@ -270,7 +270,7 @@ def test_a_folder_in_place_of_the_file_cannot_be_read(
         registry.ensure("aBcD", ENTRY)
 
 
-def test_a_file_in_place_of_the_folder_cannot_be_locked(home: Path) -> None:
+def test_a_file_in_place_of_the_directory_cannot_be_locked(home: Path) -> None:
     (home / "nni-experiments").write_text("")
 
     with pytest.raises(RegistryError, match=r"\.experiment cannot be locked: File exists"):
@@ -280,7 +280,7 @@ def test_a_file_in_place_of_the_folder_cannot_be_locked(home: Path) -> None:
 def test_a_change_that_another_writer_undid_is_made_again(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Through the hole in NNI's lock a writer may come that has read the file before us."""
+    """As NNI's lock is not reliable, a writer may get in that read the file before us."""
     registry.path.write_text("{}")
     undone: list[int] = []
 
@@ -296,7 +296,7 @@ def test_a_change_that_another_writer_undid_is_made_again(
     assert registry.read() == {"aBcD": ENTRY}
 
 
-def test_a_change_that_is_undone_for_ever_is_an_error(
+def test_a_change_that_is_always_undone_is_an_error(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     registry.path.write_text("{}")
@@ -309,7 +309,7 @@ def test_a_change_that_is_undone_for_ever_is_an_error(
 def test_an_entry_whose_manager_has_gone_on_is_not_written_again(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The manager sets RUNNING as soon as it may; INITIALIZED must not come back."""
+    """The manager sets RUNNING as soon as it can; INITIALIZED must not come back."""
 
     def go_on(_seconds: float) -> None:
         if registry.path.exists():
@@ -333,7 +333,7 @@ def test_a_lock_that_nni_holds_is_named_with_its_age(registry: Registry) -> None
     assert lock.exists()
 
 
-def test_a_lock_that_nni_gives_back_is_taken(registry_path: Path) -> None:
+def test_a_lock_that_nni_releases_is_acquired(registry_path: Path) -> None:
     lock = registry_path.with_name(".experiment.lock.4711")
     lock.touch()
     release = threading.Timer(0.1, lock.unlink)
@@ -356,10 +356,10 @@ def test_a_lock_that_a_dead_process_left_does_not_count(registry: Registry, pid:
     assert registry.read() == {"aBcD": ENTRY}
 
 
-def test_a_writer_that_comes_at_the_same_moment_goes_first(
+def test_a_concurrent_writer_goes_first(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """NNI looks for locks, then makes its own: both may have looked before either made one."""
+    """NNI checks for locks, then makes its own: both may have checked before either made one."""
     rival = registry.path.with_name(".experiment.lock.4711")
     real_sleep = time.sleep
 
@@ -375,7 +375,7 @@ def test_a_writer_that_comes_at_the_same_moment_goes_first(
     assert [lock.name for lock in registry.path.parent.glob("*.lock.*")] == [rival.name]
 
 
-def test_a_process_of_the_same_number_in_another_container_goes_first(
+def test_a_process_with_the_same_pid_in_another_container_goes_first(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real_open = os.open
@@ -395,7 +395,7 @@ def test_a_process_of_the_same_number_in_another_container_goes_first(
     assert registry.read() == {"aBcD": ENTRY}
 
 
-def test_without_flock_the_lock_of_nni_has_to_do(
+def test_without_flock_only_the_lock_of_nni_is_used(
     registry: Registry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Windows has none."""
@@ -409,8 +409,8 @@ def test_without_flock_the_lock_of_nni_has_to_do(
     assert not registry.path.with_name(".nnicli.lock").exists()
 
 
-def test_nnicli_keeps_itself_out(registry: Registry) -> None:
-    """NNI's lock alone lets two in; a thread's lock counts as another process's does."""
+def test_nnicli_processes_exclude_each_other(registry: Registry) -> None:
+    """NNI's lock alone lets two in; threads exclude each other as processes do."""
     with (
         Registry(registry.path).undisturbed(1),
         pytest.raises(
@@ -423,7 +423,7 @@ def test_nnicli_keeps_itself_out(registry: Registry) -> None:
     assert registry.read() == {"aBcD": ENTRY}
 
 
-def test_threads_lose_nothing_of_each_other(registry_path: Path) -> None:
+def test_threads_do_not_lose_changes_of_each_other(registry_path: Path) -> None:
     def write(number: int) -> None:
         Registry(registry_path).ensure(str(number), {"id": str(number), "pid": number})
 
@@ -436,7 +436,7 @@ def test_threads_lose_nothing_of_each_other(registry_path: Path) -> None:
     assert set(Registry(registry_path).read()) == {str(number) for number in range(8)}
 
 
-def test_nobody_writes_while_a_manager_is_killed(registry: Registry) -> None:
+def test_no_other_process_writes_while_a_manager_is_killed(registry: Registry) -> None:
     with registry.undisturbed(1):
         locks = [lock.name for lock in registry.path.parent.glob("*.lock.*")]
 
@@ -444,7 +444,7 @@ def test_nobody_writes_while_a_manager_is_killed(registry: Registry) -> None:
     assert not list(registry.path.parent.glob("*.lock.*"))
 
 
-def test_a_manager_is_killed_though_the_lock_is_not_to_be_had(registry: Registry) -> None:
+def test_a_manager_is_killed_even_if_the_lock_cannot_be_acquired(registry: Registry) -> None:
     registry.path.with_name(".experiment.lock.4711").touch()
     done = []
 

@@ -26,7 +26,7 @@ from nnicli.store import Registry
 Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 Registry(Path(sys.argv[1])).ensure("late", {"id": "late", "pid": 1})
 """
-# A thread of the program forks while another one holds the lock; the child lives on.
+# A thread forks while another one holds the lock; the child stays alive.
 FORKS_WHILE_LOCKED = """
 import os, sys
 from pathlib import Path
@@ -47,13 +47,13 @@ def start_writer(kind: str, path: Path, prefix: str, count: int) -> subprocess.P
     return subprocess.Popen([sys.executable, WRITERS, kind, path, prefix, str(count)])
 
 
-def test_nothing_that_nnicli_wrote_is_lost(registry_path: Path) -> None:
-    """nnictl, a manager and several nnicli write at once; NNI's lock has a hole, ours has not."""
+def test_no_change_by_nnicli_is_lost(registry_path: Path) -> None:
+    """nnictl, a manager and several nnicli write at once; NNI's lock is not reliable, ours is."""
     registry_path.write_text(json.dumps({"manager": {"id": "manager"}}))
     writers = [start_writer("nnicli", registry_path, f"ours{number}-", 6) for number in range(4)]
     writers.append(start_writer("nni", registry_path, "nni-", 12))
 
-    # The manager's own writes come from this process, for as long as the others write.
+    # This process writes as the manager does, for as long as the others write.
     rounds = 0
     while any(writer.poll() is None for writer in writers):
         write_status("manager", {"status": f"round {rounds}"})
@@ -73,7 +73,7 @@ def names_beside(registry_path: Path) -> set[str]:
 
 
 def test_a_forked_child_does_not_keep_the_lock(registry_path: Path) -> None:
-    """It has the lock file open too, as with multiprocessing, and may run for hours."""
+    """It also has the lock file open, as with multiprocessing, and may run for hours."""
     subprocess.run([sys.executable, "-c", FORKS_WHILE_LOCKED, registry_path], check=True)
 
     assert set(Registry(registry_path).read()) == {"after"}
@@ -95,8 +95,8 @@ def test_a_writer_killed_in_the_middle_leaves_a_whole_file(registry_path: Path) 
     assert names_beside(registry_path) == CLEAN
 
 
-def test_what_a_process_of_nni_left_is_its_own(registry_path: Path) -> None:
-    """One that is only slow would end over its lock file's absence."""
+def test_lock_files_of_nni_processes_are_left_alone(registry_path: Path) -> None:
+    """A process that is only slow would fail if its lock file were gone."""
     lock = registry_path.with_name(".experiment.lock.4711")
     lock.touch()
     os.utime(lock, (0, 0))
@@ -124,7 +124,7 @@ def test_writers_killed_at_any_moment_leave_a_whole_file(registry_path: Path) ->
 
     registry.ensure("late", {"id": "late", "pid": 1})
     assert {"early", "late"} <= set(registry.read())
-    # One that was killed in the instant after it made its lock file has left it empty.
+    # A process killed right after it made its lock file has left it empty.
     assert not [
         lock for lock in registry_path.parent.glob(".experiment.lock.*") if lock.read_bytes()
     ]

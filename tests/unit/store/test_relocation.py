@@ -1,4 +1,4 @@
-"""Records that are moved: every path that leads to the old place, and nothing else."""
+"""Relocating changes every path below the old ones, and nothing else."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ RELOCATION = Relocation(
         ("~/old/home", "~/old/home"),
     ],
 )
-def test_paths_are_changed_at_their_borders_only(text: str, expected: str) -> None:
+def test_only_whole_paths_are_changed(text: str, expected: str) -> None:
     assert RELOCATION.text(text) == expected
 
 
-def test_places_may_be_exchanged() -> None:
-    """A new place is not taken for an old one."""
+def test_paths_can_be_swapped() -> None:
+    """A new path is not taken for an old one."""
     swap = Relocation({"/a": "/b", "/b": "/a"}, parent="/")
 
     assert swap.text("/a/x:/b/y") == "/b/x:/a/y"
 
 
-def test_what_is_the_users_own_stays_as_it_is() -> None:
+def test_the_search_space_is_not_changed() -> None:
     config = {
         "searchSpace": {"model": {"_type": "choice", "_value": ["/old/home/m1"]}},
         "experimentWorkingDirectory": "/old",
@@ -96,8 +96,10 @@ MACHINE_THERE = {
     ],
     ids=["v2", "hybrid", "v1", "metadata"],
 )
-def test_other_machines_keep_their_places(wrapped: Callable[[object], dict[str, object]]) -> None:
-    """The key to one lies here, and moves."""
+def test_paths_on_other_machines_are_not_changed(
+    wrapped: Callable[[object], dict[str, object]],
+) -> None:
+    """The key for one is on this machine, and has moved."""
     moved = {key: text.replace("old", "new") for key, text in MACHINE_HERE.items()}
 
     assert RELOCATION.config(wrapped([{**MACHINE_THERE, **MACHINE_HERE}, "/old/home"])) == wrapped(
@@ -116,7 +118,7 @@ def test_other_machines_keep_their_places(wrapped: Callable[[object], dict[str, 
         ("/old/nni/id/trials/x", "/new/nni/id/trials/x"),
     ],
 )
-def test_logs_on_other_machines_stay_there(
+def test_log_paths_on_other_machines_are_not_changed(
     database: ExperimentDatabase, log_path: str, expected: str
 ) -> None:
     with closing(sqlite3.connect(database.path)) as connection, connection:
@@ -148,7 +150,7 @@ def test_a_recorded_database_is_moved_and_keeps_its_results(recording: Recording
     assert [path.name for path in path.parent.iterdir()] == ["nni.sqlite"]
 
 
-def test_a_config_that_names_no_old_place_keeps_its_text(database: ExperimentDatabase) -> None:
+def test_a_config_without_an_old_path_keeps_its_text(database: ExperimentDatabase) -> None:
     text = '{ "maxTrialNumber" : 1e1, "experimentWorkingDirectory" : "/new/nni" }'
     with closing(sqlite3.connect(database.path)) as connection, connection:
         connection.execute("update ExperimentProfile set params = ?", (text,))
@@ -168,7 +170,9 @@ def test_a_config_that_names_no_old_place_keeps_its_text(database: ExperimentDat
         "update ExperimentProfile set params = '[]'",
     ],
 )
-def test_what_is_no_experiment_is_an_error(database: ExperimentDatabase, statement: str) -> None:
+def test_a_database_without_an_experiment_is_an_error(
+    database: ExperimentDatabase, statement: str
+) -> None:
     with closing(sqlite3.connect(database.path)) as connection, connection:
         connection.execute(statement)
 
@@ -176,7 +180,7 @@ def test_what_is_no_experiment_is_an_error(database: ExperimentDatabase, stateme
         relocate_database(database.path, RELOCATION)
 
 
-def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "nni.sqlite"
     path.write_text(json.dumps({"no": "database"}) * 100, "utf-8")
 

@@ -1,4 +1,4 @@
-"""The one write into an experiment's database: a profile revision before a resume."""
+"""The only write to an experiment's database: a profile revision before a resume."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _rows(path: Path) -> list[tuple[Any, ...]]:
         return connection.execute("select * from ExperimentProfile order by revision").fetchall()
 
 
-def test_a_space_that_is_text_becomes_an_object_in_a_revision_of_its_own(tmp_path: Path) -> None:
+def test_a_space_stored_as_text_becomes_an_object_in_a_new_revision(tmp_path: Path) -> None:
     first = {"searchSpace": SPACE, "maxTrialNumber": 1}
     path = make_database(
         tmp_path / "nni.sqlite", first, {**first, "searchSpace": json.dumps(SPACE)}
@@ -49,7 +49,7 @@ def test_a_space_that_is_text_becomes_an_object_in_a_revision_of_its_own(tmp_pat
 
 
 @pytest.mark.parametrize("params", [[], [{"searchSpace": SPACE}], [{}]])
-def test_nothing_is_written_where_nothing_is_wrong(
+def test_nothing_is_written_if_nothing_is_wrong(
     tmp_path: Path, params: list[dict[str, Any]]
 ) -> None:
     path = make_database(tmp_path / "nni.sqlite", *params)
@@ -60,7 +60,7 @@ def test_nothing_is_written_where_nothing_is_wrong(
     assert path.read_bytes() == before
 
 
-def test_a_database_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_database_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     path = make_database(tmp_path / "nni.sqlite", {"searchSpace": json.dumps(SPACE)})
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("drop table ExperimentProfile")

@@ -1,4 +1,4 @@
-"""The rules by which a log of events becomes trials."""
+"""The rules for replaying a log of events into trials."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def final(data: str, trial: str = "trial") -> Row:
 
 
 def replay(*events: Row, finals: tuple[Row, ...] = ()) -> dict[str, Any]:
-    """Return the one trial that these events make."""
+    """Return the one trial of these events."""
     (trial,) = replay_trials(events, finals)
     return trial
 
@@ -71,7 +71,7 @@ RULES: dict[str, tuple[list[Row], dict[str, Any]]] = {
         [event("WAITING", 1, sequenceId=3), event("RUNNING", 2, sequenceId=4)],
         {"status": "RUNNING", "startTime": 2, "sequenceId": 3},
     ),
-    "the last folder and environment count": (
+    "the last directory and environment count": (
         [
             event("WAITING", 1, logPath="/a", environmentId="one"),
             event("RUNNING", 2, logPath="/b", environmentId="two"),
@@ -116,7 +116,7 @@ def test_events_make_a_trial(events: list[Row], expected: dict[str, Any]) -> Non
 
 
 def test_events_without_a_trial_are_left_out() -> None:
-    """Imports and waiting points of the caller have no trial, or an empty id."""
+    """Imports and queued custom parameters have no trial id, or an empty one."""
     events = [
         event("IMPORT_DATA", trialJobId="", data="[]"),
         event("ADD_CUSTOMIZED", trialJobId=""),
@@ -149,7 +149,7 @@ def test_hyper_parameters_are_kept_once() -> None:
 
 
 def test_hyper_parameters_have_the_numbers_that_the_manager_sends() -> None:
-    """Of `quniform` a tuner sends 5.0; the manager's answer and the trial say 5."""
+    """For `quniform` a tuner sends 5.0; the manager's answer and the trial say 5."""
     trial = replay(
         event(
             "SUCCEEDED",
@@ -167,7 +167,7 @@ def test_hyper_parameters_have_the_numbers_that_the_manager_sends() -> None:
     ["", "  ", '{"parameter_id": 0, "par', "7", '{"x": NaN}', "[" * 100_000, b"{}"],
     ids=["empty", "blank", "cut", "number", "NaN", "nested too deeply", "bytes"],
 )
-def test_data_that_are_no_hyper_parameters_are_left_out(data: object) -> None:
+def test_data_other_than_hyper_parameters_is_left_out(data: object) -> None:
     assert replay(event("WAITING", data=data))["hyperParameters"] == []
 
 
@@ -177,8 +177,8 @@ def test_the_first_of_several_final_metrics_counts() -> None:
     assert trial["finalMetricData"] == [to_metric(final('"0.5"'))]
 
 
-def test_of_multi_phase_every_final_metric_counts() -> None:
-    """Each set of hyper-parameters of a trial has its own there."""
+def test_every_final_metric_of_a_multi_phase_trial_counts() -> None:
+    """There, each set of a trial's hyper-parameters has one."""
     other = PARAMETERS.replace('"parameter_index": 0', '"parameter_index": 1')
 
     trial = replay(
@@ -192,7 +192,7 @@ def test_of_multi_phase_every_final_metric_counts() -> None:
 
 
 @pytest.mark.parametrize("status", ["RUNNING", "FAILED", "USER_CANCELED", "USER_TO_CANCEL"])
-def test_a_final_metric_counts_for_a_trial_that_succeeded_only(status: str) -> None:
+def test_a_final_metric_counts_only_for_a_succeeded_trial(status: str) -> None:
     assert "finalMetricData" not in replay(event(status), finals=(final('"0.5"'),))
 
 

@@ -1,4 +1,4 @@
-"""Databases that somebody else writes, or died while writing."""
+"""Databases that another process writes to, or died while writing to."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ COLUMNS = ("text",)
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Return a database whose table Log holds seven rows."""
+    """Return a database whose table Log has seven rows."""
     path = tmp_path / "db" / "nni.sqlite"
     path.parent.mkdir()
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -59,7 +59,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def writer(path: Path) -> Iterator[sqlite3.Connection]:
-    """Return a connection that gives up at once where it would have to wait."""
+    """Return a connection that fails at once if it would have to wait."""
     with closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as connection:
         yield connection
 
@@ -72,12 +72,12 @@ def texts(path: Path) -> list[str]:
 
 
 def contents(path: Path) -> dict[str, bytes]:
-    """Return the bytes of everything in the database's folder."""
+    """Return the bytes of everything in the database's directory."""
     return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
 @pytest.mark.parametrize("portion", [1, 3, 6, 7, 8])
-def test_rows_come_in_order_whatever_the_portions(
+def test_rows_come_in_order_in_portions_of_any_size(
     path: Path, monkeypatch: pytest.MonkeyPatch, portion: int
 ) -> None:
     monkeypatch.setattr("nnicli.store.database.sqlite._ROWS_AT_A_TIME", portion)
@@ -159,7 +159,7 @@ def test_a_database_that_stays_locked_is_an_error(
         texts(path)
 
 
-def test_what_a_dead_writer_left_half_done_is_undone_in_a_copy(path: Path) -> None:
+def test_an_unfinished_change_of_a_dead_writer_is_undone_in_a_copy(path: Path) -> None:
     """A manager killed in a transaction leaves a journal, which only a writer may play back."""
     subprocess.run([sys.executable, "-c", DIES_WHILE_WRITING, path], check=True)
     before = contents(path)
@@ -169,9 +169,7 @@ def test_what_a_dead_writer_left_half_done_is_undone_in_a_copy(path: Path) -> No
     assert contents(path) == before
 
 
-def test_a_resting_write_ahead_database_gets_no_files(
-    path: Path, writer: sqlite3.Connection
-) -> None:
+def test_an_idle_write_ahead_database_gets_no_files(path: Path, writer: sqlite3.Connection) -> None:
     """SQLite itself would leave two files there, even when it only reads."""
     writer.execute("pragma journal_mode = wal")
     writer.execute("insert into Log values ('new')")
@@ -184,7 +182,7 @@ def test_a_resting_write_ahead_database_gets_no_files(
 
 
 def test_a_damaged_write_ahead_mark_leaves_no_files(path: Path) -> None:
-    """SQLite goes by the mark for readers alone."""
+    """SQLite decides by the mark for readers only."""
     content = bytearray(path.read_bytes())
     content[19] = 2
     path.write_bytes(content)
@@ -236,7 +234,7 @@ def test_a_write_ahead_log_without_its_index_gets_none(left_log: Path) -> None:
     assert contents(left_log) == before
 
 
-def test_a_log_beside_a_linked_database_is_read(left_log: Path, tmp_path: Path) -> None:
+def test_a_log_next_to_a_linked_database_is_read(left_log: Path, tmp_path: Path) -> None:
     link = tmp_path / "links" / "nni.sqlite"
     link.parent.mkdir()
     link.symlink_to(left_log)
@@ -247,10 +245,10 @@ def test_a_log_beside_a_linked_database_is_read(left_log: Path, tmp_path: Path) 
     assert list(link.parent.iterdir()) == [link]
 
 
-def test_what_sqlite_cannot_open_where_it_lies_is_read_from_a_copy(
+def test_a_database_that_sqlite_cannot_open_in_place_is_read_from_a_copy(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So it is with an index that only its owner may open."""
+    """As with an index that only its owner may open."""
 
     def refuse(file: Path, target: str) -> sqlite3.Connection:
         if file == path:
@@ -271,7 +269,7 @@ def test_what_sqlite_cannot_open_where_it_lies_is_read_from_a_copy(
         (errno.ENOTDIR, None),
     ],
 )
-def test_why_a_path_is_closed_is_told(
+def test_why_permission_is_denied_is_reported(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str | None
 ) -> None:
     assert why_closed(path) is None
@@ -298,8 +296,8 @@ for number in range(10**9):
 """
 
 
-def test_a_copy_is_of_one_moment_while_a_manager_writes(path: Path, tmp_path: Path) -> None:
-    """Half of a transaction would be an experiment that never was."""
+def test_a_copy_is_consistent_while_a_manager_writes(path: Path, tmp_path: Path) -> None:
+    """Half of a transaction would be a state that never existed."""
     writer = subprocess.Popen(
         [sys.executable, "-c", _WRITE_PAIRS, str(path)], stdout=subprocess.PIPE, text=True
     )
@@ -320,7 +318,7 @@ def test_a_copy_is_of_one_moment_while_a_manager_writes(path: Path, tmp_path: Pa
         assert (left, verdict) == (right, "ok")
 
 
-def test_a_database_that_is_never_free_is_not_waited_for_without_end(
+def test_a_database_that_is_never_free_does_not_block_forever(
     path: Path, writer: sqlite3.Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(guarded, "_BUSY_TIMEOUT_S", 0.01)
@@ -353,7 +351,7 @@ def test_a_copy_leaves_the_original_alone(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [1, 2, 500])
 def test_the_rows_of_some_trials_are_found_by_their_index(number: int, tmp_path: Path) -> None:
-    """Without it an export looks at all rows again for each portion of trials."""
+    """Without it, an export reads all rows again for each portion of trials."""
     database = load_recording("3.0", tmp_path).database
     statements: list[str] = []
     names = [trial.trialJobId for trial in database.list_trial_jobs()]

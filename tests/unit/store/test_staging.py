@@ -1,4 +1,4 @@
-"""Folders that do not outlive their process."""
+"""Staging directories are deleted by their process, or by the next one if it was killed."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _STAGE_AND_WAIT = """
 import sys
 from pathlib import Path
 from nnicli.store.staging import find_abandoned, staging_directory
-with staging_directory(Path(sys.argv[1])) as folder:
-    (folder / "half").mkdir()
-    (folder / "half" / "done").touch()
-    print(folder, flush=True)
+with staging_directory(Path(sys.argv[1])) as directory:
+    (directory / "half").mkdir()
+    (directory / "half" / "done").touch()
+    print(directory, flush=True)
     sys.stdin.readline()
 """
 
 
 @pytest.fixture
 def parent(tmp_path: Path) -> Path:
-    folder = tmp_path / "parent"
-    folder.mkdir()
-    return folder
+    directory = tmp_path / "parent"
+    directory.mkdir()
+    return directory
 
 
 def stage_elsewhere(parent: Path) -> tuple[subprocess.Popen[str], Path]:
-    """Start a process that works in a folder there until it is told to end."""
+    """Start a process that works in a directory there until its input is closed."""
     process = subprocess.Popen(
         [sys.executable, "-c", _STAGE_AND_WAIT, str(parent)],
         stdin=subprocess.PIPE,
@@ -44,19 +44,19 @@ def stage_elsewhere(parent: Path) -> tuple[subprocess.Popen[str], Path]:
     return process, Path(process.stdout.readline().strip())
 
 
-def test_the_folder_is_the_owners_alone_and_is_gone_in_the_end(parent: Path) -> None:
-    with staging_directory(parent) as folder:
-        (folder / "file").touch()
-        mode = folder.stat().st_mode & 0o777
+def test_the_directory_is_private_and_is_deleted_in_the_end(parent: Path) -> None:
+    with staging_directory(parent) as directory:
+        (directory / "file").touch()
+        mode = directory.stat().st_mode & 0o777
 
     assert mode == 0o700
     assert list(parent.iterdir()) == []
 
 
-def test_the_folder_is_gone_after_a_failure(parent: Path) -> None:
+def test_the_directory_is_deleted_after_a_failure(parent: Path) -> None:
     def fail() -> None:
-        with staging_directory(parent) as folder:
-            (folder / "file").touch()
+        with staging_directory(parent) as directory:
+            (directory / "file").touch()
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -65,17 +65,17 @@ def test_the_folder_is_gone_after_a_failure(parent: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
-def test_what_a_killed_process_left_is_taken_away_by_the_next(parent: Path) -> None:
+def test_what_a_killed_process_left_is_removed_by_the_next(parent: Path) -> None:
     process, abandoned = stage_elsewhere(parent)
     process.kill()
     process.communicate()
     assert (abandoned / "half" / "done").exists()
 
-    with staging_directory(parent) as folder:
-        assert list(parent.iterdir()) == [folder]
+    with staging_directory(parent) as directory:
+        assert list(parent.iterdir()) == [directory]
 
 
-def test_what_a_living_process_works_in_is_left_alone(parent: Path) -> None:
+def test_the_directory_of_a_live_process_is_left_alone(parent: Path) -> None:
     process, theirs = stage_elsewhere(parent)
 
     with staging_directory(parent):
@@ -86,17 +86,17 @@ def test_what_a_living_process_works_in_is_left_alone(parent: Path) -> None:
     assert list(parent.iterdir()) == []
 
 
-def test_a_half_deleted_folder_is_taken_away_too(parent: Path) -> None:
-    """A process may be killed while it deletes, when the lock is gone already."""
+def test_a_half_deleted_directory_is_removed_too(parent: Path) -> None:
+    """A process may be killed while it deletes, when the lock is already gone."""
     abandoned = parent / ".nnicli-staging-abandoned"
     abandoned.mkdir()
     (abandoned / "rest").touch()
 
-    with staging_directory(parent) as folder:
-        assert list(parent.iterdir()) == [folder]
+    with staging_directory(parent) as directory:
+        assert list(parent.iterdir()) == [directory]
 
 
-def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_path: Path) -> None:
+def test_links_and_other_directories_are_left_alone(parent: Path, tmp_path: Path) -> None:
     theirs = tmp_path / "theirs"
     theirs.mkdir()
     (theirs / "file").touch()
@@ -117,72 +117,70 @@ def test_links_and_other_folders_of_that_place_are_left_alone(parent: Path, tmp_
 
 @pytest.fixture
 def planted(parent: Path, tmp_path: Path) -> tuple[Path, Path]:
-    """Return a folder that looks abandoned, with a lock that leads to a file, and that file."""
-    folder, target = parent / ".nnicli-staging-planted", tmp_path / "target"
-    folder.mkdir()
-    (folder / ".lock").symlink_to(target)
-    return folder, target
+    """Return a directory that looks abandoned, with a lock that leads to a file, and that file."""
+    directory, target = parent / ".nnicli-staging-planted", tmp_path / "target"
+    directory.mkdir()
+    (directory / ".lock").symlink_to(target)
+    return directory, target
 
 
-def test_a_link_in_the_place_of_a_lock_makes_no_file(
+def test_a_link_in_place_of_a_lock_creates_no_file(
     parent: Path, planted: tuple[Path, Path]
 ) -> None:
-    folder, target = planted
+    directory, target = planted
 
     with staging_directory(parent):
         pass
 
     assert not target.exists()
-    assert folder.exists()
+    assert directory.exists()
 
 
-def test_another_users_folder_is_not_touched(
+def test_another_users_directory_is_left_alone(
     parent: Path, planted: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a shared folder anybody may make one, and put anything into it."""
-    folder, _ = planted
-    (folder / ".lock").unlink()
-    (folder / "theirs").touch()
+    """In a shared directory anybody may create one, with anything in it."""
+    directory, _ = planted
+    (directory / ".lock").unlink()
+    (directory / "theirs").touch()
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
 
     with staging_directory(parent):
         assert find_abandoned(parent) == []
 
-    assert [path.name for path in folder.iterdir()] == ["theirs"]
+    assert [path.name for path in directory.iterdir()] == ["theirs"]
 
 
-def test_a_pipe_in_the_place_of_a_lock_is_not_waited_for(parent: Path) -> None:
-    folder = parent / ".nnicli-staging-planted"
-    folder.mkdir()
-    os.mkfifo(folder / ".lock")
+def test_a_pipe_in_place_of_a_lock_does_not_block(parent: Path) -> None:
+    directory = parent / ".nnicli-staging-planted"
+    directory.mkdir()
+    os.mkfifo(directory / ".lock")
 
     with staging_directory(parent):
         pass
 
-    assert not folder.exists()
+    assert not directory.exists()
 
 
 @pytest.mark.timeout(20)
-def test_where_nothing_can_be_locked_it_works_all_the_same(
-    parent: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On Lustre without `flock` it made new folders without end."""
+def test_it_works_where_locking_does_not(parent: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Lustre without `flock` it created new directories for ever."""
 
     def refuse(_handle: int, _operation: int) -> None:
-        # What the kernel says there.
+        # The kernel's error there.
         assert len(list(parent.iterdir())) < 10
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     monkeypatch.setattr(fcntl, "flock", refuse)
 
-    with staging_directory(parent) as folder:
-        assert [folder] == list(parent.iterdir())
+    with staging_directory(parent) as directory:
+        assert [directory] == list(parent.iterdir())
         assert find_abandoned(parent) == []
 
     assert list(parent.iterdir()) == []
 
 
-def test_what_was_abandoned_is_found(parent: Path) -> None:
+def test_abandoned_directories_are_found(parent: Path) -> None:
     process, abandoned = stage_elsewhere(parent)
     assert find_abandoned(parent) == []
 
@@ -193,7 +191,7 @@ def test_what_was_abandoned_is_found(parent: Path) -> None:
     assert (abandoned / "half" / "done").exists()
 
 
-def test_what_may_be_written_to_and_not_listed_is_worked_in(
+def test_a_writable_directory_that_cannot_be_listed_can_be_used(
     parent: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(_: Path) -> None:
@@ -201,5 +199,5 @@ def test_what_may_be_written_to_and_not_listed_is_worked_in(
 
     monkeypatch.setattr("nnicli.store.staging.remove_abandoned", refuse)
 
-    with staging_directory(parent) as folder:
-        assert folder.is_dir()
+    with staging_directory(parent) as directory:
+        assert directory.is_dir()

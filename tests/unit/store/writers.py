@@ -1,4 +1,4 @@
-"""A process that writes into a registry: as nnicli does, or as NNI's own Python does."""
+"""A process that writes to a registry, either as nnicli does or as NNI's Python does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_as_nnicli(path: Path, exp_id: str) -> None:
 
 
 def write_as_nni(path: Path, exp_id: str) -> None:
-    """Add an entry: look for locks, make one, truncate the file and write it anew."""
+    """Add an entry: check for locks, make one, truncate the file and rewrite it."""
     own = Path(f"{path}.lock.{os.getpid()}")
     while True:
         if not any(_is_fresh(lock) for lock in glob.glob(f"{path}.lock.*")):  # noqa: PTH207 - as NNI
