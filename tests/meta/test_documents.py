@@ -149,6 +149,19 @@ def test_the_recipes_name_files_that_exist() -> None:
     assert len(named) > 20
 
 
+def test_the_architecture_names_modules_that_exist() -> None:
+    """Modules are moved and renamed; a page that names an old one misleads its readers."""
+    text = (ROOT / "docs" / "explanation" / "architecture.md").read_text("utf-8")
+    named = set(re.findall(r"`([\w/.]+(?:\.py|/))`", text))
+    paths = [path.relative_to(ROOT).as_posix() for path in (ROOT / "nnicli").rglob("*.py")]
+    known = "".join(f"/{path}\n" for path in paths)
+
+    missing = {name for name in named if f"/{name}" not in known and not (ROOT / name).exists()}
+
+    assert missing == set()
+    assert len(named) > 60
+
+
 def test_every_decision_is_in_the_index() -> None:
     directory = ROOT / "docs" / "decisions"
     notes = sorted(directory.glob("0*.md"))
