@@ -15,9 +15,9 @@ from nnicli.reader import ExperimentReader
 from nnicli.results import PairedTrials
 from nnicli.store import (
     TRIAL_LOGS,
+    AssignedParameters,
     ExperimentDatabase,
     ExperimentPaths,
-    HandedParameters,
     Log,
     Parents,
 )
@@ -39,7 +39,7 @@ class RecordedExperiment(ExperimentReader):
     def __init__(self, database: ExperimentDatabase) -> None:
         """Read from the records of an experiment."""
         self._database = database
-        log = HandedParameters(ExperimentPaths(database.directory).manager_log)
+        log = AssignedParameters(ExperimentPaths(database.directory).manager_log)
         self._source = PairedTrials(database, log)
 
     def __repr__(self) -> str:

@@ -18,7 +18,7 @@ from nnicli.errors import (
     RegistryError,
 )
 from nnicli.housekeeping.listing import list_matching
-from nnicli.housekeeping.records import are_one
+from nnicli.housekeeping.records import are_same_experiment
 from nnicli.launcher import RunningManager, find_managers
 from nnicli.models import ExperimentRecord
 from nnicli.regular_files import open_regular
@@ -26,12 +26,12 @@ from nnicli.safe_logging import get_logger
 from nnicli.store import (
     ExperimentDatabase,
     Parents,
+    access_problem,
     find_experiment_directory,
     is_directory_name,
     is_file,
     read_record,
     to_absolute,
-    why_closed,
 )
 
 logger = get_logger(__name__)
@@ -235,7 +235,7 @@ def _choose(text: str, records: list[ExperimentRecord], preferred: Parents) -> F
     )
     for rule in rules:
         records = [record for record in records if rule(record)] or records
-    if are_one(records):
+    if are_same_experiment(records):
         return FoundExperiment("experiment", records[0])
     paths = _names(str(record.directory or record.registry) for record in records)
     raise InvalidValueError(
@@ -268,7 +268,7 @@ def _the_only_one(parents: Parents) -> FoundExperiment:
             shell="`nnicli experiment list --all` lists those that are known, and "
             "--experiments-directory adds a directory to search",
         )
-    if not are_one(chosen):
+    if not are_same_experiment(chosen):
         raise InvalidValueError(
             f"found {len(chosen)} experiments; pass one of: "
             f"{_names(record.exp_id for record in chosen)}",
@@ -292,7 +292,7 @@ def _at_path(text: str, parents: Parents) -> FoundExperiment | None:
     path = to_absolute(text)
     inside = ExperimentDatabase.of(path).path
     if not is_file(path) and not is_file(inside):
-        if (refusal := why_closed(inside)) is not None:
+        if (refusal := access_problem(inside)) is not None:
             raise DecodingError(f"{path} cannot be read as an experiment: {refusal}")
         return None
     real = path.resolve()

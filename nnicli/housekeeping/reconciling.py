@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from nnicli.errors import DecodingError, ExperimentNotFoundError, NnicliError, ProcessIdentity
-from nnicli.housekeeping.beginnings import (
+from nnicli.housekeeping.deleting import stop_processes
+from nnicli.housekeeping.entries import stopped_entry
+from nnicli.housekeeping.listing import list_experiments
+from nnicli.housekeeping.records import last_written, layout_of
+from nnicli.housekeeping.unstarted import (
     find_bare_directories,
     find_bare_launcher_directories,
     is_bare,
     waits_for_experiment,
 )
-from nnicli.housekeeping.deleting import stop_processes
-from nnicli.housekeeping.entries import stopped_entry
-from nnicli.housekeeping.listing import list_experiments
-from nnicli.housekeeping.records import last_written, layout_of
 from nnicli.launcher import (
     ManagerProcess,
     ProcessMarks,

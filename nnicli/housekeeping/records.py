@@ -11,7 +11,7 @@ from nnicli.models import ExperimentRecord
 from nnicli.store import LAYOUTS, ExperimentDatabase, Layout
 
 
-def are_one(records: Sequence[ExperimentRecord]) -> bool:
+def are_same_experiment(records: Sequence[ExperimentRecord]) -> bool:
     """Return whether all are of one experiment; the registries of 1.x and 2.x may both list it."""
     return len({(record.exp_id, _real_directory(record)) for record in records}) == 1
 

@@ -32,7 +32,7 @@ class Evidence:
 
     def manager_trouble(self) -> str:
         """Return the last error or warning that the manager logged, empty without one."""
-        return self.logs.manager.last_trouble() if self.logs is not None else ""
+        return self.logs.manager.last_problem() if self.logs is not None else ""
 
     def died_with_tuner(self) -> bool:
         """Return whether the manager is known to have died because its tuner was gone."""
@@ -46,7 +46,7 @@ class Evidence:
         """Return the end of what the tuner, or else the manager, wrote about its failure."""
         if self.logs is None:
             return ""
-        error, words = self.tuner_error(), self.logs.errors.words_before_traceback()
+        error, words = self.tuner_error(), self.logs.errors.text_before_traceback()
         if words and has_lost_connection(error):
             return words
         return error or self.logs.errors.last_lines() or self.logs.dispatcher.last_lines()

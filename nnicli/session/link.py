@@ -26,9 +26,9 @@ from nnicli.rest import ManagerClient
 from nnicli.safe_logging import get_logger
 from nnicli.session.evidence import Evidence
 from nnicli.store import (
+    AssignedParameters,
     ExperimentDatabase,
     ExperimentPaths,
-    HandedParameters,
     Layout,
     LogPart,
     RunLogs,
@@ -52,8 +52,8 @@ class Session:
         release: The manager's release.
         is_view: Whether the manager only shows a stopped experiment.
         is_stopped: Whether this session has stopped it, so that only its files are left.
-        handed_parameters: The trials' hyper-parameters by the manager's log, None when that is not
-            on this machine.
+        assigned_parameters: The trials' hyper-parameters by the manager's log, None when that is
+            not on this machine.
         logs: The logs of this run's manager and tuner, None when they are not on this machine.
         evidence: What the logs say about a failure.
         lead: By how much the number of the next parameter set exceeded the number of trials before
@@ -88,8 +88,10 @@ class Session:
         self.lead = lead
         self.tuner_has_connected = False
         self.reopening = Deadline(0)
-        self.handed_parameters = (
-            None if directory is None else HandedParameters(ExperimentPaths(directory).manager_log)
+        self.assigned_parameters = (
+            None
+            if directory is None
+            else AssignedParameters(ExperimentPaths(directory).manager_log)
         )
 
     @classmethod

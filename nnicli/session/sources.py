@@ -34,15 +34,15 @@ class ReadSource:
         """Read from the manager, or from the files if it was stopped or has died."""
         session = self._session
         if session.is_stopped:
-            return read(results.PairedTrials(self._files_of_stopped(), session.handed_parameters))
+            return read(results.PairedTrials(self._files_of_stopped(), session.assigned_parameters))
         try:
-            return read(results.PairedTrials(session.client, session.handed_parameters))
+            return read(results.PairedTrials(session.client, session.assigned_parameters))
         except (ConnectError, ConnectionLostError):
             files = session.database() if session.manager_is_gone() else None
             if files is None:
                 raise
         self._warn_once()
-        return read(results.PairedTrials(files, session.handed_parameters))
+        return read(results.PairedTrials(files, session.assigned_parameters))
 
     def trial_log(self, trial_job_id: str, kind: str) -> Log:
         """Return a trial's log of this kind."""

@@ -22,8 +22,8 @@ from nnicli.store.claims import (
 from nnicli.store.database.records import ExperimentDatabase as ExperimentDatabase
 from nnicli.store.database.repair import repair_search_space as repair_search_space
 from nnicli.store.database.sqlite import (
+    access_problem as access_problem,
     copy_database as copy_database,
-    why_closed as why_closed,
 )
 from nnicli.store.exit_codes import read_exit_code as read_exit_code
 from nnicli.store.kept_config import (
@@ -35,7 +35,7 @@ from nnicli.store.layouts import (
     Layout as Layout,
     is_directory_name as is_directory_name,
 )
-from nnicli.store.logs.handed_parameters import HandedParameters as HandedParameters
+from nnicli.store.logs.assigned_parameters import AssignedParameters as AssignedParameters
 from nnicli.store.logs.parser import (
     LogPart as LogPart,
     RunLogs as RunLogs,

@@ -14,7 +14,7 @@ from nnicli.errors import DecodingError, ExperimentNotFoundError, RegistryError
 from nnicli.models import ExperimentProfile, ExperimentRecord
 from nnicli.safe_logging import get_logger
 from nnicli.store.database.records import ExperimentDatabase
-from nnicli.store.database.sqlite import why_closed
+from nnicli.store.database.sqlite import access_problem
 from nnicli.store.kept_config import CONFIG_KEY, read_kept_config
 from nnicli.store.layouts import (
     LAYOUTS,
@@ -230,7 +230,7 @@ def _false_if_denied(check: Callable[[], bool]) -> bool:
 
 
 def _describe(directory: Path) -> str:
-    refusal = why_closed(ExperimentDatabase.of(directory).path)
+    refusal = access_problem(ExperimentDatabase.of(directory).path)
     return str(directory) if refusal is None else f"{directory} ({refusal})"
 
 
@@ -252,7 +252,7 @@ def _log_dir_of(config: Path | None) -> object:
 
 def _registered(one: _Registered, directory: Path | None, registry: Path) -> ExperimentRecord:
     entry = one.entry
-    profile, version = _look_into(
+    profile, version = _read_files(
         directory, one.layout.launcher_directory(_to_text(entry.get("fileName")) or "")
     )
     status = _to_text(entry.get("status")) or _STOPPED
@@ -280,7 +280,7 @@ def _registered(one: _Registered, directory: Path | None, registry: Path) -> Exp
 
 def read_record(directory: Path) -> ExperimentRecord:
     """Return what an experiment's own files say, without any registry."""
-    profile, version = _look_into(directory, None)
+    profile, version = _read_files(directory, None)
     params = profile["params"] if profile else {}
     return ExperimentRecord(
         exp_id=directory.name,
@@ -300,7 +300,7 @@ def read_record(directory: Path) -> ExperimentRecord:
     )
 
 
-def _look_into(
+def _read_files(
     directory: Path | None, launcher: Path | None
 ) -> tuple[ExperimentProfile | None, str | None]:
     """Return an experiment's profile and the releases that write such files; None if unknown."""

@@ -143,7 +143,7 @@ class Registry:
             if damage is None:
                 return None
             logger.warning("%s", damage)
-            kept = self._keep_aside()
+            kept = self._copy_damaged()
             self._replace({exp_id: dict(entry) for exp_id, entry in entries.items()})
         logger.info("rebuilt %s; the damaged file is kept as %s", self.path, kept)
         return kept
@@ -156,7 +156,7 @@ class Registry:
             return error
         return None
 
-    def _keep_aside(self) -> Path:
+    def _copy_damaged(self) -> Path:
         """Copy the file to another name, so that it is never missing."""
         try:
             content = read_regular(self.path, limit=_LARGEST)

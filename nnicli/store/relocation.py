@@ -14,7 +14,7 @@ from nnicli.config import with_experiments_directory
 from nnicli.decoding import decode_json
 from nnicli.errors import DecodingError
 from nnicli.store.database.guarded import GuardedConnection, connect
-from nnicli.store.logs.paths import is_elsewhere
+from nnicli.store.logs.paths import is_on_another_machine
 
 # The search space belongs to the user, and is not changed by a letter.
 _KEPT = frozenset(("searchSpace",))
@@ -50,7 +50,7 @@ class Relocation:
 
     def log_path(self, log_path: str) -> str:
         """Return where a trial's directory is now; on another machine, it has not moved."""
-        return log_path if is_elsewhere(log_path) else self.text(log_path)
+        return log_path if is_on_another_machine(log_path) else self.text(log_path)
 
     def config(self, config: Mapping[str, Any]) -> dict[str, Any]:
         """Return a config with the new paths, except in its search space and other machines."""

@@ -30,18 +30,18 @@ from nnicli.store.database.replay import (
     to_metric,
 )
 from nnicli.store.database.sqlite import (
+    access_problem,
     column_names,
     last_rowids,
     open_read_only,
     read_rows,
-    why_closed,
 )
 from nnicli.store.layouts import layout_with
 from nnicli.store.logs.paths import (
     check_kind,
     find_manager_log,
     find_trial_log,
-    is_elsewhere,
+    is_on_another_machine,
 )
 from nnicli.store.logs.reader import LogFile
 from nnicli.store.paths import ExperimentPaths
@@ -213,7 +213,7 @@ class ExperimentDatabase:
         # Only an id from the database is used in a path.
         trial = self.get_trial_job(trial_job_id)
         path = find_trial_log(self.directory, layout, trial.trialJobId, kind)
-        if is_elsewhere(trial.logPath) and not path.is_file():
+        if is_on_another_machine(trial.logPath) and not path.is_file():
             raise TrialLogNotAvailableError(
                 f"trial {trial_job_id} ran on another machine, and its logs are not in "
                 f"{self.directory}; they are at {trial.logPath}",
@@ -241,7 +241,7 @@ class ExperimentDatabase:
 
     @contextmanager
     def _connection(self) -> Iterator[GuardedConnection]:
-        if (refusal := why_closed(self.path)) is not None:
+        if (refusal := access_problem(self.path)) is not None:
             raise self._unreadable(refusal)
         if not self.path.is_file():
             raise ExperimentNotFoundError(f"no database at {self.path}", exp_id=self.directory.name)

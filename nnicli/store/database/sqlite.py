@@ -80,7 +80,7 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copyfileobj(original, copy)
 
 
-def why_closed(path: Path) -> str | None:
+def access_problem(path: Path) -> str | None:
     """Return why permission to look at a path is denied, else None, even if it does not exist."""
     try:
         path.stat()

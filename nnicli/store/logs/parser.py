@@ -47,7 +47,7 @@ _TRIAL_ENDED = re.compile(
     rb"Trial job \w+ status changed from \w+ to "
     rb"(?:SUCCEEDED|FAILED|USER_CANCELED|SYS_CANCELED|EARLY_STOPPED)\b"
 )
-_TROUBLES = ("WARNING", "ERROR", "CRITICAL")
+_PROBLEM_LEVELS = ("WARNING", "ERROR", "CRITICAL")
 _TUNER_SAID = b"NNIManager received command from dispatcher: "
 _NOTHING_MORE = _TUNER_SAID + b"NO, "
 
@@ -148,7 +148,7 @@ class LogPart:
             found = record.traceback or found
         return found
 
-    def words_before_traceback(self) -> str:
+    def text_before_traceback(self) -> str:
         """Return the text before the first traceback: in the error output, the manager's.
 
         Node's last output comes before the traceback of the tuner that lost it (2.10.1, seen live).
@@ -170,11 +170,11 @@ class LogPart:
         records = _records(self.path, self.since)
         return next((record.text for record in records if record.level == "ERROR"), "")
 
-    def last_trouble(self) -> str:
+    def last_problem(self) -> str:
         """Return the last error or warning, empty without one."""
         found = ""
         for record in _records(self.path, self._tail_start()):
-            found = record.text if record.level in _TROUBLES else found
+            found = record.text if record.level in _PROBLEM_LEVELS else found
         return found
 
     def died_with_tuner(self) -> bool:

@@ -70,7 +70,7 @@ def _trial_files(directory: Path, trial_job_id: str, kind: str) -> Iterator[Path
             yield from (trial / name for name in names if (trial / name).is_file())
 
 
-def is_elsewhere(log_path: str | None) -> bool:
+def is_on_another_machine(log_path: str | None) -> bool:
     """Return whether this trial directory is on another machine than the manager.
 
     Such a path begins with a host or a service: `10.0.0.7:~/...` in 3.0, `file://10.0.0.7:/...` or

@@ -65,7 +65,7 @@ def test_a_missing_log_counts_as_empty(log: Path) -> None:
     assert part.is_empty()
     assert not part.tuner_has_connected()
     assert part.crash() == ("", 0)
-    assert (part.last_traceback(), part.first_error(), part.last_trouble()) == ("", "", "")
+    assert (part.last_traceback(), part.first_error(), part.last_problem()) == ("", "", "")
     assert not part.died_with_tuner()
     assert not part.tuner_has_answered()
 
@@ -174,7 +174,7 @@ def test_the_first_error_is_the_cause_and_whole(log: Path) -> None:
     )
 
     assert LogPart(log).first_error() == cause
-    assert LogPart(log).last_trouble() == "Error: SQLITE_MISUSE: Database is closed"
+    assert LogPart(log).last_problem() == "Error: SQLITE_MISUSE: Database is closed"
 
 
 def test_the_first_error_of_a_1_9_manager(log: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_manager_s_output_is_distinguished_from_its_tuner_s(log: Path) -> None
     with log.open("a") as file:
         file.write(f"Error: refused\n    at Client.emit\n{TRACEBACK}")
 
-    assert part.words_before_traceback() == "Error: refused\n    at Client.emit"
+    assert part.text_before_traceback() == "Error: refused\n    at Client.emit"
     assert part.last_lines(1) == TRACEBACK.strip().splitlines()[-1]
     assert part.last_lines(100).startswith("Error: refused")
     assert LogPart.from_now(log).last_lines() == ""

@@ -17,11 +17,11 @@ import pytest
 from nnicli import StateError
 from nnicli.store.database import guarded, sqlite
 from nnicli.store.database.sqlite import (
+    access_problem,
     copy_database,
     last_rowids,
     open_read_only,
     read_rows,
-    why_closed,
 )
 from tests.unit.store.recordings import load_recording
 
@@ -272,14 +272,14 @@ def test_a_database_that_sqlite_cannot_open_in_place_is_read_from_a_copy(
 def test_why_permission_is_denied_is_reported(
     path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str | None
 ) -> None:
-    assert why_closed(path) is None
+    assert access_problem(path) is None
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(Path, "stat", refuse)
 
-    assert why_closed(path) == reason
+    assert access_problem(path) == reason
 
 
 _WRITE_PAIRS = """

@@ -19,10 +19,10 @@ _MOST_BYTES = 1 << 31
 _RECORD = re.compile(rb"V3\.\w+\) (Created trial|Trial parameter:) (\w+)([^\r\n]*)")
 _HEAD = re.compile(rb"\[[-\d]{10} [:\d]{8}\] INFO \((?:Local|Remote)")
 _LONGEST_HEAD = 64
-_HANDED = b"Trial parameter:"
+_ASSIGNED = b"Trial parameter:"
 
 
-class HandedParameters:
+class AssignedParameters:
     """The hyper-parameters of an experiment's trials, as recorded in its `nnimanager.log`.
 
     The 3.0 manager logs each trial that it creates, and the hyper-parameters when it assigns them,
@@ -42,7 +42,7 @@ class HandedParameters:
         self._texts: dict[bytes, bytes | None] = {}
 
     def __repr__(self) -> str:
-        return f"HandedParameters({str(self._path)!r})"
+        return f"AssignedParameters({str(self._path)!r})"
 
     def find(self, trial_job_ids: Collection[str]) -> dict[str, str | None]:
         """Return the hyper-parameters last assigned to trials, as the tuner's JSON text.
@@ -97,7 +97,7 @@ class HandedParameters:
             if not _HEAD.fullmatch(lines, start, record.start()):
                 continue
             what, trial, text = record.groups()
-            if what == _HANDED:
+            if what == _ASSIGNED:
                 self._texts[trial] = text.strip()
             else:
                 self._texts.setdefault(trial, None)
