@@ -1,7 +1,7 @@
-"""Short cuts for reads of very many objects, each with what it was measured to gain.
+"""Shortcuts for reading very many objects, each with the gain that was measured.
 
-All of nnicli's cleverness for speed is here. The figures are of 100,000 recorded trials with eleven
-metrics each, in Python 3.11 (`python -m benchmarks --only records`,
+All code of nnicli that is optimised for speed is here. The figures are for 100,000 recorded trials
+with eleven metrics each, in Python 3.11 (`python -m benchmarks --only records`,
 `docs/decisions/0011-one-table-and-fenced-short-cuts.md`).
 """
 
@@ -21,12 +21,12 @@ _DECODER = json.JSONDecoder()
 
 
 def scan_json(text: str, start: int = 0) -> tuple[Any, int]:
-    """Return the JSON value that begins at a place of a text, and where it ends.
+    """Return the JSON value that starts at a position of a text, and the position where it ends.
 
-    `json.loads` takes twice as long for a short text, as it looks for blanks around the value.
+    `json.loads` takes twice as long for a short text, as it looks for spaces around the value.
 
     Raises:
-        ValueError: No JSON value begins there, or it has a number of thousands of digits.
+        ValueError: No JSON value starts there, or it has a number of thousands of digits.
         RecursionError: It is nested too deeply.
     """
     return _DECODER.raw_decode(text, start)
@@ -40,8 +40,8 @@ def _setters(model: type) -> tuple[Any, ...]:
 def fill(instance: object, *values: object) -> None:
     """Set the fields of a new instance of a frozen dataclass with slots, in their order.
 
-    For a class whose constructor is not the dataclass's own. It takes two thirds of the time of
-    `object.__setattr__` with each name.
+    For classes with a constructor of their own. It takes two thirds of the time of calling
+    `object.__setattr__` for each name.
     """
     model: Any = type(instance)
     for put, value in zip(_setters(model), values, strict=True):
@@ -49,11 +49,11 @@ def fill(instance: object, *values: object) -> None:
 
 
 class _Pause:
-    """The collector's rest, which threads may share.
+    """A pause of the collector, which threads may share.
 
     Attributes:
-        depth: How many of them want it.
-        was_enabled: Whether the collector ran before the first of them.
+        depth: How many of them need it.
+        was_enabled: Whether the collector was enabled before the first of them.
     """
 
     def __init__(self) -> None:
@@ -75,10 +75,10 @@ class _Pause:
                 gc.enable()
 
     def end_in_child(self) -> None:
-        """End it in a forked process, which has none of the threads that wanted it."""
+        """End it in a forked process, which does not have the threads that needed it."""
         if self.depth and self.was_enabled:
             gc.enable()
-        self.__init__()  # type: ignore[misc]  # as new, with a lock that nobody holds
+        self.__init__()  # type: ignore[misc]  # as new, with a free lock
 
 
 _pause = _Pause()
@@ -88,11 +88,11 @@ if hasattr(os, "register_at_fork"):
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
-    """Keep Python's cyclic garbage collector from running while snapshots are made.
+    """Keep Python's cyclic garbage collector from running while snapshots are created.
 
-    They form no cycles, and the collector would look through all of them again and again. The
-    caller's collector is as it was afterwards: on or off, with its thresholds, and nothing frozen
-    or collected.
+    They do not form cycles, and the collector would traverse all of them again and again.
+    Afterwards the collector is in its previous state: enabled or disabled, with the same
+    thresholds, and nothing frozen or collected.
     """
     _pause.begin()
     try:

@@ -1,7 +1,7 @@
-"""What managers send and databases hold, turned into the one plain form that models take.
+"""Values from managers and databases, decoded to the plain form that models take.
 
-Known only here: trials were called `id` in 1.x; hyper-parameters are JSON texts; metrics are JSON
-inside JSON since 1.4; ids that are numbers travel as text.
+Only this module knows that a trial's id was called `id` in 1.x, that hyper-parameters are JSON
+texts, that metrics are JSON inside JSON since 1.4, and that numeric ids are sent as text.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from nnicli.bulk import scan_json
 from nnicli.errors import DecodingError
 
 _BODY_START = 200
-# A JavaScript number holds no larger integer exactly.
+# JavaScript has no larger exact integers.
 _LARGEST = 2**53
 _DEEPEST = 100
 _NUMBERS = frozenset((int, float))
-# The ids of a tuner count from 0; what is longer is text of somebody's own.
+# A tuner counts its ids from 0, so anything longer is not a number of a tuner.
 _MOST_ID_DIGITS = 15
 
 _SHORT = reprlib.Repr()
@@ -28,22 +28,22 @@ _SHORT.maxstring = _SHORT.maxother = _BODY_START
 
 
 def brief(value: object) -> str:
-    """Return the beginning of a value for an error, however large or deep it is."""
+    """Return the start of a value for an error message, for values of any size and depth."""
     return _SHORT.repr(value)[:_BODY_START]
 
 
 def decode_json(text: str) -> Any:
-    """Return the value of a JSON text; NaN and Infinity may stand bare, as Python writes them.
+    """Return the value of a JSON text; NaN and Infinity are accepted, as Python writes them.
 
     Raises:
-        DecodingError: The text is no JSON, or nested too deeply.
+        DecodingError: The text is not JSON, or is nested too deeply.
     """
     try:
         value, end = scan_json(text)
         if end == len(text):
             return value
     except (TypeError, ValueError, RecursionError):
-        # It begins with a blank, or json.loads says what is wrong.
+        # It begins with a space, or json.loads reports the error.
         pass
     try:
         return json.loads(text)
@@ -54,7 +54,7 @@ def decode_json(text: str) -> Any:
 
 
 def is_finite(value: float) -> bool:
-    """Return whether a number is one that JavaScript holds; an integer of 400 digits is not."""
+    """Return whether a number is finite in JavaScript; an integer of 400 digits is not."""
     try:
         return math.isfinite(value)
     except OverflowError:
@@ -62,7 +62,7 @@ def is_finite(value: float) -> bool:
 
 
 def is_shallow(value: object) -> bool:
-    """Return whether a JSON value is nested no deeper than recursion goes, and anybody nests it."""
+    """Return whether a JSON value is not nested too deep for recursive functions."""
     level = [value]
     for _ in range(_DEEPEST):
         level = [item for one in level for item in _items(one)]
@@ -78,15 +78,15 @@ def _items(value: object) -> Iterable[object]:
 
 
 def decode_trial(raw: object) -> tuple[Any, ...]:
-    """Return a trial as `/trial-jobs` sends it.
+    """Return the fields of a trial from `/trial-jobs`.
 
     Returns:
         trialJobId, status, hyperParameters, logPath, startTime, endTime (ms since 1970),
-        finalMetricData, sequenceId, stderrPath and message, each None where it was not sent. The
-        two lists are still encoded, for the two functions below.
+        finalMetricData, sequenceId, stderrPath and message, each None if it was not sent. The
+        items of the two lists are still encoded; the two functions below decode them.
 
     Raises:
-        DecodingError: It is no trial.
+        DecodingError: It is not a trial.
     """
     get = _mapping(raw, "a trial").get
     return (
@@ -109,7 +109,7 @@ def decode_hyper_parameters(raw: object) -> tuple[Any, ...]:
     Custom trials have no index, and None as their id (3.0, seen live).
 
     Raises:
-        DecodingError: They are none.
+        DecodingError: They are not hyper-parameters.
     """
     get = _mapping(decode_json(raw) if isinstance(raw, str) else raw, "hyper-parameters").get
     return (
@@ -124,7 +124,7 @@ def decode_metric(raw: object) -> tuple[Any, ...]:
     """Return a metric: timestamp (ms), trialJobId, parameterId, type, sequence, data (decoded).
 
     Raises:
-        DecodingError: It is no metric.
+        DecodingError: It is not a metric.
     """
     get = _mapping(raw, "a metric").get
     return (
@@ -141,7 +141,7 @@ def decode_result(raw: object) -> tuple[Any, ...]:
     """Return a row of `/export-data`: parameter, value (decoded), trialJobId.
 
     Raises:
-        DecodingError: It is no such row.
+        DecodingError: It is not such a row.
     """
     get = _mapping(raw, "an exported result").get
     return (
@@ -152,7 +152,7 @@ def decode_result(raw: object) -> tuple[Any, ...]:
 
 
 def decode_profile(raw: object) -> dict[str, Any]:
-    """Return a profile as `/experiment` sends it, all of whose fields are what they should be.
+    """Return a profile from `/experiment`, with fields of the right types.
 
     Raises:
         DecodingError: It is not a profile.
@@ -193,13 +193,13 @@ def decode_whole(raw: object, key: str) -> int | None:
     """Return an integer or None.
 
     Raises:
-        DecodingError: It is something else, or more than a JavaScript number holds exactly.
+        DecodingError: It is something else, or too large for an exact JavaScript number.
     """
     return _whole(raw, key)
 
 
 def _mapping(raw: object, what: str) -> Mapping[str, Any]:
-    # The first question is answered ten times faster than the second.
+    # The first test is ten times faster than the second.
     if type(raw) is not dict and not isinstance(raw, Mapping):
         raise DecodingError(f"expected {what}, found {brief(raw)}")
     return raw
@@ -230,7 +230,7 @@ def _number(value: object, key: str) -> float:
 
 
 def _whole(value: object, key: str) -> int | None:
-    # A bool is an int of another type.
+    # A bool is an int, but of another type.
     if value is None or (type(value) is int and -_LARGEST <= value <= _LARGEST):
         return value
     if isinstance(value, float) and value.is_integer() and abs(value) <= _LARGEST:
@@ -239,7 +239,7 @@ def _whole(value: object, key: str) -> int | None:
 
 
 def _decode_twice(value: object) -> Any:
-    """Return what a JSON text in a JSON text holds, mostly a number and then found at once."""
+    """Return the value of a JSON text inside a JSON text; there is a fast path for numbers."""
     if isinstance(value, str) and value[:1] == '"':
         try:
             number, end = scan_json(value, 1)
@@ -251,7 +251,7 @@ def _decode_twice(value: object) -> Any:
 
 
 def decode_text(value: object) -> Any:
-    """Return what a JSON text holds; what is not text is the value itself.
+    """Return the value of a JSON text; what is not text is returned unchanged.
 
     Raises:
         DecodingError: The text is not JSON.
@@ -260,7 +260,7 @@ def decode_text(value: object) -> Any:
 
 
 def decode_nested(value: object) -> Any:
-    """Return what a text holds; one that is no JSON is the value itself, as 1.0 to 1.3 sent it."""
+    """Return the value of a JSON text; other text is returned unchanged, as 1.0 to 1.3 sent it."""
     if not isinstance(value, str):
         return value
     try:
@@ -270,7 +270,7 @@ def decode_nested(value: object) -> Any:
 
 
 def _parameter_id(value: object, key: str) -> Any:
-    # Hyperband and BOHB make ids such as "2_0_5_abcde".
+    # Hyperband and BOHB generate ids such as "2_0_5_abcde".
     if isinstance(value, str):
         is_number = value.isascii() and value.isdigit() and len(value) <= _MOST_ID_DIGITS
         return int(value) if is_number else value

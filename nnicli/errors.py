@@ -1,4 +1,4 @@
-"""Everything that nnicli raises on purpose.
+"""The errors that nnicli raises on purpose.
 
     NnicliError
       ConfigError(ValueError)
@@ -45,10 +45,10 @@
         TrialsNotStartedError
       TunerNotReadyError(TimeoutError)
 
-The other base of a class is in parentheses. A class exists only where a caller would act
-differently on it. Every error can be pickled. The text of an error, and every attribute that quotes
-a log, an answer or a command line, can be shown as it is: it steers no terminal and has `***` for
-secrets.
+The other base of a class is in parentheses. A class exists only if a caller would handle it
+differently. Every error can be pickled. The text of an error, and every attribute that quotes a
+log, an answer or a command line, is safe to show: without terminal control characters, and with
+`***` for secrets.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ _Error = TypeVar("_Error", bound="NnicliError")
 _LONGEST_PROGRAM = 40
 
 Severity = Literal["error", "warning"]
-"""A problem with severity `error` stops a start; a `warning` is only told."""
+"""A problem with severity `error` prevents a start; a `warning` is only reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class Problem:
     """One thing that is wrong, or surprising, in a config or a search space.
 
     Attributes:
-        file: The file it stands in, or None when the config was given as a mapping.
+        file: The file it is in, or None if the config was given as a mapping.
         line: Line in that file, from 1, or None.
         column: Column in that line, from 1, or None.
         location: Dotted path of the field, such as `tuner.classArgs.optimize_mode`; empty for
@@ -95,14 +95,14 @@ class Problem:
     suggestion: str | None = None
 
     def __post_init__(self) -> None:
-        # The secrets are masked already, by whoever knows the field.
+        # Secrets have already been masked, by the code that knows the field.
         object.__setattr__(self, "location", printable_line(self.location))
         object.__setattr__(self, "message", printable(self.message))
         if self.suggestion is not None:
             object.__setattr__(self, "suggestion", printable_line(self.suggestion))
 
     def __str__(self) -> str:
-        """Return `FILE:LINE:COLUMN: field: message`, the form that editors and CI can jump to."""
+        """Return `FILE:LINE:COLUMN: field: message`, a form that editors and CI can jump to."""
         place = ":".join(
             printable_line(str(part))
             for part in (self.file, self.line, self.column)
@@ -114,13 +114,13 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """What makes a process this one and not a later one with the same pid.
+    """What distinguishes a process from a later one with the same pid.
 
     Attributes:
         pid: Process id.
         create_time: When the process was created, in seconds since 1970.
         argv: Its command line with `***` for secrets, such as the whole config in that of a tuner;
-            empty when it could not be read.
+            empty if it could not be read.
     """
 
     pid: int
@@ -140,12 +140,12 @@ class ProcessIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do about an error or a warning, in the words of where it shows.
+    """What to do about an error or a warning, worded for where it is shown.
 
     Attributes:
-        python: For callers of the library: names arguments and methods.
-        shell: For users of the command: names options and commands; empty where there is nothing
-            that they could do.
+        python: For callers of the library, in terms of arguments and methods.
+        shell: For users of the command, in terms of options and commands; empty if there is nothing
+            that they can do.
     """
 
     python: str
@@ -164,7 +164,7 @@ class NnicliError(Exception):
 
     Attributes:
         message: What was tried and what was seen.
-        advice: What to do next, None where the message says it all.
+        advice: What to do next, None if the message says enough.
     """
 
     def __init__(self, message: str) -> None:
@@ -180,16 +180,16 @@ class NnicliError(Exception):
         return self.text_for("python")
 
     def text_for(self, face: Literal["python", "shell"]) -> str:
-        """Return the text with the advice for where it shows."""
+        """Return the text with the advice for where it is shown."""
         advice = "" if self.advice is None else getattr(self.advice, face)
         if not advice:
             return self.message
-        # After the end of a log it would be taken for a part of it.
+        # After the end of a log it would look like a part of the log.
         sign = "\n" if "\n" in self.message else "; "
         return f"{self.message}{sign}{advice}"
 
     def with_advice(self: _Error, python: str, *, shell: str) -> _Error:  # noqa: PYI019 - 3.10
-        """Return this error, with what to do next in the words of both faces."""
+        """Return this error, with advice worded for both faces."""
         self.advice = Advice(python, shell)
         return self
 
@@ -223,19 +223,19 @@ class ConfigError(NnicliError, ValueError):
 
 
 class ConfigSyntaxError(ConfigError):
-    """The file is missing, unreadable, or no YAML or JSON that a config can be."""
+    """The file is missing, unreadable, or not YAML or JSON that a config can be."""
 
 
 class ConfigSchemaError(ConfigError):
-    """The document was read, and its content breaks the rules of the format."""
+    """The document was read, but its content violates the rules of the format."""
 
 
 class SearchSpaceError(ConfigError):
-    """The search space is missing, unreadable or not one that a tuner can use."""
+    """The search space is missing, unreadable, or cannot be used by a tuner."""
 
 
 class InvalidValueError(NnicliError, ValueError):
-    """A value that was passed to nnicli is not one that is allowed; nothing was sent."""
+    """A value passed to nnicli is not allowed; nothing was sent."""
 
     def __init__(self, message: str, *, field: str, value: object) -> None:
         super().__init__(message)
@@ -243,7 +243,7 @@ class InvalidValueError(NnicliError, ValueError):
         self.value = value
 
     def text_for(self, face: Literal["python", "shell"]) -> str:
-        """Return the text; in a shell an argument of ours is called by its option."""
+        """Return the text; for a shell an argument is named as its option."""
         text = super().text_for(face)
         is_argument = self.field.isidentifier() and text.startswith(f"{self.field}: ")
         if face == "python" or not is_argument:
@@ -252,23 +252,23 @@ class InvalidValueError(NnicliError, ValueError):
 
 
 class StateError(NnicliError, RuntimeError):
-    """The call came at a wrong moment."""
+    """The call is not allowed in the current state."""
 
 
 class NotConnectedError(StateError):
-    """The call needs an experiment, and this instance has none."""
+    """The call needs an experiment, but this instance is not connected to one."""
 
 
 class AlreadyConnectedError(StateError):
-    """The call would make this instance forget the experiment that it is connected to."""
+    """The call would replace the experiment that this instance is connected to."""
 
 
 class NotFoundError(NnicliError, LookupError):
-    """Something that was named does not exist."""
+    """Something named in the call does not exist."""
 
 
 class ExperimentNotFoundError(NotFoundError):
-    """No experiment of that id is known here."""
+    """No experiment with that id is known on this machine."""
 
     def __init__(self, message: str, *, exp_id: str) -> None:
         super().__init__(message)
@@ -276,7 +276,7 @@ class ExperimentNotFoundError(NotFoundError):
 
 
 class TrialJobNotFoundError(NotFoundError):
-    """The experiment has no trial job of that id."""
+    """The experiment does not have a trial job with that id."""
 
     def __init__(self, message: str, *, trial_job_id: str) -> None:
         super().__init__(message)
@@ -284,11 +284,11 @@ class TrialJobNotFoundError(NotFoundError):
 
 
 class TrialLogNotAvailableError(NotFoundError):
-    """The trial ran on another machine, and what it wrote is not to be had from here.
+    """The trial ran on another machine, and its output is not available on this one.
 
     Attributes:
         trial_job_id: The trial.
-        location: Where its output is, as the manager says.
+        location: Where its output is, according to the manager.
     """
 
     def __init__(self, message: str, *, trial_job_id: str, location: str) -> None:
@@ -298,10 +298,10 @@ class TrialLogNotAvailableError(NotFoundError):
 
 
 class LaunchError(NnicliError, RuntimeError):
-    """A manager could not be started; nothing of it is left.
+    """A manager could not be started; everything it left was removed.
 
     Attributes:
-        argv: The command line that was tried, empty when it did not come so far.
+        argv: The command line that was tried, empty if the start failed before.
         log_tail: The last lines that the manager wrote.
     """
 
@@ -316,7 +316,7 @@ class InstallationNotFoundError(LaunchError, FileNotFoundError):
 
 
 class UnsupportedVersionError(LaunchError):
-    """An NNI was found, but its release is not supported, or does not have what was asked for."""
+    """An NNI was found, but its release is not supported, or lacks what was requested."""
 
 
 class UnsupportedPlatformError(LaunchError):
@@ -324,11 +324,11 @@ class UnsupportedPlatformError(LaunchError):
 
 
 class PortInUseError(LaunchError, OSError):
-    """The port is taken.
+    """The port is already in use.
 
     Attributes:
-        port: The port that was asked for.
-        owner: The process that listens on it, or None where that could not be seen.
+        port: The requested port.
+        owner: The process that listens on it, or None if that is not visible.
     """
 
     def __init__(self, message: str, *, port: int, owner: ProcessIdentity | None = None) -> None:
@@ -338,7 +338,7 @@ class PortInUseError(LaunchError, OSError):
 
 
 class ManagerExitedError(LaunchError):
-    """The manager ended before the experiment had started."""
+    """The manager exited before the experiment had started."""
 
     def __init__(
         self,
@@ -353,7 +353,7 @@ class ManagerExitedError(LaunchError):
 
 
 class StartTimeoutError(LaunchError, TimeoutError):
-    """The manager lives but did not become ready in time; it was ended."""
+    """The manager was alive but not ready in time; it was stopped."""
 
     def __init__(
         self, message: str, *, waited_s: float, argv: Sequence[str] = (), log_tail: str = ""
@@ -367,7 +367,7 @@ class StopError(NnicliError):
 
 
 class ManagerStillAliveError(StopError, TimeoutError):
-    """The manager, or something that it had started, outlived even SIGKILL."""
+    """The manager, or a process that it had started, survived even SIGKILL."""
 
     def __init__(self, message: str, *, identity: ProcessIdentity) -> None:
         super().__init__(message)
@@ -375,15 +375,15 @@ class ManagerStillAliveError(StopError, TimeoutError):
 
 
 class StopNotSupportedError(StopError):
-    """This manager offers no way to be stopped from here."""
+    """This manager cannot be stopped from this machine."""
 
 
 class RegistryError(NnicliError, OSError):
-    """NNI's registry of experiments is corrupt, not writable, or its lock is not to be had."""
+    """NNI's registry of experiments is corrupt or not writable, or could not be locked."""
 
 
 class ArchiveError(NnicliError, OSError):
-    """A saved experiment cannot be written or read, is damaged, or holds what none may hold.
+    """An archive cannot be written or read, is damaged, or holds something that is not allowed.
 
     Attributes:
         path: The archive.
@@ -395,10 +395,10 @@ class ArchiveError(NnicliError, OSError):
 
 
 class AlreadyExistsError(NnicliError, FileExistsError):
-    """Something is there already, and nnicli does not write over it.
+    """A file or directory already exists, and nnicli does not overwrite it.
 
     Attributes:
-        path: What is there.
+        path: The existing file or directory.
     """
 
     def __init__(self, message: str, *, path: Path) -> None:
@@ -407,10 +407,10 @@ class AlreadyExistsError(NnicliError, FileExistsError):
 
 
 class DeletionError(NnicliError, OSError):
-    """Something of an experiment could not be deleted; what was, is gone.
+    """Part of an experiment could not be deleted; other parts may already be gone.
 
     Attributes:
-        path: What is still there.
+        path: What could not be deleted.
     """
 
     def __init__(self, message: str, *, path: Path) -> None:
@@ -422,7 +422,7 @@ class DecodingError(NnicliError, ValueError):
     """A file or a text does not hold what NNI writes there.
 
     Attributes:
-        body_start: How the text begins, empty where it is not shown.
+        body_start: The start of the text, empty if it is not shown.
     """
 
     def __init__(self, message: str, *, body_start: str = "") -> None:
@@ -445,15 +445,15 @@ class RestError(NnicliError):
 
 
 class ConnectError(RestError, ConnectionError):
-    """No connection: nothing was sent, so the request is safe to repeat."""
+    """Could not connect: nothing was sent, so the request is safe to repeat."""
 
 
 class ConnectionLostError(RestError, ConnectionError):
-    """The connection broke after the request was sent; nobody knows whether it was done."""
+    """The connection broke after the request was sent; it may or may not have been processed."""
 
 
 class RequestTimeoutError(RestError, TimeoutError):
-    """No answer in time; nobody knows whether the request was done."""
+    """No answer in time; the request may or may not have been processed."""
 
 
 class StatusError(RestError):
@@ -461,7 +461,7 @@ class StatusError(RestError):
 
     Attributes:
         status_code: HTTP status.
-        server_message: The manager's own explanation, as far as it gave one.
+        server_message: The manager's own explanation, empty if it did not give one.
     """
 
     def __init__(
@@ -473,7 +473,7 @@ class StatusError(RestError):
 
 
 class ResponseError(RestError, DecodingError):
-    """The answer is not what a manager sends; `body_start` holds how it begins."""
+    """The answer is not what a manager sends; `body_start` is the start of it."""
 
     def __init__(self, message: str, *, method: str, url: str, body_start: str = "") -> None:
         super().__init__(message, method=method, url=url)
@@ -481,7 +481,7 @@ class ResponseError(RestError, DecodingError):
 
 
 class UpdateNotAppliedError(RestError):
-    """The manager answered 200, yet the value did not change."""
+    """The manager answered 200, but the value did not change."""
 
     def __init__(
         self, message: str, *, method: str, url: str, field: str, wanted: object, found: object
@@ -493,7 +493,7 @@ class UpdateNotAppliedError(RestError):
 
 
 class ExperimentFailedError(NnicliError, RuntimeError):
-    """The experiment ended in an error; `errors` holds what the manager said."""
+    """The experiment ended in an error; `errors` has the manager's own messages."""
 
     def __init__(self, message: str, *, errors: Iterable[str] = ()) -> None:
         super().__init__(message)
@@ -501,7 +501,7 @@ class ExperimentFailedError(NnicliError, RuntimeError):
 
 
 class TunerCrashedError(ExperimentFailedError):
-    """The tuner is gone, so no further trial will come; `log_tail` is the end of dispatcher.log."""
+    """The tuner crashed, so no more trials will start; `log_tail` is the end of dispatcher.log."""
 
     def __init__(self, message: str, *, errors: Iterable[str] = (), log_tail: str = "") -> None:
         super().__init__(message, errors=errors)
@@ -509,11 +509,11 @@ class TunerCrashedError(ExperimentFailedError):
 
 
 class TunerTooSlowError(TunerCrashedError):
-    """The manager gave up its tuner, which wrote no error and was not connected in time."""
+    """The manager gave up on a tuner that did not connect in time, without an error."""
 
 
 class NoTrialSucceededError(ExperimentFailedError):
-    """The experiment is over, and not one trial succeeded."""
+    """The experiment is over, and no trial succeeded."""
 
 
 class NoMetricError(NoTrialSucceededError):
@@ -521,7 +521,7 @@ class NoMetricError(NoTrialSucceededError):
 
 
 class TrialStillRunningError(StopError, TimeoutError):
-    """A trial went on for all the time in which its manager was asked to cancel it."""
+    """A trial was still running after its manager had been asked to cancel it for `waited_s`."""
 
     def __init__(self, message: str, *, trial_job_id: str, waited_s: float) -> None:
         super().__init__(message)
@@ -530,7 +530,7 @@ class TrialStillRunningError(StopError, TimeoutError):
 
 
 class WaitTimeoutError(NnicliError, TimeoutError):
-    """The experiment did not come to its end in time; it goes on."""
+    """The experiment did not end in time; it continues to run."""
 
     def __init__(self, message: str, *, waited_s: float, status: str) -> None:
         super().__init__(message)
@@ -539,11 +539,11 @@ class WaitTimeoutError(NnicliError, TimeoutError):
 
 
 class TrialsNotStartedError(WaitTimeoutError):
-    """No trial has run for as long as the caller wanted to wait for one; the experiment goes on."""
+    """No trial started within the caller's timeout; the experiment continues to run."""
 
 
 class TunerNotReadyError(NnicliError, TimeoutError):
-    """The call needs the tuner, which has not connected to the manager in time."""
+    """The call needs the tuner, which did not connect to the manager in time."""
 
     def __init__(self, message: str, *, waited_s: float, log_tail: str = "") -> None:
         super().__init__(message)

@@ -1,8 +1,9 @@
-"""Snapshots of what a manager or an experiment's files say.
+"""Snapshots of data from a manager or from an experiment's files.
 
-camelCase attributes are NNI's own words, snake_case ones are nnicli's reading of them, except for
-the names of hyper-parameters, which NNI itself writes in snake_case. `raw` keeps what was sent;
-from files, what the manager would send, but hyper-parameters as values and not as their texts.
+Attributes in camelCase have NNI's names, those in snake_case are derived by nnicli, except for the
+names of hyper-parameters, which NNI itself writes in snake_case. `raw` is what was sent; for data
+from files it is what the manager would send, but with hyper-parameters as values and not as
+texts.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _Snapshot = TypeVar("_Snapshot", "TrialJob", "TrialResult")
 
 
 class ExperimentStatus(str, Enum):
-    """What a manager says of its experiment; DONE is not final, as a higher limit reopens it."""
+    """Status of an experiment; DONE is not final, as a higher limit reopens the experiment."""
 
     INITIALIZED = "INITIALIZED"
     RUNNING = "RUNNING"
@@ -45,7 +46,7 @@ class ExperimentStatus(str, Enum):
 
 
 class TrialJobStatus(str, Enum):
-    """What a manager says of a trial."""
+    """Status of a trial."""
 
     UNKNOWN = "UNKNOWN"
     WAITING = "WAITING"
@@ -61,11 +62,11 @@ class TrialJobStatus(str, Enum):
 
     @property
     def is_finished(self) -> bool:
-        """Whether it is a last status."""
+        """Whether it is a final status."""
         return self in _FINISHED
 
 
-# As plain text: `.value` costs more than the rest of a trial's status.
+# As plain text: `.value` takes longer than the rest of a trial's status.
 _KNOWN, _NOT_READ, _UNKNOWN = "KNOWN", "NOT_READ", "UNKNOWN"
 _FINISHED = frozenset(
     (
@@ -79,25 +80,25 @@ _FINISHED = frozenset(
 
 
 class ParametersStatus(str, Enum):
-    """How far it is known which hyper-parameters a trial ran with.
+    """Whether it is known which hyper-parameters a trial ran with.
 
-    The 3.0 manager hands them from a queue to whichever trial asks first, on a local machine and
-    over SSH (`v3/compat.js`); everywhere else each trial gets its own.
+    On a local machine and over SSH the 3.0 manager gives the next set of a queue to the trial that
+    asks first (`v3/compat.js`); in all other cases each trial gets its own.
     """
 
     KNOWN = "KNOWN"
     """The trial ran with these."""
     NOT_READ = "NOT_READ"
-    """The trial ended without reading any; these are what the manager meant for it."""
+    """The trial ended without reading any; these are what the manager intended for it."""
     UNKNOWN = "UNKNOWN"
-    """Nothing says so yet, or any more; these are what the manager meant for it."""
+    """It is not known yet, or no longer; these are what the manager intended for it."""
 
     def __str__(self) -> str:
         return self.value
 
 
 class MetricType(str, Enum):
-    """Whether a metric is one on the way or the one that counts."""
+    """Whether a metric is intermediate or final."""
 
     PERIODICAL = "PERIODICAL"
     FINAL = "FINAL"
@@ -107,14 +108,14 @@ class MetricType(str, Enum):
 
 
 class NNIManagerStatus(TypedDict):
-    """The manager's status, an ExperimentStatus as text, and what it says went wrong."""
+    """The manager's status, an ExperimentStatus as text, and its error messages."""
 
     status: str
     errors: list[str]
 
 
 class TrialJobStatistics(TypedDict):
-    """How many trials are in one status."""
+    """Number of trials with a status."""
 
     trialJobStatus: str
     trialJobNumber: int
@@ -132,7 +133,7 @@ class _ProfileAlways(TypedDict):
 class ExperimentProfile(_ProfileAlways, total=False):
     """An experiment: `params` is its config; times in ms since 1970, execDuration in seconds.
 
-    `logDir` is the experiment's own folder.
+    `logDir` is the experiment's own directory.
     """
 
     startTime: int
@@ -151,12 +152,12 @@ class TrialHyperParameters:
     """The hyper-parameters of a trial.
 
     Attributes:
-        parameter_id: Number given by the tuner; text with Hyperband and BOHB, None for the
-            caller's own points.
+        parameter_id: Number given by the tuner; text with Hyperband and BOHB, None for submitted
+            points.
         parameter_source: `algorithm`, `customized` or `resumed`.
         parameters: Name -> value.
-        parameter_index: Index of this set in its trial, 0 but for multi-phase; None for the
-            caller's own points.
+        parameter_index: Index of this set in its trial, 0 except for multi-phase; None for
+            submitted points.
     """
 
     parameter_id: int | str | None
@@ -166,7 +167,7 @@ class TrialHyperParameters:
     raw: Any = field(repr=False, compare=False)
 
     def __init__(self, json_obj: Mapping[str, Any] | str) -> None:
-        """Take them as the manager sends them: a JSON object, or its text."""
+        """Create them from what the manager sends: a JSON object, or its text."""
         fill(self, *decode_hyper_parameters(json_obj), json_obj)
 
     def __hash__(self) -> int:
@@ -178,7 +179,7 @@ class TrialMetricData:
     """A metric that a trial reported.
 
     Attributes:
-        timestamp: When, in ms since 1970.
+        timestamp: When it was reported, in ms since 1970.
         trialJobId: The trial.
         parameterId: Id of its hyper-parameters.
         type: PERIODICAL or FINAL.
@@ -195,16 +196,16 @@ class TrialMetricData:
     raw: Any = field(repr=False, compare=False)
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
-        """Take it as the manager sends it."""
+        """Create it from what the manager sends."""
         fill(self, *decode_metric(json_obj), json_obj)
 
     def __hash__(self) -> int:
-        # What is equal has the same; `data` may be a dict.
+        # Equal metrics have equal hashes; `data` may be a dict.
         return hash((self.trialJobId, self.timestamp, self.type, self.sequence))
 
     @property
     def is_damaged(self) -> bool:
-        """Whether what was stored is not JSON; `data` is its text then."""
+        """Whether what was stored is not JSON; `data` is then its text."""
         return isinstance(self.data, str) and self.data == self.raw.get("data")
 
     @property
@@ -216,8 +217,8 @@ class TrialMetricData:
 def group_metrics(metrics: Iterable[TrialMetricData]) -> dict[str, list[TrialMetricData]]:
     """Return the metrics by trial job id, each trial's in the order reported.
 
-    The manager stores metrics side by side, so those of one moment may lie and be sent in any
-    order; their timestamps are taken in the right one (3.0, `sqlDatabase.js`).
+    The manager stores metrics concurrently, so those of the same moment may be stored and sent in
+    any order, but their timestamps are in the right order (3.0, `sqlDatabase.js`).
     """
     grouped: dict[str, list[TrialMetricData]] = {}
     for metric in metrics:
@@ -241,7 +242,7 @@ class TrialResult:
         value: The final metric, usually a number, or a dict with the key "default"; decoded.
         trialJobId: The trial.
         parameters_status: A ParametersStatus as text: whether the trial ran with `parameter`. The
-            manager does not send it, so KNOWN until `with_parameter` says otherwise.
+            manager does not send it, so it is KNOWN unless `with_parameter` sets it.
     """
 
     parameter: dict[str, Any]
@@ -251,7 +252,7 @@ class TrialResult:
     raw: Any = field(repr=False, compare=False)
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
-        """Take it as the manager sends it."""
+        """Create it from what the manager sends."""
         fill(self, *decode_result(json_obj), _KNOWN, json_obj)
 
     def __hash__(self) -> int:
@@ -260,14 +261,14 @@ class TrialResult:
     def with_parameter(
         self, parameter: dict[str, Any], *, parameters_status: str = _KNOWN
     ) -> TrialResult:
-        """Return the same result with other hyper-parameters; `raw` stays."""
+        """Return the same result with other hyper-parameters; `raw` is not changed."""
         return _changed(self, parameter=parameter, parameters_status=str(parameters_status))
 
 
 def make_result(
     trial_job_id: str, parameter: dict[str, Any], value: Any, *, parameters_status: str = _KNOWN
 ) -> TrialResult:
-    """Return a result of values that are decoded; its `raw` is what the manager would send."""
+    """Return a result of decoded values; its `raw` is what the manager would send."""
     result = TrialResult.__new__(TrialResult)
     raw = {"parameter": parameter, "value": json.dumps(value), "trialJobId": trial_job_id}
     fill(result, parameter, value, trial_job_id, str(parameters_status), raw)
@@ -276,22 +277,23 @@ def make_result(
 
 @dataclass(frozen=True, slots=True, init=False)
 class TrialJob:
-    """A trial as it was when it was read.
+    """A trial at the moment when it was read.
 
     Attributes:
         trialJobId: Its id.
         status: A TrialJobStatus as text; statuses unknown to nnicli pass through.
         hyperParameters: One set, more only with the multi-phase of 1.x and 2.0.
-        logPath: Where its output is, as the manager says: a folder, or a URL of one up to 2.10.
+        logPath: Where its output is, according to the manager: a directory, or up to 2.10 the URL
+            of one.
         startTime: Milliseconds since 1970, None before the start.
         endTime: Milliseconds since 1970, None before the end.
         finalMetricData: The final metric; empty unless the trial succeeded with one.
         sequenceId: Number in the experiment; not unique after a resume of 2.10 or later.
-        stderrPath: Where its error output is said to be; for failed trials only.
-        message: What the manager says of its status.
+        stderrPath: Where its error output should be; only for failed trials.
+        message: The manager's explanation of its status.
         parameters_status: A ParametersStatus as text: whether the trial ran with
-            `hyperParameters`, as far as its own record says. `Experiment` and `open_experiment()`
-            look further where it does not, a `ManagerClient` does not.
+            `hyperParameters`, as far as its own record shows. `Experiment` and `open_experiment()`
+            also use other sources, a `ManagerClient` does not.
     """
 
     trialJobId: str
@@ -308,7 +310,7 @@ class TrialJob:
     raw: Any = field(repr=False, compare=False)
 
     def __init__(self, json_obj: Mapping[str, Any]) -> None:
-        """Take it as a manager of any release sends it."""
+        """Create it from what a manager of any release sends."""
         trial_id, status, sets, log, start, end, finals, number, stderr, message = decode_trial(
             json_obj
         )
@@ -335,12 +337,12 @@ class TrialJob:
     def with_hyper_parameters(
         self, sets: list[TrialHyperParameters], *, parameters_status: str = _KNOWN
     ) -> TrialJob:
-        """Return the same trial with other hyper-parameters; `raw` stays."""
+        """Return the same trial with other hyper-parameters; `raw` is not changed."""
         return _changed(self, hyperParameters=sets, parameters_status=str(parameters_status))
 
     @property
     def parameter_index(self) -> int | None:
-        """The last hyper-parameters' index, None without any."""
+        """The index of the last hyper-parameters, None without any."""
         return self.hyperParameters[-1].parameter_index if self.hyperParameters else None
 
     @property
@@ -350,15 +352,15 @@ class TrialJob:
 
     @property
     def draws_from_queue(self) -> bool:
-        """Whether it gets whichever hyper-parameters are next when it asks, not its own.
+        """Whether it gets the next hyper-parameters of a queue when it asks, and not its own.
 
-        Only then has it an environment (3.0, `v3/compat.js`).
+        Only such trials have an environment (3.0, `v3/compat.js`).
         """
         return _draws_from_queue(self.hyperParameters, self.raw)
 
     @property
     def is_finished(self) -> bool:
-        """Whether its status is a last one."""
+        """Whether its status is final."""
         return self.status in {status.value for status in _FINISHED}
 
     @property
@@ -380,14 +382,14 @@ class TrialJob:
 
     @property
     def final_value(self) -> float | None:
-        """The final metric as a number, of a dict its "default"; None without one."""
+        """The final metric as a number, or the "default" of a dict; None without one."""
         return self.final_metric("default")
 
     def final_metric(self, name: str) -> float | None:
-        """Return one number of the final metric, None where it has none of that name.
+        """Return a number from the final metric, None if there is none with that name.
 
         Args:
-            name: Key in the metric; `default` is also a metric that is a plain number.
+            name: Key in the metric; `default` also means a metric that is a plain number.
         """
         if not self.finalMetricData:
             return None
@@ -398,7 +400,7 @@ class TrialJob:
         try:
             float(value)
         except OverflowError:
-            # As the manager reads it, and as `1e400` is read here.
+            # The manager reads it like this, and `1e400` is read like this here.
             return math.inf if value > 0 else -math.inf
         return value
 
@@ -410,41 +412,41 @@ def _draws_from_queue(sets: list[TrialHyperParameters], raw: Mapping[str, Any]) 
 def _status_by_record(
     sets: list[TrialHyperParameters], finals: list[TrialMetricData], raw: Mapping[str, Any]
 ) -> str:
-    """Return how far a trial's own record says which hyper-parameters it ran with."""
+    """Return whether a trial's own record shows which hyper-parameters it ran with."""
     if len(sets) != 1:
-        # Multi-phase, before there was a queue.
+        # Multi-phase, from before the queue existed.
         return _KNOWN
     if not finals:
         return _UNKNOWN if _draws_from_queue(sets, raw) else _KNOWN
     reported, meant = finals[0].parameterId, sets[0].parameter_id
     if _draws_from_queue(sets, raw):
-        # All of the caller's own points have None as their id.
+        # All submitted points have None as their id.
         return _KNOWN if meant is not None and reported == meant else _UNKNOWN
-    # A trial that never asked reports no id (to 2.10.1).
+    # A trial that never asked does not report an id (up to 2.10.1).
     return _NOT_READ if reported is None and meant is not None else _KNOWN
 
 
 @dataclass(frozen=True, slots=True)
 class ExperimentRecord:
-    """What this machine knows of an experiment without asking its manager.
+    """What is known of an experiment on this machine.
 
     Attributes:
         exp_id: Its id.
         name: Its name, None without one.
-        status: An ExperimentStatus as text; STOPPED where no manager of it lives, whatever was
-            noted; `UNKNOWN` where only its manager knows and does not answer.
-        registry_status: What NNI's registry has, None for an experiment that is not registered.
-        platform: The training service, in the config's words; None where nothing tells it.
-        port: The manager's port, None while there is no manager.
-        url: The manager's address, None while there is no manager.
-        started_at: When it was started last, in UTC; None where nothing tells it.
-        ended_at: When it was stopped, in UTC; None while it runs, or where nothing tells it.
-        directory: Its own folder, None where there is none.
-        version: NNI's release while its manager lives, such as `2.10.1`; else the releases that
-            leave such files, such as `2.2-2.10`; None where nothing tells it.
-        owner: Its manager, None while there is none.
-        registry: The registry that has it, None where none has.
-        raw: Its entry there, empty where there is none.
+        status: An ExperimentStatus as text; STOPPED if its manager is not alive, even if the
+            registry says otherwise; `UNKNOWN` if only its manager knows and does not answer.
+        registry_status: Its status in NNI's registry, None if it is not registered.
+        platform: The training service, named as in the config; None if not known.
+        port: The manager's port, None without a manager.
+        url: The manager's address, None without a manager.
+        started_at: When it was last started, in UTC; None if not known.
+        ended_at: When it was stopped, in UTC; None while it runs, or if not known.
+        directory: Its own directory, None if that does not exist.
+        version: NNI's release while its manager is alive, such as `2.10.1`; otherwise the releases
+            that write such files, such as `2.2-2.10`; None if not known.
+        owner: Its manager's process, None without a manager.
+        registry: The registry that has it, None if it is not registered.
+        raw: Its entry there, empty if it is not registered.
     """
 
     exp_id: str
@@ -466,12 +468,12 @@ class ExperimentRecord:
         name = "" if self.name is None else f" {printable_line(self.name, most=20)!r}"
         parts = (printable_line(self.exp_id, most=20), self.status, self.platform or "")
         shown = printable_line(" ".join(part for part in parts if part), most=60)
-        folder = "missing" if self.directory is None else str(self.directory)
-        return f"<ExperimentRecord {shown}{name} in {_end_of(folder, most=60)}>"
+        directory = "missing" if self.directory is None else str(self.directory)
+        return f"<ExperimentRecord {shown}{name} in {_end_of(directory, most=60)}>"
 
     @property
     def is_running(self) -> bool:
-        """Whether its manager lives, be it for work or for a view."""
+        """Whether its manager is alive, whether to run trials or only to view it."""
         return self.owner is not None
 
     @property
@@ -481,37 +483,37 @@ class ExperimentRecord:
 
 
 def _end_of(path: str, *, most: int) -> str:
-    """Return a path as it may be shown; of a long one the end, which tells most."""
+    """Return a path in a form safe to show, only the end of a long one."""
     return printable_line(path if len(path) <= most else f"...{path[-most:]}")
 
 
 class TrialSource(Protocol):
-    """Everything that can be read of an experiment, from its manager or from its files."""
+    """Everything that can be read from an experiment's manager or files."""
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the experiment's profile."""
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
-        """Return how many trials are in each status."""
+        """Return the number of trials with each status."""
 
     def list_trial_jobs(self) -> list[TrialJob]:
-        """Return all trials in the order in which they were made."""
+        """Return all trials in the order of their creation."""
 
     def iter_trial_jobs(self) -> Iterator[TrialJob]:
-        """Return all trials in that order, where possible without having all at once."""
+        """Yield all trials in that order, if possible without loading all at once."""
 
     def get_trial_job(self, trial_job_id: str) -> TrialJob:
         """Return one trial.
 
         Raises:
-            TrialJobNotFoundError: There is none of that id.
+            TrialJobNotFoundError: No trial has that id.
         """
 
     def get_job_metrics(self, trial_job_id: str | None = None) -> dict[str, list[TrialMetricData]]:
         """Return metrics by trial job id, of one trial or of all."""
 
     def last_parameter_ids(self, trial_job_ids: Collection[str]) -> dict[str, int | str | None]:
-        """Return, of each of these trials with a metric, the `parameterId` of the last one."""
+        """Return the `parameterId` of the last metric of each of these trials that has one."""
 
     def trial_log(self, trial_job_id: str, kind: str = "stdout") -> str:
-        """Return what a trial wrote: `stdout`, `stderr` or `trial`."""
+        """Return a log of a trial: `stdout`, `stderr` or `trial`."""

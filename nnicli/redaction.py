@@ -1,7 +1,7 @@
-"""Texts without the secrets that they quote.
+"""Removal of secrets from text.
 
-For text whose structure is not known: the end of a log, a manager's answer, a command line. Values
-of a config, whose structure is known, go through `config/secrets.py`.
+For text of unknown structure: the end of a log, a manager's answer, a command line. Values of a
+config, whose structure is known, go through `config/secrets.py`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from collections.abc import Sequence
 
 MASK = "***"
 
-# Names of which a part is enough, and names that have to end so: `token`, not `max_tokens`.
+# Some words are enough anywhere in a name, others only at its end: `token`, not `max_tokens`.
 _CORE = re.compile(
     r"passw(?:or)?d|passphrase|pwd|secret|credential|token|authorization"
     r"|(?:api|access|account|auth|private|shared|signing|storage|subscription|encryption)[_-]?key",
     re.IGNORECASE,
 )
-_TELLS = re.compile(
+_SECRET_NAME = re.compile(
     r".*(?:passw(?:or)?d|passphrase|pwd|secret|credential).*|.*(?:token|authorization|key)",
     re.IGNORECASE | re.DOTALL,
 )
 _LONGEST_NAME = 64
 _NAME = re.compile(rf"[\w-]{{0,{_LONGEST_NAME}}}")
-# A name ends with its quote, which JSON inside JSON escapes, then comes what separates it from its
-# value. `=>` is node's and Ruby's.
+# After a name come its quote, escaped in JSON inside JSON, and the separator of its value. node and
+# Ruby write `=>`.
 _SEPARATOR = re.compile(r"""(?:\\*["'])?[ \t]*(?::|=>?)[ \t]*""")
 _AFTER_OPTION = re.compile(r"""[ \t]+|["'],[ \t]*""")
 _OPENING = re.compile(r"""(\\*)(["'])""")
@@ -39,30 +39,30 @@ _LINE = re.compile(r"[^\n]*")
 _LINE_START = re.compile(r"""(?:^|\n)([ ]*(?:- +)?)["']?$""")
 _BRACKETS = re.compile(r"[\[\]{}]")
 
-# The tuner gets the whole config like this, in base64 (1.9 to 3.0).
+# The tuner gets the whole config this way, in base64 (1.9 to 3.0).
 _TUNER_CONFIG = re.compile(r"""(--exp_params["']?[\s=,]+["']?)[\w+/=-]+""")
 # Base64 of JSON, such as that config without its option, or a JSON web token.
 _ENCODED_JSON = re.compile(r"(?<![\w+/=-])eyJ[\w+/-]{16,}(?:\.[\w-]+)*={0,2}")
 _SCHEME = re.compile(r"\b(Bearer|Basic)([ \t]+)[\w.~+/=-]{4,}", re.IGNORECASE)
 _USER_IN_URL = re.compile(
     r"""(?<=//)(?:[^/@\s"']{1,2048}|[^/@\s:"']{1,256}:[^@\s"']{0,2048})(?=@)"""
-    # Of a URL that lacks its beginning.
+    # A URL whose start is cut off.
     r"""|(?<![\w.+*-])[\w.+-]{0,64}:[^/@\s"']{1,256}(?=@)"""
 )
 _LONGEST_USER = 2_400
 _BEGIN_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _END_KEY = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
-# The names of what a command line calls `--NAME VALUE`.
+# The name in `--NAME VALUE` on a command line.
 _OPTION = re.compile(r"--?([\w-]+)")
 
 
 def redact(text: str) -> str:
     """Return a text with `***` for every secret in it.
 
-    Secrets are the values of names that tell of one, in JSON, in JSON inside JSON, in YAML, as
-    Python prints a dict, and in options; users and passwords in URLs; credentials of HTTP; private
-    keys; and the tuner's config on a command line. A text that breaks off inside a secret is
-    hidden up to its end.
+    Secrets are the values of names that suggest one, in JSON, in JSON inside JSON, in YAML, in a
+    dict printed by Python, and in options; users and passwords in URLs; HTTP credentials; private
+    keys; and the tuner's config on a command line. If a text is cut off inside a secret, all of
+    the rest is hidden.
     """
     text = _without_private_keys(text)
     text = _TUNER_CONFIG.sub(rf"\1{MASK}", text)
@@ -73,10 +73,10 @@ def redact(text: str) -> str:
 
 
 def hide_users(text: str) -> str:
-    """Return a text with `***` for what stands before the @ of URLs."""
+    """Return a text with `***` for the part of URLs before the @."""
     parts: list[str] = []
     position = first = 0
-    # From one @ to the next, as each possible beginning is followed for some thousand characters.
+    # Search around one @ at a time: each possible start is followed for some thousand characters.
     while (at := text.find("@", first)) >= 0:
         if user := _USER_IN_URL.search(text, max(first, at - _LONGEST_USER), at + 1):
             parts += [text[position : user.start()], MASK]
@@ -99,7 +99,7 @@ def redact_argv(argv: Sequence[str]) -> tuple[str, ...]:
 
 
 def _names_secret_in_text(name: str) -> bool:
-    return _CORE.search(name) is not None and _TELLS.fullmatch(name) is not None
+    return _CORE.search(name) is not None and _SECRET_NAME.fullmatch(name) is not None
 
 
 def _without_private_keys(text: str) -> str:
@@ -121,7 +121,7 @@ def _without_private_keys(text: str) -> str:
 
 
 def _without_values(text: str) -> str:
-    """Return a text without the values of names that tell of a secret."""
+    """Return a text without the values of names that suggest a secret."""
     parts: list[str] = []
     position = 0
     while core := _CORE.search(text, position):
@@ -151,7 +151,7 @@ def _is_in_name(character: str) -> bool:
 
 
 def _find_value(text: str, start: int, end: int) -> tuple[int, int] | None:
-    """Return where the value of a name begins and ends, None where the name has none."""
+    """Return where the value of a name starts and ends, None if the name has no value."""
     separator = _SEPARATOR.match(text, end)
     if separator is None and text[start] == "-":
         separator = _AFTER_OPTION.match(text, end)
@@ -162,11 +162,11 @@ def _find_value(text: str, start: int, end: int) -> tuple[int, int] | None:
         return opening.end(), _end_of_quoted(text, opening)
     line_start = _LINE_START.search(text, max(0, start - _LONGEST_NAME), start)
     literal = _LITERAL.match(text, at)
-    # A line of YAML ends nothing at a comma: all of `passwd: 0,abc` is the password.
+    # In YAML a value does not end at a comma: in `passwd: 0,abc` all of it is the password.
     if literal and (line_start is None or _END_OF_VALUE.match(text, literal.end())):
         return literal.span()
     if line_start is not None:
-        # YAML, whose values go on over every line that is indented further.
+        # In YAML a value continues on every following line with more indentation.
         end = _end_of_block(text, at, len(line_start[1]))
         return (at, end) if end > at else None
     if at < len(text) and text[at] in "[{":
@@ -178,10 +178,10 @@ def _find_value(text: str, start: int, end: int) -> tuple[int, int] | None:
 
 
 def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
-    """Return where a quoted value ends: at the next quote that is escaped as its first one is.
+    """Return where a quoted value ends: at the next quote with the escaping of the opening one.
 
-    Quotes inside of it are escaped more often, in JSON in JSON and in Python's repr of it, too. So
-    is the last one of a value that ends with a backslash: then more is hidden, never less.
+    Quotes inside it have more escapes, also in JSON inside JSON and in Python's repr of it. So does
+    the closing quote of a value that ends with a backslash: then more is hidden, never less.
     """
     depth, quote = len(opening[1]), opening[2]
     position = opening.end()
@@ -190,7 +190,7 @@ def _end_of_quoted(text: str, opening: re.Match[str]) -> int:
         if len(closing[1]) != depth:
             continue
         if quote == "'" and text.startswith(quote, position):
-            # YAML's way to write one inside of single quotes.
+            # YAML writes a single quote inside single quotes like this.
             position += 1
             continue
         return position - depth - 1

@@ -1,4 +1,4 @@
-"""Files that others may have made, opened so that none can make nnicli hang or fill its memory."""
+"""Files that others may have created, opened so that they cannot block nnicli or fill memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-# Without these a FIFO waits for its writer, and a terminal becomes this process's own.
+# Without these, opening a FIFO waits for a writer, and a terminal becomes the controlling one.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
 _FLAGS |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
@@ -23,20 +23,20 @@ _KINDS = {
 def open_regular(
     path: str | os.PathLike[str], *, follow_links: bool = True, buffering: int = -1
 ) -> BinaryIO:
-    """Return a regular file that is open for reading, in bytes.
+    """Open a regular file for reading bytes.
 
     Args:
         path: The file.
-        follow_links: Whether the path itself may be a link; one to anything but a file is refused
-            in any case.
-        buffering: As with `open`; 0 for a file that is read again while it is written.
+        follow_links: Whether the path itself may be a link; a link to anything but a file is always
+            refused.
+        buffering: As for `open`; 0 for a file that is read repeatedly while it is written.
 
     Raises:
-        IsADirectoryError: It is a folder.
-        OSError: It is a named pipe, a socket or a device (EINVAL, with these words), a link that
-            may not be followed (ELOOP), or cannot be opened. `filename` is the path.
+        IsADirectoryError: It is a directory.
+        OSError: It is a named pipe, a socket or a device (EINVAL, and the message says which), a
+            link that may not be followed (ELOOP), or cannot be opened. `filename` is the path.
     """
-    # First without opening it: to open a device may already do something.
+    # Checked before it is opened, as opening a device may already have an effect.
     status = Path(path).stat() if follow_links else Path(path).lstat()
     check_regular(status.st_mode, path)
     handle = os.open(path, _FLAGS | (0 if follow_links else _NO_FOLLOW))
@@ -53,13 +53,13 @@ def read_regular(path: str | os.PathLike[str], *, limit: int) -> bytes:
 
     Args:
         path: The file.
-        limit: The most bytes that it may have.
+        limit: Its maximum size in bytes.
 
     Raises:
-        OSError: As with `open_regular`, or it is larger than the limit (EFBIG).
+        OSError: As for `open_regular`, or it is larger than the limit (EFBIG).
     """
     with open_regular(path) as file:
-        # The size that the system reports may be wrong, as in /proc.
+        # The size that the system reports may be wrong, for example in /proc.
         chunks, left = [], limit + 1
         while left > 0 and (chunk := file.read(min(left, 1 << 20))):
             chunks.append(chunk)
@@ -79,7 +79,7 @@ def check_regular(mode: int, path: str | os.PathLike[str]) -> None:
         path: The file, for the error.
 
     Raises:
-        OSError: As with `open_regular`.
+        OSError: As for `open_regular`.
     """
     if stat.S_ISREG(mode):
         return

@@ -1,4 +1,4 @@
-"""Loggers whose records steer no terminal and tell no secret, whatever fills them."""
+"""Loggers whose records are free of terminal control characters and secrets."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import logging
 from nnicli.errors import Advice
 from nnicli.printable import presentable
 
-# The frames between logging and whoever logs: a method below, and what they share.
+# The frames between logging and its caller: a method below, and `_log`.
 _OWN_FRAMES = 2
 
 
 class SafeLogger:
-    """Logs through the logger of a module; what fills a message is made safe before.
+    """Logs through the logger of a module, and makes the arguments of messages safe to show.
 
-    Numbers stay numbers, so that they can be formatted, and an Advice stays one, whose words depend
-    on where the record is shown; everything else becomes its text.
+    Numbers stay numbers, so that they can be formatted. An Advice stays an Advice, as its text
+    depends on where the record is shown. Everything else is converted to text.
     """
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -26,11 +26,11 @@ class SafeLogger:
         self._log(logging.DEBUG, message, arguments)
 
     def info(self, message: str, *arguments: object) -> None:
-        """Log a change that a user would tell a colleague."""
+        """Log a change that a user would mention to a colleague."""
         self._log(logging.INFO, message, arguments)
 
     def warning(self, message: str, *arguments: object) -> None:
-        """Log what may surprise, and does not keep the work from being done."""
+        """Log something surprising that does not stop the work."""
         self._log(logging.WARNING, message, arguments)
 
     def _log(self, level: int, message: str, arguments: tuple[object, ...]) -> None:

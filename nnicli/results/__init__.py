@@ -1,4 +1,4 @@
-"""What the trials of an experiment say, whether its manager lives or not.
+"""Results of an experiment's trials, live or recorded.
 
 Internal: it may change in any release.
 """

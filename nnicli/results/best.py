@@ -16,17 +16,17 @@ _MODES: tuple[Mode, ...] = ("maximize", "minimize")
 
 
 def optimize_mode(profile: ExperimentProfile) -> Mode | None:
-    """Return the direction that the config gives its tuner, None where it gives none.
+    """Return the direction that the config gives its tuner, None if it does not give one.
 
-    It is not guessed: the same tuner has had different defaults in different releases.
+    It is never guessed: defaults of the same tuner differ between releases.
     """
     params = profile["params"]
     for algorithm in ("tuner", "advisor"):
         section = params.get(algorithm)
         arguments = section.get("classArgs") if isinstance(section, dict) else None
-        told = arguments.get("optimize_mode") if isinstance(arguments, dict) else None
+        given = arguments.get("optimize_mode") if isinstance(arguments, dict) else None
         for mode in _MODES:
-            if told == mode:
+            if given == mode:
                 return mode
     return None
 
@@ -34,12 +34,13 @@ def optimize_mode(profile: ExperimentProfile) -> Mode | None:
 def rank_trials(
     trials: Iterable[TrialJob], *, mode: Mode, metric: str = "default"
 ) -> list[tuple[TrialJob, float]]:
-    """Return the trials that have a number as this final metric, with that number, best first.
+    """Return the trials whose final metric is a number, with that number, best first.
 
     Args:
         trials: Any trials; those without a final metric, or with NaN, are left out.
-        mode: Whether more or less is better.
-        metric: Key in the metric, where trials report a dict; `default` is also a plain number.
+        mode: Whether a larger or a smaller number is better.
+        metric: Key in the metric, for trials that report a dict; `default` also means a metric
+            that is a plain number.
     """
     ranked = [
         (trial, value)
@@ -56,17 +57,18 @@ def best_trial(
 
     Args:
         source: The live manager or the experiment's files.
-        metric: Key in the final metric, where trials report a dict.
+        metric: Key in the final metric, for trials that report a dict.
         mode: `maximize` or `minimize`; None: the tuner's own `optimize_mode`.
 
     Raises:
-        InvalidValueError: The mode is neither, or not given and not in the config.
-        NoTrialSucceededError: No trial has a number as this metric.
+        InvalidValueError: The mode is not valid, or is neither given nor in the config.
+        NoTrialSucceededError: The metric is not a number for any trial.
     """
     mode = mode or optimize_mode(source.get_experiment_profile())
     if mode is None:
         raise InvalidValueError(
-            "the tuner's classArgs in the config have no optimize_mode to tell the best trial by",
+            "the tuner's classArgs in the config have no optimize_mode, so it is not known which "
+            "trial is best",
             field="mode",
             value=mode,
         ).with_advice("pass mode='maximize' or mode='minimize'", shell="pass --mode")

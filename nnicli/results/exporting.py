@@ -1,4 +1,4 @@
-"""The results of an experiment as a file, in the two forms in which nnictl writes them."""
+"""An experiment's results as a file, in nnictl's two export formats."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnicli.results.pairing import PairedTrials
 from nnicli.results.table import (
     INTERMEDIATE,
     METRIC,
-    NO_PARAMETERS,
+    OTHER_COLUMNS,
     PARAMETER,
     PARAMETERS_STATUS,
     TRIAL,
@@ -29,7 +29,7 @@ from nnicli.results.table import (
 ExportFormat = Literal["csv", "json"]
 EXPORT_FORMATS: tuple[ExportFormat, ...] = ("csv", "json")
 
-# What a spreadsheet takes for a formula by its first character, and the escape itself.
+# First characters that make a spreadsheet read a cell as a formula, and the escape itself.
 _ESCAPED = ("=", "+", "-", "@", "\t", "\r", "\n", "'")
 _PYTHON_NAMES = {"True": True, "False": False, "None": None}
 
@@ -41,27 +41,27 @@ def export_text(
     intermediate: bool = False,
     csv_escape: bool = False,
 ) -> str:
-    """Return the parameters and the final metric of every trial that succeeded with one.
+    """Return the parameters and the final metric of every trial that succeeded with a metric.
 
     `json` is a list of `{"parameter": {...}, "value": ..., "trialJobId": ...}`, in which `value` is
-    JSON text as trials report it. `csv` has a column for each hyper-parameter, `reward` or the
-    parts of a metric that is a dict, and `trialJobId` (2.0 to 3.0, `nnictl_utils.py`). What comes
-    on the way is a list of JSON texts in `json`, and one such list as text in `csv`; unlike with
-    nnictl the final metric is not in it.
+    JSON text as reported by trials. `csv` has a column for each hyper-parameter, `reward` or the
+    parts of a metric that is a dict, and `trialJobId` (2.0 to 3.0, `nnictl_utils.py`).
+    Intermediate metrics are a list of JSON texts in `json`, and one such list as text in `csv`;
+    unlike nnictl's, it does not include the final metric.
 
-    A trial that may have run with other hyper-parameters has `parameters_status`, a
-    ParametersStatus, in addition; `csv` has that column only if there is one.
+    A trial that may have run with other hyper-parameters also has `parameters_status`, a
+    ParametersStatus; `csv` has that column only if there is such a trial.
 
-    Cells of `csv` are JSON where nnictl writes Python's spelling (None, booleans, lists, dicts),
-    and where text would be read as something else. An empty cell is a hyper-parameter that the
-    trial does not have. Parameters that are no dict are JSON in a column `parameter`.
+    Cells of `csv` are JSON for None, booleans, lists and dicts, where nnictl uses Python's
+    spelling, and for text that would be read as something else. An empty cell is a hyper-parameter
+    that the trial does not have. Parameters that are not a dict are JSON in a column `parameter`.
 
     Args:
-        trials: Those of the live manager or of the experiment's files.
+        trials: Trials of the live manager or of the experiment's files.
         kind: `csv` or `json`.
-        intermediate: Whether to add `intermediate`, the metrics that were reported on the way.
-        csv_escape: Whether text in csv that a spreadsheet would take for a formula gets a `'`
-            before it; see `parse_export`.
+        intermediate: Whether to add `intermediate`, the intermediate metrics.
+        csv_escape: Whether text in csv that a spreadsheet would read as a formula is prefixed with
+            `'`; see `parse_export`.
     """
     metrics = trials.get_job_metrics() if intermediate else None
     table = results_table(trials.export_data(), metrics)
@@ -81,7 +81,7 @@ def _encode_metrics(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _to_csv(table: Table, *, is_escaped: bool) -> str:
     flat = flatten(table)
-    # In nnictl the order of the columns is up to chance.
+    # nnictl writes the columns in random order.
     cells = Table(flat.columns, list(map(_to_cells, table.rows, flat.rows)))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
@@ -104,7 +104,7 @@ def _escape(cell: Any) -> Any:
 
 
 def _unescape(row: Mapping[Any, Any]) -> dict[Any, Any]:
-    # csv puts what is beyond the last column under None.
+    # csv puts cells beyond the last column under None.
     return {
         name and name.removeprefix("'"): cell.removeprefix("'") if isinstance(cell, str) else cell
         for name, cell in row.items()
@@ -122,27 +122,27 @@ def _to_cell(value: Any) -> Any:
 def parse_export(
     text: str, kind: ExportFormat, *, csv_escape: bool = False
 ) -> list[dict[str, Any]]:
-    """Return known results from a file of either form, as `Experiment.import_data` takes them.
+    """Return known results from a file of either format, as `Experiment.import_data` takes them.
 
-    In csv nothing tells text from numbers, nor parameters from parts of a metric: a cell that is
-    JSON, or None, a boolean, a list or a dict as Python spells it in nnictl's files, is taken for
-    what it says, and a file without the column `reward` is refused. An empty cell is a
-    hyper-parameter that the trial does not have. A byte order mark is no part of the content.
+    csv does not distinguish text from numbers, or parameters from parts of a metric: a cell that is
+    JSON, or None, a boolean, a list or a dict in the Python spelling of nnictl's files, is read as
+    that value, and a file without the column `reward` is refused. An empty cell is a
+    hyper-parameter that the trial does not have. A byte order mark is ignored.
 
     Args:
         text: The file's content.
         kind: `csv` or `json`.
-        csv_escape: Whether it was written with `csv_escape`: then a `'` at the beginning of a cell
-            is taken away. Without it nothing tells such a file from one with these texts.
+        csv_escape: Whether the file was written with `csv_escape`: a `'` at the start of a cell is
+            then removed. The file itself does not show whether it was.
 
     Raises:
-        DecodingError: It is no such file.
+        DecodingError: It is not such a file.
     """
     text = text.removeprefix("\ufeff")
     if kind == "json":
         rows = decode_json(text)
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
-            raise _no_results("no list of objects")
+            raise _not_results("JSON that is not a list of objects")
         return [
             {"parameter": row.get("parameter"), "value": decode_nested(row.get("value"))}
             for row in rows
@@ -151,28 +151,28 @@ def parse_export(
     try:
         names, found = reader.fieldnames or (), list(reader)
     except csv.Error as error:
-        raise _no_results(f"a line that is not csv ({error})") from error
+        raise _not_results(f"a line that is not csv ({error})") from error
     if METRIC not in names:
-        raise _no_results(f"no column {METRIC}")
+        raise _not_results(f"no column {METRIC}")
     return [_read_row(_unescape(row) if csv_escape else row) for row in found]
 
 
 def _read_row(row: dict[Any, Any]) -> dict[str, Any]:
-    # csv puts what is beyond the last column under None.
+    # csv puts cells beyond the last column under None.
     if any(row.pop(None, ())):
-        raise _no_results("a row with more cells than there are columns")
+        raise _not_results("a row with more cells than there are columns")
     return {
         "parameter": {
             name: _read_cell(cell)
             for name, cell in row.items()
-            if name not in NO_PARAMETERS and cell
+            if name not in OTHER_COLUMNS and cell
         },
         "value": _read_cell(row[METRIC] or ""),
     }
 
 
 def _read_cell(cell: str) -> Any:
-    """Return what a cell says in JSON, else in Python's spelling; else it is text."""
+    """Return the value of a cell: JSON, or in Python's spelling; any other cell is text."""
     if cell in _PYTHON_NAMES:
         return _PYTHON_NAMES[cell]
     value = decode_nested(cell)
@@ -182,14 +182,14 @@ def _read_cell(cell: str) -> Any:
 def _read_literal(cell: str) -> Any:
     try:
         value = ast.literal_eval(cell)
-        # What Python alone can spell, such as a set, comes from nobody's results.
+        # What only Python can spell, such as a set, is not a result.
         json.dumps(value)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return cell
     return value
 
 
-def _no_results(found: str) -> DecodingError:
+def _not_results(found: str) -> DecodingError:
     return DecodingError(
         f"found {found}; allowed: a JSON list of {{'parameter': {{...}}, 'value': number}}, or csv "
         f"with a column for each hyper-parameter and {METRIC}, as `nnicli experiment export` "

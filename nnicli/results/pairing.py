@@ -1,4 +1,4 @@
-"""Trials with the hyper-parameters that they really ran with."""
+"""Trials paired with the hyper-parameters that they really ran with."""
 
 from __future__ import annotations
 
@@ -25,57 +25,58 @@ _ParameterId: TypeAlias = int | str | None
 _Keep: TypeAlias = Callable[[TrialHyperParameters], Any]
 
 
-class HandedSets(Protocol):
-    """What is known of the moment when trials asked for their hyper-parameters."""
+class AssignedSets(Protocol):
+    """Parameter sets that trials were assigned, as far as the manager's log shows."""
 
     def find(self, trial_job_ids: Collection[str]) -> dict[str, str | None]:
-        """Return the set that each of these trials was handed last, as JSON text.
+        """Return the parameter set last assigned to each of these trials, as JSON text.
 
-        None stands for a trial that was created and has not asked; unknown trials are absent.
+        None means that the trial was created but has not asked for one; unknown trials are absent.
         """
 
 
 class PairedTrials:
-    """Reads a TrialSource; its trials name the hyper-parameters that they ran with.
+    """Reads a TrialSource, and gives its trials the hyper-parameters that they ran with.
 
-    It is not a TrialSource itself: it has only what is read through it, and `export_data`, which
-    needs all of the trials.
+    It is not a TrialSource itself: it only has the reads that are made through it, and
+    `export_data`, which needs all trials.
 
-    On a local machine and over SSH the 3.0 manager notes which hyper-parameters a trial shall get,
-    then hands out the oldest of a queue to whichever trial asks first (`v3/compat.js`). So trials
-    that start at one moment run with each other's, and after a trial that never asked every later
-    one runs with those of the trial before. The tuner learns the truth, but `/trial-jobs` and
-    `/export-data` do not say it. Who does, in this order:
+    On a local machine and over SSH the 3.0 manager records which parameter set a trial should get,
+    but gives the oldest set of a queue to the trial that asks first (`v3/compat.js`). So trials
+    that start at the same moment may swap their sets, and after a trial that never asked, every
+    later one runs with the set of the trial before it. The tuner learns the truth, but
+    `/trial-jobs` and `/export-data` do not show it. These do, in this order:
 
-    1. The final metric: its `parameterId` is what the trial read. After a resume the ids begin
-       again, and so do the queue and the sequence ids, so it counts in its own run of the manager.
-    2. The manager's log, for trials without a final metric and for the caller's own points, which
-       all have None as their id.
-    3. The last metric on the way, where the log is not at hand.
+    1. The final metric: its `parameterId` is that of the set which the trial read. After a resume
+       these ids, the queue and the sequence ids start again, so it is only valid within its own run
+       of the manager.
+    2. The manager's log, for trials without a final metric and for submitted points, all of which
+       have None as their id.
+    3. The last intermediate metric, if the log is not available.
 
-    A trial of which none of them knows keeps what the manager says and is marked, as is one that
-    ended without asking: `TrialJob.parameters_status`. Trials of other releases and services are
-    left as they are.
+    A trial that none of them covers keeps what the manager reports and is marked, and so is one
+    that ended without asking: `TrialJob.parameters_status`. Trials of other releases and training
+    services are not changed.
 
     Args:
         source: The manager or the files.
-        handed: What the manager's log says; None where it is not at hand.
+        assigned: What the manager's log shows; None if it is not available.
     """
 
-    def __init__(self, source: TrialSource, handed: HandedSets | None = None) -> None:
+    def __init__(self, source: TrialSource, assigned: AssignedSets | None = None) -> None:
         self._source = source
-        self._handed = handed
+        self._assigned = assigned
 
     def get_experiment_profile(self) -> ExperimentProfile:
         """Return the experiment's profile."""
         return self._source.get_experiment_profile()
 
     def get_job_statistics(self) -> list[TrialJobStatistics]:
-        """Return how many trials are in each status."""
+        """Return the number of trials with each status."""
         return self._source.get_job_statistics()
 
     def list_trial_jobs(self) -> list[TrialJob]:
-        """Return all trials in the order in which they were made."""
+        """Return all trials in the order of their creation."""
         with collection_paused():
             return self._settle(self._source.list_trial_jobs())
 
@@ -83,12 +84,12 @@ class PairedTrials:
         """Return one trial.
 
         Raises:
-            TrialJobNotFoundError: There is none of that id.
+            TrialJobNotFoundError: No trial has that id.
         """
         trial = self._source.get_trial_job(trial_job_id)
         if _is_settled(trial):
             return trial
-        # The log needs none of the other trials.
+        # For the log no other trials are needed.
         for _, answer in self._by_log([_Question.about(trial, _Run(_whole_set))]):
             return _settled(trial, answer)
         return next(one for one in self.list_trial_jobs() if one.trialJobId == trial_job_id)
@@ -98,13 +99,13 @@ class PairedTrials:
         return self._source.get_job_metrics(trial_job_id)
 
     def export_data(self) -> list[TrialResult]:
-        """Return parameters and final metrics of the trials that succeeded with one.
+        """Return parameters and final metrics of the trials that succeeded with a metric.
 
         Raises:
-            DecodingError: A metric is no JSON.
+            DecodingError: A metric is not JSON.
         """
         results: list[TrialResult] = []
-        # In little memory: results have the parameters as well.
+        # To save memory only the parameters are kept, which the results have anyway.
         runs = _Runs(_parameters)
         questions: list[_Question] = []
         with collection_paused():
@@ -119,7 +120,7 @@ class PairedTrials:
         if all(map(_is_settled, trials)):
             return trials
         runs = _Runs(_whole_set)
-        # Every trial is added, as the set of a settled one may have gone to another, too.
+        # Every trial is added: the set of a settled one may also have gone to another.
         added = list(map(runs.add, trials))
         answers = self._answers(
             [_Question.about(trial, run) for trial, run in added if not _is_settled(trial)]
@@ -127,7 +128,7 @@ class PairedTrials:
         return [_settled(trial, answers.get(trial.trialJobId)) for trial in trials]
 
     def _answers(self, questions: list[_Question]) -> dict[str, _Answer]:
-        """Return what is known of each trial, by its id, asking as few sources as possible."""
+        """Return what is known of each trial, by its id, from as few sources as possible."""
         answers = {one.trial_job_id: _Answer(ParametersStatus.UNKNOWN) for one in questions}
         for source in (_by_final_metric, self._by_log, self._by_last_metric):
             if questions:
@@ -140,9 +141,9 @@ class PairedTrials:
         return answers
 
     def _by_log(self, questions: list[_Question]) -> _Answers:
-        if self._handed is None:
+        if self._assigned is None:
             return
-        texts = self._handed.find([one.trial_job_id for one in questions])
+        texts = self._assigned.find([one.trial_job_id for one in questions])
         for one in questions:
             if one.trial_job_id in texts and (answer := one.by_log(texts[one.trial_job_id])):
                 yield one.trial_job_id, answer
@@ -157,9 +158,9 @@ class PairedTrials:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """How far it is known which hyper-parameters a trial ran with, and what is kept of them.
+    """Whether it is known which hyper-parameters a trial ran with, and what is kept of them.
 
-    Unless they are KNOWN, those that the trial has stay.
+    Unless they are KNOWN, the trial keeps its own.
     """
 
     status: ParametersStatus
@@ -167,7 +168,7 @@ class _Answer:
 
 
 _Answers: TypeAlias = Iterator[tuple[str, _Answer]]
-"""Ids of trials, each with what is known of it."""
+"""Ids of trials, each with its answer."""
 
 
 @dataclass(slots=True)
@@ -175,44 +176,45 @@ class _Run:
     """The hyper-parameters that one run of the manager queued, by id.
 
     Attributes:
-        keep: Returns what is kept of them.
+        keep: Returns what is kept of a set.
         sets: Id -> what is kept of the set.
-        doubled: Ids of several sets.
-        last_sequence_id: The largest of the trials for which they were meant.
+        ambiguous: Ids of more than one set.
+        last_sequence_id: The largest sequence id of the trials that they were meant for.
     """
 
     keep: _Keep
     sets: dict[_ParameterId, Any] = field(default_factory=dict)
-    doubled: set[_ParameterId] = field(default_factory=set)
+    ambiguous: set[_ParameterId] = field(default_factory=set)
     last_sequence_id: int = -1
 
     def add(self, one: TrialHyperParameters) -> None:
-        """Add a set; of two with one id neither is told from the other."""
+        """Add a set; sets with the same id cannot be distinguished."""
         if one.parameter_id in self.sets:
-            self.doubled.add(one.parameter_id)
+            self.ambiguous.add(one.parameter_id)
         else:
             self.sets[one.parameter_id] = self.keep(one)
 
     def answer(self, parameter_id: _ParameterId) -> _Answer | None:
-        """Return the set of this id, None without one or with several."""
-        if parameter_id not in self.sets or parameter_id in self.doubled:
+        """Return the set of this id, None if there is none or more than one."""
+        if parameter_id not in self.sets or parameter_id in self.ambiguous:
             return None
         return _Answer(ParametersStatus.KNOWN, self.sets[parameter_id])
 
 
 class _Runs:
-    """Tells the runs of the manager apart, from trials in the order in which they were made.
+    """Distinguishes the runs of the manager, given trials in the order of their creation.
 
-    With each run the manager counts sequence ids on from the largest that it submits again, else
-    from 1, and its tuner likewise the ids of hyper-parameters (2.10 to 3.0, `nnimanager.js` and
-    `recoverable.py`). A trial that is submitted again gets its own set and does not queue.
+    In each run the manager continues sequence ids from the largest that it submits again, otherwise
+    from 1, and its tuner does the same with the ids of hyper-parameters (2.10 to 3.0,
+    `nnimanager.js` and `recoverable.py`). A trial that is submitted again gets its own set and does
+    not queue.
     """
 
     def __init__(self, keep: _Keep) -> None:
         self._run = _Run(keep)
 
     def add(self, trial: TrialJob) -> tuple[TrialJob, _Run]:
-        """Return the trial and the run in which it was made."""
+        """Return the trial and the run in which it was created."""
         if not trial.draws_from_queue:
             return trial, self._run
         one = trial.hyperParameters[0]
@@ -227,7 +229,7 @@ class _Runs:
 
 @dataclass(frozen=True, slots=True)
 class _Question:
-    """As much of a trial as it takes to find out which hyper-parameters it ran with."""
+    """What is needed of a trial to find out which hyper-parameters it ran with."""
 
     trial_job_id: str
     run: _Run
@@ -243,15 +245,15 @@ class _Question:
             run,
             has_final=bool(finals),
             parameter_id=finals[0].parameterId if finals else None,
-            # Until its end it may still ask.
+            # It may still ask until its end.
             has_ended=trial.is_finished,
         )
 
     def by_log(self, text: str | None) -> _Answer | None:
-        """Return what the manager's log says, None if the final metric says something else.
+        """Return what the manager's log shows, None if the final metric contradicts it.
 
         Args:
-            text: The set that the trial was handed last, None if it has not asked.
+            text: The set last assigned to the trial, None if it has not asked.
         """
         if text is None:
             return (
@@ -303,7 +305,7 @@ def _corrected(result: TrialResult, answer: _Answer | None) -> TrialResult:
 
 
 def _results_of(trial: TrialJob) -> Iterator[TrialResult]:
-    """Return what the manager's `/export-data` makes of a trial (1.9 to 3.0, `nniDataStore.js`)."""
+    """Yield the manager's `/export-data` rows for a trial (1.9 to 3.0, `nniDataStore.js`)."""
     sets, finals = trial.hyperParameters, trial.finalMetricData
     if len(sets) == len(finals) == 1:
         yield _result(trial, sets[0], finals[0])

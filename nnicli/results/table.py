@@ -1,4 +1,4 @@
-"""Results as columns in order, below every form in which they are written."""
+"""Results as columns and rows, from which every output format is made."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from nnicli.models import MetricType, ParametersStatus, TrialJob, TrialMetricDat
 PARAMETER, VALUE, TRIAL = "parameter", "value", "trialJobId"
 PARAMETERS_STATUS, INTERMEDIATE = "parameters_status", "intermediate"
 METRIC = "reward"
-"""The column of a metric that is not a dict, in nnictl's word."""
-NO_PARAMETERS = (METRIC, TRIAL, PARAMETERS_STATUS, INTERMEDIATE)
-"""The columns of a flat table that are no hyper-parameter, in their order after those that are."""
+"""The column of a metric that is not a dict, named as in nnictl."""
+OTHER_COLUMNS = (METRIC, TRIAL, PARAMETERS_STATUS, INTERMEDIATE)
+"""The columns of a flat table after those of hyper-parameters, in their order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +22,8 @@ class Table:
     """Columns in order, and rows of values.
 
     Attributes:
-        columns: Their names.
-        rows: Column -> value, decoded; a column that a row does not have is absent.
+        columns: Names of the columns.
+        rows: Column -> decoded value; columns that a row does not have are absent.
     """
 
     columns: Sequence[str]
@@ -39,13 +39,12 @@ def results_table(
 ) -> Table:
     """Return a row for each result.
 
-    Its columns are `parameter`, `value` and `trialJobId`; `parameters_status`, which only rows have
-    whose parameters are not known; and with metrics `intermediate`, the values that were reported
-    on the way.
+    Its columns are `parameter`, `value` and `trialJobId`; `parameters_status`, only in rows whose
+    parameters are not known; and with metrics `intermediate`, the values of intermediate metrics.
 
     Args:
-        results: What `export_data()` returns.
-        metrics: Trial job id -> metrics, those of all results; None: without `intermediate`.
+        results: The results, from `export_data()`.
+        metrics: Trial job id -> metrics of the trial, for all results; None: no `intermediate`.
 
     Raises:
         DecodingError: A metric is not JSON.
@@ -69,7 +68,7 @@ def _row(
 
 
 def metric_value(metric: TrialMetricData) -> Any:
-    """Return what a metric reports.
+    """Return the value of a metric.
 
     Raises:
         DecodingError: It is not JSON.
@@ -82,13 +81,13 @@ def metric_value(metric: TrialMetricData) -> Any:
 def flatten(table: Table) -> Table:
     """Return a table of results with a column for each hyper-parameter and part of a metric.
 
-    Parameters that are not a dict stay in `parameter`, and a metric that is not one is `reward`.
-    The columns are in the order in which they first occur, those of `NO_PARAMETERS` at the end.
+    Parameters that are not a dict stay in `parameter`, and a metric that is not a dict is `reward`.
+    The columns are in the order of their first occurrence, those of `OTHER_COLUMNS` at the end.
     """
     rows = [_flatten(row) for row in table.rows]
     found = dict.fromkeys(name for row in rows for name in row)
-    last = [name for name in NO_PARAMETERS if name in found]
-    columns = [name for name in found if name not in NO_PARAMETERS] + last
+    last = [name for name in OTHER_COLUMNS if name in found]
+    columns = [name for name in found if name not in OTHER_COLUMNS] + last
     return Table(columns or [METRIC, TRIAL], rows)
 
 
@@ -96,11 +95,11 @@ def _flatten(row: Mapping[str, Any]) -> dict[str, Any]:
     parameter, value = row[PARAMETER], row[VALUE]
     flat = dict(parameter) if isinstance(parameter, dict) else {PARAMETER: parameter}
     flat.update(value if isinstance(value, dict) else {METRIC: value})
-    return flat | {name: row[name] for name in NO_PARAMETERS if name in row}
+    return flat | {name: row[name] for name in OTHER_COLUMNS if name in row}
 
 
 def trials_table(trials: Iterable[TrialJob]) -> Table:
-    """Return a row for each trial; `metric` is the final one, `duration_s` in seconds."""
+    """Return a row for each trial; `metric` is its final metric, `duration_s` is in seconds."""
     columns = ("id", "sequence_id", "status", "parameters", "parameters_status", "metric")
     return Table((*columns, "duration_s"), list(map(_trial_row, trials)))
 

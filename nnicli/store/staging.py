@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from nnicli.removal import empty_folder, open_folder, remove_tree
+from nnicli.removal import empty_directory, open_directory, remove_tree
 from nnicli.safe_logging import get_logger
 
 try:
@@ -65,7 +65,7 @@ def remove_abandoned(parent: Path) -> None:
             if handle is None:
                 continue
             try:
-                empty_folder(handle, directory)
+                empty_directory(handle, directory)
                 directory.rmdir()
             except OSError as error:
                 logger.warning("could not delete what a killed nnicli process left: %s", error)
@@ -105,7 +105,7 @@ def _abandoned(directory: Path) -> Iterator[int | None]:
     """
     with ExitStack() as stack:
         try:
-            handle = stack.enter_context(_opened(open_folder(directory)))
+            handle = stack.enter_context(_opened(open_directory(directory)))
             if os.fstat(handle).st_uid != os.geteuid():
                 raise PermissionError
             # A process killed while removing it may have deleted the lock, but not the rest.

@@ -1,4 +1,4 @@
-"""Reads of very many objects leave the caller's garbage collector as it was."""
+"""Reading very many objects does not change the caller's garbage collector."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ def collector() -> Iterator[None]:
     gc.set_threshold(*thresholds)
 
 
-def test_the_collector_rests_and_goes_on() -> None:
+def test_the_collector_is_paused_and_enabled_again() -> None:
     with collection_paused():
         assert not gc.isenabled()
 
     assert gc.isenabled()
 
 
-def test_the_collector_goes_on_after_an_error() -> None:
+def test_the_collector_is_enabled_again_after_an_error() -> None:
     with pytest.raises(ValueError, match="bad"), collection_paused():
         raise ValueError("bad")
 
     assert gc.isenabled()
 
 
-def test_a_collector_that_was_switched_off_stays_off() -> None:
+def test_a_disabled_collector_stays_disabled() -> None:
     gc.disable()
 
     with collection_paused():
@@ -46,7 +46,7 @@ def test_a_collector_that_was_switched_off_stays_off() -> None:
     assert not gc.isenabled()
 
 
-def test_a_pause_within_another_does_not_end_it() -> None:
+def test_a_nested_pause_does_not_end_the_outer_one() -> None:
     with collection_paused():
         with collection_paused():
             pass
@@ -57,8 +57,8 @@ def test_a_pause_within_another_does_not_end_it() -> None:
 
 
 @pytest.mark.parametrize("is_enabled", [True, False])
-def test_threads_that_overlap_leave_it_as_it_was(*, is_enabled: bool) -> None:
-    """Each used to note what the other had set, so it could stay off, or go on too early."""
+def test_overlapping_threads_restore_the_collector(*, is_enabled: bool) -> None:
+    """Each used to restore the other's setting, so it could stay off, or resume too early."""
     if not is_enabled:
         gc.disable()
     first_is_in, second_is_in = threading.Event(), threading.Event()
@@ -86,8 +86,8 @@ def test_threads_that_overlap_leave_it_as_it_was(*, is_enabled: bool) -> None:
     assert gc.isenabled() == is_enabled
 
 
-def test_many_new_objects_change_nothing_of_the_collector() -> None:
-    """It used to freeze all objects of the process, or to collect them all, now and then."""
+def test_many_new_objects_do_not_affect_the_collector() -> None:
+    """Now and then all objects of the process used to be frozen or collected."""
     gc.set_threshold(701, 11, 13)
     frozen, collections = gc.get_freeze_count(), gc.get_stats()[2]["collections"]
 
@@ -102,7 +102,7 @@ def test_many_new_objects_change_nothing_of_the_collector() -> None:
     assert gc.isenabled()
 
 
-def test_what_a_program_has_frozen_stays_frozen() -> None:
+def test_frozen_objects_stay_frozen() -> None:
     witness: list[object] = []
     gc.freeze()
     try:
@@ -116,8 +116,8 @@ def test_what_a_program_has_frozen_stays_frozen() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_forked_process_has_its_collector_again() -> None:
-    """The threads that had it paused are not there to end the pause."""
+def test_a_forked_process_has_its_collector_enabled() -> None:
+    """The threads that paused it do not exist there to end the pause."""
     is_in, may_end = threading.Event(), threading.Event()
 
     def pause() -> None:
@@ -141,13 +141,13 @@ def test_a_forked_process_has_its_collector_again() -> None:
     assert gc.isenabled()
 
 
-def test_a_value_is_found_within_a_text() -> None:
+def test_a_value_is_read_inside_a_text() -> None:
     assert scan_json('"0.5"', 1) == (0.5, 4)
     assert scan_json('{"a": [1]} ') == ({"a": [1]}, 10)
 
 
 @pytest.mark.parametrize("text", ["", " 1", "x"])
-def test_a_text_that_does_not_begin_with_a_value_is_refused(text: str) -> None:
+def test_a_text_that_does_not_start_with_a_value_is_refused(text: str) -> None:
     with pytest.raises(json.JSONDecodeError):
         scan_json(text)
 
@@ -165,7 +165,7 @@ def test_fields_are_set_in_their_order() -> None:
     assert (Point(1, 2).x, Point(1, 2).y) == (1, 2)
 
 
-def test_a_field_without_a_value_is_noticed() -> None:
-    """One that was forgotten would be an AttributeError far away."""
+def test_a_missing_value_is_an_error() -> None:
+    """A forgotten one would be an AttributeError much later."""
     with pytest.raises(ValueError, match="shorter"):
         fill(Point(1, 2), 3)

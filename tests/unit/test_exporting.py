@@ -1,4 +1,4 @@
-"""The files that nnictl writes, and what is read of them again."""
+"""Export files in nnictl's formats, written and read back."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ def rows_of(text: str) -> list[dict[str, Any]]:
     return rows
 
 
-def test_json_is_the_managers_export(tmp_path: Path) -> None:
+def test_json_is_the_export_of_the_manager(tmp_path: Path) -> None:
     recording = load_recording("2.7", tmp_path)
     recorded = open_experiment(recording.database.directory)
 
     assert rows_of(recorded.export_text("json")) == recording.answers["/export-data"]
 
 
-def test_json_has_what_was_reported_on_the_way_but_not_the_final(
+def test_json_has_intermediate_metrics_without_the_final_one(
     recorded: RecordedExperiment,
 ) -> None:
-    """nnictl puts the final one there as well."""
+    """nnictl includes the final one."""
     rows = rows_of(recorded.export_text("json", intermediate=True))
 
     assert len(rows) >= 4
@@ -75,7 +75,7 @@ def test_csv_has_the_intermediate_metrics_as_one_text(recorded: RecordedExperime
     assert {row["intermediate"] for row in rows} == {'[0.25,{"default": 0.5, "loss": 1}]'}
 
 
-def test_without_a_result_there_are_only_the_names(recorded: RecordedExperiment) -> None:
+def test_without_results_there_is_only_the_header(recorded: RecordedExperiment) -> None:
     with closing(sqlite3.connect(recorded.directory / "db" / "nni.sqlite")) as database, database:
         database.execute("delete from MetricData")
 
@@ -97,14 +97,14 @@ def test_a_file_is_written(
     assert sorted(tmp_path.iterdir()) == sorted([path, tmp_path / "home", tmp_path / "recorded"])
 
 
-def test_a_file_of_an_unknown_kind_is_refused(recorded: RecordedExperiment, tmp_path: Path) -> None:
+def test_an_unknown_format_is_refused(recorded: RecordedExperiment, tmp_path: Path) -> None:
     with pytest.raises(InvalidValueError, match="kind: 'txt' is not allowed; allowed: csv, json"):
         recorded.write_export(tmp_path / "out.txt")
 
     assert not (tmp_path / "out.txt").exists()
 
 
-def test_a_write_that_fails_leaves_the_earlier_file(
+def test_a_failed_write_keeps_the_existing_file(
     recorded: RecordedExperiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "out.csv"
@@ -121,7 +121,7 @@ def test_a_write_that_fails_leaves_the_earlier_file(
     assert sorted(tmp_path.iterdir()) == sorted([path, tmp_path / "home", tmp_path / "recorded"])
 
 
-def test_what_was_exported_is_imported_again(recorded: RecordedExperiment) -> None:
+def test_an_export_can_be_imported_again(recorded: RecordedExperiment) -> None:
     for kind in ("json", "csv"):
         rows = parse_export(recorded.export_text(kind, intermediate=True), kind)
 
@@ -138,23 +138,23 @@ def test_what_was_exported_is_imported_again(recorded: RecordedExperiment) -> No
 @pytest.mark.parametrize(
     ("text", "kind", "found"),
     [
-        ("{}", "json", "no list of objects"),
-        ("[1]", "json", "no list of objects"),
+        ("{}", "json", "JSON that is not a list of objects"),
+        ("[1]", "json", "JSON that is not a list of objects"),
         ("[", "json", "expected JSON"),
         ("x,y\r\n1,2\r\n", "csv", "no column reward"),
         ("", "csv", "no column reward"),
         ("x,reward\r\n1,2,3\r\n", "csv", "a row with more cells"),
     ],
 )
-def test_a_file_that_is_no_export_is_told(text: str, kind: Any, found: str) -> None:
+def test_a_file_that_is_not_an_export_is_refused(text: str, kind: Any, found: str) -> None:
     with pytest.raises(DecodingError, match=found):
         parse_export(text, kind)
 
 
-# Where a file is put
+# Where a file is written
 
 
-def test_a_link_stays_and_the_file_behind_it_keeps_its_mode(
+def test_a_link_is_kept_and_its_target_keeps_its_mode(
     recorded: RecordedExperiment, tmp_path: Path
 ) -> None:
     path, link = tmp_path / "out.csv", tmp_path / "l.csv"
@@ -169,9 +169,7 @@ def test_a_link_stays_and_the_file_behind_it_keeps_its_mode(
     assert stat.S_IMODE(path.stat().st_mode) == 0o664
 
 
-def test_a_new_file_has_the_mode_that_others_get(
-    recorded: RecordedExperiment, tmp_path: Path
-) -> None:
+def test_a_new_file_has_the_default_mode(recorded: RecordedExperiment, tmp_path: Path) -> None:
     (tmp_path / "other").touch()
 
     recorded.write_export(tmp_path / "out.csv")
@@ -182,7 +180,7 @@ def test_a_new_file_has_the_mode_that_others_get(
 def test_a_pipe_is_written_to(recorded: RecordedExperiment, tmp_path: Path) -> None:
     path = tmp_path / "pipe.csv"
     os.mkfifo(path)
-    # Open for both, so that neither end waits for the other.
+    # Open for reading and writing, so that neither end waits for the other.
     reader = os.open(path, os.O_RDWR)
     try:
         recorded.write_export(path)
@@ -192,7 +190,7 @@ def test_a_pipe_is_written_to(recorded: RecordedExperiment, tmp_path: Path) -> N
     assert path.is_fifo()
 
 
-def test_a_file_that_cannot_be_written_is_named_as_the_caller_did(
+def test_a_file_that_cannot_be_written_is_named_as_given(
     recorded: RecordedExperiment, tmp_path: Path
 ) -> None:
     path = tmp_path / "nope" / "out.csv"
@@ -201,16 +199,16 @@ def test_a_file_that_cannot_be_written_is_named_as_the_caller_did(
         recorded.write_export(path)
     assert caught.value.filename == str(path)
 
-    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "directory.csv").mkdir()
     with pytest.raises(IsADirectoryError):
-        recorded.write_export(tmp_path / "folder.csv")
+        recorded.write_export(tmp_path / "directory.csv")
 
 
-# What a csv holds
+# The content of csv
 
 
 class Results:
-    """A source of nothing but results."""
+    """A source that only has results."""
 
     def __init__(self, *parameters: Any, doubted: int | None = None) -> None:
         self._parameters = parameters
@@ -231,8 +229,8 @@ def csv_of(*parameters: Any) -> str:
     return export_text(cast("PairedTrials", Results(*parameters)), "csv")
 
 
-def test_hyper_parameters_that_are_not_known_are_marked() -> None:
-    """Without one such trial a file is what nnictl writes."""
+def test_unknown_hyper_parameters_are_marked() -> None:
+    """Without such a trial the file is as nnictl writes it."""
     source = cast("PairedTrials", Results({"x": 1}, {"x": 2}, doubted=1))
 
     text, rows = export_text(source, "csv"), rows_of(export_text(source, "json"))
@@ -250,8 +248,8 @@ def test_hyper_parameters_that_are_not_known_are_marked() -> None:
 @pytest.mark.parametrize(
     ("parameter", "cell"), [([1, 2], '"[1, 2]"'), ("lr", '"""lr"""'), (None, "null"), (3, "3")]
 )
-def test_parameters_that_are_no_dict_are_one_column(parameter: Any, cell: str) -> None:
-    """Custom tuners make them."""
+def test_parameters_that_are_not_a_dict_are_one_column(parameter: Any, cell: str) -> None:
+    """Custom tuners generate them."""
     assert csv_of(parameter) == f"parameter,reward,trialJobId\r\n{cell},1.5,t0\r\n"
 
 
@@ -259,7 +257,7 @@ def test_every_kind_of_value_is_read_back_from_csv() -> None:
     parameters: list[dict[str, Any]] = [
         {"b": True, "n": None, "d": {"_name": "conv", "k": 3}, "l": [1, None, "é"]},
         {"t": "relu", "i": 3, "f": 1e-05, "b": False},
-        # Text that would be taken for something else.
+        # Text that would be read as something else.
         {"t": "1", "b": "True", "n": "null", "l": "[1]", "d": "{'a': 1}", "e": "", "q": '"x"'},
     ]
 
@@ -270,7 +268,7 @@ def test_every_kind_of_value_is_read_back_from_csv() -> None:
     assert json.dumps(rows, sort_keys=True) == json.dumps(expected, sort_keys=True)
 
 
-def test_plain_text_and_numbers_are_written_as_nnictl_does() -> None:
+def test_plain_text_and_numbers_are_written_as_by_nnictl() -> None:
     text = csv_of({"x": 0.5, "n": 3, "kind": "relu", "words": "a, b"})
 
     assert text == 'x,n,kind,words,reward,trialJobId\r\n0.5,3,relu,"a, b",1.5,t0\r\n'
@@ -290,7 +288,7 @@ def test_the_csv_of_nnictl_is_read() -> None:
     assert row == {"parameter": {**parameter, "t": "{'a"}, "value": 1}
 
 
-def test_an_empty_cell_is_no_parameter() -> None:
+def test_an_empty_cell_is_not_a_parameter() -> None:
     assert parse_export("x,y,reward\r\n,2,1\r\n", "csv") == [{"parameter": {"y": 2}, "value": 1}]
 
 
@@ -298,7 +296,7 @@ def test_an_empty_cell_is_no_parameter() -> None:
     ("text", "kind"),
     [("x,reward\r\n2,1\r\n", "csv"), ('[{"parameter": {"x": 2}, "value": 1}]', "json")],
 )
-def test_a_byte_order_mark_is_no_content(text: str, kind: Any) -> None:
+def test_a_byte_order_mark_is_ignored(text: str, kind: Any) -> None:
     """Excel writes one."""
     assert parse_export(f"\ufeff{text}", kind) == [{"parameter": {"x": 2}, "value": 1}]
 
@@ -306,7 +304,7 @@ def test_a_byte_order_mark_is_no_content(text: str, kind: Any) -> None:
 FORMULAS = ["=1+1", "+1+1", "-2+3", "@SUM(1)", "\t=1", "\r=1", "'=1", "''", "=", "-"]
 
 
-def test_text_that_a_spreadsheet_would_compute_is_escaped_where_it_is_asked_for() -> None:
+def test_formulas_are_escaped_on_request() -> None:
     rows = [{text: text, "x": -0.5} for text in FORMULAS]
 
     escaped = csv_of_escaped(*rows)
@@ -318,8 +316,8 @@ def test_text_that_a_spreadsheet_would_compute_is_escaped_where_it_is_asked_for(
     assert [row["parameter"] for row in parse_export(escaped, "csv", csv_escape=True)] == rows
 
 
-def test_text_stays_as_it_is_where_it_is_not_asked_for() -> None:
-    """It is nnictl's form, and other programs read it."""
+def test_formulas_are_not_escaped_by_default() -> None:
+    """It is nnictl's format, which other programs read."""
     assert "\n=1+1," in csv_of({"x": "=1+1"})
     assert parse_export(csv_of({"x": "'=1"}), "csv")[0]["parameter"] == {"x": "'=1"}
 
@@ -328,12 +326,12 @@ def csv_of_escaped(*parameters: Any) -> str:
     return export_text(cast("PairedTrials", Results(*parameters)), "csv", csv_escape=True)
 
 
-def test_a_cell_longer_than_csv_allows_is_told() -> None:
+def test_a_cell_longer_than_csv_allows_is_an_error() -> None:
     with pytest.raises(DecodingError, match="a line that is not csv"):
         parse_export(f"x,reward\r\n{'x' * 200_000},1\r\n", "csv")
 
 
-def test_a_killed_export_leaves_nothing_for_others_and_goes_with_the_next(
+def test_files_of_a_killed_export_are_private_and_removed_by_the_next(
     recorded: RecordedExperiment, tmp_path: Path
 ) -> None:
     code = """

@@ -1,4 +1,4 @@
-"""Integers that are too large for a float are told, or taken as infinite, and never a crash."""
+"""Integers too large for a float are reported or treated as infinite, and never crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nnicli.session import validation
 HUGE = 10**400
 
 
-def test_a_manager_s_answer_is_refused() -> None:
+def test_an_answer_with_a_huge_number_is_refused() -> None:
     profile = {"id": "aBcD", "logDir": "/x", "params": {}, "execDuration": HUGE}
 
     with pytest.raises(DecodingError, match="trialJobNumber: expected a number"):
@@ -44,7 +44,7 @@ def test_a_final_metric_is_infinite_as_the_manager_reads_it(number: int, value: 
     assert TrialJob({**raw, "finalMetricData": [metric]}).final_value == value
 
 
-def test_hyper_parameters_of_a_caller_s_own_are_refused() -> None:
+def test_submitted_hyper_parameters_are_refused() -> None:
     space = {"x": {"_type": "uniform", "_value": [0, 1]}}
 
     with pytest.raises(InvalidValueError, match="allowed: a point of the experiment's search"):

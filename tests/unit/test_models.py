@@ -89,7 +89,7 @@ def test_a_trial_of_1_x_has_its_id_under_another_name() -> None:
     assert TrialJob({"id": "aBcDe", "status": "WAITING"}).trialJobId == "aBcDe"
 
 
-def test_what_was_not_sent_is_none_or_empty() -> None:
+def test_missing_fields_are_none_or_empty() -> None:
     trial = TrialJob({"trialJobId": "a", "status": "WAITING"})
 
     assert (trial.startTime, trial.endTime, trial.logPath, trial.duration) == (None,) * 4
@@ -98,7 +98,7 @@ def test_what_was_not_sent_is_none_or_empty() -> None:
     assert trial.parameter_index is None
 
 
-def test_the_caller_s_own_point_has_no_id_and_no_index() -> None:
+def test_a_submitted_point_has_neither_id_nor_index() -> None:
     text = '{"parameter_id":null,"parameter_source":"customized","parameters":{"x":1}}'
 
     trial = TrialJob({"trialJobId": "a", "status": "WAITING", "hyperParameters": [text]})
@@ -108,7 +108,7 @@ def test_the_caller_s_own_point_has_no_id_and_no_index() -> None:
     assert trial.parameter_index is None
 
 
-def test_the_last_of_several_sets_counts() -> None:
+def test_the_last_of_several_sets_is_used() -> None:
     sets = [json.dumps({**HYPER, "parameter_index": index}) for index in (0, 1)]
 
     assert TrialJob({**TRIAL, "hyperParameters": sets}).parameter_index == 1
@@ -137,7 +137,7 @@ def test_metrics_are_json_inside_json_since_1_4(data: str, value: Any) -> None:
     assert json.dumps(decoded) == json.dumps(value)
 
 
-def test_metrics_stored_side_by_side_are_put_in_the_order_reported() -> None:
+def test_metrics_stored_concurrently_are_sorted_in_the_order_reported() -> None:
     reported = [
         (7, "PERIODICAL", 0),
         (7, "PERIODICAL", 1),
@@ -160,7 +160,7 @@ def test_metrics_stored_side_by_side_are_put_in_the_order_reported() -> None:
     [("0", 0), ("12", 12), (7, 7), ("2_0_5_abcde", "2_0_5_abcde"), (None, None), ("٣", "٣")],
 )
 def test_parameter_ids_are_numbers_where_they_can_be(sent: Any, seen: Any) -> None:
-    """Hyperband and BOHB make text of their own."""
+    """Hyperband and BOHB generate text."""
     assert TrialMetricData({**METRIC, "parameterId": sent}).parameterId == seen
 
 
@@ -234,13 +234,13 @@ def test_statuses_are_their_own_text() -> None:
             {**TRIAL, "finalMetricData": [1]}, {**TRIAL, "startTime": True},
             {**TRIAL, "startTime": 2**60}],
 )  # fmt: skip
-def test_what_is_no_trial_is_a_decoding_error(raw: Any) -> None:
+def test_what_is_not_a_trial_is_a_decoding_error(raw: Any) -> None:
     with pytest.raises(DecodingError):
         TrialJob(raw)
 
 
 @pytest.mark.parametrize("time", [2**53, -(2**53), 2**52])
-def test_times_beyond_any_calendar_do_no_harm(time: int) -> None:
+def test_times_outside_the_calendar_are_accepted(time: int) -> None:
     trial = TrialJob({**TRIAL, "startTime": time, "endTime": 0})
 
     assert trial.started_at is None
@@ -255,7 +255,7 @@ def test_json_that_is_nested_too_deeply_is_a_decoding_error() -> None:
 @pytest.mark.slow
 @given(wire_like)
 def test_decoding_is_total(value: Any) -> None:
-    """Whatever arrives is decoded or refused; no other exception gets out."""
+    """Any value is decoded or refused; no other exception is raised."""
     for decode in (
         decode_trial,
         decode_hyper_parameters,
@@ -293,7 +293,7 @@ HOSTILE_TRIAL = {**TRIAL, "status": "\x1b[2J" * 50, "trialJobId": "x" * 900}
 
 
 @pytest.mark.parametrize("trial", [TRIAL, HOSTILE_TRIAL])
-def test_a_trial_is_shown_in_short(trial: dict[str, Any]) -> None:
+def test_the_repr_of_a_trial_is_short(trial: dict[str, Any]) -> None:
     """Lists of trials are printed."""
     many = {f"parameter{number}": 0.123456789 for number in range(100)}
     sets = [json.dumps({**HYPER, "parameters": many})]
@@ -305,7 +305,7 @@ def test_a_trial_is_shown_in_short(trial: dict[str, Any]) -> None:
     assert repr(TrialJob(TRIAL)) == "<TrialJob Suqp2 #3 SUCCEEDED, final 0.25, {'lr': 0.1}>"
 
 
-def test_an_experiment_is_shown_in_short() -> None:
+def test_the_repr_of_an_experiment_is_short() -> None:
     record = ExperimentRecord(
         *("aBcD1234", "my experiment " * 20, "RUNNING", "RUNNING", "local", 8080, "http://x"),
         *(None, None, Path("/home/me") / ("deep/" * 80) / "aBcD1234", "3.0"),
@@ -317,8 +317,8 @@ def test_an_experiment_is_shown_in_short() -> None:
     assert repr(record).endswith("deep/aBcD1234>")
 
 
-def test_equal_trials_are_one_key() -> None:
-    """Trials are counted and looked up in sets, whatever their parameters are made of."""
+def test_equal_trials_have_equal_hashes() -> None:
+    """Trials are counted and looked up in sets, with parameters of any type."""
     one, same, other = (
         TrialJob(TRIAL),
         TrialJob(dict(TRIAL)),

@@ -1,4 +1,4 @@
-"""Trials that ran with other hyper-parameters than their manager says."""
+"""Trials that ran with other hyper-parameters than their manager reports."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.unit.store.recordings import load_recording
 STRAYED_IN_3_0 = {0: 1, 1: 0, 3: 2, 5: None, 6: 4, 8: 6, 9: 7, 10: 8}
 """Sequence id -> the parameter id that its metrics name, in the recording of 3.0."""
 SILENT_IN_3_0 = {2, 7}
-"""Those that reported nothing there."""
+"""Sequence ids of the trials that reported nothing there."""
 
 
 _NO_FINAL = object()
@@ -37,7 +37,7 @@ def _trial(
     status: str | None = None,
     environment: str | None = "local-env",
 ) -> TrialJob:
-    """Return a trial of 3.0 for which its manager meant the set `meant`, named after the trial."""
+    """Return a trial of 3.0, for which its manager intended the set `meant`, named after it."""
     has_final = reported is not _NO_FINAL
     final = {
         "timestamp": 1,
@@ -59,7 +59,7 @@ def _trial(
 
 
 class Source:
-    """As much of a TrialSource as trials need."""
+    """The part of a TrialSource that pairing needs."""
 
     def __init__(self, *trials: TrialJob, last_ids: dict[str, Any] | None = None) -> None:
         self.trials = list(trials)
@@ -78,7 +78,7 @@ class Source:
         return {name: one for name, one in self._last_ids.items() if name in names}
 
 
-class Handed:
+class Log:
     """A manager's log."""
 
     def __init__(self, texts: dict[str, str | None]) -> None:
@@ -90,14 +90,14 @@ class Handed:
 
 def _pairs(
     *trials: TrialJob,
-    handed: dict[str, str | None] | None = None,
+    assigned: dict[str, str | None] | None = None,
     last_ids: dict[str, Any] | None = None,
 ) -> dict[str, tuple[str, str]]:
-    """Return by trial the set that it ran with and how far that is known.
+    """Return for each trial the set that it ran with, and whether that is known.
 
     The list, one trial at a time and the export must say the same.
     """
-    log = None if handed is None else Handed(handed)
+    log = None if assigned is None else Log(assigned)
     paired = PairedTrials(Source(*trials, last_ids=last_ids), log)  # type: ignore[arg-type]
     listed = {
         trial.trialJobId: (trial.parameters["x"].removeprefix("of "), trial.parameters_status)
@@ -119,10 +119,10 @@ def database(tmp_path: Path) -> ExperimentDatabase:
     return load_recording("3.0", tmp_path).database
 
 
-def test_a_real_3_0_says_other_hyper_parameters_than_its_trials_reported(
+def test_a_real_3_0_shows_other_hyper_parameters_than_its_trials_reported(
     database: ExperimentDatabase,
 ) -> None:
-    """The trials of the recording report their x where they report a plain number but 0.5."""
+    """The recorded trials report their x whenever they report a plain number other than 0.5."""
     said = {t.sequenceId: (t.parameters["x"], t.final_value) for t in database.list_trial_jobs()}
     paired = PairedTrials(database).list_trial_jobs()
     ran = {t.sequenceId: (t.parameters["x"], t.final_value) for t in paired}
@@ -138,7 +138,7 @@ def test_a_real_3_0_says_other_hyper_parameters_than_its_trials_reported(
     assert {t.sequenceId for t in paired if t.parameters_status == "UNKNOWN"} == SILENT_IN_3_0
 
 
-def test_one_trial_and_the_export_are_paired_as_the_list_is(database: ExperimentDatabase) -> None:
+def test_one_trial_and_the_export_are_paired_like_the_list(database: ExperimentDatabase) -> None:
     paired = PairedTrials(database)
     trials = {trial.trialJobId: trial for trial in paired.list_trial_jobs()}
 
@@ -150,20 +150,20 @@ def test_one_trial_and_the_export_are_paired_as_the_list_is(database: Experiment
     assert len(exported) == 6
 
 
-def test_an_older_release_is_left_as_it_is(tmp_path: Path) -> None:
+def test_trials_of_an_older_release_are_not_changed(tmp_path: Path) -> None:
     database = load_recording("2.7", tmp_path).database
 
     assert repr(PairedTrials(database).list_trial_jobs()) == repr(database.list_trial_jobs())
 
 
-def test_two_that_started_at_once_are_swapped_back() -> None:
+def test_two_trials_that_started_at_once_are_swapped_back() -> None:
     pairs = _pairs(_trial("a", 0, 0, 1), _trial("b", 1, 1, 0))
 
     assert pairs == {"a": ("b", "KNOWN"), "b": ("a", "KNOWN")}
 
 
-def test_a_final_metric_counts_in_its_own_run_of_the_manager() -> None:
-    """After a resume the tuner's ids begin again from 1, and the sequence ids with them."""
+def test_a_final_metric_is_valid_in_its_own_run_of_the_manager() -> None:
+    """After a resume the tuner's ids start again from 1, and so do the sequence ids."""
     first = [_trial("a", 0, 0, 0), _trial("b", 1, 1, 2), _trial("c", 2, 2, 1)]
     second = [_trial("d", 1, 1, 2), _trial("e", 2, 2, 1), _trial("f", 3, 3, 3)]
     third = [_trial("g", 1, 1, 1), _trial("h", 2, 2, 3), _trial("i", 3, 3, 2)]
@@ -176,8 +176,8 @@ def test_a_final_metric_counts_in_its_own_run_of_the_manager() -> None:
     assert {status for _, status in pairs.values()} == {"KNOWN"}
 
 
-def test_a_run_that_counts_sequence_ids_on_is_told_by_its_parameter_ids() -> None:
-    """The caller's own point, submitted again, moves the sequence ids on, but not the others."""
+def test_a_run_that_continues_sequence_ids_is_recognised_by_its_parameter_ids() -> None:
+    """A submitted point that is submitted again advances the sequence ids, but not the others."""
     first = [_trial("a", 0, 0, 0), _trial("b", 1, 1, 1), _trial("own", 2, None, None)]
     second = [_trial("c", 3, 1, 2), _trial("d", 4, 2, 1)]
 
@@ -186,15 +186,15 @@ def test_a_run_that_counts_sequence_ids_on_is_told_by_its_parameter_ids() -> Non
     assert (pairs["c"], pairs["d"]) == (("d", "KNOWN"), ("c", "KNOWN"))
 
 
-def test_a_set_is_found_though_its_own_trial_read_it_in_a_later_run() -> None:
-    """A trial that is submitted again gets its own; what it read before, another was meant."""
+def test_a_set_is_found_although_its_own_trial_read_it_in_a_later_run() -> None:
+    """A trial that is submitted again gets its own set; the one it read before was another's."""
     pairs = _pairs(_trial("a", 0, 0, 0), _trial("b", 1, 1, 0), _trial("c", 1, 1, 1))
 
     assert pairs == {"a": ("a", "KNOWN"), "b": ("a", "KNOWN"), "c": ("c", "KNOWN")}
 
 
-def test_sets_of_another_run_are_never_taken() -> None:
-    """Unlike a set that is marked, one of another run would be wrong."""
+def test_sets_of_another_run_are_never_used() -> None:
+    """A set of another run would be wrong, unlike one that is marked."""
     pairs = _pairs(_trial("a", 0, 0, 0), _trial("b", 1, 5, 5), _trial("c", 1, 1, 5))
 
     assert pairs["c"] == ("c", "UNKNOWN")
@@ -205,7 +205,7 @@ def test_a_trial_without_a_final_metric_is_paired_by_the_log() -> None:
         _trial("a", 0, 0),
         _trial("b", 1, 1, 0),
         _trial("c", 2, 2, status="RUNNING"),
-        handed={"a": _set(1, "of b"), "c": _set(2, "of c")},
+        assigned={"a": _set(1, "of b"), "c": _set(2, "of c")},
     )
 
     assert pairs == {"a": ("b", "KNOWN"), "b": ("a", "KNOWN"), "c": ("c", "KNOWN")}
@@ -215,34 +215,34 @@ def test_a_trial_without_a_final_metric_is_paired_by_the_log() -> None:
     ("status", "known"),
     [("FAILED", "NOT_READ"), ("USER_CANCELED", "NOT_READ"), ("RUNNING", "UNKNOWN")],
 )
-def test_a_trial_that_was_never_handed_any_keeps_its_own_and_is_marked(
+def test_a_trial_that_was_never_assigned_a_set_keeps_its_own_and_is_marked(
     status: str, known: str
 ) -> None:
-    """One that has not ended may still ask."""
-    pairs = _pairs(_trial("a", 0, 0, status=status), _trial("b", 1, 1, 0), handed={"a": None})
+    """A trial that has not ended may still ask."""
+    pairs = _pairs(_trial("a", 0, 0, status=status), _trial("b", 1, 1, 0), assigned={"a": None})
 
     assert pairs == {"a": ("a", known), "b": ("a", "KNOWN")}
 
 
-def test_without_the_log_the_last_metric_on_the_way_says_it() -> None:
+def test_without_the_log_the_last_intermediate_metric_is_used() -> None:
     pairs = _pairs(_trial("a", 0, 0), _trial("b", 1, 1), _trial("c", 2, 2), last_ids={"a": 1})
 
     assert pairs == {"a": ("b", "KNOWN"), "b": ("b", "UNKNOWN"), "c": ("c", "UNKNOWN")}
 
 
-def test_one_own_point_of_a_run_needs_no_log() -> None:
-    """It alone has no id."""
+def test_a_single_submitted_point_does_not_need_the_log() -> None:
+    """It is the only one without an id."""
     pairs = _pairs(_trial("a", 0, 0, None), _trial("own", 1, None, 0))
 
     assert pairs == {"a": ("own", "KNOWN"), "own": ("a", "KNOWN")}
 
 
 @pytest.mark.parametrize("is_logged", [True, False])
-def test_several_own_points_of_a_run_need_the_log(*, is_logged: bool) -> None:
+def test_several_submitted_points_need_the_log(*, is_logged: bool) -> None:
     own = [_trial("a", 0, None, None), _trial("b", 1, None, None)]
     log: dict[str, str | None] = {"a": _set(None, "of b"), "b": _set(None, "of a")}
 
-    assert _pairs(*own, handed=log if is_logged else None) == (
+    assert _pairs(*own, assigned=log if is_logged else None) == (
         {"a": ("b", "KNOWN"), "b": ("a", "KNOWN")}
         if is_logged
         else {"a": ("a", "UNKNOWN"), "b": ("b", "UNKNOWN")}
@@ -250,25 +250,25 @@ def test_several_own_points_of_a_run_need_the_log(*, is_logged: bool) -> None:
 
 
 @pytest.mark.parametrize("text", [_set(3, "of another"), "{"])
-def test_a_log_that_contradicts_the_final_metric_is_not_believed(text: str) -> None:
-    assert _pairs(_trial("a", 0, 0, 7), handed={"a": text}) == {"a": ("a", "UNKNOWN")}
+def test_a_log_that_contradicts_the_final_metric_is_ignored(text: str) -> None:
+    assert _pairs(_trial("a", 0, 0, 7), assigned={"a": text}) == {"a": ("a", "UNKNOWN")}
 
 
 @pytest.mark.parametrize(("reported", "known"), [(0, "KNOWN"), (None, "NOT_READ")])
 def test_a_release_without_a_queue_gives_each_trial_its_own(reported: object, known: str) -> None:
-    """To 2.10.1 a trial may report without having asked; the id is None then."""
+    """Up to 2.10.1 a trial may report without having asked; the id is then None."""
     trials = [_trial("a", 0, 0, reported, environment=None), _trial("b", 1, 1, environment=None)]
 
-    assert _pairs(*trials, handed={"b": _set(0, "of a")}) == {
+    assert _pairs(*trials, assigned={"b": _set(0, "of a")}) == {
         "a": ("a", known),
         "b": ("b", "KNOWN"),
     }
 
 
-def test_nothing_more_is_read_when_nothing_has_strayed() -> None:
-    """The log of 100,000 trials takes longer than they do."""
+def test_nothing_more_is_read_if_every_trial_has_its_own_set() -> None:
+    """The log of 100,000 trials takes longer to read than the trials."""
 
-    class Unread(Handed):
+    class Unread(Log):
         def find(self, names: Collection[str]) -> dict[str, str | None]:
             raise AssertionError(f"the log is read for {names}")
 
@@ -288,7 +288,7 @@ def _multi_phase() -> TrialJob:
     return TrialJob({**trial.raw, "hyperParameters": [_set(0, "of a"), _set(1, "of b")]})
 
 
-def test_several_sets_of_one_trial_are_left_as_they_are() -> None:
+def test_several_sets_of_one_trial_are_not_changed() -> None:
     trial = _multi_phase()
 
     assert PairedTrials(Source(trial)).list_trial_jobs() == [trial]  # type: ignore[arg-type]
@@ -318,7 +318,7 @@ def test_an_exported_result_has_what_the_manager_would_send(data: str, value: st
     assert result.raw == {"parameter": {"x": "of a"}, "value": value, "trialJobId": "a"}
 
 
-def test_a_damaged_metric_is_told() -> None:
+def test_a_damaged_metric_is_an_error() -> None:
     paired = PairedTrials(Source(_with_final('"0.')))  # type: ignore[arg-type]
 
     with pytest.raises(DecodingError, match=r"expected JSON, found '\"0\.'"):

@@ -1,4 +1,4 @@
-"""Whatever comes from outside, what is shown steers no terminal."""
+"""Text from outside is shown without terminal control characters."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from nnicli.errors import InvalidValueError, NnicliError, Problem
 from nnicli.printable import presentable, printable, printable_line
 from nnicli.safe_logging import get_logger
 
-# Signs that Unicode counts as formatting, though they are seen: numbers and verses of Arabic and
-# Syriac texts, Kaithi numbers, and what arranges hieroglyphs and shorthand.
+# Characters that Unicode classifies as formatting, but that are visible: numbers and verses of
+# Arabic and Syriac texts, Kaithi numbers, and layout controls of hieroglyphs and shorthand.
 SEEN = re.compile(
     "[\u0600-\u0605\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd\U00013430-\U0001345f]"
 )
 JOINERS = "\u200c\u200d"
-# What is written -> what is shown, in one line.
+# Input -> what is shown, on one line.
 TEXTS = {
     "\x1b]0;title\x07": r"\x1b]0;title\x07",
     "\x1b]8;;http://evil\x07click\x1b]8;;\x07": r"\x1b]8;;http://evil\x07click\x1b]8;;\x07",
@@ -39,11 +39,11 @@ TEXTS = {
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_a_value_is_shown_in_one_harmless_line(text: str) -> None:
+def test_a_value_is_shown_safely_on_one_line(text: str) -> None:
     assert printable_line(text) == TEXTS[text]
 
 
-def test_lines_tabs_and_the_progress_of_a_log_stay_readable() -> None:
+def test_lines_tabs_and_progress_bars_of_a_log_stay_readable() -> None:
     log = "\x1b[1;31merror\x1b[0m\ta\r\n 10%\r 20%\r\nend\x07"
 
     assert printable(log) == "error\ta\n 10%\n 20%\nend\\x07"
@@ -54,7 +54,7 @@ def test_long_values_are_cut() -> None:
 
 
 def test_every_invisible_character_is_known() -> None:
-    """Python's tables tell which there are; a new release of Unicode may bring more."""
+    """Python's tables list them; a new release of Unicode may add more."""
     kinds = ("Cc", "Cf", "Cs", "Zl", "Zp")
     left = [
         f"{code:x}"
@@ -68,7 +68,7 @@ def test_every_invisible_character_is_known() -> None:
     assert left == []
 
 
-def test_errors_problems_and_records_are_shown_as_they_are(
+def test_errors_problems_and_records_can_be_shown_unchanged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     hostile = "\x1b[2Jid\u202e\udc80"
@@ -83,10 +83,10 @@ def test_errors_problems_and_records_are_shown_as_they_are(
     for text in (str(error), repr(error), str(problem), caplog.text):
         assert printable(text) == text
     assert caplog.messages == [r"experiment \x1b[2Jid\u202e\udc80 password=***: 3"]
-    assert caplog.records[0].funcName == "test_errors_problems_and_records_are_shown_as_they_are"
+    assert caplog.records[0].funcName == "test_errors_problems_and_records_can_be_shown_unchanged"
 
 
-def test_advice_is_told_in_the_words_of_the_face() -> None:
+def test_advice_is_worded_for_the_face() -> None:
     def make(message: str) -> NnicliError:
         return NnicliError(message).with_advice("pass nni=PATH", shell="pass --nni PATH")
 
@@ -95,5 +95,5 @@ def test_advice_is_told_in_the_words_of_the_face() -> None:
     assert str(make("failed:\nlog")) == "failed:\nlog\npass nni=PATH"
 
 
-def test_presentable_text_has_neither_controls_nor_secrets() -> None:
+def test_presentable_text_has_neither_control_characters_nor_secrets() -> None:
     assert presentable('\x1b[31m{"passwd":"x"}\x07') == '{"passwd":"***"}\\x07'

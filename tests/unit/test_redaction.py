@@ -1,4 +1,4 @@
-"""No secret gets into a text, whatever quotes it."""
+"""Secrets are removed from text, in any quotation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MACHINE = {"ip": "10.0.0.7", "username": "me", "passwd": f"{SECRET} x", "port": 
 CONFIG = {"trainingServicePlatform": "remote", "machineList": [MACHINE]}
 ENCODED = base64.b64encode(json.dumps(CONFIG).encode()).decode()
 
-# What is written -> what may be shown.
+# Input -> what may be shown.
 TEXTS = {
     '{"passwd":"hunter2","port":22}': '{"passwd":"***","port":22}',
     r'{"v":"{\"passwd\":\"a\\\"hunter2\",\"u\":1}"}': r'{"v":"{\"passwd\":\"***\",\"u\":1}"}',
@@ -52,7 +52,7 @@ TEXTS = {
     '{"key":"-----BEGIN PRIVATE KEY-----\\nhunter2': '{"key":"***',
     '{"storageAccountKey":"hunter2': '{"storageAccountKey":"***',
 }
-# What only looks like a secret, and tells why something failed.
+# Text that only looks like a secret, and explains a failure.
 HARMLESS = (
     "KeyError: 'token'",
     "SyntaxError: Unexpected token < in JSON at position 0",
@@ -70,13 +70,13 @@ def test_secrets_are_hidden_and_nothing_else(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", TEXTS)
-def test_what_is_hidden_stays_as_it_is(text: str) -> None:
+def test_redacted_text_is_not_changed_again(text: str) -> None:
     """Messages quote messages."""
     assert redact(redact(text)) == redact(text)
 
 
 @pytest.mark.parametrize("text", HARMLESS)
-def test_other_text_stays(text: str) -> None:
+def test_other_text_is_not_changed(text: str) -> None:
     assert redact(text) == text
 
 
@@ -94,7 +94,7 @@ def test_other_text_stays(text: str) -> None:
         lambda value: f"--exp_params {base64.b64encode(json.dumps(value).encode()).decode()}",
     ],
 )
-def test_a_config_is_hidden_however_it_is_written(write: object) -> None:
+def test_secrets_of_a_config_are_hidden_in_every_notation(write: object) -> None:
     text = write(CONFIG)  # type: ignore[operator]  # a function
 
     shown = redact(f"[2026-11-23 15:51:23] INFO (main) {text}\nnext line")
@@ -115,16 +115,16 @@ def test_a_command_line_is_hidden_argument_by_argument() -> None:
     "text", ['"passwd":"', "//a:", "token ", "\\", "eyJ", "passwd: '", "--pwd "]
 )
 @pytest.mark.timeout(20)
-def test_hostile_text_takes_no_longer_than_it_is_long(text: str) -> None:
-    """The end of a log has 64 KB at most."""
+def test_hostile_text_takes_linear_time(text: str) -> None:
+    """The end of a log has at most 64 KB."""
     assert redact(text * (65_536 // len(text)))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["//a:", f"{'//a:' * 600}@", "a:b@", "//me:hunter2@host/ "])
 @pytest.mark.timeout(20)
-def test_beginnings_of_urls_take_no_longer_than_they_are_long(text: str) -> None:
-    """A log on a terminal has any size; this one took a minute and a half."""
+def test_incomplete_urls_take_linear_time(text: str) -> None:
+    """A log on a terminal may have any size; this one took a minute and a half."""
     shown = redact(text * (4_000_000 // len(text)))
 
     assert ("@" in text) == ("***@" in shown)
@@ -132,7 +132,7 @@ def test_beginnings_of_urls_take_no_longer_than_they_are_long(text: str) -> None
 
 
 class TestErrors:
-    """Every error hides what it quotes, wherever it was raised."""
+    """Every error hides secrets in what it quotes, wherever it is raised."""
 
     @pytest.mark.parametrize(
         "error",
@@ -156,15 +156,15 @@ class TestErrors:
         ],
         ids=lambda error: type(error).__name__,
     )
-    def test_no_secret_is_in_it(self, error: Exception) -> None:
-        told = f"{error}{error!r}{error.__dict__}{pickle.dumps(error)!r}"
+    def test_an_error_does_not_contain_a_secret(self, error: Exception) -> None:
+        shown = f"{error}{error!r}{error.__dict__}{pickle.dumps(error)!r}"
 
-        assert SECRET not in told
-        assert ENCODED not in told
+        assert SECRET not in shown
+        assert ENCODED not in shown
 
 
-def test_a_process_never_tells_its_command_line() -> None:
-    """The tuner's has the whole config in it, SSH passwords included."""
+def test_a_process_does_not_reveal_its_command_line() -> None:
+    """That of a tuner contains the whole config, including SSH passwords."""
     tuner = ProcessIdentity(4711, 2.0, ("/usr/bin/python3", "-m", "nni", "--exp_params", ENCODED))
 
     assert repr(tuner) == "ProcessIdentity(pid=4711, create_time=2.0)"

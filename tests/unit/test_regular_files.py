@@ -1,4 +1,4 @@
-"""Files from outside: only regular ones are opened, and never waited for."""
+"""Files from outside: only regular ones are opened, and opening never blocks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from nnicli.regular_files import open_regular, read_regular
 
 
-def test_a_file_is_read_also_through_a_link(tmp_path: Path) -> None:
+def test_a_file_is_also_read_through_a_link(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     (tmp_path / "link").symlink_to("file")
 
@@ -20,7 +20,7 @@ def test_a_file_is_read_also_through_a_link(tmp_path: Path) -> None:
         assert file.read() == b"content"
 
 
-def test_a_link_is_refused_where_it_may_not_be_followed(tmp_path: Path) -> None:
+def test_a_link_is_refused_if_it_may_not_be_followed(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"content")
     (tmp_path / "link").symlink_to("file")
 
@@ -44,10 +44,10 @@ def test_a_named_pipe_without_a_writer_is_refused_at_once(tmp_path: Path, is_lin
 
 
 @pytest.mark.timeout(20)
-def test_a_named_pipe_that_takes_the_place_of_a_file_is_not_waited_for(
+def test_a_named_pipe_that_replaces_a_file_does_not_block(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between the look at a file and its opening somebody may put another thing there."""
+    """Between the check of a file and its opening, another process may replace it."""
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
     as_file = (tmp_path / "file").stat()
@@ -65,19 +65,19 @@ def test_a_link_to_a_device_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_socket_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    monkeypatch.chdir(tmp_path)  # names of sockets must be short
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
         with pytest.raises(OSError, match="found a socket"):
             open_regular("socket")
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         open_regular(tmp_path)
 
 
-def test_a_missing_file_is_told_as_such(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         open_regular(tmp_path / "missing")
 
@@ -91,8 +91,8 @@ def test_a_file_up_to_the_limit_is_read_and_a_larger_one_refused(tmp_path: Path)
     assert caught.value.errno == errno.EFBIG
 
 
-def test_files_that_do_not_tell_their_size_are_read_whole() -> None:
-    """Those in /proc have the size 0."""
+def test_files_without_a_size_are_read_whole() -> None:
+    """Files in /proc have size 0."""
     if not Path("/proc/self/status").exists():
         pytest.skip("there is no /proc here")
 

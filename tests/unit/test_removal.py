@@ -1,4 +1,4 @@
-"""Folders deleted: all of them, and nothing that is mounted or linked there."""
+"""Deletion of whole directories, sparing what is mounted or linked there."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ with pytest.raises(OSError) as caught:
     remove_tree(Path(sys.argv[1]))
 print(caught.value.filename, caught.value.strerror, sep="|")
 """
-# As if the mount came after the look for mounts.
+# As if the mount appeared after the check for mounts.
 REMOVE_LATE = (
     """
 import nnicli.removal
-nnicli.removal.check_unmounted = lambda folder: None
+nnicli.removal.check_unmounted = lambda directory: None
 """
     + REMOVE
 )
@@ -28,19 +28,19 @@ nnicli.removal.check_unmounted = lambda folder: None
 
 @pytest.fixture
 def share(tmp_path: Path) -> Path:
-    """Return somebody's folder with a file in it."""
-    folder = tmp_path / "share"
-    folder.mkdir()
-    (folder / "precious").write_text("data")
-    return folder
+    """Return somebody's directory with a file in it."""
+    directory = tmp_path / "share"
+    directory.mkdir()
+    (directory / "precious").write_text("data")
+    return directory
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    folder = tmp_path / "tree"
-    (folder / "a" / "b").mkdir(parents=True)
-    (folder / "a" / "file").touch()
-    return folder
+    directory = tmp_path / "tree"
+    (directory / "a" / "b").mkdir(parents=True)
+    (directory / "a" / "file").touch()
+    return directory
 
 
 def test_a_tree_is_deleted_without_following_links(tree: Path, share: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_tree_is_deleted_without_following_links(tree: Path, share: Path) -> N
     assert (share / "precious").read_text() == "data"
 
 
-def test_a_link_in_the_place_of_the_tree_is_not_followed(tmp_path: Path, share: Path) -> None:
+def test_a_link_in_place_of_the_tree_is_not_followed(tmp_path: Path, share: Path) -> None:
     (tmp_path / "link").symlink_to(share)
 
     with pytest.raises(OSError, match="link"):
@@ -65,7 +65,7 @@ def test_a_link_in_the_place_of_the_tree_is_not_followed(tmp_path: Path, share: 
 
 
 @pytest.mark.slow
-def test_a_tree_that_is_deeper_than_paths_may_be_long_is_deleted(tmp_path: Path) -> None:
+def test_a_tree_too_deep_for_any_path_is_deleted(tmp_path: Path) -> None:
     root = tmp_path / "deep"
     root.mkdir()
     handle = os.open(root, os.O_RDONLY)
@@ -81,8 +81,8 @@ def test_a_tree_that_is_deeper_than_paths_may_be_long_is_deleted(tmp_path: Path)
     assert not root.exists()
 
 
-def test_folders_that_are_closed_to_their_owner_are_deleted(tree: Path) -> None:
-    """Run as root this shows nothing, so it is done by another user there."""
+def test_directories_without_permissions_for_their_owner_are_deleted(tree: Path) -> None:
+    """Root may do everything, so as root the test runs as another user."""
     (tree / "a" / "b").chmod(0)
     (tree / "a").chmod(0o500)
     if os.geteuid() == 0:
@@ -123,10 +123,8 @@ def test_what_cannot_be_deleted_is_named_with_its_whole_path(
 @needs_mounts
 @pytest.mark.parametrize("code", [REMOVE, REMOVE_LATE], ids=["known", "late"])
 @pytest.mark.parametrize("place", ["tree/a/b", "tree"])
-def test_what_is_mounted_there_is_kept_and_named(
-    tree: Path, share: Path, code: str, place: str
-) -> None:
-    """A bind mount has the device of the folder around it."""
+def test_mounts_are_kept_and_named(tree: Path, share: Path, code: str, place: str) -> None:
+    """A bind mount has the device of the directory around it."""
     mounted = tree.parent / place
 
     done = run_mounted([(share, mounted)], code, tree)
@@ -139,7 +137,7 @@ def test_what_is_mounted_there_is_kept_and_named(
 
 
 @needs_mounts
-def test_nothing_is_deleted_where_something_is_mounted(tree: Path, share: Path) -> None:
+def test_nothing_is_deleted_if_something_is_mounted(tree: Path, share: Path) -> None:
     run_mounted([(share, tree / "a" / "b")], REMOVE, tree)
 
     assert (tree / "a" / "file").exists()
@@ -147,8 +145,8 @@ def test_nothing_is_deleted_where_something_is_mounted(tree: Path, share: Path) 
 
 @needs_mounts
 @pytest.mark.parametrize("code", [REMOVE, REMOVE_LATE], ids=["known", "late"])
-def test_another_device_is_kept_also_without_proc(tree: Path, code: str) -> None:
-    """As on systems that have none, where the device is all that tells."""
+def test_another_device_is_kept_even_without_proc(tree: Path, code: str) -> None:
+    """As on systems without /proc, where only the device shows it."""
     without = """
 import nnicli.removal
 nnicli.removal._MOUNTS = Path("/nonexistent")
@@ -164,7 +162,7 @@ nnicli.removal._MOUNT_ID = nnicli.removal.re.compile(b"nothing of the kind")
 
 
 @needs_mounts
-def test_a_file_that_is_mounted_is_kept(tree: Path, share: Path) -> None:
+def test_a_mounted_file_is_kept(tree: Path, share: Path) -> None:
     done = run_mounted([(share / "precious", tree / "a" / "file")], REMOVE_LATE, tree)
 
     assert done.stdout.startswith(f"{tree / 'a' / 'file'}|")
@@ -172,7 +170,7 @@ def test_a_file_that_is_mounted_is_kept(tree: Path, share: Path) -> None:
 
 
 @needs_mounts
-def test_mounts_are_found_by_their_real_path_whatever_their_names(tmp_path: Path) -> None:
+def test_mounts_are_found_by_their_real_path_with_any_name(tmp_path: Path) -> None:
     odd = tmp_path / "tree" / "a b\tc\\040\nd"
     odd.mkdir(parents=True)
     (tmp_path / "tree-2").mkdir()
@@ -187,5 +185,5 @@ print([(str(mount.path), mount.kind) for mount in find_mounts(Path(sys.argv[1]))
     assert done.stdout.strip() == str([(str(odd), "tmpfs")])
 
 
-def test_nothing_is_mounted_in_an_ordinary_folder(tree: Path) -> None:
+def test_nothing_is_mounted_in_an_ordinary_directory(tree: Path) -> None:
     assert find_mounts(tree) == []

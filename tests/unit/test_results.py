@@ -37,7 +37,7 @@ def _profile(**params: Any) -> ExperimentProfile:
 
 @dataclass
 class Source:
-    """As much of a TrialSource as the best trial needs."""
+    """The part of a TrialSource that the best trial needs."""
 
     trials: list[TrialJob]
     params: dict[str, Any] = field(default_factory=dict)
@@ -70,10 +70,10 @@ TRIALS = [
         ({}, None),
     ],
 )
-def test_the_direction_is_the_config_s_and_never_guessed(
+def test_the_direction_comes_from_the_config_and_is_never_guessed(
     params: dict[str, Any], mode: str | None
 ) -> None:
-    """TPE minimises by default since 2.6 and maximised before."""
+    """TPE minimises by default since 2.6, and maximises before."""
     assert optimize_mode(_profile(**params)) == mode
 
 
@@ -94,28 +94,28 @@ def test_another_metric_of_a_dict_can_be_ranked() -> None:
 def test_the_best_trial_follows_the_tuner_s_direction() -> None:
     params = {"tuner": {"classArgs": {"optimize_mode": "maximize"}}}
 
-    assert best_trial(Source(TRIALS, params)).trialJobId == "high"  # type: ignore[arg-type]  # enough of one
-    assert best_trial(Source(TRIALS, params), mode="minimize").trialJobId == "low"  # type: ignore[arg-type]  # enough of one
+    assert best_trial(Source(TRIALS, params)).trialJobId == "high"  # type: ignore[arg-type]  # has enough of it
+    assert best_trial(Source(TRIALS, params), mode="minimize").trialJobId == "low"  # type: ignore[arg-type]  # has enough of it
 
 
-def test_without_a_direction_one_is_asked_for() -> None:
+def test_a_missing_direction_is_an_error() -> None:
     with pytest.raises(InvalidValueError, match="pass mode='maximize' or mode='minimize'"):
-        best_trial(Source(TRIALS))  # type: ignore[arg-type]  # enough of one
+        best_trial(Source(TRIALS))  # type: ignore[arg-type]  # has enough of it
 
 
 @pytest.mark.parametrize(("mode", "meant"), [("max", "maximize"), ("MINIMIZE", "minimize")])
-def test_a_direction_that_is_nearly_right_is_told(mode: Any, meant: str) -> None:
-    """It said that the config had no optimize_mode, which it had."""
+def test_a_misspelt_direction_gets_a_suggestion(mode: Any, meant: str) -> None:
+    """It used to report a missing optimize_mode, although the config had one."""
     params = {"tuner": {"classArgs": {"optimize_mode": "maximize"}}}
 
     with pytest.raises(InvalidValueError) as caught:
-        best_trial(Source(TRIALS, params), mode=mode)  # type: ignore[arg-type]  # enough of one
+        best_trial(Source(TRIALS, params), mode=mode)  # type: ignore[arg-type]  # has enough of it
 
     assert str(caught.value) == (
         f"mode: {mode!r} is not allowed; did you mean {meant!r}? allowed: maximize, minimize"
     )
 
 
-def test_without_a_number_there_is_no_best() -> None:
+def test_without_a_number_there_is_no_best_trial() -> None:
     with pytest.raises(NoTrialSucceededError, match="none of the 1 trials has a number"):
-        best_trial(Source(TRIALS[-1:]), mode="maximize")  # type: ignore[arg-type]  # enough of one
+        best_trial(Source(TRIALS[-1:]), mode="maximize")  # type: ignore[arg-type]  # has enough of it

@@ -1,4 +1,4 @@
-"""The columns and values below every form in which results are written."""
+"""Columns and rows from which every output format is made."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_results_are_rows_of_decoded_values() -> None:
     ]
 
 
-def test_metrics_on_the_way_are_a_column_without_the_final_one() -> None:
+def test_intermediate_metrics_are_a_column_without_the_final_one() -> None:
     metrics = {"a": [metric('"0.25"'), metric('"0.5"', "FINAL")]}
 
     table = results_table(RESULTS, metrics)
@@ -64,12 +64,12 @@ def test_parameters_that_are_not_a_dict_are_one_column(parameter: Any) -> None:
     assert list(flat.lines(absent="")) == [[parameter, 1.5, "a"]]
 
 
-def test_without_results_there_are_only_the_names() -> None:
+def test_without_results_there_are_only_column_names() -> None:
     assert flatten(results_table([])) == Table(["reward", "trialJobId"], [])
 
 
-def test_a_damaged_metric_on_the_way_is_refused() -> None:
-    """`get_job_metrics` shows it as its text; in an export it would pass for a value."""
+def test_a_damaged_intermediate_metric_is_refused() -> None:
+    """`get_job_metrics` returns its text; in an export it would look like a value."""
     damaged = metric('"0.')
     assert damaged.is_damaged
     assert not metric('"text"').is_damaged
