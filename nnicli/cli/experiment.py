@@ -310,7 +310,7 @@ def _print_facts(one: Selected, more: dict[str, str]) -> None:
         "manager": _describe_manager(record),
         "started": format_time(record.started_at),
         "ended": format_time(record.ended_at),
-        **({"read from": one.place} if one.place is not None else {}),
+        **({"read from": one.path} if one.path is not None else {}),
         "directory": str(record.directory or ""),
         **more,
     }

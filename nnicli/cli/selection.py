@@ -40,12 +40,12 @@ class Selected:
         record: Its record.
         reader: Its trials, logs and results, from its manager if an address was given, else from
             its files.
-        place: The archive or the database that was given, otherwise None.
+        path: The archive or the database that was given, otherwise None.
     """
 
     record: ExperimentRecord
     reader: ExperimentReader
-    place: str | None
+    path: str | None
 
 
 def find_url(experiment: str | None, parents: Sequence[str]) -> tuple[str, str | None]:

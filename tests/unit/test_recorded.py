@@ -224,16 +224,16 @@ def test_logs_that_were_never_written_are_empty(recorded: RecordedExperiment) ->
 
 
 @pytest.mark.parametrize(
-    "folder",
+    "parent",
     ["environments/local-env/trials", "environments/aBcDe/trials", "trials"],
     ids=["3.0", "other environment", "older"],
 )
 def test_a_trial_s_log_is_found_in_every_layout(
-    directory: Path, recorded: RecordedExperiment, folder: str
+    directory: Path, recorded: RecordedExperiment, parent: str
 ) -> None:
     trial = recorded.list_trial_jobs()[0].trialJobId
-    name = "stderr" if folder == "trials" else "trial.stderr"
-    write(directory / folder / trial / name, "one\ntwo\n")
+    name = "stderr" if parent == "trials" else "trial.stderr"
+    write(directory / parent / trial / name, "one\ntwo\n")
 
     assert recorded.trial_log(trial, "stderr", tail=1) == "two\n"
     assert "".join(recorded.follow_trial_log(trial, "stderr")) == "one\ntwo\n"

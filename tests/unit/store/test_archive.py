@@ -189,7 +189,7 @@ def add(plain: zipfile.ZipFile, name: str, content: str = "x", mode: int = stat.
 
 
 @hostile
-def parent_folder(plain: zipfile.ZipFile) -> None:
+def parent_directory(plain: zipfile.ZipFile) -> None:
     add(plain, "tree/../../evil")
 
 
@@ -274,7 +274,7 @@ def pipe(plain: zipfile.ZipFile) -> None:
 
 
 @hostile
-def file_that_is_a_folder(plain: zipfile.ZipFile) -> None:
+def file_that_is_a_directory(plain: zipfile.ZipFile) -> None:
     add(plain, "tree/name")
     add(plain, "tree/name/below")
 

@@ -30,10 +30,10 @@ def change(database: ExperimentDatabase, *statements: str) -> None:
             connection.execute(statement)
 
 
-def write_trial_file(database: ExperimentDatabase, folder: str, name: str, content: bytes) -> None:
+def write_trial_file(database: ExperimentDatabase, parent: str, name: str, content: bytes) -> None:
     """Write a file of the experiment's first trial."""
     trial = database.list_trial_jobs()[0].trialJobId
-    directory = database.directory / folder / trial
+    directory = database.directory / parent / trial
     directory.mkdir(parents=True)
     (directory / name).write_bytes(content)
 

@@ -42,7 +42,7 @@ DAMAGED = {
     "empty": b"",
     "binary": b"\xff\xfe\x00",
     "list": b"[]",
-    "entry is no object": b'{"aBcD": 1}',
+    "entry is not an object": b'{"aBcD": 1}',
     "nested too deeply": b"[" * 100_000,
 }
 

@@ -62,7 +62,7 @@ RULES: dict[str, tuple[list[Row], dict[str, Any]]] = {
         [event("RUNNING", 1), event("ADD_RESUMED", 2)],
         {"status": "ADD_RESUMED", "startTime": 1},
     ),
-    "new hyper-parameters are no status": (
+    "new hyper-parameters are not a status": (
         [event("RUNNING", 1), event("ADD_HYPERPARAMETER", 2)],
         {"status": "RUNNING", "startTime": 1},
     ),
