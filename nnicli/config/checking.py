@@ -12,7 +12,7 @@ from nnicli.config.documents.document import Document, sort_problems, summarise
 from nnicli.config.documents.yaml11 import report_surprises
 from nnicli.config.formats.checks import apply_rules
 from nnicli.config.formats.own_format import to_own_format
-from nnicli.config.formats.search_space import check_space_of
+from nnicli.config.formats.search_space import check_config_space
 from nnicli.config.formats.source import Source, read_context
 from nnicli.config.ignoring import check_ignored, how_to_ignore
 from nnicli.config.releases import Release, release_for
@@ -91,7 +91,7 @@ def examine(
     if not isinstance(document.data, dict):
         return _examined(context, None)
     apply_rules(context)
-    space, search_space = check_space_of(context)
+    space, search_space = check_config_space(context)
     report_surprises(document, is_space=False)
     examination = _examined(context, space, search_space)
     if examination.errors:

@@ -10,13 +10,13 @@ from nnicli.config.converter import Converter
 from nnicli.config.documents.document import Document, sort_problems
 from nnicli.config.documents.yaml_writer import write_yaml
 from nnicli.config.field_names import DIRECTORY_KEYS, Format, is_v1
-from nnicli.config.formats.own_format import report_of_target
+from nnicli.config.formats.own_format import report_target_errors
 from nnicli.config.formats.schema_check import check_schema
 from nnicli.config.formats.source import Source, read_config
 from nnicli.config.formats.to_v1 import to_v1
 from nnicli.config.formats.to_v2 import to_v2
 from nnicli.config.releases import release_for
-from nnicli.config.schema.validate import take_meant_numbers
+from nnicli.config.schema.validate import replace_plain_numbers
 from nnicli.config.secrets import Loc
 from nnicli.errors import InvalidValueError, Problem
 
@@ -74,7 +74,7 @@ def convert_config(config: Source, to: Format = "v2") -> Conversion:
     if document.problems or not isinstance(document.data, dict):
         raise config_error(document, document.problems, consequence="nothing was converted")
     source_format: Format = "v1" if is_v1(document.data) else "v2"
-    take_meant_numbers(document, f"experiment-{source_format}", data=document.data)
+    replace_plain_numbers(document, f"experiment-{source_format}", data=document.data)
     if source_format == to:
         moves = tuple(((key,), (key,)) for key in document.data)
         return Conversion(to, document.data, (), moves, document)
@@ -97,7 +97,7 @@ def _report_invalid(document: Document, converter: Converter, to: Format) -> Non
         for loc, problem in target.reported
         if not any(converter.origin_of(loc)[: len(bad)] == bad for bad in wrong)
     ]
-    report_of_target(document, target, converter)
+    report_target_errors(document, target, converter)
 
 
 # The newest release whose manager takes the format.

@@ -61,7 +61,6 @@ class Release:
         has_experiment_type: Whether the manager takes `experimentType`.
         advisor_is_tuner: Whether Hyperband and BOHB are tuners; in older releases they are in
             `advisor`.
-        grids_anything: Whether GridSearch takes more than choice, randint and quniform.
         needs_dlc_workspace: Whether dlc needs `workspaceId`.
         takes_seconds: Whether a duration may also be a number of seconds.
         takes_space_in_code_path: Whether trials run in a directory whose path has a space in it.
@@ -89,7 +88,6 @@ class Release:
     has_annotation: bool
     has_experiment_type: bool
     advisor_is_tuner: bool
-    grids_anything: bool
     needs_dlc_workspace: bool
     takes_seconds: bool
     takes_space_in_code_path: bool
@@ -122,7 +120,6 @@ _1_8 = Release(
     has_annotation=True,
     has_experiment_type=False,
     advisor_is_tuner=False,
-    grids_anything=False,
     needs_dlc_workspace=False,
     takes_seconds=False,
     takes_space_in_code_path=False,
@@ -190,7 +187,6 @@ _2_6 = replace(
     checks_arguments=False,
     needs_names=False,
     converts_kubernetes=True,
-    grids_anything=True,
     takes_seconds=True,
 )
 _2_7 = replace(_2_6, since="2.7")

@@ -20,7 +20,7 @@ _KEY = re.compile(r"(?:^|\s|['\"])[^\s]+:(?:\s|$)")
 
 
 @dataclass(frozen=True, slots=True)
-class Stumble:
+class ParseFailure:
     """Where a reader of YAML gave up.
 
     Attributes:
@@ -36,30 +36,30 @@ class Stumble:
     start: Place | None
 
 
-def find_culprit(stumble: Stumble) -> Culprit | None:
+def find_culprit(failure: ParseFailure) -> Culprit | None:
     """Return what is wrong with the text, None if the reader's own message is the best."""
     # Longer lines are not written by people, and would be slow.
-    lines = [line[:_MOST_OF_LINE] for line in _BREAK.split(stumble.text)]
-    return next((found for find in _FINDERS if (found := find(stumble, lines))), None)
+    lines = [line[:_MOST_OF_LINE] for line in _BREAK.split(failure.text)]
+    return next((found for find in _FINDERS if (found := find(failure, lines))), None)
 
 
-def _find_lookalike(stumble: Stumble, lines: Sequence[str]) -> Culprit | None:
-    first = min(_line_above(stumble, lines), (stumble.start or stumble.place)[0])
-    return find_in_lines(lines, first, stumble.place[0])
+def _find_lookalike(failure: ParseFailure, lines: Sequence[str]) -> Culprit | None:
+    first = min(_line_above(failure, lines), (failure.start or failure.place)[0])
+    return find_in_lines(lines, first, failure.place[0])
 
 
-def _find_open_quote(stumble: Stumble, _lines: Sequence[str]) -> Culprit | None:
-    if stumble.start is None or "end of stream" not in stumble.problem:
+def _find_open_quote(failure: ParseFailure, _lines: Sequence[str]) -> Culprit | None:
+    if failure.start is None or "end of stream" not in failure.problem:
         return None
-    return stumble.start, "the quote that begins here is not closed"
+    return failure.start, "the quote that begins here is not closed"
 
 
-def _find_line_without_colon(stumble: Stumble, lines: Sequence[str]) -> Culprit | None:
+def _find_line_without_colon(failure: ParseFailure, lines: Sequence[str]) -> Culprit | None:
     """Find a key without a colon, which the reader notices only at the colon of the next key."""
-    if "could not find expected ':'" in stumble.problem and stumble.start is not None:
-        number = stumble.start[0]
-    elif "mapping values" in stumble.problem:
-        number = _line_above(stumble, lines)
+    if "could not find expected ':'" in failure.problem and failure.start is not None:
+        number = failure.start[0]
+    elif "mapping values" in failure.problem:
+        number = _line_above(failure, lines)
     else:
         return None
     line = lines[number - 1] if number else ""
@@ -72,15 +72,15 @@ def _find_line_without_colon(stumble: Stumble, lines: Sequence[str]) -> Culprit 
     return None
 
 
-def _line_above(stumble: Stumble, lines: Sequence[str]) -> int:
+def _line_above(failure: ParseFailure, lines: Sequence[str]) -> int:
     """Return the number of the last line with content above the place, 0 if there is none."""
-    above = stumble.place[0] - 1
+    above = failure.place[0] - 1
     while above > 0 and not lines[above - 1].strip():
         above -= 1
     return above
 
 
-_FINDERS: tuple[Callable[[Stumble, Sequence[str]], Culprit | None], ...] = (
+_FINDERS: tuple[Callable[[ParseFailure, Sequence[str]], Culprit | None], ...] = (
     _find_lookalike,
     _find_open_quote,
     _find_line_without_colon,

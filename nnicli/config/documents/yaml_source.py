@@ -10,7 +10,7 @@ from yaml.composer import ComposerError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from yaml.reader import ReaderError
 
-from nnicli.config.documents.culprits import Stumble, find_culprit
+from nnicli.config.documents.culprits import ParseFailure, find_culprit
 from nnicli.config.documents.document import (
     MOST_DEPTH,
     MOST_VALUES,
@@ -77,7 +77,7 @@ def _explain(error: yaml.YAMLError, text: str) -> tuple[Place, str]:
         # Its own message quotes the alias, which may be a password that begins with `*`.
         return place, "this alias has no anchor; text that begins with * needs quotes"
     context, problem = getattr(error, "context", None), getattr(error, "problem", None)
-    culprit = find_culprit(Stumble(text, problem or "", place, start))
+    culprit = find_culprit(ParseFailure(text, problem or "", place, start))
     words = ", ".join(part for part in (context, problem) if part) or type(error).__name__
     return culprit or (place, words)
 

@@ -28,13 +28,13 @@ class _Comments:
 
     Attributes:
         above: Line of a key -> the whole-line comments above it.
-        beside: Line -> the comment at its end.
+        trailing: Line -> the comment at its end.
         head: The comments at the top of the file, separated from the first key by an empty line.
         tail: The comments below the last key.
     """
 
     above: dict[int, list[str]] = field(default_factory=dict)
-    beside: dict[int, str] = field(default_factory=dict)
+    trailing: dict[int, str] = field(default_factory=dict)
     head: list[str] = field(default_factory=list)
     tail: list[str] = field(default_factory=list)
 
@@ -73,9 +73,9 @@ def _read_comments(text: str, lines: list[int]) -> _Comments:
             found.head, waiting = [*found.head, *waiting], []
         elif number in key_lines:
             found.above[number], waiting, first = waiting, [], False
-        beside = _comment_beside(line, scalars.get(number, 0))
-        if beside and not line.lstrip().startswith("#"):
-            found.beside[number] = beside
+        trailing = _trailing_comment(line, scalars.get(number, 0))
+        if trailing and not line.lstrip().startswith("#"):
+            found.trailing[number] = trailing
     found.tail = waiting
     return found
 
@@ -103,7 +103,7 @@ def _tokens(text: str) -> Iterator[yaml.Token]:
         return
 
 
-def _comment_beside(line: str, reach: int) -> str | None:
+def _trailing_comment(line: str, reach: int) -> str | None:
     match = _COMMENT.search(line[reach:]) if reach < len(line) else None
     return match[1] if match else None
 
@@ -126,7 +126,7 @@ class _Writer:
                 self._lines.setdefault((name,), places[name,][0])
         self._above = self._assign_comments(target, moves, places)
         self.homeless = self._find_homeless()
-        self._beside = dict(comments.beside)
+        self._trailing = dict(comments.trailing)
 
     def _find_homeless(self) -> list[str]:
         """Return the comments at the very top, above a field that was left out."""
@@ -180,8 +180,8 @@ class _Writer:
 
     def _end_of(self, here: Loc) -> str:
         """Return the comment at the end of a field's line, each line's only once."""
-        beside = self._beside.pop(self._lines.get(here, 0), None)
-        return f"  {beside}" if beside else ""
+        trailing = self._trailing.pop(self._lines.get(here, 0), None)
+        return f"  {trailing}" if trailing else ""
 
     def _needs_lines(self, items: list[Any], loc: Loc) -> bool:
         """Return whether a list needs several lines: its items are nested, or have comments."""
@@ -189,8 +189,8 @@ class _Writer:
             return True
         own = self._lines.get(loc, 0)
         lines = [self._lines.get((*loc, index), own) for index in range(len(items))]
-        has_beside = any(line != own and line in self._beside for line in lines)
-        return has_beside or any((*loc, index) in self._above for index in range(len(items)))
+        has_trailing = any(line != own and line in self._trailing for line in lines)
+        return has_trailing or any((*loc, index) in self._above for index in range(len(items)))
 
     def _write_list(self, items: list[Any], loc: Loc) -> list[str]:
         lines: list[str] = []

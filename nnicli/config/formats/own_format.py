@@ -50,10 +50,10 @@ def _check_conversion(context: RuleContext, converter: Converter) -> None:
         # The search space is sent in place of its file.
         target.data["searchSpacePath"] = "."
     apply_rules(replace(context, document=target))
-    report_of_target(document, target, converter)
+    report_target_errors(document, target, converter)
 
 
-def report_of_target(document: Document, target: Document, converter: Converter) -> None:
+def report_target_errors(document: Document, target: Document, converter: Converter) -> None:
     """Report errors of a converted config at the fields of the source that they come from."""
     format_ = "v1" if is_v1(target.data) else "v2"
     for loc, problem in target.reported:

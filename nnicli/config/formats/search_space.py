@@ -21,7 +21,7 @@ from nnicli.errors import Problem
 _OF_SPACES = frozenset(("enum", "type", "required", "unknown-key", "range", "size", "choice"))
 
 
-def check_space_of(context: RuleContext) -> tuple[Document | None, Any]:
+def check_config_space(context: RuleContext) -> tuple[Document | None, Any]:
     """Check the search space of a config.
 
     Returns:

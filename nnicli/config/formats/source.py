@@ -14,7 +14,7 @@ from nnicli.config.formats.v1 import drop_nulls
 from nnicli.config.releases import Release
 from nnicli.config.rules.context import RuleContext
 from nnicli.config.schema.indentation import restore_indentation
-from nnicli.config.schema.spelling import unify_spelling
+from nnicli.config.schema.spelling import normalise_spelling
 from nnicli.config.target import Target
 
 Source = str | os.PathLike[str] | Mapping[str, Any]
@@ -37,7 +37,7 @@ def read_config(config: Source) -> Document:
         drop_nulls(document.data)
     else:
         restore_indentation(document, "experiment-v2")
-        unify_spelling(document)
+        normalise_spelling(document)
     return document
 
 

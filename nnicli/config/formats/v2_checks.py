@@ -176,7 +176,7 @@ def _check_trial(context: RuleContext, loc: Loc, section: Section, service: Serv
 
 def _check_traps(context: RuleContext, loc: Loc, section: Section, service: Service) -> None:
     for trap in service.traps:
-        if context.release.has(trap.since) and trap.is_met(context, loc, section):
+        if context.release.has(trap.since) and trap.applies(context, loc, section):
             place, _ = context.effective(trap.field, loc, section)
             context.document.report(place, trap.message, rule="trap", severity=trap.severity)
 

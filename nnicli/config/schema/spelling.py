@@ -12,35 +12,35 @@ from nnicli.config.secrets import Loc
 _SCHEMA = "experiment-v2"
 
 
-def unify_spelling(document: Document) -> None:
+def normalise_spelling(document: Document) -> None:
     """Give every field NNI's own spelling, and leave out fields that are null.
 
     NNI ignores case and underscores in keys, and reads null as "not set". Keys inside classArgs,
     openpaiConfig and search spaces are chosen by the user: the schema does not list any there.
     """
     schema = load_schema(_SCHEMA)
-    document.data = _unify_tree(document, document.data, (), schema)
+    document.data = _normalise_tree(document, document.data, (), schema)
     for name, fields in (("tuner", "tuner"), ("advisor", "tuner"), ("assessor", "assessor")):
         if isinstance(document.data.get(name), dict):
             names = schema["$defs"][fields]["properties"]["name"]["enum"]
-            _unify_name(document.data[name], names)
+            _normalise_name(document.data[name], names)
 
 
-def _unify_tree(document: Document, value: Any, loc: Loc, part: Mapping[str, Any]) -> Any:
+def _normalise_tree(document: Document, value: Any, loc: Loc, part: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         items = part.get("items", {})
         return [
-            _unify_tree(document, item, (*loc, index), _resolve(items, item))
+            _normalise_tree(document, item, (*loc, index), _resolve(items, item))
             for index, item in enumerate(value)
         ]
     if not isinstance(value, dict) or "properties" not in part:
         return value
-    unified = _unify(document, value, loc, part["properties"])
+    normalised = _normalise(document, value, loc, part["properties"])
     return {
-        key: _unify_tree(
+        key: _normalise_tree(
             document, item, (*loc, key), _resolve(part["properties"].get(key, {}), item)
         )
-        for key, item in unified.items()
+        for key, item in normalised.items()
     }
 
 
@@ -71,11 +71,11 @@ def _service_part(value: Any) -> Mapping[str, Any]:
     return part
 
 
-def _unify(
+def _normalise(
     document: Document, data: Mapping[str, Any], loc: Loc, fields: Iterable[str]
 ) -> dict[str, Any]:
     spellings = {fold(field): field for field in fields}
-    unified: dict[str, Any] = {}
+    normalised: dict[str, Any] = {}
     written: dict[str, str] = {}
     # Places are read first: moving the first spelling of a field overwrites those of the others.
     places = {key: document.places.get((*loc, key)) for key in data}
@@ -94,8 +94,8 @@ def _unify(
             document.move_places({(*loc, key): (*loc, field)})
         # Null means "not set", but an unknown key is kept, so that it is reported.
         if value is not None or field not in spellings.values():
-            unified[field] = value
-    return unified
+            normalised[field] = value
+    return normalised
 
 
 def fold(key: str) -> str:
@@ -103,7 +103,7 @@ def fold(key: str) -> str:
     return key.replace("_", "").lower()
 
 
-def _unify_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
+def _normalise_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
     """Replace an alias of a built-in algorithm (2.8 and later) by the name in all releases."""
     name = algorithm.get("name")
     if not isinstance(name, str):

@@ -107,7 +107,7 @@ def validate(
         other_names: Name of a field in the other format -> its name here, for suggestions.
     """
     data = document.data if data is None else data
-    taken = take_meant_numbers(document, name, data=data, base=base, variant=variant)
+    taken = replace_plain_numbers(document, name, data=data, base=base, variant=variant)
     if taken:
         loc, text = taken[0]
         more = f" (and {len(taken) - 1} more like it)" if len(taken) > 1 else ""
@@ -134,7 +134,7 @@ def validate(
     return False
 
 
-def take_meant_numbers(
+def replace_plain_numbers(
     document: Document,
     name: str,
     *,

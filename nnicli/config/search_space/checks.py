@@ -12,7 +12,7 @@ from nnicli.config.documents.document import Document, find_non_finite, sort_pro
 from nnicli.config.documents.reader import read_mapping, read_path
 from nnicli.config.releases import RELEASES, Release
 from nnicli.config.schema.validate import conforms, validate
-from nnicli.config.search_space.traits import NAME, find_traits, find_traits_of_name, is_parameter
+from nnicli.config.search_space.traits import NAME, find_name_traits, find_traits, is_parameter
 from nnicli.config.search_space.tuners import TRAITS, Tuner, find_tuner
 from nnicli.config.secrets import Loc, show
 from nnicli.errors import SearchSpaceError, Severity
@@ -122,7 +122,7 @@ class _Checker:
 
     def _check_parameter(self, loc: Loc, parameter: dict[str, Any]) -> None:
         kind, value = parameter["_type"], parameter["_value"]
-        for trait in find_traits_of_name(str(loc[-1])):
+        for trait in find_name_traits(str(loc[-1])):
             self._report(loc, trait, loc[-1])
         if not self._check_kind(loc, kind):
             return

@@ -42,18 +42,18 @@ def find_traits(kind: str, value: Any, *, is_javascript: bool) -> Iterator[Found
             does since 2.2: JavaScript turns 1.0 into 1.
     """
     if kind == "choice":
-        yield from _of_options(value, is_javascript=is_javascript)
+        yield from _find_in_options(value, is_javascript=is_javascript)
         return
     numbers = [_as_javascript(number) for number in value] if is_javascript else value
     if kind == "randint":
-        yield from _of_integers(numbers)
+        yield from _find_in_integers(numbers)
         for index, (number, written) in enumerate(zip(numbers, value, strict=True)):
             if type(number) is not type(written):
                 yield (index,), "whole-floats"
     elif kind in _RANGES:
-        yield from _of_range(kind, numbers)
+        yield from _find_in_range(kind, numbers)
     elif kind in _NORMAL:
-        yield from _of_normal(kind, numbers)
+        yield from _find_in_normal(kind, numbers)
 
 
 def _as_javascript(number: Any) -> Any:
@@ -61,7 +61,7 @@ def _as_javascript(number: Any) -> Any:
     return int(number) if is_whole else number
 
 
-def find_traits_of_name(name: str) -> Iterator[str]:
+def find_name_traits(name: str) -> Iterator[str]:
     """Yield what is odd about the name of a parameter."""
     if name in _WORDS:
         yield name
@@ -79,7 +79,7 @@ def is_parameter(value: Any) -> bool:
     return isinstance(value, dict) and TYPE in value
 
 
-def _of_options(options: list[Any], *, is_javascript: bool) -> Iterator[Found]:
+def _find_in_options(options: list[Any], *, is_javascript: bool) -> Iterator[Found]:
     named = [isinstance(option, dict) and NAME in option for option in options]
     if any(named) and not all(named):
         yield (), "mixed"
@@ -87,13 +87,13 @@ def _of_options(options: list[Any], *, is_javascript: bool) -> Iterator[Found]:
     if str in kinds and kinds & {bool, int, float}:
         yield (), "text-and-others"
     for index, option in enumerate(options):
-        for trait in _of_option(option, is_javascript=is_javascript):
+        for trait in _find_in_option(option, is_javascript=is_javascript):
             yield (index,), trait
     if all(named):
-        yield from _of_nested(options)
+        yield from _find_in_nested(options)
 
 
-def _of_option(option: Any, *, is_javascript: bool) -> Iterator[str]:
+def _find_in_option(option: Any, *, is_javascript: bool) -> Iterator[str]:
     if option is None:
         yield "null"
     elif isinstance(option, list):
@@ -110,7 +110,7 @@ def _of_option(option: Any, *, is_javascript: bool) -> Iterator[str]:
             yield "nested-parameter"
 
 
-def _of_nested(options: list[dict[str, Any]]) -> Iterator[Found]:
+def _find_in_nested(options: list[dict[str, Any]]) -> Iterator[Found]:
     for index, option in enumerate(options):
         for name, value in option.items():
             if name == NAME:
@@ -146,7 +146,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _of_integers(value: Numbers) -> Iterator[Found]:
+def _find_in_integers(value: Numbers) -> Iterator[Found]:
     low, high = value[:2]
     if not _LEAST_INTEGER <= min(low, high) <= max(low, high) <= _MOST_INTEGER:
         yield (), "beyond-64-bits"
@@ -164,7 +164,7 @@ def _of_integers(value: Numbers) -> Iterator[Found]:
         yield (), "many-integers"
 
 
-def _of_range(kind: str, value: Numbers) -> Iterator[Found]:
+def _find_in_range(kind: str, value: Numbers) -> Iterator[Found]:
     low, high = value[:2]
     if "log" in kind and min(low, high) <= 0:
         yield (0 if low <= 0 else 1,), "not-positive"
@@ -175,12 +175,12 @@ def _of_range(kind: str, value: Numbers) -> Iterator[Found]:
     if not (is_finite(low) and is_finite(high) and is_finite(float(high) - float(low))):
         yield (), "too-wide"
     if kind.startswith("q"):
-        yield from _of_step(kind, value[2])
+        yield from _find_in_step(kind, value[2])
         if kind == "quniform" and value[2] == 1 and isinstance(low, int):
             yield (), "whole-step"
 
 
-def _of_normal(kind: str, value: Numbers) -> Iterator[Found]:
+def _find_in_normal(kind: str, value: Numbers) -> Iterator[Found]:
     mu, sigma = value[:2]
     has_step = kind.startswith("q")
     if sigma == 0:
@@ -190,12 +190,12 @@ def _of_normal(kind: str, value: Numbers) -> Iterator[Found]:
     if "log" in kind and mu + _FAR * abs(sigma) > _MOST_EXPONENT:
         yield (), "overflow"
     if has_step:
-        yield from _of_step(kind, value[2])
+        yield from _find_in_step(kind, value[2])
         if sigma != 0:
-            yield from _of_values(kind, mu, sigma, step=abs(value[2]))
+            yield from _find_in_values(kind, mu, sigma, step=abs(value[2]))
 
 
-def _of_values(kind: str, mu: float, sigma: float, *, step: float) -> Iterator[Found]:
+def _find_in_values(kind: str, mu: float, sigma: float, *, step: float) -> Iterator[Found]:
     """Yield whether a normal distribution in steps has few values, or may run out of them."""
     reach = _FAR * abs(sigma)
     if kind == "qlognormal":
@@ -207,7 +207,7 @@ def _of_values(kind: str, mu: float, sigma: float, *, step: float) -> Iterator[F
         yield (), "steps"
 
 
-def _of_step(kind: str, step: float) -> Iterator[Found]:
+def _find_in_step(kind: str, step: float) -> Iterator[Found]:
     if step == 0:
         yield (2,), "zero-step-log" if "log" in kind else "zero-step"
     elif step < 0:

@@ -30,14 +30,14 @@ class Trap:
 
     Attributes:
         field: Field that it is reported at.
-        is_met: Returns whether a service falls into it.
+        applies: Returns whether a service falls into it.
         message: What happens, and what to do.
         since: First release in which it was seen.
         severity: `error` if it was seen live or is obvious from the manager's code.
     """
 
     field: str
-    is_met: Callable[[RuleContext, Loc, Section], bool]
+    applies: Callable[[RuleContext, Loc, Section], bool]
     message: str
     since: str
     severity: Severity = "error"

@@ -78,7 +78,7 @@ def _check_python(context: RuleContext, loc: Loc, path: Any) -> None:
         context.document.report(loc, message, rule="path", severity="warning")
 
 
-def machines_of(config: Mapping[str, Any], loc: Loc) -> list[tuple[Loc, dict[str, Any]]]:
+def list_machines(config: Mapping[str, Any], loc: Loc) -> list[tuple[Loc, dict[str, Any]]]:
     """Return the machines of a remote service, or of a v1 config, each with its loc."""
     machines = config.get("machineList")
     return [

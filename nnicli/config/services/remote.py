@@ -19,7 +19,7 @@ from nnicli.config.services.machines import (
     OLD,
     check_concurrency,
     check_machines,
-    machines_of,
+    list_machines,
 )
 from nnicli.config.services.shared import (
     GPUS,
@@ -53,7 +53,7 @@ _OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 def _check_machines(context: RuleContext, loc: Loc, service: Section) -> None:
     """Check machines, each of which needs a password or a key file that exists."""
     takes = takes_gpu(context, loc, service)
-    machines = machines_of(service, loc)
+    machines = list_machines(service, loc)
     check_machines(context, machines, NEW)
     reuses = service.get("reuseMode", context.release.reuses_machines)
     if reuses and not takes and isinstance(context.data.get("trainingService"), dict):
@@ -89,7 +89,7 @@ def _check_reuse_mode(context: RuleContext, loc: Loc, service: Section) -> None:
 def _lacks_address(context: RuleContext, loc: Loc, service: Section) -> bool:
     """Return whether its machines would look for the manager at `localhost`."""
     _, address = context.effective("nniManagerIp", loc, service)
-    hosts = [machine.get("host") for _, machine in machines_of(service, loc)]
+    hosts = [machine.get("host") for _, machine in list_machines(service, loc)]
     is_reused = isinstance(loc[-1], int) or service.get("reuseMode") is True
     return not is_reused and address is None and any(host not in _OWN_NAMES for host in hosts)
 
@@ -109,7 +109,7 @@ def _complete_machine(machine: Mapping[str, Any], base: Path) -> Section:
 
 
 def _check_v1_machines(context: RuleContext) -> None:
-    machines = machines_of(context.data, ())
+    machines = list_machines(context.data, ())
     check_machines(context, machines, OLD)
     for here, machine in machines:
         check_one_of(context, here, machine, ("passwd", "sshKeyPath"))

@@ -79,7 +79,7 @@ def test_a_missing_file_is_a_syntax_error(tmp_path: Path) -> None:
         load_config(tmp_path / "none.yml")
 
 
-def test_an_error_of_a_mapping_names_no_file() -> None:
+def test_an_error_of_a_mapping_does_not_name_a_file() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config({"trialConcurrency": 0})
 
