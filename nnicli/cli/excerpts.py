@@ -7,7 +7,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
-from nnicli.config import is_secret, names_secret
+from nnicli.config import is_secret, known_fields, names_secret
 from nnicli.errors import Problem
 from nnicli.redaction import MASK, hide_users
 
@@ -21,6 +21,7 @@ _JSON_BREAK = re.compile("\r\n|[\r\n]")
 _KEY = re.compile(r"""([\w-]+)["']?\s*(?::|=|$)""")
 # A key may be broken by any character.
 _AFTER_KEY = re.compile(r"""(([^\s:=,]+)\s*[:=]\s*)(.+)""")
+_AROUND_KEY = "\"'{[,-&"
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'')
 
 
@@ -42,7 +43,11 @@ def excerpt(problem: Problem) -> str | None:
     line = lines[problem.line - 1][:_MOST_SHOWN].replace("\t", " ")
     line = "".join(character if character.isprintable() else "?" for character in line)
     hides = _may_be_secret(problem)
-    return mask(_without_comment(line), hidden_from=problem.column if hides else None)
+    return mask(
+        _without_comment(line),
+        hidden_from=problem.column if hides else None,
+        is_broken=problem.rule == "syntax",
+    )
 
 
 def _may_be_secret(problem: Problem) -> bool:
@@ -61,17 +66,20 @@ def _may_be_secret(problem: Problem) -> bool:
     return likeness < _LEAST_LIKENESS or any(map(names_secret, words))
 
 
-def mask(line: str, *, hidden_from: int | None = None) -> str:
+def mask(line: str, *, hidden_from: int | None = None, is_broken: bool = False) -> str:
     """Return a line of a config with everything after the first secret key hidden.
 
     Args:
         line: The line.
         hidden_from: Column, from 1, of a key whose value must be hidden too.
+        is_broken: Whether the line could not be parsed, so that `"storageAccount"ey"` may be a key
+            that names a secret: then only the values of known fields are shown.
     """
     line = hide_users(line)
     position = 0
     while match := _AFTER_KEY.search(line, position):
         must_hide = hidden_from is not None and match.end(1) >= hidden_from
+        must_hide |= is_broken and match[2].strip(_AROUND_KEY) not in known_fields()
         if names_secret(re.sub(r"[\W_]", "", match[2])) or must_hide:
             return line[: match.start(3)] + MASK
         position = match.start(3)

@@ -24,7 +24,10 @@ from nnicli.config.releases import (
     RELEASES as RELEASES,
     Release as Release,
 )
-from nnicli.config.schema.schemas import load_schema as load_schema
+from nnicli.config.schema.schemas import (
+    known_fields as known_fields,
+    load_schema as load_schema,
+)
 from nnicli.config.search_space.checks import load_search_space
 from nnicli.config.search_space.points import find_mismatch as find_mismatch
 from nnicli.config.secrets import (

@@ -41,3 +41,19 @@ def described_algorithms(name: str) -> frozenset[str]:
         for part in load_schema(name)["$defs"]
         if part.startswith("classArgs")
     )
+
+
+@cache
+def known_fields() -> frozenset[str]:
+    """Return the names of all fields that a config of either format may have."""
+    found: set[str] = set()
+    pending: list[Any] = [load_schema("experiment-v1"), load_schema("experiment-v2")]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, dict):
+            properties = part.get("properties")
+            found.update(properties if isinstance(properties, dict) else ())
+            pending += part.values()
+        elif isinstance(part, list):
+            pending += part
+    return frozenset(found)

@@ -43,6 +43,23 @@ def test_a_line_is_shown_without_secrets(line: str, masked: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("line", "masked"),
+    [
+        ('"storageAccount"ey": "hunter2"', '"storageAccount"ey": ***'),
+        ('storageAccount:ey: "hunter2"', "storageAccount:***"),
+        ("ey: hunter2", "ey: ***"),
+        ("- {host: h, username: u, passw]rd: hunter2}", "- {host: h, username: u, passw]rd: ***"),
+        ("trialConcurrency: : 2", "trialConcurrency: : 2"),
+    ],
+)
+def test_a_line_that_cannot_be_parsed_shows_only_values_of_known_fields(
+    line: str, masked: str
+) -> None:
+    """Found by tests/properties: the K of a storageAccountKey was a quote, and its value shown."""
+    assert mask(line, is_broken=True) == masked
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "token: [hunter2\n",
