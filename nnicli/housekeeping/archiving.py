@@ -1,4 +1,4 @@
-"""Save an experiment to one file, and load it somewhere else."""
+"""Move an experiment between machines, or users, as one archive."""
 
 from __future__ import annotations
 
@@ -158,12 +158,7 @@ def save_experiment(
     target = Path(file).expanduser().absolute()
     parents = () if experiments_directory is None else (experiments_directory,)
     record, directory = _find_files(experiment, parents)
-    if os.path.lexists(target):
-        raise AlreadyExistsError(
-            f"{target} already exists; refusing to overwrite it; choose another name, or delete it "
-            "first",
-            path=target,
-        )
+    _check_is_new(target)
     original = ExperimentDatabase.of(directory)
     _check_name(record.exp_id, original)
     with _as_archive_error(target), staging_directory(target.parent) as staging:
@@ -201,6 +196,15 @@ def _find_files(experiment: Reference, parents: Parents) -> tuple[ExperimentReco
             exp_id=record.exp_id,
         )
     return record, directory
+
+
+def _check_is_new(target: Path) -> None:
+    if os.path.lexists(target):
+        raise AlreadyExistsError(
+            f"{target} already exists; refusing to overwrite it; choose another name, or delete it "
+            "first",
+            path=target,
+        )
 
 
 def _warn_of_skipped(skipped: Sequence[str]) -> None:

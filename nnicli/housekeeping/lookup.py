@@ -310,7 +310,7 @@ def _in_directory(directory: Path, parents: Parents) -> FoundExperiment:
             experiments_directories=[*parents, directory.parent],
         )
     except RegistryError as error:
-        # A user without a home has no registry; the files can be read all the same.
+        # A user without a home directory has no registry, but the files can be read.
         logger.debug("%s", error)
         return FoundExperiment("experiment", read_record(directory))
     records = [

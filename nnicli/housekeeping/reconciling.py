@@ -1,4 +1,4 @@
-"""Compare NNI's registries with the disk and the running processes, and repair the differences."""
+"""Find where NNI's registries differ from the disk or the running processes, to repair it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read and write an experiment's files, without a manager or any other process.
+"""Access to an experiment's files, without a manager or any other process.
 
 Internal: it may change in any release. Names are loaded on first use, as few callers need those of
 archives.

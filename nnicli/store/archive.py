@@ -1,4 +1,4 @@
-"""Pack directories and files into one zip file with checksums, and unpack it, as a stream."""
+"""Zip archives with checksums, packed, checked or unpacked as a stream."""
 
 from __future__ import annotations
 

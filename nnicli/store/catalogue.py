@@ -279,7 +279,7 @@ def _registered(one: _Registered, directory: Path | None, registry: Path) -> Exp
 
 
 def read_record(directory: Path) -> ExperimentRecord:
-    """Return what an experiment's own files say, without any registry."""
+    """Return the record of an experiment from its files alone, without a registry."""
     profile, version = _read_files(directory, None)
     params = profile["params"] if profile else {}
     return ExperimentRecord(

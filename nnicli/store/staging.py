@@ -1,4 +1,4 @@
-"""Temporary directories in which files are prepared or deleted; a killed process's are swept."""
+"""Temporary directories that are swept even if their process is killed."""
 
 from __future__ import annotations
 
