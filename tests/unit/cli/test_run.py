@@ -393,7 +393,10 @@ def _closed_terminal() -> Iterator[int]:
         (["--port", "80"], "65535; without --port it is the first free port from 8080"),
         (["--port", "80"], "--port: 80 is not allowed; allowed: an integer from 1025 to 65535"),
         (["--url-prefix", "a b?"], "--url-prefix: 'a b?' is not allowed"),
-        (["--nni", "/nowhere"], "name an environment that has one, with --nni PATH or the variable"),
+        (
+            ["--nni", "/nowhere"],
+            "name an environment that has one, with --nni PATH or the variable",
+        ),
         (["--experiments-directory", "/dev/null/x"], "or pass --experiments-directory"),
         (["--manager-timeout", "1s"], "on a slow machine pass a longer --manager-timeout"),
         (["--manager-timeout", "soon"], "--manager-timeout: 'soon'"),
