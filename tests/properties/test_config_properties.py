@@ -243,4 +243,4 @@ def test_a_missing_required_field_is_reported(tmp_path: Path, path: tuple[str, .
     problems = _check(config, tmp_path)
 
     assert [problem.location for problem in problems] == [".".join(path)]
-    assert re.match("is required and missing", problems[0].message)
+    assert re.match("is required but missing", problems[0].message)

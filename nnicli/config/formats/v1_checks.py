@@ -88,7 +88,7 @@ def _algorithms(context: RuleContext) -> None:
             if name in data:
                 report((name,), f"{name} and advisor exclude each other", rule="exclusive")
     elif "tuner" not in data:
-        report(("tuner",), "is required and missing", rule="required")
+        report(("tuner",), "is required but missing", rule="required")
     for name, key in ALGORITHMS.items():
         algorithm = context.section(name)
         if not isinstance(data.get(name), dict):
@@ -109,12 +109,12 @@ def _check_custom_class(
 ) -> None:
     report = context.document.report
     if not any(part in algorithm for part in _CLASS_KEYS):
-        message = f"is required and missing; give a built-in name, or {', '.join(_CLASS_KEYS)}"
+        message = f"is required but missing; give a built-in name, or {', '.join(_CLASS_KEYS)}"
         report((name, key), message, rule="required")
         return
     for part in _CLASS_KEYS:
         if part not in algorithm:
-            report((name, part), "is required and missing", rule="required")
+            report((name, part), "is required but missing", rule="required")
     class_name = algorithm.get("className")
     if isinstance(class_name, str) and "." in class_name:
         message = f"found {show(class_name, ())}; allowed: the name of the class alone"
@@ -149,13 +149,13 @@ def _search_space(context: RuleContext) -> None:
         report(("searchSpacePath",), message, rule="exclusive")
     # Network morphism searches its own architectures.
     elif not given and not is_annotated and names and names != ["NetworkMorphism"]:
-        message = "is required and missing: the JSON file with the search space"
+        message = "is required but missing: the JSON file with the search space"
         report(("searchSpacePath",), message, rule="required")
 
 
 def _annotation_is_given(context: RuleContext) -> None:
     if "useAnnotation" not in context.data and context.release.format == "v1":
-        message = "is required and missing in a v1 config before 2.2; write false"
+        message = "is required but missing in a v1 config before 2.2; write false"
         context.document.report(("useAnnotation",), message, rule="required")
 
 

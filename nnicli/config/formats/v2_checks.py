@@ -32,7 +32,7 @@ from nnicli.config.services.base import Section, Service
 def _one_search_space(context: RuleContext) -> None:
     given = [name for name in ("searchSpace", "searchSpaceFile") if name in context.data]
     if not given and context.data.get("useAnnotation") is not True:
-        message = "is required and missing; give it inline, or in a file as searchSpaceFile"
+        message = "is required but missing; give it inline, or in a file as searchSpaceFile"
         context.document.report(("searchSpace",), message, rule="required")
     if len(given) > 1:
         message = "searchSpace and searchSpaceFile exclude each other; NNI would use the file"
@@ -42,7 +42,7 @@ def _one_search_space(context: RuleContext) -> None:
 def _one_tuner(context: RuleContext) -> None:
     if "advisor" not in context.data:
         if "tuner" not in context.data:
-            context.document.report(("tuner",), "is required and missing", rule="required")
+            context.document.report(("tuner",), "is required but missing", rule="required")
         return
     if "tuner" in context.data:
         message = "tuner and advisor exclude each other"
@@ -62,7 +62,7 @@ def _algorithm_form(context: RuleContext) -> None:
             _check_custom_class(context, name, algorithm)
         elif "name" not in algorithm:
             message = (
-                "is required and missing; give a built-in name, or className and codeDirectory"
+                "is required but missing; give a built-in name, or className and codeDirectory"
             )
             context.document.report((name, "name"), message, rule="required")
         elif "codeDirectory" in algorithm:
@@ -83,7 +83,7 @@ def _check_custom_class(context: RuleContext, name: str, algorithm: dict[str, An
         report((name, "name"), "name and className exclude each other", rule="exclusive")
     directory = algorithm.get("codeDirectory")
     if directory is None:
-        message = "is required and missing: the directory in which className is found"
+        message = "is required but missing: the directory in which className is found"
         report((name, "codeDirectory"), message, rule="required")
         return
     class_name = algorithm["className"]
@@ -166,7 +166,7 @@ def _check_trial(context: RuleContext, loc: Loc, section: Section, service: Serv
     """Check the command and the code directory of trials, which a service may override."""
     place, command = context.effective("trialCommand", loc, section)
     if command is None and (service is None or not service.has_roles):
-        context.document.report(place, "is required and missing", rule="required")
+        context.document.report(place, "is required but missing", rule="required")
     place_of_code, directory = context.effective("trialCodeDirectory", loc, section)
     directory = "." if directory is None else directory
     check_code_directory(context, place_of_code, directory)

@@ -151,5 +151,5 @@ def check_one_of(
         message = f"{names[0]} and {names[1]} exclude each other"
         context.document.report((*here, given[1]), message, rule="exclusive")
     elif not given:
-        message = f"is required and missing; give it, or {names[1]}"
+        message = f"is required but missing; give it, or {names[1]}"
         context.document.report((*here, names[0]), message, rule="required")

@@ -128,7 +128,7 @@ def _report_enum(violation: Violation) -> None:
 def _report_required(violation: Violation) -> None:
     for name in violation.wanted:
         if name not in violation.found:
-            violation.report("is required and missing", rule="required", field=name)
+            violation.report("is required but missing", rule="required", field=name)
 
 
 def _report_additional(violation: Violation) -> None:

@@ -12,7 +12,7 @@ from nnicli.config.services.base import Section, Service
 
 def _check(context: RuleContext, loc: Loc, service: Section) -> None:
     if "workspaceId" not in service and context.release.needs_dlc_workspace:
-        message = "is required and missing (2.8 and later)"
+        message = "is required but missing (2.8 and later)"
         context.document.report((*loc, "workspaceId"), message, rule="required")
 
 

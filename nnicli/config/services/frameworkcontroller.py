@@ -71,7 +71,7 @@ def _check_v1(context: RuleContext) -> None:
         check_mapping_file(context, (_SECTION, "configPath"), config["configPath"])
     if roles is None and "configPath" not in config:
         hint = ", or a configPath in frameworkcontrollerConfig (2.2 and later)"
-        message = f"is required and missing: the roles of a trial{hint}"
+        message = f"is required but missing: the roles of a trial{hint}"
         context.document.report(("trial", "taskRoles"), message, rule="required")
     _check_names(context, ("trial", "taskRoles"), roles)
     for index, role in enumerate(roles if isinstance(roles, list) else []):

@@ -24,7 +24,7 @@ def _check_v1(context: RuleContext) -> None:
     for part in _PARTS:
         section = part.needed_section
         if section and part.v1_name in named and section not in context.data:
-            message = f"is required and missing: hybridConfig names {part.v1_name}"
+            message = f"is required but missing: hybridConfig names {part.v1_name}"
             context.document.report((section,), message, rule="required")
 
 

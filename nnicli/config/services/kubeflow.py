@@ -48,7 +48,7 @@ def _check_roles(context: RuleContext, loc: Loc, roles: Mapping[str, Any], opera
         return
     needed, foreign = _OPERATOR_ROLES[operator]
     if needed not in roles:
-        message = f"is required and missing: operator {operator} runs it"
+        message = f"is required but missing: operator {operator} runs it"
         context.document.report((*loc, needed), message, rule="operator-role")
     if foreign in roles:
         message = f"is not a role of operator {operator}; leave it out"
@@ -144,7 +144,7 @@ KUBEFLOW = Service(
         Trap(
             "trialCommand",
             _has_no_command,
-            "is required and missing: without it the manager creates job after job for ever",
+            "is required but missing: without it the manager creates job after job for ever",
             since="2.4",
         ),
     ),

@@ -77,7 +77,7 @@ def v1_storage_check(section: str) -> Callable[[RuleContext], None]:
             _refuse(context, section, config, _KEY_VAULT, kind)
         elif kind == "azureStorage":
             if "storage" not in config:
-                message = "is required and missing; write storage: azureStorage"
+                message = "is required but missing; write storage: azureStorage"
                 context.document.report((section, "storage"), message, rule="required")
             _need(context, section, config, _KEY_VAULT, kind)
             _refuse(context, section, config, ("nfs",), kind)
@@ -90,7 +90,7 @@ def _need(
 ) -> None:
     for name in names:
         if name not in config:
-            message = f"is required and missing with storage {kind}"
+            message = f"is required but missing with storage {kind}"
             context.document.report((section, name), message, rule="required")
 
 

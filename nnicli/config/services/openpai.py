@@ -41,7 +41,7 @@ _NEEDS = ("command", "image", "paiStorageConfigName")
 def _check(context: RuleContext, loc: Loc, service: Section) -> None:
     place, number = context.effective("trialGpuNumber", loc, service)
     if number is None:
-        message = "is required and missing: OpenPAI needs a number, 0 for none"
+        message = "is required but missing: OpenPAI needs a number, 0 for none"
         context.document.report(place, message, rule="required")
     text = service.get("localStorageMountPoint")
     if isinstance(text, str) and not is_there(Path(absolute_path(text, context.base)).is_dir):
@@ -82,12 +82,12 @@ def _check_v1(context: RuleContext) -> None:
         return
     for name in _NEEDS:
         if name not in trial:
-            message = "is required and missing without a paiConfigPath"
+            message = "is required but missing without a paiConfigPath"
             report(("trial", name), message, rule="required")
     for name in _RESOURCES:
         if name not in trial and name not in config:
             message = (
-                "is required and missing without a paiConfigPath; give it here, or in paiConfig"
+                "is required but missing without a paiConfigPath; give it here, or in paiConfig"
             )
             report(("trial", name), message, rule="required")
 

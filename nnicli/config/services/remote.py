@@ -187,7 +187,7 @@ REMOTE = Service(
         Trap(
             "nniManagerIp",
             _lacks_address,
-            "is required and missing: without it the machines look for the manager at localhost. "
+            "is required but missing: without it the machines look for the manager at localhost. "
             "Give the address at which they reach this machine",
             since="3.0",
         ),

@@ -103,7 +103,7 @@ def test_the_v1_format(write_config: WriteConfig, tmp_path: Path) -> None:
     )
 
 
-def test_on_other_machines_only_the_folder_of_the_code_is_known(
+def test_on_other_machines_only_files_of_the_code_directory_are_checked(
     write_config: WriteConfig, tmp_path: Path
 ) -> None:
     write_config('{"x": {"_type": "choice", "_value": [1]}}', name="space.json")

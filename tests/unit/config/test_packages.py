@@ -157,7 +157,7 @@ def test_author_and_name_are_required_where_nnictl_requires_them(
 
     found = _errors(write_config(text), Target(PYTHON), version)
 
-    expected = [f"config.yml:1:1: {name}: is required and missing" for name in REQUIRED]
+    expected = [f"config.yml:1:1: {name}: is required but missing" for name in REQUIRED]
     assert found == (expected if is_needed else [])
 
 

@@ -61,7 +61,7 @@ def test_a_valid_config_has_no_problems(check: Check, text: str) -> None:
         (
             HEAD,
             (
-                "1:1: searchSpace: is required and missing; give it inline, or in a file as "
+                "1:1: searchSpace: is required but missing; give it inline, or in a file as "
                 "searchSpaceFile"
             ),
         ),
@@ -102,7 +102,7 @@ def test_a_valid_config_has_no_problems(check: Check, text: str) -> None:
             ),
         ),
         # one tuner, in one form
-        (_with("tuner: {name: TPE}\n", ""), "1:1: tuner: is required and missing"),
+        (_with("tuner: {name: TPE}\n", ""), "1:1: tuner: is required but missing"),
         (
             _with("tuner: {name: TPE}", "tuner: {name: TPE}\nadvisor: {name: BOHB}"),
             "4:1: advisor: tuner and advisor exclude each other",
@@ -114,7 +114,7 @@ def test_a_valid_config_has_no_problems(check: Check, text: str) -> None:
         (
             _with("tuner: {name: TPE}", "tuner: {}"),
             (
-                "3:1: tuner.name: is required and missing; give a built-in name, or className and "
+                "3:1: tuner.name: is required but missing; give a built-in name, or className and "
                 "codeDirectory"
             ),
         ),
@@ -132,7 +132,7 @@ def test_a_valid_config_has_no_problems(check: Check, text: str) -> None:
         (
             _with("{name: TPE}", "{className: mine.sub.T}"),
             (
-                "3:1: tuner.codeDirectory: is required and missing: the directory in which "
+                "3:1: tuner.codeDirectory: is required but missing: the directory in which "
                 "className is found"
             ),
         ),
@@ -183,7 +183,7 @@ def test_a_valid_config_has_no_problems(check: Check, text: str) -> None:
         # trials
         (
             _with("trialCommand: python3 trial.py\n", ""),
-            "1:1: trialCommand: is required and missing",
+            "1:1: trialCommand: is required but missing",
         ),
         (
             _with("python3 trial.py", "' '"),

@@ -87,7 +87,7 @@ def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> No
             "trialConcurrency: '2'",
             ('1:1: trialConcurrency: found "2"; allowed: an integer (write it without quotes)'),
         ),
-        ("trialConcurrency: 1\n", "", "1:1: trialConcurrency: is required and missing"),
+        ("trialConcurrency: 1\n", "", "1:1: trialConcurrency: is required but missing"),
         (
             "platform: local",
             "platform: locla",
@@ -97,7 +97,7 @@ def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> No
                 "frameworkcontroller, adl (did you mean 'local'?)"
             ),
         ),
-        ("{platform: local}", "{}", "4:1: trainingService.platform: is required and missing"),
+        ("{platform: local}", "{}", "4:1: trainingService.platform: is required but missing"),
         (
             "python3 trial.py",
             "no",
@@ -158,7 +158,7 @@ def test_the_schemas_are_schemas_with_examples_that_they_accept(name: str) -> No
         (
             "name: TPE}",
             "name: TPE}\nassessor: {name: Curvefitting, classArgs: {gap: 2}}",
-            ("4:32: assessor.classArgs.epoch_num: is required and missing"),
+            ("4:32: assessor.classArgs.epoch_num: is required but missing"),
         ),
     ],
 )
@@ -244,7 +244,7 @@ def test_a_misspelt_platform_is_reported_at_its_key(check: Check, key: str) -> N
     problems = check(text)
 
     assert any(f"trainingService.{key}: unknown key" in problem for problem in problems)
-    assert any("trainingService.platform: is required and missing" in each for each in problems)
+    assert any("trainingService.platform: is required but missing" in each for each in problems)
 
 
 def test_each_service_of_a_list_is_reported_with_its_place(check: Check) -> None:

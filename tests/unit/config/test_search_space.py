@@ -57,8 +57,8 @@ def test_a_path_is_relative_to_the_base_path(
     ("text", "expected"),
     [
         ('{"x": 1}', "1:2: x: found 1; allowed: a mapping"),
-        ('{"x": {"_value": [1]}}', "1:2: x._type: is required and missing"),
-        ('{"x": {"_type": "choice"}}', "1:2: x._value: is required and missing"),
+        ('{"x": {"_value": [1]}}', "1:2: x._type: is required but missing"),
+        ('{"x": {"_type": "choice"}}', "1:2: x._value: is required but missing"),
         (
             '{"x": {"_type": "choices", "_value": [1]}}',
             (
@@ -136,7 +136,7 @@ def test_a_path_is_relative_to_the_base_path(
         ),
         (
             '{"x": {"_type": "input_choice", "_value": {"candidates": []}}}',
-            ("1:33: x._value.n_chosen: is required and missing"),
+            ("1:33: x._value.n_chosen: is required but missing"),
         ),
         ("[]", "1:1: found []; allowed: a mapping"),
         ("", "1:1: the file is empty"),

@@ -97,7 +97,7 @@ def test_a_hybrid_list_is_checked_item_by_item(directory: Path) -> None:
         ("dlc", {"workspaceId": None}, "workspaceId", "2.8 and later"),
         ("dlc", {"jobType": "Job"}, "jobType", "allowed: TFJob, PyTorchJob"),
         ("kubeflow", {"storage__azureShare": "x"}, "storage.azureShare", "not a field of storage"),
-        ("kubeflow", {"storage__server": None}, "storage.server", "required and missing"),
+        ("kubeflow", {"storage__server": None}, "storage.server", "required but missing"),
         ("kubeflow", {"operator": "pytorch-operator"}, "master", "pytorch-operator runs it"),
         (
             "kubeflow",

@@ -54,7 +54,7 @@ def test_kubeflow_needs_a_command_in_reuse_mode(directory: Path) -> None:
 
     assert _errors(config, directory, "3.0") == [
         (
-            "trialCommand: is required and missing: without it the manager creates "
+            "trialCommand: is required but missing: without it the manager creates "
             "job after job for ever"
         )
     ]
@@ -99,7 +99,7 @@ def test_machines_of_3_0_need_the_address_of_the_manager(
     config = {**v2_config({"platform": "local"}), "trainingService": {**REMOTE, **change}}
 
     expected = (
-        "nniManagerIp: is required and missing: without it the machines look for "
+        "nniManagerIp: is required but missing: without it the machines look for "
         "the manager at localhost. Give the address at which they reach this machine"
     )
     assert _errors(config, directory, version) == ([expected] if is_refused else [])

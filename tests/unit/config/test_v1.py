@@ -56,7 +56,7 @@ def test_a_valid_config_is_accepted_by_every_release(check: Check, text: str, ve
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [
-        ("authorName: me\n", "", "1:1: authorName: is required and missing"),
+        ("authorName: me\n", "", "1:1: authorName: is required but missing"),
         (": 2\n", ": 0\n", "3:1: trialConcurrency: found 0; allowed: at least 1"),
         (": 2\n", ": true\n", "3:1: trialConcurrency: found true; allowed: an integer"),
         (
@@ -80,15 +80,15 @@ def test_a_valid_config_is_accepted_by_every_release(check: Check, text: str, ve
             "codeDir: nosuch",
             "10:36: trial.codeDir: directory not found: ",
         ),
-        ("command: python3 trial.py, ", "", "10:1: trial.command: is required and missing"),
+        ("command: python3 trial.py, ", "", "10:1: trial.command: is required but missing"),
         ("gpuNum: 0", "gpuNumber: 0", "10:48: trial.gpuNumber: unknown key; allowed: "),
         ("space.json", "none.json", "7:1: searchSpacePath: "),
-        ("searchSpacePath: space.json\n", "", "1:1: searchSpacePath: is required and missing"),
+        ("searchSpacePath: space.json\n", "", "1:1: searchSpacePath: is required but missing"),
         ("1h", "1.5h", '4:1: maxExecDuration: found "1.5h"; allowed: a whole number with a unit'),
         (
             "{builtinTunerName: TPE, classArgs: {optimize_mode: maximize}}",
             "{}",
-            "9:1: tuner.builtinTunerName: is required and missing; give a built-in name, or ",
+            "9:1: tuner.builtinTunerName: is required but missing; give a built-in name, or ",
         ),
         (
             "{builtinTunerName: TPE,",
@@ -135,7 +135,7 @@ def test_an_invalid_field_is_reported_with_its_place(
     ("change", "expected"),
     [
         ("passwd: hush, sshKeyPath: key", "sshKeyPath: passwd and sshKeyPath exclude"),
-        ("port: 22", "passwd: is required and missing; give it, or sshKeyPath"),
+        ("port: 22", "passwd: is required but missing; give it, or sshKeyPath"),
         ("sshKeyPath: none", "sshKeyPath: file not found: "),
         (
             "passwd: hush, pythonPath: /x",
