@@ -24,9 +24,7 @@ def check_placeholders(context: RuleContext) -> None:
     """Warn of values that were left as in a template."""
     for loc, value in _texts(context.data, ()):
         if _PLACEHOLDER.fullmatch(value):
-            message = (
-                f"found {show(value, loc)}, which looks like a placeholder; replace it by the value"
-            )
+            message = f"found {show(value, loc)}, which looks like a placeholder; replace it"
             context.document.report(loc, message, rule="placeholder", severity="warning")
 
 

@@ -104,7 +104,7 @@ def fold(key: str) -> str:
 
 
 def _normalise_name(algorithm: dict[str, Any], names: Iterable[str]) -> None:
-    """Replace an alias of a built-in algorithm (2.8 and later) by the name in all releases."""
+    """Replace an alias of a built-in algorithm (2.8 and later) with the name in all releases."""
     name = algorithm.get("name")
     if not isinstance(name, str):
         return

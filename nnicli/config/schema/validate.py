@@ -142,7 +142,7 @@ def replace_plain_numbers(
     base: Loc = (),
     variant: Variant = _AS_SHIPPED,
 ) -> list[tuple[Loc, str]]:
-    """Replace plain text such as `1e-5` by its number where a schema expects a number.
+    """Replace plain text such as `1e-5` with its number where a schema expects a number.
 
     nnicli reads the file itself, so it need not read them as text as YAML 1.1 does. Quoted text
     stays text, and so does any text where text is allowed.

@@ -105,7 +105,7 @@ class _Checker:
             odd = {name: item for name, item in space.items() if name not in good}
         validate(document, "search-space", data=odd, base=loc)
         if isinstance(space, dict):
-            # Text such as `1e-5` in them has been replaced by the number that was meant.
+            # Text such as `1e-5` in them has been replaced with the number that was meant.
             good |= {name: item for name, item in odd.items() if self._has_good_shape(item)}
         for bad in find_non_finite(space, loc):
             document.report(bad, "NaN and infinity are not allowed", rule="finite")
