@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
-import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,16 +18,20 @@ from tools.managers import RELEASES
 
 def _tables() -> Iterator[tuple[str, list[ReleaseTable[Any]]]]:
     """Return each table, or dict of tables, under the name of the module that makes it."""
-    for module in pkgutil.walk_packages(nnicli.__path__, "nnicli."):
-        if module.name.endswith("__main__"):
+    root = Path(nnicli.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        source = path.read_text("utf-8")
+        # An import of all modules would take pytest's plugin away from pytest.
+        if "ReleaseTable" not in source:
             continue
-        loaded = importlib.import_module(module.name)
-        for name in _assigned(inspect.getsource(loaded)):
+        module = ".".join(path.relative_to(root).with_suffix("").parts)
+        loaded = importlib.import_module(f"nnicli.{module}")
+        for name in _assigned(source):
             value = getattr(loaded, name, None)
             values = list(value.values()) if isinstance(value, dict) else [value]
             tables = [table for table in values if isinstance(table, ReleaseTable)]
             if tables:
-                yield f"{module.name.removeprefix('nnicli.')}.{name}", tables
+                yield f"{module}.{name}", tables
 
 
 def _assigned(source: str) -> Iterator[str]:

@@ -122,7 +122,7 @@ def test_hostile_text_takes_linear_time(text: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("text", ["//a:", f"{'//a:' * 600}@", "a:b@", "//me:hunter2@host/ "])
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_incomplete_urls_take_linear_time(text: str) -> None:
     """A log on a terminal may have any size; this one took a minute and a half."""
     shown = redact(text * (4_000_000 // len(text)))
