@@ -188,7 +188,9 @@ def _manager_at(url: str) -> RunningManager | None:
 
 
 def _find_manager(fits: Callable[[RunningManager], bool]) -> RunningManager | None:
-    return next((manager for manager in find_managers() if fits(manager)), None)
+    found = (manager for manager in find_managers() if fits(manager))
+    # Two command lines may name one port, and one of them is then only starting.
+    return next((manager for manager in found if manager.listens() is not False), None)
 
 
 def _record_of(manager: RunningManager | None) -> ExperimentRecord | None:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from nnicli.errors import InstallationNotFoundError, ProcessIdentity
-from nnicli.launcher import marks
+from nnicli.launcher import marks, ports
 from nnicli.launcher.installation import read_version
 from nnicli.launcher.ports import find_listener
 from nnicli.launcher.process import ManagerProcess, check_processes, find_process, identify
@@ -62,6 +62,13 @@ class RunningManager:
         if self.exp_id is None or self.experiments_directory is None:
             return None
         return self.experiments_directory / self.exp_id
+
+    def listens(self) -> bool | None:
+        """Return whether it listens on its port, None if unknown.
+
+        One that is starting does not yet, nor does one that lost the port to another.
+        """
+        return None if self.port is None else ports.listens(self.identity.pid, self.port)
 
     @property
     def url(self) -> str | None:

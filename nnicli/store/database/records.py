@@ -215,8 +215,8 @@ class ExperimentDatabase:
         path = find_trial_log(self.directory, layout, trial.trialJobId, kind)
         if is_on_another_machine(trial.logPath) and not path.is_file():
             raise TrialLogNotAvailableError(
-                f"trial {trial_job_id} ran on another machine, and its logs are not in "
-                f"{self.directory}; they are at {trial.logPath}",
+                f"trial {trial_job_id} ran on another machine, and its log is not in "
+                f"{self.directory}; it is at {trial.logPath}",
                 trial_job_id=trial_job_id,
                 location=str(trial.logPath),
             )

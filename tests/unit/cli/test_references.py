@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +20,8 @@ from nnicli import (
     save_experiment,
 )
 from nnicli.cli import main
+from nnicli.housekeeping import find_experiment
+from nnicli.launcher import find_managers
 from nnicli.testing import FakeInstallation
 from tests.contract.scenes import LONG_TRIAL, running_trials, wait_for, write_config
 from tests.unit.store.recordings import load_recording
@@ -216,3 +220,21 @@ def test_a_damaged_archive_is_1(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "is damaged" in result.stderr
+
+
+def test_a_command_line_that_names_a_port_does_not_serve_it(tmp_path: Path) -> None:
+    """A manager that is starting, or lost its port to another, was taken for the one there."""
+    entry = tmp_path / "main.js"
+    words = ["import time; time.sleep(60)", str(entry), "--port", "1", "--url_prefix", "x"]
+    with subprocess.Popen([sys.executable, "-c", *words], cwd=tmp_path) as starting:
+        try:
+            wait_for(
+                lambda: starting.pid in {one.identity.pid for one in find_managers()},
+                "it looks like a manager",
+            )
+
+            found = find_experiment(":1")
+
+            assert (found.record, found.url) == (None, "http://127.0.0.1:1")
+        finally:
+            starting.kill()

@@ -324,7 +324,7 @@ def test_a_log_on_another_machine_is_distinguished_from_an_empty_one(
     change(database, f"update TrialJobEvent set logPath = '{log_path}' where logPath is not null")
     trial = database.list_trial_jobs()[0].trialJobId
 
-    with pytest.raises(TrialLogNotAvailableError, match=r"another machine.*they are at ") as caught:
+    with pytest.raises(TrialLogNotAvailableError, match=r"another machine.*it is at ") as caught:
         database.trial_log(trial)
     assert (caught.value.trial_job_id, caught.value.location) == (trial, log_path)
 
