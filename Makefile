@@ -14,8 +14,8 @@ MANAGER := $(MANAGERS)/3.0
 # Releases that every test run meets; those whose Python is missing here are reported and left out.
 TESTED := 1.9 2.10.1
 QUICKSTART := .quickstart
-# Tests of real managers wait more than they compute, so two cores serve six of them.
-WORKERS := 6
+# Tests of real managers wait more than they compute, so two cores serve four of them.
+WORKERS := 4
 
 # Material prints an advertisement of its successor otherwise; see docs/decisions/0013.
 export NO_MKDOCS_2_WARNING := 1

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -24,6 +25,7 @@ from nnicli.errors import (
     StopNotSupportedError,
 )
 from nnicli.launcher.marks import ProcessMarks
+from nnicli.launcher.ports import listens
 from nnicli.launcher.process import (
     ManagerProcess,
     uninterrupted,
@@ -112,7 +114,11 @@ def stop_experiment(
         return _stop_remote(client, marks.exp_id, timeout_s)
 
     def ask() -> None:
-        if client.can_be_stopped:
+        # A 3.0 manager that is already stopping gives its port up seconds before it ends, and
+        # another manager on that port would be stopped in its place.
+        port = urlsplit(client.endpoint).port
+        is_there = port is None or listens(process.identity.pid, port) is not False
+        if client.can_be_stopped and is_there:
             client.stop_experiment()
         else:
             client.close()

@@ -85,7 +85,8 @@ SET_CLUSTER_METADATA = Endpoint(
     "PUT", f"{_API}/experiment/cluster-metadata", Retry.NEVER, scans=True
 )
 UPDATE_PROFILE = Endpoint("PUT", f"{_API}/experiment", Retry.UNSENT)
-STOP_EXPERIMENT = Endpoint("DELETE", f"{_API}/experiment", Retry.UNSENT, closes=True, since="2.1")
+# Repeated after a refusal it would reach whatever has taken the port meanwhile.
+STOP_EXPERIMENT = Endpoint("DELETE", f"{_API}/experiment", Retry.NEVER, closes=True, since="2.1")
 IMPORT_DATA = _post("/experiment/import-data")
 GET_IMPORTED_DATA = _get("/experiment/imported-data", scans=True, since="1.9")
 GET_METADATA = _get("/experiment-metadata", since="2.4")

@@ -238,6 +238,21 @@ def test_a_hanging_manager_is_killed_by_the_stop(suspended: Experiment) -> None:
     assert leftovers(outcome.exp_id) == []
 
 
+def test_a_manager_that_gave_its_port_up_is_not_asked_there(
+    installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3.0 frees its port 5 s before it ends; another test's manager there was stopped instead."""
+    experiment = Experiment(nni=installation.prefix)
+    experiment.start_experiment(config)
+    monkeypatch.setattr("nnicli.launcher.stopping.listens", lambda *_: False)
+
+    outcome = experiment.stop_experiment()
+
+    assert outcome.how == "asked"
+    assert not any(line.startswith("DELETE") for line in installation.requests())
+    assert leftovers(outcome.exp_id) == []
+
+
 def test_a_deaf_manager_is_killed(installation: FakeInstallation, config: Path) -> None:
     installation.set_behaviour(Behaviour(hangs_on_stop=True))
     impatient = Experiment(nni=installation.prefix, timeouts=Timeouts(stop_s=0.5))
