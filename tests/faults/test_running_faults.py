@@ -84,11 +84,15 @@ def test_after_the_manager_s_death_reads_come_from_the_files_with_one_warning(
 
 
 def test_another_manager_on_a_dead_manager_s_port_is_not_used(
-    experiment: Experiment, installation: FakeInstallation, config: Path
+    experiment: Experiment,
+    installation: FakeInstallation,
+    config: Path,
+    free_port: Callable[[], int],
 ) -> None:
     """The next start takes the port that has just become free."""
-    experiment.start_experiment(config)
-    exp_id, port = experiment.exp_id, experiment.port
+    port = free_port()
+    experiment.start_experiment(config, port)
+    exp_id = experiment.exp_id
     kill_manager(experiment)
     with Experiment(nni=installation.prefix) as stranger:
         stranger.start_experiment(config, port)
