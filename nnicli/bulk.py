@@ -78,7 +78,8 @@ class _Pause:
         """End it in a forked process, which does not have the threads that needed it."""
         if self.depth and self.was_enabled:
             gc.enable()
-        self.__init__()  # type: ignore[misc]  # as new, with a free lock
+        # A thread that is not in the child may hold the lock.
+        self.lock, self.depth, self.was_enabled = threading.Lock(), 0, False
 
 
 _pause = _Pause()

@@ -245,7 +245,7 @@ def test_a_hanging_manager_is_killed_by_the_stop(suspended: Experiment) -> None:
 def test_a_manager_that_gave_its_port_up_is_not_asked_there(
     installation: FakeInstallation, config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """3.0 frees its port 5 s before it ends; another test's manager there was stopped instead."""
+    """3.0 frees its port 5 s before it ends; whatever takes it then must not be stopped."""
     experiment = Experiment(nni=installation.prefix)
     experiment.start_experiment(config)
     monkeypatch.setattr("nnicli.launcher.stopping.listens", lambda *_: False)
